@@ -1,0 +1,33 @@
+# make quickstart   environment, install, a real sweep without a download, its table and a figure: about five minutes,
+#                   most of them for PyTorch
+# make test         environment, install, all tests but the slow ones
+# make test-all     the slow ones too
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: quickstart test test-all lint
+
+quickstart: $(INSTALLED)
+	$(VENV)/bin/python -m resnet.run experiment=quickstart
+	@echo
+	$(VENV)/bin/python -m analysis.table runs/quickstart
+	@echo
+	@echo "Loss and accuracy by epoch, one picture a run:"
+	@ls runs/quickstart/*/seed*/curves.png
+
+test: lint
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-all: lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+
+$(INSTALLED): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable ".[test]"
+	@touch $@
