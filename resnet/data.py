@@ -1,0 +1,220 @@
+"""A data set as uint8 tensors in the memory of the training device, its split, and its batches.
+
+Nothing is decoded, copied or moved during an epoch: a batch is one gather from these tensors. The order of the
+images and every random choice of the augmentation are functions of (seed, epoch) alone, drawn on the CPU, so that
+any epoch can be made again without the ones before it, on any device.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from resnet.augment import Augmenter
+from resnet.config import ConfigError, UserError
+
+SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
+
+
+class DataError(UserError):
+    """A data set that is not there, not whole, or cannot be had."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (n, height, width, channels) as uint8 and labels (n,) as int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: np.ndarray) -> "Split":
+        """Return the images at `index`, in ascending order of their place."""
+        index = torch.from_numpy(np.sort(index))
+        return Split(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split: `val` is None where nothing is held out.
+
+    `mean` and `std` are the channels' own, over all training images that there are, on the scale of 0 to 255.
+    """
+
+    name: str
+    train: Split
+    val: Split | None
+    test: Split
+    mean: Tensor
+    std: Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[3]
+
+    @property
+    def size(self) -> int:
+        return self.train.images.shape[1]
+
+    def to(self, device: torch.device) -> "Dataset":
+        """Return the data set on a device."""
+        val = self.val.to(device) if self.val is not None else None
+        return replace(
+            self,
+            train=self.train.to(device),
+            val=val,
+            test=self.test.to(device),
+            mean=self.mean.to(device),
+            std=self.std.to(device),
+        )
+
+    def sha256(self) -> str:
+        """Return a checksum over all images and labels, by which two runs show that they saw the same data."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.val, self.test):
+            if split is not None:
+                digest.update(split.images.cpu().numpy())
+                digest.update(split.labels.cpu().numpy())
+        return digest.hexdigest()
+
+
+def load(name: str, root: str, val_fraction: float, limit: int | None) -> Dataset:
+    """Return a data set on the CPU, downloaded to `root` if it is not there.
+
+    Of its training images, `val_fraction` are held out, stratified by class; `limit` keeps the first so many of each
+    class before that. Raises DataError for data that cannot be had, ConfigError for a split that cannot be made.
+    """
+    train, test, classes = _digits() if name == "digits" else _cifar(name, Path(root))
+    mean, std = channel_statistics(train.images)
+    if limit is not None:
+        train = train.take(first_of_each_class(train.labels.numpy(), limit))
+    train, val = hold_out(train, val_fraction)
+    return Dataset(name, train, val, test, mean, std, classes)
+
+
+def hold_out(split: Split, fraction: float) -> tuple[Split, Split | None]:
+    """Divide a split in two, stratified by class; raises ConfigError where a class would be left out of either."""
+    if fraction == 0:
+        return split, None
+    labels = split.labels.numpy()
+    index = np.arange(len(labels))
+    try:
+        rest, held_out = train_test_split(index, test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
+    except ValueError as error:
+        raise ConfigError(f"data.val_fraction={fraction}: {len(labels)} images cannot be split so: {error}") from None
+    return split.take(rest), split.take(held_out)
+
+
+def first_of_each_class(labels: np.ndarray, limit: int) -> np.ndarray:
+    """Return the places of the first `limit` images of each class."""
+    return np.concatenate([np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)])
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each channel of uint8 images (n, height, width, channels), exactly.
+
+    From the counts of the 256 values: integers until the last division, whatever the number of images.
+    """
+    counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in images.unbind(3)]).double()
+    values = torch.arange(256, dtype=torch.float64)
+    total = counts.sum(dim=1)
+    mean = counts @ values / total
+    variance = counts @ values**2 / total - mean**2
+    return mean.float(), variance.sqrt().float()
+
+
+def training_batches(
+    labels: Tensor, augmenter: Augmenter, batch_size: int, seed: int, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield an epoch's batches: augmented uint8 images (batch, height, width, channels), and their labels.
+
+    A function of (seed, epoch): each image comes once, in random order; the last batch may be smaller.
+    """
+    generator = epoch_generator(seed, epoch)
+    order = torch.randperm(len(labels), generator=generator).to(labels.device)
+    dice = augmenter.roll(generator).to(labels.device)
+    for index in order.split(batch_size):
+        yield augmenter.batch(index, dice[index]), labels[index]
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return a generator of its own for each (seed, epoch), with no overlap between neighbours."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) % 2**63)
+
+
+def _digits() -> tuple[Split, Split, tuple[str, ...]]:
+    """Return scikit-learn's 8x8 digits, a stratified fifth of which, always the same, is the test set."""
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    whole = Split(torch.from_numpy(images), torch.from_numpy(bunch.target).long())
+    train, test = hold_out(whole, 0.2)
+    return train, test, tuple(str(name) for name in bunch.target_names)
+
+
+def _cifar(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
+    """Return CIFAR-10 or CIFAR-100 from `root`, downloaded first where it is not there or not whole."""
+    from torchvision.datasets import CIFAR10, CIFAR100  # a second that only those who need it pay for
+
+    dataset = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    try:
+        parts = _read(dataset, root)
+        if parts is None:
+            with _locked(root):
+                parts = _read(dataset, root) or _download(dataset, root)
+    except OSError as error:
+        raise DataError(f"data.root={root}: cannot be read or written: {error}") from None
+    train, test = (Split(torch.from_numpy(p.data), torch.tensor(p.targets)) for p in parts)
+    return train, test, tuple(parts[0].classes)
+
+
+def _read(dataset: type, root: Path) -> tuple | None:
+    """Return torchvision's training and test parts, or None where a file is missing or its md5 is wrong.
+
+    torchvision unpickles a file only after its md5 has matched.
+    """
+    try:
+        return dataset(root, train=True), dataset(root, train=False)
+    except RuntimeError:
+        return None
+
+
+def _download(dataset: type, root: Path) -> tuple:
+    """Fetch and unpack the archive; raises DataError with the two ways on where that fails."""
+    try:
+        dataset(root, download=True)
+        return dataset(root, train=True), dataset(root, train=False)
+    except (OSError, RuntimeError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"data.root={root} does not hold {dataset.__name__} whole, and downloading {dataset.url} failed: {reason}\n"
+            f"Put the folder {dataset.base_folder} into {root} (or point data.root at its parent), or use data=digits, "
+            "which needs no download."
+        ) from error
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Hold the download to one process at a time; the lock goes with the process that has it."""
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / ".download.lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
