@@ -1,0 +1,94 @@
+"""What this machine is and can do."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resnet.config import ConfigError
+
+PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`; raises ConfigError for a GPU that is not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return `fp32` or `bf16`; `auto` is bf16 where the device computes it natively.
+
+    Raises ConfigError for bf16 where it does not: emulated, it would be several times slower than fp32.
+    """
+    native = has_native_bf16(device)
+    if precision == "bf16" and not native:
+        raise ConfigError(f"precision=bf16: this {device.type} has no native bf16; use precision=fp32 or auto")
+    return ("bf16" if native else "fp32") if precision == "auto" else precision
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Return whether matrix multiplications in bf16 run in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:  # not Linux
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def be_reproducible() -> None:
+    """Have a GPU compute the same bytes each time, as a CPU does."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Return what kind of machine this is; it has no name in it."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return the commit of the checkout that this code runs from, and whether its code was changed since.
+
+    None where there is no checkout, as in an installed wheel.
+    """
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", "resnet", "conf")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
+    except (OSError, subprocess.CalledProcessError):  # no git, or nothing committed yet
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or sys.platform
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,71 @@
+"""Optimizer and learning-rate schedule from plain values.
+
+A schedule is a function of the step alone: nothing to save, nothing to restore, and what a warm-up lowers
+comes back because no one has to remember to raise it.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch.nn import Parameter
+
+Schedule = Callable[[int], float]
+
+ONECYCLE_START, ONECYCLE_END, ONECYCLE_RISE = 1 / 25, 1 / 250_000, 0.3  # PyTorch's OneCycleLR
+
+
+def make_optimizer(
+    parameters: Iterable[Parameter], name: str, lr: float, weight_decay: float, momentum: float, nesterov: bool
+) -> torch.optim.Optimizer:
+    """Return `adam`, `adamw` or `sgd` over the parameters, each step of it one fused kernel."""
+    if name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
+        )
+    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    return optimizer(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def make_schedule(
+    name: str,
+    lr: float,
+    total_steps: int,
+    milestone_steps: Sequence[int] = (),
+    gamma: float = 0.1,
+    warmup_steps: int = 0,
+    warmup_factor: float = 0.1,
+) -> Schedule:
+    """Return the learning rate as a function of the step, 0 to `total_steps` - 1.
+
+    `constant`, `multistep` (times `gamma` from each of `milestone_steps` on), `cosine` (to 0 at `total_steps`,
+    Loshchilov and Hutter 2017, equation 5) or `onecycle` (Smith and Topin 2018). The first `warmup_steps` steps run
+    at `warmup_factor` times that (He et al. 2016, section 4.2, for 110 layers).
+    """
+    shapes: dict[str, Schedule] = {
+        "constant": lambda step: 1.0,
+        "multistep": lambda step: gamma ** bisect_right(milestone_steps, step),
+        "cosine": lambda step: _cosine(1.0, 0.0, step / total_steps),
+        "onecycle": lambda step: _onecycle(step / total_steps),
+    }
+    shape = shapes[name]
+    return lambda step: lr * shape(step) * (warmup_factor if step < warmup_steps else 1.0)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every parameter group the learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    """Go from start to end along half a cosine while progress goes from 0 to 1."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _onecycle(progress: float) -> float:
+    """Rise to 1 over the first part of the training, fall to almost nothing over the rest."""
+    if progress < ONECYCLE_RISE:
+        return _cosine(ONECYCLE_START, 1.0, progress / ONECYCLE_RISE)
+    return _cosine(1.0, ONECYCLE_END, (progress - ONECYCLE_RISE) / (1 - ONECYCLE_RISE))
