@@ -1,0 +1,65 @@
+"""Files that are whole whenever one looks, and tables of whole rows."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the column names of a table; none if there is no such file."""
+    lines = _lines(path)
+    return lines[0].split(",") if lines else []
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
+    """Return the whole rows of a table up to the first that is not, as text; none if its columns are others."""
+    rows: list[list[str]] = []
+    if read_header(path) != list(columns):
+        return rows
+    for line in _lines(path)[1:]:
+        row = line.split(",")
+        if len(row) != len(columns) or not row[0].isdigit() or "\0" in line:
+            break
+        rows.append(row)
+    return rows
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines that have their end; what comes after the last of them was cut off."""
+    try:
+        return path.read_bytes().decode(errors="replace").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def format_rows(rows: Sequence[Sequence[Any]]) -> bytes:
+    """Return rows as CSV: floats with all their digits, None as nothing."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file, and see it written to the disk."""
+    with open(path, "ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment either nothing of it is there, the old one, or the new one."""
+    temporary = path.with_name(f".{path.name}.new")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,54 @@
+"""The two pictures that a run leaves in its folder: what the network sees, and how it learned."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+ROWS, COLUMNS = 4, 8
+CURVES = {"loss": ("cross entropy", 1), "acc": ("accuracy (%)", 100)}
+PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
+    "train": ("training", "--", "#d55e00"),
+    "val": ("validation", "-", "#0072b2"),
+}
+
+
+def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> bytes:
+    """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class."""
+    figure = Figure(figsize=(COLUMNS * 1.1, ROWS * 1.3), layout="constrained")
+    axes = figure.subplots(ROWS, COLUMNS)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, image, label in zip(axes.flat, images.cpu(), labels.tolist()):
+        axis.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(classes[label], fontsize=8, pad=2)
+    figure.suptitle("Training images as the network sees them", fontsize=10)
+    return as_png(figure)
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], title: str) -> bytes:
+    """Return a PNG of loss and accuracy by epoch: training dashed, validation solid."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    marker = "o" if len(rows) < 10 else None
+    for axis, (metric, (label, scale)) in zip(figure.subplots(1, 2), CURVES.items()):
+        for part, (name, style, color) in PARTS.items():
+            points = [(row["epoch"], row[f"{part}_{metric}"]) for row in rows]
+            points = [(epoch, scale * value) for epoch, value in points if value is not None]
+            if points:
+                axis.plot(*zip(*points), style, color=color, marker=marker, markersize=3, label=name)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.suptitle(title, fontsize=10)
+    return as_png(figure)
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

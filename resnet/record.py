@@ -1,0 +1,220 @@
+"""The run folder: the one contract between what trains and what reads.
+
+`result.json`, written last, means that a run is complete; `failure.json`, that it failed. A file is written beside
+its place, synced, and renamed into it, so that it is whole whenever one looks. Rows are appended and synced as epochs
+end; those that no checkpoint knows of are dropped when the run goes on, and computed again.
+"""
+
+import fcntl
+import io
+import json
+import logging
+import os
+import socket
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from resnet.config import UserError, difference
+from resnet.files import append, format_rows, read_header, read_table, write_whole
+
+log = logging.getLogger(__name__)
+
+METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
+METRICS += ("train_seconds", "val_seconds", "images_per_second")
+LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
+TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+FILES = ("config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors", "result.json", "failure.json")
+FILES += ("curves.png", "samples.png")
+
+
+class RecordError(UserError):
+    """A run folder that cannot be used as it stands."""
+
+
+class RunFolder:
+    """One run's files, in the folder `path`, which the first method that writes expects to be there."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def state(self) -> str:
+        """Return `complete`, `failed`, `diverged`, `unfinished` or `not started`."""
+        if (self.path / "result.json").exists():
+            return "complete"
+        if (self.path / "failure.json").exists():
+            return self.failure().get("status", "failed")
+        return "unfinished" if (self.path / "config.yaml").exists() else "not started"
+
+    def failure(self) -> dict[str, Any]:
+        """Return what failure.json says; nothing if it is not there or not readable."""
+        try:
+            return json.loads((self.path / "failure.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def result(self) -> dict[str, Any]:
+        """Return what result.json says."""
+        return json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+
+    def metrics(self) -> list[dict[str, float | None]]:
+        """Return the rows of metrics.csv as numbers; None where nothing was measured."""
+        rows = read_table(self.path / "metrics.csv", METRICS)
+        numbers = [{name: float(text) if text else None for name, text in zip(METRICS, row)} for row in rows]
+        return [row | {"epoch": int(row["epoch"])} for row in numbers]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes out of the folder; raises RecordError that names the one inside.
+
+        The system drops the lock with its owner, however that ends. Between hosts it holds where flock does: on NFS 4.
+        """
+        with open(self.path / ".lock", "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read() or "another process"
+                raise RecordError(f"{self.path}: in use by {owner}; wait for it, or stop it first") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def begin(self, config: dict[str, Any]) -> None:
+        """Write config.yaml and forget an earlier failure; raises RecordError where it is another configuration's."""
+        path = self.path / "config.yaml"
+        if path.exists():
+            self._check_same_run(path, config)
+        else:
+            write_whole(path, yaml.safe_dump(config, sort_keys=False).encode())
+        (self.path / "failure.json").unlink(missing_ok=True)
+
+    def _check_same_run(self, path: Path, config: dict[str, Any]) -> None:
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            same = found["seed"] == config["seed"] and difference(found) == difference(config)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+            same = False
+        if not same:
+            raise RecordError(f"{path} is not this run's configuration; move the folder away, or give resume=never")
+
+    def resume(self, restore: Callable[[dict[str, Any]], None]) -> int:
+        """Go back to the newest checkpoint that is whole and that `restore` takes; return its epoch, or 0.
+
+        `restore` gets the checkpoint and raises ValueError for one that does not fit. The tables are left with
+        the rows of these epochs, what else was there is set aside.
+        """
+        for name in (CHECKPOINT, PREVIOUS):
+            path = self.path / name
+            if not path.exists():
+                continue
+            try:
+                checkpoint = load_checkpoint(path)
+                self._check_rows(checkpoint["epoch"])
+                restore(checkpoint)
+            except (ValueError, KeyError) as error:
+                log.warning(f"{path}: set aside, {error}")
+                self.set_aside(name)
+            else:
+                self._trim_tables(checkpoint["epoch"])
+                return checkpoint["epoch"]
+        self._trim_tables(0)
+        return 0
+
+    def _check_rows(self, epochs: int) -> None:
+        rows = read_table(self.path / "metrics.csv", METRICS)[:epochs]
+        if [row[0] for row in rows] != [str(epoch) for epoch in range(1, epochs + 1)]:
+            raise ValueError(f"metrics.csv does not hold its {epochs} epochs")
+
+    def _trim_tables(self, epochs: int) -> None:
+        """Leave in the tables the rows up to an epoch, byte for byte; a table of another make is set aside."""
+        for name, columns in TABLES.items():
+            path = self.path / name
+            if path.exists() and read_header(path) != list(columns):
+                log.warning(f"{path}: set aside, its columns are not {','.join(columns)}")
+                self.set_aside(name)
+            rows = [row for row in read_table(path, columns) if int(row[0]) <= epochs]
+            if path.exists() or name == "metrics.csv":
+                write_whole(path, format_rows([columns, *rows]))
+
+    def finish_epoch(self, row: dict[str, Any], layers: Sequence[dict[str, Any]], checkpoint: dict[str, Any]) -> None:
+        """Append an epoch's rows, then replace the checkpoint; the one before it stays as `checkpoint.previous.pt`."""
+        append(self.path / "metrics.csv", format_rows([[row[name] for name in METRICS]]))
+        if layers:
+            if not (self.path / "layers.csv").exists():
+                write_whole(self.path / "layers.csv", format_rows([LAYERS]))
+            append(self.path / "layers.csv", format_rows([[layer[name] for name in LAYERS] for layer in layers]))
+        content = serialize(checkpoint)
+        if (self.path / CHECKPOINT).exists():
+            os.replace(self.path / CHECKPOINT, self.path / PREVIOUS)
+        write_whole(self.path / CHECKPOINT, content)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that no later epoch depends on."""
+        write_whole(self.path / name, content)
+
+    def complete(self, result: dict[str, Any], weights: dict[str, Any]) -> None:
+        """Write the final weights, then result.json: from here on the run is complete."""
+        from safetensors.torch import save
+
+        write_whole(self.path / "weights.safetensors", save({name: w.contiguous() for name, w in weights.items()}))
+        write_whole(self.path / "result.json", (json.dumps(result, indent=1) + "\n").encode())
+        (self.path / PREVIOUS).unlink(missing_ok=True)
+
+    def fail(self, status: str, error: str, trace: str, step: int | None = None) -> None:
+        """Write failure.json, `status` being `failed` or `diverged`."""
+        failure = {
+            "status": status,
+            "error": error,
+            "traceback": trace,
+            "epoch": len(read_table(self.path / "metrics.csv", METRICS)) + 1,
+            "step": step,
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        write_whole(self.path / "failure.json", (json.dumps(failure, indent=1) + "\n").encode())
+
+    def set_aside(self, *names: str) -> None:
+        """Move files of the run, all of them unless some are named, into a new numbered folder under `.aside`."""
+        present = [self.path / name for name in names or FILES if (self.path / name).exists()]
+        if not present:
+            return
+        aside = self.path / ".aside"
+        aside.mkdir(exist_ok=True)
+        numbered = aside / str(1 + max((int(p.name) for p in aside.iterdir() if p.name.isdigit()), default=0))
+        numbered.mkdir()
+        for file in present:
+            file.rename(numbered / file.name)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a checkpoint on the CPU: tensors, numbers and words, never code; raises ValueError for a damaged one.
+
+    The file is a zip archive with a checksum of each part, which PyTorch writes and does not check.
+    """
+    import pickle
+
+    import torch  # the sweep looks at run folders without it
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:
+                raise ValueError(f"damaged: {part} does not match its checksum")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+
+
+def serialize(checkpoint: dict[str, Any]) -> bytes:
+    """Return the bytes of a checkpoint."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getvalue()
