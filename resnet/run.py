@@ -1,0 +1,219 @@
+"""Train one network, or a sweep of them: `python -m resnet.run model=blocks15`; `--help` tells the rest.
+
+Reads from top to bottom as the story of a run. Only this file and its extensions, sweep.py and answers.py, know Hydra.
+"""
+
+import logging
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+import resnet.sweep  # noqa: F401  registers the sweeper
+from resnet.answers import answered
+from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
+from resnet.record import RecordError, RunFolder
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
+    from resnet.data import Dataset
+    from resnet.train import Batches, Trainer
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parent
+CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())  # installed, or a checkout
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def main(composed: DictConfig) -> float:
+    """Bring one configuration's run to its end; return its validation accuracy after the last epoch.
+
+    The test accuracy where no images are held out. NaN where the run failed and others of its sweep may go on.
+    """
+    config, job = as_plain(composed), HydraConfig.get()
+    run = RunFolder(Path(os.path.relpath(job.runtime.output_dir)))
+    try:
+        with run.lock():
+            result = bring_to_end(run, config)
+    except Interrupted as stop:
+        log.warning(f"{run.path}: {stop}; the same command goes on from the end of epoch {len(run.metrics())}")
+        raise SystemExit(128 + stop.signum) from None
+    except (UserError, OSError) as error:
+        log.error(f"{run.path}: {error}")
+        code = getattr(error, "exit_code", 1)
+    except Exception:  # a mistake of ours, or memory that ran out: with its traceback, in run.log too
+        log.exception(f"{run.path}: failed")
+        code = 1
+    else:
+        accuracy = result["final"]["val_acc"]
+        return result["test"]["acc"] if accuracy is None else accuracy
+    if job.mode == RunMode.RUN or config["fail_fast"]:
+        raise SystemExit(code)
+    return float("nan")
+
+
+def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a run: the one that is there, or one computed from where the run was left."""
+    if config["resume"] == "never":
+        run.set_aside()
+    if run.state() == "complete":
+        log.info(f"{run.path}: already complete")
+        return run.result()
+    if run.state() == "diverged":  # and would again, to the byte
+        raise RecordError(f"diverged before, {run.failure()['error']}; resume=never starts it over all the same")
+    run.begin(config)
+    try:
+        return train(run, config)
+    except (Interrupted, RecordError):
+        raise
+    except Exception as error:
+        from resnet.train import Diverged
+
+        status = "diverged" if isinstance(error, Diverged) else "failed"
+        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        run.fail(status, message, traceback.format_exc(), step=getattr(error, "step", None))
+        raise
+
+
+def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
+    from resnet import pictures
+    from resnet.augment import Augmenter
+    from resnet.data import load, training_batches
+    from resnet.device import be_reproducible, resolve_device, resolve_precision
+    from resnet.result import make_result
+    from resnet.train import fit
+
+    device = resolve_device(config["device"])
+    precision = resolve_precision(config["precision"], device)
+    be_reproducible()
+    data = load(**config["data"]).to(device)
+    batch_size, seed = config["batch_size"], config["seed"]
+    if batch_size > len(data.train):
+        raise ConfigError(f"batch_size={batch_size}: must be at most {len(data.train)}, the number of training images")
+    steps_per_epoch = -(-len(data.train) // batch_size)
+    steps = total_steps(config["epochs"], steps_per_epoch)
+    epochs = epochs_of(steps, steps_per_epoch)
+    trainer = make_trainer(config, data, precision == "bf16", steps, steps_per_epoch)
+    augmenter = Augmenter(data.train.images, data.mean, **config["augmentation"])
+
+    done = run.resume(lambda checkpoint: restore(checkpoint, trainer, precision))
+    start = f"going on after epoch {done} of {epochs}" if done else f"{epochs} epochs to train"
+    log.info(f"{run.path}: {start}, in {precision} on {device}")
+    if done == 0:
+        images, labels = next(training_batches(data.train.labels, augmenter, batch_size, seed, epoch=1))
+        run.write("samples.png", pictures.draw_samples(images, labels, data.classes))
+    with signals() as received:
+
+        def watch(batches: "Batches", epoch: int) -> "Batches":
+            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", steps_per_epoch, config["progress"]):
+                if received:
+                    raise Interrupted(received[0], epoch)
+                yield batch
+
+        for row in fit(trainer, data, augmenter, batch_size, seed, steps, done, watch):
+            run.finish_epoch(row, [], {"epoch": row["epoch"], "precision": precision} | trainer.state())
+            log.info(one_line(row, epochs))
+
+    run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
+    result = make_result(config, run.metrics(), data, trainer, precision)
+    run.complete(result, trainer.model.state_dict())
+    return result
+
+
+def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int, steps_per_epoch: int) -> "Trainer":
+    """Return a network with its initial weights, which the seed decides, and what trains it."""
+    import torch
+
+    from resnet.model import ResNet
+    from resnet.optim import make_optimizer, make_schedule
+    from resnet.train import Normalize, Trainer
+
+    torch.manual_seed(config["seed"])
+    network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
+    model = ResNet(**network, classes=len(data.classes), channels=data.channels)
+    model = model.to(data.mean.device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(model.parameters(), **config["optimizer"])
+    schedule = dict(config["schedule"], lr=config["optimizer"]["lr"], total_steps=steps)
+    if milestone_epochs := schedule.pop("milestone_epochs"):
+        schedule["milestone_steps"] = [epoch * steps_per_epoch for epoch in milestone_epochs]
+    return Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
+
+
+def restore(checkpoint: dict[str, Any], trainer: "Trainer", precision: str) -> None:
+    """Put the trainer where a checkpoint was.
+
+    Raises ValueError for a checkpoint of another network, RecordError for one in another precision.
+    """
+    if checkpoint["precision"] != precision:
+        raise RecordError(
+            f"begun in {checkpoint['precision']}, but this machine would go on in {precision}; "
+            f"precision={precision} trains in a folder of its own, resume=never starts this one over"
+        )
+    trainer.restore(checkpoint)
+
+
+class Interrupted(Exception):
+    """A signal asked the training to stop."""
+
+    def __init__(self, signum: int, epoch: int):
+        super().__init__(f"stopped by {signal.Signals(signum).name} in epoch {epoch}")
+        self.signum = signum
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that the step under way is finished; a second one has its usual effect."""
+    received: list[int] = []
+
+    def note(signum: int, frame: Any) -> None:
+        received.append(signum)
+        signal.signal(signum, before[signum])
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def progress_bar(batches: "Batches", label: str, total: int, progress: str) -> "Batches":
+    """Show a bar while the batches pass: `bar` always, `lines` never, `auto` on a terminal."""
+    from tqdm import tqdm
+
+    disable = {"bar": False, "lines": True, "auto": None}[progress]
+    return tqdm(batches, label, total, leave=False, disable=disable, unit="step", dynamic_ncols=True)
+
+
+def one_line(row: dict[str, Any], epochs: int) -> str:
+    """Return an epoch's figures for people."""
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
+    for part in ("train", "val"):
+        if row[f"{part}_acc"] is not None:
+            parts.append(f"{part} loss {row[f'{part}_loss']:.4f} acc {row[f'{part}_acc']:6.2%}")
+    parts.append(f"lr {row['lr']:.3g}")
+    parts.append(f"{row['train_seconds'] + row['val_seconds']:.1f} s")
+    parts.append(f"{row['images_per_second']:.0f} images/s")
+    return "  ".join(parts)
+
+
+def cli() -> None:
+    """Answer the command line: a mistake of the user's in a line or two, one of ours with its traceback."""
+    with answered():
+        main()
+
+
+if __name__ == "__main__":
+    cli()
