@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import Config, ConfigError
@@ -48,10 +48,13 @@ def explain(error: BaseException) -> str:
         return f"{match[1]}={match[2]}: must be one of {', '.join(options)}"
     if match := re.search(r"Error merging override (.+)", text):
         reason = str(error.__cause__).splitlines()[0]
-        return f"{match[1]}: {reason}"
+        return f"{match[1]}: {'must be a list, e.g. [3,3,3]' if 'ListConfig' in reason else reason}"
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{match[1]}: to sweep over several values, add -m"
-    return " ".join(line.strip() for line in text.splitlines() if line.strip() and "See https" not in line)
+    if isinstance(error, OverrideParseException):
+        form = "cannot be read as key=value" if "=" in error.override else "not of the form key=value"
+        return f"{error.override}: {form}"
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _suggestion(key: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -175,14 +175,20 @@ def difference(config: Any, schema: type = Config) -> dict[str, Any]:
     """Return what `config` changes of the schema's defaults, among the keys that make a run what it is."""
     changed: dict[str, Any] = {}
     for f in fields(schema):
-        default = f.default if f.default is not MISSING else f.default_factory()
-        value = config.get(f.name, default)  # an older version's file lacks what has been added since
+        if f.name not in config:  # an older version's file lacks what has been added since
+            continue
+        value = config[f.name]
         if is_dataclass(f.type):
             if inner := difference(value, f.type):
                 changed[f.name] = inner
-        elif f.metadata.get("identity", True) and value != default:
+        elif f.metadata.get("identity", True) and value != default_of(f):
             changed[f.name] = value
     return changed
+
+
+def default_of(f: Field) -> Any:
+    """Return the default value of a schema's field."""
+    return f.default if f.default is not MISSING else f.default_factory()
 
 
 def fingerprint(config: dict[str, Any]) -> str:

@@ -179,7 +179,8 @@ def _cifar(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
                 parts = _read(dataset, root) or _download(dataset, root)
     except OSError as error:
         raise DataError(f"data.root={root}: cannot be read or written: {error}") from None
-    train, test = (Split(torch.from_numpy(p.data), torch.tensor(p.targets)) for p in parts)
+    # torchvision's arrays are views of (n, 3, 32, 32) in another order
+    train, test = (Split(torch.from_numpy(np.ascontiguousarray(p.data)), torch.tensor(p.targets)) for p in parts)
     return train, test, tuple(parts[0].classes)
 
 

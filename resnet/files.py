@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,12 @@ def format_rows(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def format_json(content: dict[str, Any]) -> bytes:
+    """Return a dictionary as JSON, a line a key: to be read by people, too, even with a confusion matrix in it."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def append(path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from resnet.config import UserError, difference
-from resnet.files import append, format_rows, read_header, read_table, write_whole
+from resnet.files import append, format_json, format_rows, read_header, read_table, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class RunFolder:
         from safetensors.torch import save
 
         write_whole(self.path / "weights.safetensors", save({name: w.contiguous() for name, w in weights.items()}))
-        write_whole(self.path / "result.json", (json.dumps(result, indent=1) + "\n").encode())
+        write_whole(self.path / "result.json", format_json(result))
         (self.path / PREVIOUS).unlink(missing_ok=True)
 
     def fail(self, status: str, error: str, trace: str, step: int | None = None) -> None:
@@ -178,7 +178,7 @@ class RunFolder:
             "step": step,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
-        write_whole(self.path / "failure.json", (json.dumps(failure, indent=1) + "\n").encode())
+        write_whole(self.path / "failure.json", format_json(failure))
 
     def set_aside(self, *names: str) -> None:
         """Move files of the run, all of them unless some are named, into a new numbered folder under `.aside`."""

@@ -56,5 +56,5 @@ def by_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[
     """Return the accuracy of each class, and the confusion matrix: rows are true classes, columns predicted ones."""
     n = len(classes)
     confusion = torch.bincount(labels * n + predicted, minlength=n * n).view(n, n)
-    accuracy = confusion.diagonal() / confusion.sum(dim=1)
+    accuracy = confusion.diagonal().double() / confusion.sum(dim=1)
     return {"per_class_acc": dict(zip(classes, accuracy.tolist())), "confusion": confusion.tolist()}

@@ -1,0 +1,53 @@
+"""What the tests share: real processes, small real data, and CIFAR-10 where there is one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = {"data": "digits", "model.stages": "[1,1]", "model.width": "8", "epochs.count": "2", "device": "cpu"}
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Return a function that runs `python -m MODULE ARGUMENT...` in an empty folder and checks its exit code."""
+
+    def run(module: str, *arguments: str, code: int | None = 0, **options) -> subprocess.CompletedProcess:
+        environment = {k: v for k, v in os.environ.items() if k != "RESNET_DATA"} | options.pop("env", {})
+        done = subprocess.run(
+            (sys.executable, "-m", module, *arguments),
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **options,
+        )
+        if code is not None:
+            assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def small(*overrides: str) -> list[str]:
+    """Return the arguments for a very small network on digits, but for what the overrides say otherwise."""
+    given = {override.split("=")[0] for override in overrides}
+    return [*overrides, *(f"{key}={value}" for key, value in SMALL.items() if key not in given)]
+
+
+@pytest.fixture
+def train(command):
+    """Return a function that trains a very small network on digits: `train("-m", "seed=0,1")`."""
+    return lambda *overrides, **options: command("resnet.run", *small(*overrides), **options)
+
+
+@pytest.fixture(scope="session")
+def cifar10() -> Path:
+    """Return a folder that holds the real CIFAR-10, which RESNET_DATA names; skips the test without."""
+    root = Path(os.environ.get("RESNET_DATA", ""))
+    if not (root / "cifar-10-batches-py").is_dir():
+        pytest.skip("needs CIFAR-10: set RESNET_DATA to the folder that holds cifar-10-batches-py")
+    return root.resolve()

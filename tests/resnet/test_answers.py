@@ -1,0 +1,77 @@
+"""What the command line says to a request that makes no sense: read from a real process."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "arguments, answer",
+    [
+        ("foo=1", "error: foo: no such key; --cfg job prints them all"),
+        ("model.widht=8", "error: model.widht: no such key, did you mean model.width?; --cfg job prints them all"),
+        ("modle=blocks4", "error: modle: no such key, did you mean model?; --cfg job prints them all"),
+        ("+foo=1", "error: foo: no such key; --cfg job prints them all"),
+        ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
+        ("optimizer.lr=fast", "error: optimizer.lr=fast: Value 'fast' of type 'str' could not be converted to Float"),
+        ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
+        ("epochs.count=1.5", "error: epochs.count=1.5: Value '1.5' of type 'float' could not be converted to Integer"),
+        ("seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),
+        ("data.root", "error: data.root: not of the form key=value"),
+        ("seed=(", "error: seed=(: cannot be read as key=value"),
+        ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
+        ("-m seed=1,2 model.width=8,0", "error: model.width=0: must lie between 1 and 4096"),
+        ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_wrong_request(command, tmp_path, arguments, answer):
+    done = command("resnet.run", *arguments.split(), code=2)
+    assert done.stderr == answer + "\n"
+    assert not (tmp_path / "runs").exists(), "nothing is written for a request that makes no sense"
+
+
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("batch_size=5000", "batch_size=5000: must be at most 1293, the number of training images"),
+        ("data.limit=1", "data.val_fraction=0.1: 10 images cannot be split so"),
+    ],
+)
+def test_request_that_the_data_make_wrong(train, override, answer):
+    done = train(override, code=2)
+    assert answer in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_device_that_is_not_there(train):
+    done = train("device=cuda", code=2, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert "device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without" in done.stdout
+
+
+def test_runs_being_a_file(train, tmp_path):
+    (tmp_path / "runs").write_text("not a folder")
+    done = train(code=1)
+    assert done.stderr.startswith("error: ") and "cannot be written: Not a directory" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (tmp_path / "runs").read_text() == "not a folder"
+
+
+def test_no_data_and_no_network(command):
+    done = command("resnet.run", "data.root=nowhere", "device=cpu", code=1, env={"https_proxy": "http://127.0.0.1:9"})
+    lines = done.stdout.splitlines()
+    assert "data.root=nowhere does not hold CIFAR10 whole, and downloading https://" in lines[0]
+    assert lines[1].startswith("Put the folder cifar-10-batches-py into nowhere") and "data=digits" in lines[1]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--cfg", "job"), ("--help",), ("modle=blocks4",)])
+def test_nothing_heavy_is_imported_for_an_answer(command, arguments):
+    code = 2 if "=" in arguments[0] else 0
+    done = command("resnet.run", *arguments, code=code, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "hydra" in imported
+    assert not imported & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "torchvision"}
+
+
+def test_help_is_a_page_for_people(command):
+    page = command("resnet.run", "--help").stdout
+    for what in ("python -m resnet.run model=blocks15", "-m model=blocks4,blocks15", "blocks27", "epochs.count=7"):
+        assert what in page
+    assert len(page.splitlines()) < 50 and max(map(len, page.splitlines())) <= 140

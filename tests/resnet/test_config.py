@@ -1,0 +1,173 @@
+from dataclasses import dataclass, field, make_dataclass
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from resnet.config import Config, ConfigError, check, difference, fingerprint, not_identity, run_name
+from resnet.run import CONF
+
+
+@pytest.fixture
+def composed():
+    """Return a function that composes a configuration as the command line does."""
+    assert "schema.yaml" in ConfigStore.instance().list("")
+
+    def run(*overrides: str):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", list(overrides))
+
+    return run
+
+
+OPTIONS = sorted(
+    f"{group.name}={option.stem}"
+    for group in CONF.iterdir()
+    if group.is_dir() and group.name not in ("hydra", "experiment")
+    for option in group.glob("*.yaml")
+)
+
+
+def test_defaults_are_the_originals_recipe(composed):
+    config = composed()
+    assert (config.data.name, config.model.name, config.optimizer.name) == ("cifar10", "blocks4", "adam")
+    assert (config.optimizer.lr, config.batch_size, config.epochs.count) == (0.001, 64, 20)
+    assert (config.augmentation.flip, config.augmentation.crop_padding) == (True, 4)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_choice_composes_and_makes_sense(composed, option):
+    assert run_name(composed(option))
+    path = CONF / option.replace("=", "/")
+    lines = path.with_suffix(".yaml").read_text().splitlines()
+    assert next(line for line in lines if not line.startswith("# @package")).startswith("# "), "says what it is for"
+
+
+@pytest.mark.parametrize(
+    "override, name",
+    [
+        ("model=blocks15", "blocks15"),
+        ("model=resnet110", "resnet110"),
+        ("model.stages=[4,4,4]", "blocks12"),
+        ("model=resnet56 model.stages=[2,2,2]", "resnet14"),
+    ],
+)
+def test_names_are_true_whatever_the_stages(composed, override, name):
+    assert composed(*override.split()).model.name == name
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"],
+)
+def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, override):
+    assert run_name(composed(override)) == run_name(composed())
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.width=16",
+        "model.shortcut=pad",
+        "optimizer=adamw",
+        "optimizer.lr=0.01",
+        "schedule=cosine",
+        "epochs.count=7",
+    ]
+    + [
+        "augmentation=cutout",
+        "batch_size=128",
+        "precision=fp32",
+        "data.val_fraction=0",
+        "data.limit=9",
+        "data=cifar100",
+    ],
+)
+def test_what_can_change_the_result_changes_the_name(composed, override):
+    assert run_name(composed(override)) != run_name(composed())
+
+
+def test_one_value_spelt_two_ways_is_one_run(composed):
+    assert run_name(composed("optimizer.lr=1e-3", "epochs=short")) == run_name(composed())
+
+
+def test_a_new_option_with_a_default_leaves_the_old_names():
+    old = {"width": 16, "groups": {"depth": 3}}
+
+    @dataclass
+    class Group:
+        depth: int = 1
+        new: bool = False
+
+    schema = make_dataclass(
+        "Schema", [("width", int, 32), ("groups", Group, field(default_factory=Group)), ("note", str, not_identity(""))]
+    )
+    new = {"width": 16, "groups": {"depth": 3, "new": False}, "note": "hello"}
+    assert difference(old, schema) == difference(new, schema) == {"width": 16, "groups": {"depth": 3}}
+
+
+def test_the_fingerprint_of_the_defaults_is_settled(composed):
+    """Runs that people have would be trained again if this changed."""
+    assert run_name(composed()) == "blocks4-projection-526546b7"
+
+
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("batch_size=0", "batch_size=0: must lie between 1 and 1000000"),
+        ("batch_size=-3", "batch_size=-3: must lie between 1 and 1000000"),
+        ("batch_size=99999999", "batch_size=99999999: must lie between 1 and 1000000"),
+        ("model.width=0", "model.width=0: must lie between 1 and 4096"),
+        ("model.width=100000", "model.width=100000: must lie between 1 and 4096"),
+        (
+            "model.width=4096 model.stages=[1,1,1,1,1,1]",
+            "model.width=4096: 6 stages of it would end in more than 65536",
+        ),
+        ("model.stages=[]", r"model.stages=\[\]: must list 1 to 8 stages"),
+        ("model.stages=[3,0]", r"model.stages=\[3, 0\]: must lie between 1 and 1000"),
+        ("model.stages=[1,1,1,1,1,1,1,1,1]", "must list 1 to 8 stages"),
+        ("model.shortcut=magic", "model.shortcut=magic: must be one of projection, pad, none"),
+        ("optimizer.lr=0", "optimizer.lr=0.0: must lie between 1e-10 and 100.0"),
+        ("optimizer.lr=-1", "optimizer.lr=-1.0: must lie between"),
+        ("optimizer.lr=inf", "optimizer.lr=inf: must lie between"),
+        ("optimizer.lr=nan", "optimizer.lr=nan: must lie between"),
+        ("optimizer.momentum=0.9", "optimizer.name=adam: momentum and nesterov belong to optimizer=sgd"),
+        ("optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true", "nesterov=true: needs optimizer.momentum"),
+        ("epochs.count=0", "epochs.count=0: must lie between 1 and"),
+        ("epochs.count=null", "epochs.count=null: give a number of epochs, or epochs.steps"),
+        ("data.val_fraction=1", "data.val_fraction=1.0: must lie between 0.0 and 0.9"),
+        ("data.limit=0", "data.limit=0: must lie between 1 and"),
+        ("seed=-1", "seed=-1: must lie between 0 and"),
+        ("schedule=multistep schedule.milestone_epochs=[1]", "give either schedule.milestone_epochs or"),
+        ("schedule=multistep schedule.milestone_steps=[]", "give either schedule.milestone_epochs or"),
+        ("schedule=multistep schedule.milestone_steps=[5,5]", r"milestone_steps=\[5, 5\]: must increase, e.g. \[5\]"),
+        (
+            "schedule=multistep schedule.milestone_steps=[7,5]",
+            r"milestone_steps=\[7, 5\]: must increase, e.g. \[5, 7\]",
+        ),
+        ("schedule.milestone_epochs=[5]", r"milestone_epochs=\[5\]: belongs to schedule=multistep, not constant"),
+        ("study=a/b", "study=a/b: must be 1 to 64 letters"),
+        ("study=..", "study=..: must be 1 to 64 letters"),
+        ("study='a b'", "study=a b: must be 1 to 64 letters"),
+        ("study='Tiefe-é'", "study=Tiefe-é: must be 1 to 64 letters"),
+        ("study=''", "study=: must be 1 to 64 letters"),
+    ],
+)
+def test_wrong_values_are_answered_with_key_value_and_what_is_right(composed, override, answer):
+    overrides = override.split(" ") if "'" not in override else [override]
+    with pytest.raises(ConfigError, match=answer) as error:
+        run_name(composed(*overrides))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_an_unknown_key_is_refused_wherever_it_comes_from(composed):
+    with pytest.raises(ConfigError, match="model.extra: no such key"):
+        run_name(composed("+model.extra=1"))
+
+
+def test_check_takes_plain_values_too():
+    from dataclasses import asdict
+
+    config = asdict(Config())
+    check(config)
+    assert fingerprint(config) == fingerprint(asdict(Config(seed=5)))

@@ -1,0 +1,190 @@
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from resnet.augment import Augmenter
+from resnet.config import ConfigError
+from resnet.data import DataError, channel_statistics, first_of_each_class, load, training_batches
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits", "unused", 0.1, None)
+
+
+def test_digits_are_all_there_and_apart(digits):
+    assert (len(digits.train), len(digits.val), len(digits.test)) == (1293, 144, 360)
+    assert digits.train.images.shape == (1293, 8, 8, 1) and digits.train.images.dtype == torch.uint8
+    together = np.concatenate([s.images.numpy().reshape(-1, 64) for s in (digits.train, digits.val, digits.test)])
+    whole = np.rint(load_digits().images * 255 / 16).astype(np.uint8).reshape(-1, 64)
+    assert sorted(map(bytes, together)) == sorted(map(bytes, whole))
+
+
+def test_every_class_is_held_out_in_proportion(digits):
+    fraction = torch.bincount(digits.val.labels) / torch.bincount(torch.cat([digits.train.labels, digits.val.labels]))
+    assert fraction.tolist() == pytest.approx([0.1] * 10, abs=0.01)
+
+
+def test_nothing_held_out_trains_on_everything():
+    data = load("digits", "unused", 0.0, None)
+    assert data.val is None and len(data.train) == 1437
+
+
+def test_limit_takes_the_first_of_each_class():
+    labels = np.array([1, 0, 1, 1, 0, 2, 1])
+    assert first_of_each_class(labels, 2).tolist() == [1, 4, 0, 2, 5]
+    data = load("digits", "unused", 0.2, 10)
+    assert torch.bincount(data.train.labels).tolist() == [8] * 10
+    assert torch.bincount(data.val.labels).tolist() == [2] * 10
+    assert len(data.test) == 360
+
+
+def test_statistics_are_exact():
+    images = torch.randint(0, 256, (500, 7, 7, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    mean, std = channel_statistics(images)
+    flat = images.double().reshape(-1, 3)
+    assert torch.allclose(mean.double(), flat.mean(dim=0), rtol=1e-7)
+    assert torch.allclose(std.double(), flat.std(dim=0, correction=0), rtol=1e-7)
+
+
+def test_a_split_that_leaves_a_class_out_is_refused():
+    with pytest.raises(ConfigError, match=r"data.val_fraction=0.1: 10 images cannot be split"):
+        load("digits", "unused", 0.1, 1)
+
+
+def batches_of(data, seed, epoch):
+    augmenter = Augmenter(data.train.images, data.mean, True, 2, 0, False)
+    return list(training_batches(data.train.labels, augmenter, 64, seed, epoch))
+
+
+def test_an_epoch_holds_every_image_once(digits):
+    augmenter = Augmenter(digits.train.images, digits.mean, False, 0, 0, False)
+    batches = list(training_batches(digits.train.labels, augmenter, 64, seed=0, epoch=1))
+    assert [len(labels) for _, labels in batches] == [64] * 20 + [13]
+    seen = torch.cat([images for images, _ in batches]).numpy().reshape(-1, 64)
+    assert sorted(map(bytes, seen)) == sorted(map(bytes, digits.train.images.numpy().reshape(-1, 64)))
+
+
+def test_an_epoch_is_a_function_of_seed_and_epoch(digits):
+    first = batches_of(digits, seed=3, epoch=5)
+    torch.manual_seed(123)  # nor does it care about the global generator
+    again = batches_of(digits, seed=3, epoch=5)
+    assert all(torch.equal(a, b) for x, y in zip(first, again) for a, b in zip(x, y))
+    for seed, epoch in ((3, 6), (4, 5), (5, 3)):
+        assert not torch.equal(first[0][1], batches_of(digits, seed, epoch)[0][1])
+
+
+def test_cifar10_is_the_real_one_split_as_the_original_did(cifar10):
+    data = load("cifar10", str(cifar10), 0.1, None)
+    assert (len(data.train), len(data.val), len(data.test)) == (45000, 5000, 10000)
+    assert (data.mean / 255).tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
+    assert (data.std / 255).tolist() == pytest.approx([0.2470, 0.2435, 0.2616], abs=5e-5)
+    assert data.classes[:3] == ("airplane", "automobile", "bird")
+    from torchvision.datasets import CIFAR10
+
+    reference = CIFAR10(cifar10, train=True)
+    labels = np.array(reference.targets)
+    _, held_out = train_test_split(np.arange(50000), test_size=0.1, stratify=labels, random_state=42)
+    assert np.array_equal(data.val.images.numpy(), reference.data[np.sort(held_out)])
+
+
+def damaged(cifar10, tmp_path, change):
+    """Return a data folder that holds CIFAR-10 but for what `change` did to one of its files."""
+    copy = tmp_path / "data"
+    shutil.copytree(cifar10 / "cifar-10-batches-py", copy / "cifar-10-batches-py")
+    change(copy / "cifar-10-batches-py" / "data_batch_3")
+    return copy
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[12345] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [flip_a_byte, lambda p: p.write_bytes(p.read_bytes()[:1000]), lambda p: p.unlink()],
+    ids=["flip", "cut", "gone"],
+)
+def test_damaged_cifar10_is_never_read(cifar10, tmp_path, change, no_network):
+    root = damaged(cifar10, tmp_path, change)
+    with pytest.raises(
+        DataError, match=r"data.root=\S+ does not hold CIFAR10 whole, and downloading .* failed: "
+    ) as error:
+        load("cifar10", str(root), 0.1, None)
+    assert str(error.value).count("\n") == 1 and "data=digits" in str(error.value)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Have every download fail at once, as it does without a network."""
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+
+
+@pytest.fixture
+def small_cifar(monkeypatch, tmp_path):
+    """Return an empty folder, to which CIFAR-10 downloads, as 20 images in its own format, from a server here."""
+    import functools
+    import hashlib
+    import http.server
+    import pickle
+    import tarfile
+    import threading
+
+    from torchvision.datasets import CIFAR10
+
+    source = tmp_path / "source" / "cifar-10-batches-py"
+    source.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("data_batch_1", "test_batch"):
+        batch = {"data": rng.integers(0, 256, (20, 3072), dtype=np.uint8), "labels": [i % 10 for i in range(20)]}
+        (source / name).write_bytes(pickle.dumps(batch))
+    (source / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(i) for i in range(10)]}))
+    archive = tmp_path / "cifar.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "cifar-10-batches-py")
+
+    def md5(path):
+        return hashlib.md5(path.read_bytes()).hexdigest()
+
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive))
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", md5(source / "data_batch_1")]])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", md5(source / "test_batch")]])
+    meta = {"filename": "batches.meta", "key": "label_names", "md5": md5(source / "batches.meta")}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    yield tmp_path / "data"
+    server.shutdown()
+
+
+def test_missing_data_are_downloaded(small_cifar):
+    data = load("cifar10", str(small_cifar), 0.5, None)
+    assert (len(data.train), len(data.val), len(data.test)) == (10, 10, 20)
+
+
+def test_half_a_download_is_completed(small_cifar):
+    small_cifar.mkdir()
+    (small_cifar / "cifar-10-python.tar.gz").write_bytes(b"half of it")
+    (small_cifar / "cifar-10-batches-py").mkdir()
+    (small_cifar / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"half of it")
+    assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
+
+
+def test_two_downloads_at_once_do_not_meet(small_cifar):
+    with ThreadPoolExecutor(4) as pool:
+        checksums = {d.sha256() for d in pool.map(lambda _: load("cifar10", str(small_cifar), 0.0, None), range(4))}
+    assert len(checksums) == 1

@@ -1,0 +1,62 @@
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from resnet.model import Block, Pad, ResNet, cost, depth
+
+PAPER = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}
+NETWORKS = [([2, 2], 32, "projection"), ([5, 5, 5], 32, "projection"), ([3, 3, 3], 16, "pad"), ([1, 2, 3], 8, "none")]
+
+
+@pytest.mark.parametrize("layers", PAPER)
+def test_papers_networks_have_the_papers_parameters(layers):
+    n = (layers - 2) // 6
+    assert depth([n, n, n]) == layers
+    assert cost([n, n, n], 16, "pad").parameters == PAPER[layers]
+    assert cost([n, n, n], 16, "none").parameters == PAPER[layers]
+    assert cost([n, n, n], 16, "projection").parameters == PAPER[layers] + 2752
+
+
+def test_originals_networks_have_the_originals_cost():
+    shallow, deep = cost([2, 2], 32, "projection"), cost([5, 5, 5], 32, "projection")
+    assert (shallow.parameters, deep.parameters) == (170_410, 1_860_522)
+    assert (round(shallow.multiply_adds / 1e6, 2), round(deep.multiply_adds / 1e6, 2)) == (72.19, 275.61)
+
+
+@pytest.mark.parametrize("stages, width, shortcut", NETWORKS)
+@pytest.mark.parametrize("classes, channels, size", [(10, 3, 32), (100, 1, 9)])
+def test_cost_is_what_pytorch_counts(stages, width, shortcut, classes, channels, size):
+    model = ResNet(stages, width, shortcut, classes, channels)
+    with FlopCounterMode(display=False) as counter:
+        logits = model(torch.zeros(2, channels, size, size))
+    computed = cost(stages, width, shortcut, classes, channels, size)
+    assert logits.shape == (2, classes)
+    assert computed.parameters == sum(p.numel() for p in model.parameters())
+    assert computed.multiply_adds == counter.get_total_flops() // 2 // 2  # two images; a multiply-add is two operations
+
+
+@pytest.mark.parametrize("shortcut", ["projection", "pad"])
+def test_block_without_residual_passes_its_input_on(shortcut):
+    block = Block(4, 4, 1, shortcut)
+    torch.nn.init.zeros_(block.norm2.weight)
+    x = torch.randn(2, 4, 5, 5)
+    assert torch.equal(block(x), x.relu())
+
+
+def test_plain_block_without_residual_passes_nothing_on():
+    block = Block(4, 4, 1, "none")
+    torch.nn.init.zeros_(block.norm2.weight)
+    assert not block(torch.randn(2, 4, 5, 5)).any()
+
+
+def test_pad_takes_every_second_pixel_and_appends_zero_channels():
+    x = torch.randn(2, 3, 6, 6)
+    y = Pad(new_channels=3, stride=2)(x)
+    assert torch.equal(y[:, :3], x[:, :, ::2, ::2])
+    assert y.shape == (2, 6, 3, 3) and not y[:, 3:].any()
+
+
+def test_initial_weights_have_the_deviation_of_he_et_al():
+    model = ResNet([1, 1, 1], 64, "projection")
+    weight = model.blocks[2].conv2.weight  # 256 channels, 3x3
+    assert weight.std().item() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)

@@ -1,0 +1,199 @@
+import zipfile
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resnet.files import read_table, write_whole
+from resnet.record import CHECKPOINT, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
+
+CONFIG = {"seed": 0, "batch_size": 64}
+
+
+def row(epoch: int) -> dict:
+    return dict.fromkeys(METRICS, 0.1 + 0.2) | {"epoch": epoch, "val_loss": None, "val_acc": None}
+
+
+def checkpoint(epoch: int) -> dict:
+    return {"epoch": epoch, "model": {"weight": torch.full((100,), float(epoch))}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a run of three finished epochs."""
+    return begun(tmp_path)
+
+
+def begun(path, epochs=3) -> RunFolder:
+    run = RunFolder(path)
+    run.begin(CONFIG)
+    assert run.resume(restore=lambda checkpoint: None) == 0
+    for epoch in range(1, epochs + 1):
+        run.finish_epoch(row(epoch), [], checkpoint(epoch))
+    return run
+
+
+def resumed(run: RunFolder) -> tuple[int, float]:
+    """Return the epoch that a run goes back to, and the weight that it gets there."""
+    weights = [0.0]
+    epoch = run.resume(lambda state: weights.append(state["model"]["weight"][0].item()))
+    return epoch, weights[-1]
+
+
+def test_a_run_goes_on_from_its_last_checkpoint(run):
+    before = (run.path / "metrics.csv").read_bytes()
+    assert resumed(run) == (3, 3.0)
+    assert (run.path / "metrics.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: bytes(len(content)),
+        lambda content: content.replace(b"\x00\x00\x40\x40" * 20, b"\x00\x00\x40\x41" * 20),
+    ],
+    ids=["cut in half", "empty", "zeroed", "another weight"],
+)
+def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(run, damage, caplog):
+    path = run.path / CHECKPOINT
+    damaged = damage(path.read_bytes())
+    assert damaged != path.read_bytes()
+    path.write_bytes(damaged)
+    assert resumed(run) == (2, 2.0)
+    assert "checkpoint.pt: set aside, damaged" in caplog.text
+    assert (run.path / ".aside" / "1" / CHECKPOINT).read_bytes() == damaged
+    assert [row["epoch"] for row in run.metrics()] == [1, 2]
+
+
+def test_without_any_checkpoint_the_run_starts_over(run):
+    for name in (CHECKPOINT, PREVIOUS):
+        (run.path / name).write_bytes(b"nonsense")
+    assert resumed(run) == (0, 0.0)
+    assert run.metrics() == []
+
+
+def test_a_checkpoint_of_another_network_is_set_aside(run, caplog):
+    def refuse(state):
+        raise ValueError("it holds another network")
+
+    assert run.resume(refuse) == 0
+    assert caplog.text.count("set aside, it holds another network") == 2
+
+
+@pytest.mark.parametrize("tail", [b"4,0.1,0.2", b"4,0.1\n", b"\x00\x00\x00", b"4" + b",0.5" * 8 + b"\n", b"x,y\n"])
+def test_rows_beyond_the_checkpoint_are_dropped(run, tail):
+    path = run.path / "metrics.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole + tail)
+    assert resumed(run) == (3, 3.0)
+    assert path.read_bytes() == whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 2000))
+def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(tmp_path_factory, cut):
+    run = begun(tmp_path_factory.mktemp("run"))
+    path = run.path / "metrics.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    epoch, weight = resumed(run)
+    assert epoch == weight
+    assert epoch == (3 if cut >= len(whole) else 2 if whole[:cut].count(b"\n") == 3 else 0)
+    assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: epoch + 1])
+
+
+def test_a_table_of_another_make_is_set_aside_not_destroyed(run, caplog):
+    (run.path / "metrics.csv").write_text("when,what\n1,2\n")
+    assert resumed(run) == (0, 0.0)
+    assert "metrics.csv: set aside, its columns are not epoch,lr" in caplog.text
+    kept = [p.read_text() for p in run.path.glob(".aside/*/metrics.csv")]
+    assert kept == ["when,what\n1,2\n"]
+
+
+def test_floats_keep_all_their_digits(run):
+    assert read_table(run.path / "metrics.csv", METRICS)[0][1] == "0.30000000000000004"
+    assert run.metrics()[0] == row(1)
+
+
+@pytest.mark.parametrize("found", ["seed: 1\nbatch_size: 64\n", "seed: 0\nbatch_size: 32\n", "- 1", "\x01", "{", ""])
+def test_a_folder_of_another_configuration_is_left_alone(run, found):
+    (run.path / "config.yaml").write_text(found)
+    with pytest.raises(RecordError, match="config.yaml is not this run's configuration; move the folder away"):
+        run.begin(CONFIG)
+    assert (run.path / "config.yaml").read_text() == found
+
+
+def test_an_older_versions_configuration_is_the_same_run(run):
+    run.begin(CONFIG | {"compile": False, "model": {"width": 32}})
+
+
+def test_starting_over_moves_everything_aside(run):
+    run.set_aside()
+    run.begin(CONFIG)
+    run.set_aside()
+    assert run.state() == "not started"
+    assert sorted(p.name for p in (run.path / ".aside" / "1").iterdir()) == sorted(
+        ["config.yaml", "metrics.csv", CHECKPOINT, PREVIOUS]
+    )
+    assert [p.name for p in (run.path / ".aside" / "2").iterdir()] == ["config.yaml"]
+
+
+def test_one_process_at_a_time(run):
+    with run.lock():
+        with pytest.raises(RecordError, match=r"in use by process \d+ on "):
+            with run.lock():
+                pass
+    with run.lock():
+        pass
+
+
+def test_states(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.state() == "not started"
+    run.begin(CONFIG)
+    assert run.state() == "unfinished"
+    run.fail("diverged", "the loss was not finite", "", step=7)
+    assert (run.state(), run.failure()["step"], run.failure()["epoch"]) == ("diverged", 7, 1)
+    run.begin(CONFIG)
+    assert run.state() == "unfinished", "a new attempt forgets the failure"
+    run.complete({"status": "complete"}, {"w": torch.zeros(2, 2).t()})
+    assert run.state() == "complete"
+
+
+class Harmful:
+    """Something that runs a command when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), "w")
+
+
+def test_a_checkpoint_is_never_executed(run, tmp_path):
+    torch.save({"epoch": 3, "model": Harmful(tmp_path / "executed")}, run.path / CHECKPOINT)
+    with pytest.raises(ValueError, match="damaged"):
+        load_checkpoint(run.path / CHECKPOINT)
+    assert resumed(run)[0] == 2
+    assert not (tmp_path / "executed").exists()
+
+
+def test_pytorch_writes_the_checksums_that_are_relied_on(run):
+    with zipfile.ZipFile(run.path / CHECKPOINT) as archive:
+        assert all(part.CRC for part in archive.infolist() if part.file_size)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"

@@ -1,0 +1,217 @@
+"""Whole runs, in processes of their own: what they write, and that they cannot be lost."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from resnet.model import ResNet
+from tests.conftest import small
+
+CONTRACT = {
+    "config.yaml", "metrics.csv", "checkpoint.pt", "weights.safetensors", "result.json", "curves.png", "samples.png",
+    "run.log", ".hydra", ".lock",
+}  # fmt: skip
+
+
+def runs_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("runs/*/*/seed*"))
+
+
+def only(folder: Path) -> Path:
+    (run,) = runs_in(folder)
+    return run
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(run: Path) -> list[tuple[str, ...]]:
+    return [tuple(row.values())[:6] for row in rows(run)]
+
+
+def test_a_run_leaves_what_the_contract_says(train, tmp_path):
+    done = train("seed=3", "study=mine")
+    run = only(tmp_path)
+    assert run.relative_to(tmp_path).as_posix().startswith("runs/mine/blocks2-projection-") and run.name == "seed3"
+    assert {p.name for p in run.iterdir()} == CONTRACT
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"] == {"name": "blocks2", "stages": [1, 1], "width": 8, "shortcut": "projection"}
+    assert [row["epoch"] for row in rows(run)] == ["1", "2"]
+    assert (
+        list(rows(run)[0])
+        == "epoch lr train_loss train_acc val_loss val_acc train_seconds val_seconds images_per_second".split()
+    )
+    result = json.loads((run / "result.json").read_text())
+    assert result["status"] == "complete" and result["seed"] == 3 and result["depth"] == 6
+    assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
+    assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
+    confusion = torch.tensor(result["test"]["confusion"])
+    assert confusion.sum() == result["test"]["images"] == 360
+    assert confusion.diagonal().sum() / 360 == pytest.approx(result["test"]["acc"])
+    assert list(result["test"]["per_class_acc"]) == [str(digit) for digit in range(10)]
+    assert result["versions"]["torch"] == torch.__version__.split("+")[0] and result["machine"]["threads"] >= 1
+    assert "epoch 2/2  train loss" in done.stdout and "epoch 2/2  train loss" in (run / "run.log").read_text()
+
+
+def test_what_is_saved_loads_without_the_project(train, tmp_path):
+    train("model.shortcut=pad")
+    run = only(tmp_path)
+    weights = load_file(run / "weights.safetensors")
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert weights.keys() == state["model"].keys() == ResNet([1, 1], 8, "pad", channels=1).state_dict().keys()
+    assert all(torch.equal(weights[name], state["model"][name]) for name in weights)
+    assert state["epoch"] == 2 and state["precision"] in ("fp32", "bf16")
+
+
+def test_the_same_command_again_does_nothing(train, tmp_path):
+    train()
+    before = {p: p.stat().st_mtime_ns for p in only(tmp_path).iterdir() if p.name not in ("run.log", ".hydra", ".lock")}
+    done = train()
+    assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: already complete\n"
+    assert all(p.stat().st_mtime_ns == written for p, written in before.items())
+
+
+def test_a_point_of_a_sweep_is_the_same_run_as_by_itself(train, tmp_path):
+    train("seed=1")
+    alone = only(tmp_path)
+    done = train("-m", "seed=0,1")
+    assert "2 runs: 1 already there, 1 to do" in done.stdout
+    assert len(runs_in(tmp_path)) == 2 and alone in runs_in(tmp_path)
+    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+        summary = [(row["outcome"], Path(row["run"]).name) for row in csv.DictReader(file)]
+    assert summary == [("complete", "seed0"), ("already there", "seed1")]
+
+
+def test_without_validation_nothing_is_held_out(train, tmp_path):
+    train("data.val_fraction=0", "epochs.count=1")
+    assert rows(only(tmp_path))[0]["val_acc"] == ""
+    result = json.loads((only(tmp_path) / "result.json").read_text())
+    assert result["best"] is None and result["data"]["train_images"] == 1437
+
+
+def test_training_ends_at_a_step_within_an_epoch(train, tmp_path):
+    train("epochs.count=null", "epochs.steps=25", "schedule=multistep", "schedule.milestone_steps=[22]")
+    assert [row["lr"] for row in rows(only(tmp_path))] == ["0.001", "0.0001"]  # 21 steps, then 4
+
+
+def test_a_run_that_diverges_says_where_and_is_not_tried_again(train, tmp_path):
+    overrides = ("optimizer=sgd", "optimizer.lr=100", "optimizer.weight_decay=10", "precision=fp32", "epochs.count=20")
+    done = train(*overrides, code=1)
+    failure = json.loads((only(tmp_path) / "failure.json").read_text())
+    assert (
+        failure["status"] == "diverged"
+        and failure["error"] == f"the loss was not finite, first at step {failure['step']}"
+    )
+    epoch = len(rows(only(tmp_path))) + 1
+    assert failure["epoch"] == epoch and 21 * (epoch - 1) <= failure["step"] < 21 * epoch
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "diverged before" in train(*overrides, code=1).stdout
+
+
+def test_a_failing_job_leaves_the_others_alone(train, tmp_path):
+    done = train("-m", "batch_size=5000,64", "seed=0", code=1)
+    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+        outcomes = [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
+    reason = "batch_size=5000: must be at most 1293, the number of training images"
+    assert outcomes == [("failed", reason), ("complete", "")]
+    assert reason in done.stdout
+    stopped = train("-m", "batch_size=5000,32", "seed=0", "fail_fast=true", code=2)
+    assert "not started" in stopped.stdout
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen:
+    """Start a run that takes some seconds, as a process that can be killed."""
+    return subprocess.Popen(
+        (sys.executable, "-m", "resnet.run", *small(*overrides)),
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
+    overrides = (f"precision={precision}", "epochs.count=12", "schedule=onecycle", "augmentation=flip_crop")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert start(whole, *overrides).wait() == 0
+    for _ in range(3):
+        process = start(killed, *overrides)
+        wait_for(killed, "runs/*/*/*/metrics.csv", process)
+        time.sleep(random.uniform(0, 0.6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(killed, *overrides).wait() == 0
+    assert without_times(only(killed)) == without_times(only(whole))
+    for name in ("weights.safetensors", "config.yaml"):
+        assert (only(killed) / name).read_bytes() == (only(whole) / name).read_bytes()
+
+
+@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code):
+    process = start(tmp_path, "-m", "seed=0,1", "epochs.count=500")
+    wait_for(tmp_path, "runs/*/*/seed0/checkpoint.pt", process)
+    process.send_signal(signum)
+    output = process.communicate()[0]
+    assert process.returncode == code, output
+    assert f"stopped by {signal.Signals(signum).name} in epoch" in output
+    assert "the same command goes on from the end of epoch" in output
+    assert "unfinished" in output and "not started" in output and "Traceback" not in output
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path):
+    first = start(tmp_path, "epochs.count=500")
+    wait_for(tmp_path, "runs/*/*/seed0/metrics.csv", first)
+    second = start(tmp_path, "epochs.count=500")
+    output = second.communicate()[0]
+    first.kill()
+    first.wait()
+    assert second.returncode == 1 and f"in use by process {first.pid} on {os.uname().nodename}" in output
+
+
+def test_starting_over_keeps_what_was_there(train, tmp_path):
+    train("epochs.count=1")
+    before = (only(tmp_path) / "metrics.csv").read_bytes()
+    train("epochs.count=1", "resume=never")
+    assert (only(tmp_path) / ".aside" / "1" / "metrics.csv").read_bytes() == before
+    assert (only(tmp_path) / "result.json").exists()
+
+
+def test_the_precision_that_a_run_was_begun_in_is_kept(train, tmp_path):
+    process = start(tmp_path, "epochs.count=300")
+    wait_for(tmp_path, "runs/*/*/*/checkpoint.pt", process)
+    process.kill()
+    process.wait()
+    path = only(tmp_path) / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    other = {"fp32": "bf16", "bf16": "fp32"}[state["precision"]]
+    torch.save(state | {"precision": other}, path)
+    done = train("epochs.count=300", code=1)
+    assert f"begun in {other}, but this machine would go on in {state['precision']}" in done.stdout
+    assert "resume=never starts this one over" in done.stdout
+    assert torch.load(path, weights_only=True)["precision"] == other
+
+
+def test_cifar10_learns(command, tmp_path, cifar10):
+    """Half an epoch of the real thing: chance is 10 %."""
+    command("resnet.run", "model=blocks4", "data.limit=1000", "epochs.count=1", f"data.root={cifar10}")
+    row = rows(only(tmp_path))[0]
+    assert float(row["train_acc"]) > 0.25 and float(row["train_loss"]) < 2.1
