@@ -1,5 +1,6 @@
 """What this machine is and can do."""
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 
 from resnet.config import ConfigError
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
@@ -48,6 +51,18 @@ def be_reproducible() -> None:
     """Have a GPU compute the same bytes each time, as a CPU does."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of freed tensors for the next ones, instead of returning it to the system.
+
+    A step frees and takes the same few hundred megabytes again; mapping and zeroing them anew costs a CPU a tenth to a
+    fifth of the training time. Without effect where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in ((M_TRIM_THRESHOLD, 2**31 - 1), (M_MMAP_MAX, 0)):
+            mallopt(parameter, value)
 
 
 def versions() -> dict[str, str]:
