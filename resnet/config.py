@@ -110,6 +110,7 @@ class Config:
     device: str = one_of("auto", "cpu", "cuda", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
     compile: bool = False
+    probe_every: int = between(1, 0, 10**6, identity=False)
     progress: str = one_of("auto", "bar", "lines", identity=False)
     resume: str = one_of("auto", "never", identity=False)
     fail_fast: bool = not_identity(False)

@@ -92,6 +92,7 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     from resnet.augment import Augmenter
     from resnet.data import load, training_batches
     from resnet.device import be_reproducible, keep_freed_memory, resolve_device, resolve_precision
+    from resnet.probes import probe
     from resnet.result import make_result
     from resnet.train import fit
 
@@ -124,7 +125,9 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
                 yield batch
 
         for row in fit(trainer, data, augmenter, batch_size, seed, steps, done, watch):
-            run.finish_epoch(row, [], {"epoch": row["epoch"], "precision": precision} | trainer.state())
+            probed = config["probe_every"] and row["epoch"] % config["probe_every"] == 0
+            layers = probe(trainer, data.train, row["epoch"]) if probed else []
+            run.finish_epoch(row, layers, {"epoch": row["epoch"], "precision": precision} | trainer.state())
             log.info(one_line(row, epochs))
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
@@ -139,7 +142,7 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
 
     from resnet.model import ResNet
     from resnet.optim import make_optimizer, make_schedule
-    from resnet.train import Normalize, Trainer
+    from resnet.train import Normalize, Trainer, compiled
 
     torch.manual_seed(config["seed"])
     network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
@@ -149,7 +152,10 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     schedule = dict(config["schedule"], lr=config["optimizer"]["lr"], total_steps=steps)
     if milestone_epochs := schedule.pop("milestone_epochs"):
         schedule["milestone_steps"] = [epoch * steps_per_epoch for epoch in milestone_epochs]
-    return Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
+    trainer = Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
+    if config["compile"]:
+        trainer.compiled = compiled(trainer, data.train, config["batch_size"])
+    return trainer
 
 
 def restore(checkpoint: dict[str, Any], trainer: "Trainer", precision: str) -> None:

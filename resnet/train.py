@@ -1,8 +1,11 @@
 """The training loop: an epoch of steps, an evaluation, and the two in turn until the training is over."""
 
+import copy
+import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -14,6 +17,8 @@ from resnet.augment import Augmenter
 from resnet.config import UserError, epochs_of
 from resnet.data import Dataset, Split, training_batches
 from resnet.optim import Schedule, set_lr
+
+log = logging.getLogger(__name__)
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -61,11 +66,17 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     bf16: bool
+    compiled: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """Return what computes the logits: compiled or not; evaluation is not worth compiling."""
+        return self.compiled if self.compiled is not None and self.model.training else self.model
 
     def logits(self, images: Tensor) -> Tensor:
         """Return float32 (batch, classes) for uint8 images (batch, height, width, channels)."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.model(self.normalize(images)).float()
+            return self.network(self.normalize(images)).float()
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint has to hold: the schedule is a function of the step, and the data of the epoch."""
@@ -106,6 +117,27 @@ class Trainer:
         labels = split.labels.cpu()
         hits = (logits.argmax(dim=1) == labels).double().mean()
         return Figures(F.cross_entropy(logits.double(), labels).item(), hits.item()), logits
+
+
+def compiled(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
+    """Return the trainer's network compiled for the batches of the split, or None where no compiler is found.
+
+    The last batch of an epoch may be smaller; each size is compiled here, once, with the trainer left as it was.
+    """
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        log.warning("compile=true: no C++ compiler is found here; going on without")
+        return None
+    started = time.perf_counter()
+    network = torch.compile(trainer.model, dynamic=False)
+    before = copy.deepcopy(trainer.model.state_dict())
+    warm = replace(trainer, compiled=network)
+    warm.model.train()
+    for size in sorted({batch_size, len(split) % batch_size or batch_size}, reverse=True):
+        warm.logits(split.images[:size]).sum().backward()
+    trainer.optimizer.zero_grad(set_to_none=True)
+    trainer.model.load_state_dict(before)
+    log.info(f"compiled in {time.perf_counter() - started:.0f} s")
+    return network
 
 
 def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int) -> Figures:

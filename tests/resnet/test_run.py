@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +19,10 @@ from safetensors.torch import load_file
 from resnet.model import ResNet
 from tests.conftest import small
 
-CONTRACT = {
-    "config.yaml", "metrics.csv", "checkpoint.pt", "weights.safetensors", "result.json", "curves.png", "samples.png",
-    "run.log", ".hydra", ".lock",
-}  # fmt: skip
+CONTRACT = set(
+    "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
+    "run.log .hydra .lock".split()
+)
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -93,6 +94,18 @@ def test_a_point_of_a_sweep_is_the_same_run_as_by_itself(train, tmp_path):
     with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
         summary = [(row["outcome"], Path(row["run"]).name) for row in csv.DictReader(file)]
     assert summary == [("complete", "seed0"), ("already there", "seed1")]
+
+
+def test_probes_do_not_touch_the_training(train, tmp_path):
+    train("seed=1")
+    probed = only(tmp_path)
+    with open(probed / "layers.csv", newline="") as file:
+        layers = list(csv.DictReader(file))
+    assert [(row["epoch"], row["layer"]) for row in layers] == [(e, str(n)) for e in "12" for n in range(1, 7)]
+    shutil.move(probed, tmp_path / "probed")
+    train("seed=1", "probe_every=0")
+    assert without_times(only(tmp_path)) == without_times(tmp_path / "probed")
+    assert not (only(tmp_path) / "layers.csv").exists()
 
 
 def test_without_validation_nothing_is_held_out(train, tmp_path):
