@@ -1,0 +1,116 @@
+"""Run folders made up to the letter of the contract, so that what is read out of them is known."""
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+HEAD = "epoch,lr,train_loss,train_acc,val_loss,val_acc,train_seconds,val_seconds,images_per_second\n"
+
+CONFIG: dict[str, Any] = {
+    "data": {"name": "cifar10", "root": "data", "val_fraction": 0.1, "limit": None},
+    "model": {"name": "blocks4", "stages": [2, 2], "width": 32, "shortcut": "projection"},
+    "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
+    "schedule": {"name": "constant", "milestone_epochs": [], "milestone_steps": []},
+    "epochs": {"count": 20, "steps": None},
+    "augmentation": {"flip": True, "crop_padding": 4, "cutout": 0, "trivial": False},
+    "seed": 0,
+    "study": "default",
+    "batch_size": 64,
+    "device": "auto",
+    "precision": "auto",
+    "progress": "auto",
+    "compile": False,
+    "resume": "auto",
+    "fail_fast": False,
+}
+
+
+class Builder:
+    """Writes run folders below `root`, which is the `runs` of the working directory."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def begin(self, seed: int = 0, study: str = "depth", done: int = 0, **settings: Any) -> Path:
+        """Write an unfinished run with `done` epochs; settings are by dotted key. Return its folder."""
+        config = copy.deepcopy(CONFIG) | {"seed": seed, "study": study}
+        for key, value in settings.items():
+            *group, name = key.split(".")
+            (config[group[0]] if group else config)[name] = value
+        own = {key: value for key, value in config.items() if key not in ("seed", "study", "device")}
+        fingerprint = hashlib.sha256(json.dumps(own).encode()).hexdigest()[:8]
+        name = f"{config['model']['name']}-{config['model']['shortcut']}-{fingerprint}"
+        path = self.root / study / name / f"seed{seed}"
+        path.mkdir(parents=True)
+        (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        rows = [
+            f"{epoch},0.001,{2 / epoch},0.5,{2.5 / epoch},0.4,10.5,1.25,4000.0\n"
+            for epoch in range(1, done + 1)
+        ]
+        (path / "metrics.csv").write_text(HEAD + "".join(rows))
+        return path
+
+    def complete(self, seed: int = 0, study: str = "depth", **settings: Any) -> Path:
+        """Write a complete run, `test`, `val`, `train` being its accuracies. Return its folder."""
+        test, val, train = (settings.pop(name, default) for name, default in DEFAULT_ACCURACIES)
+        epochs = settings.get("epochs.count", 20)
+        path = self.begin(seed, study, done=epochs, **settings)
+        stages = settings.get("model.stages", [2, 2])
+        figures = {
+            "train_loss": 0.4,
+            "train_acc": train,
+            "val_loss": None if val is None else 0.5,
+            "val_acc": val,
+        }
+        result = {
+            "status": "complete",
+            "blocks": sum(stages),
+            "parameters": 170410 if stages == [2, 2] else 1860522,
+            "multiply_adds": 72190000 if stages == [2, 2] else 275610000,
+            "seed": seed,
+            "epochs": epochs,
+            "final": {"epoch": float(epochs), **figures},
+            "best": None if val is None else {"epoch": 17.0, "val_loss": 0.5, "val_acc": val},
+            "test": {"loss": 0.5, "acc": test, "images": 10000, "per_class_acc": {}, "confusion": []},
+            "precision": "bf16",
+            "device": "cpu",
+            "wall_seconds": 235.0,
+        }
+        (path / "result.json").write_text(json.dumps(result))
+        return path
+
+    def fail(self, seed: int = 0, status: str = "failed", **settings: Any) -> Path:
+        """Write a run that failed or diverged in its fourth epoch. Return its folder."""
+        path = self.begin(seed, done=3, **settings)
+        failure = {"status": status, "error": "out of memory", "traceback": "…", "epoch": 4, "step": 1200}
+        (path / "failure.json").write_text(json.dumps(failure | {"time": "2026-01-01T00:00:00+00:00"}))
+        return path
+
+
+DEFAULT_ACCURACIES = (("test", 0.83), ("val", 0.84), ("train", 0.86))
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch) -> Builder:
+    """Return a builder, with the working directory where its `runs` is."""
+    monkeypatch.chdir(tmp_path)
+    return Builder(tmp_path / "runs")
+
+
+@pytest.fixture
+def table(build, capsys):
+    """Return a function that answers the table's command line: what it printed, its exit code as told."""
+    from analysis.table import main
+
+    def answer(*arguments: object, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.out if code == 0 else printed.err
+
+    return answer

@@ -1,0 +1,240 @@
+"""Run folders are found wherever they are, and read whatever state they are in."""
+
+import json
+import os
+import time
+
+import pytest
+
+from analysis.find import MissingFolder, RunsError
+from analysis.runs import find_runs, load_epochs, load_layers, load_runs
+
+DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+
+
+@pytest.mark.parametrize("levels_up", [0, 1, 2, 3])
+def test_a_run_is_found_from_any_folder_above_it_and_from_its_own(build, levels_up):
+    run = build.complete()
+    folder = [run, *run.parents][levels_up]
+    assert find_runs([folder]) == [run]
+    assert load_runs([folder])["study"].tolist() == ["depth"]
+
+
+def test_a_run_below_two_given_folders_counts_once(build):
+    run = build.complete()
+    assert find_runs([run.parents[1], build.root, run]) == [run]
+
+
+def test_a_linked_study_is_followed_and_a_loop_is_not(build, tmp_path, capsys):
+    build.complete()
+    build.root.rename(tmp_path / "elsewhere")
+    build.root.mkdir()
+    (build.root / "linked").symlink_to(tmp_path / "elsewhere" / "depth")
+    (tmp_path / "elsewhere" / "depth" / "loop").symlink_to(build.root)
+    assert load_runs(["runs"])["study"].tolist() == ["linked"]
+    assert capsys.readouterr().err == ""
+
+
+def test_committed_studies_are_told_from_own_ones(build):
+    build.complete(study="depth")
+    build.complete(study="reference/depth")
+    assert load_runs(["runs"])["study"].tolist() == ["depth", "reference/depth"]
+
+
+def test_studies_of_one_name_in_two_places_stay_apart(build, tmp_path):
+    build.complete()
+    (tmp_path / "theirs").mkdir()
+    type(build)(tmp_path / "theirs").complete()
+    assert load_runs(["runs", "theirs"])["study"].tolist() == ["runs/depth", "theirs/depth"]
+
+
+def test_a_complete_run_is_a_row_with_its_figures(build):
+    run = build.complete(seed=3, test=0.8812, **DEEP)
+    row = load_runs(["runs"]).iloc[0]
+    assert row["status"] == "complete" and row["seed"] == 3 and row["path"] == os.path.relpath(run)
+    assert (row["model"], row["blocks"], row["depth"], row["stages"]) == ("blocks15", 15, 32, (5, 5, 5))
+    assert (row["test_acc"], row["parameters"], row["epochs"], row["best_epoch"]) == (0.8812, 1860522, 20, 17)
+    assert row["settings"]["optimizer.lr"] == 0.001 and "seed" not in row["settings"]
+
+
+def test_runs_that_are_not_complete_have_their_status_and_no_figures(build):
+    build.begin(seed=0, done=7)
+    build.fail(seed=1)
+    build.fail(seed=2, status="diverged")
+    runs = load_runs(["runs"])
+    assert runs["status"].tolist() == ["unfinished", "failed", "diverged"]
+    assert runs["epochs_done"].iloc[0] == 7 and runs["test_acc"].isna().all()
+    assert runs["error"].iloc[1] == "out of memory"
+
+
+def test_what_says_complete_wins_over_an_older_failure(build):
+    run = build.complete()
+    (run / "failure.json").write_text('{"status": "failed"}')
+    assert load_runs(["runs"])["status"].tolist() == ["complete"]
+
+
+def test_a_run_without_validation_has_none(build):
+    build.complete(val=None, **{"data.val_fraction": 0})
+    assert load_runs(["runs"])[["val_loss", "val_acc", "best_epoch"]].isna().all(axis=None)
+
+
+DAMAGE = {
+    "config.yaml missing": ("config.yaml", None, "missing"),
+    "config.yaml cut": ("config.yaml", b"data: {name: cifar10", "not YAML"),
+    "config.yaml foreign": ("config.yaml", b"services: [web]", "not the configuration of a run (no 'model')"),
+    "config.yaml no mapping": ("config.yaml", b"- 1\n- 2\n", "not the configuration of a run"),
+    "config.yaml code": ("config.yaml", b"!!python/object/apply:os.mkdir [pwned]", "not YAML"),
+    "config.yaml binary": ("config.yaml", b"\xff\xfe\x00", "codec can't decode"),
+    "config.yaml deep": ("config.yaml", b"[" * 5000, "config.yaml"),
+    "result.json cut": ("result.json", b'{"status": "comp', "Unterminated string"),
+    "result.json foreign": ("result.json", b'{"total": 3}', "parameters cannot be None"),
+    "result.json list": ("result.json", b"[1, 2]", "parameters cannot be None"),
+    "result.json huge": ("result.json", b'{"parameters": 1' + b"0" * 400 + b"}", "parameters cannot be 1000"),
+    "result.json NUL": ("result.json", b'{"parameters": 1\0}', "delimiter"),
+}
+
+
+@pytest.mark.parametrize(("file", "content", "reason"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_one_line_that_names_it_and_the_others_are_read(
+    build, capsys, file, content, reason
+):
+    good, bad = build.complete(seed=0, test=0.9), build.complete(seed=1, test=0.1)
+    (bad / file).unlink() if content is None else (bad / file).write_bytes(content)
+    runs = load_runs(["runs"])
+    assert runs[runs["status"] == "complete"]["path"].tolist() == [os.path.relpath(good)]
+    assert set(runs["status"]) <= {"complete", "damaged"}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {os.path.relpath(bad / file)}: ") and reason in line
+    assert not os.path.exists("pwned")
+
+
+@pytest.mark.parametrize("value", ["0.93", True, 93.0, None, float("nan")])
+def test_an_accuracy_that_is_no_fraction_is_not_averaged(build, capsys, value):
+    run = build.complete()
+    result = json.loads((run / "result.json").read_text())
+    result["test"]["acc"] = value
+    (run / "result.json").write_text(json.dumps(result))
+    assert load_runs(["runs"])["status"].tolist() == ["damaged"]
+    assert "result.json: test.acc cannot be" in capsys.readouterr().err
+
+
+def test_a_foreign_folder_is_one_line_and_a_new_or_hidden_one_none(build, capsys):
+    build.complete()
+    (build.root / "notes" / "more" / "still").mkdir(parents=True)
+    (build.root / "notes" / "more" / "still" / "todo.txt").write_text("…")
+    (build.root / "new_study").mkdir()
+    (build.root / ".cache").mkdir()
+    (build.root / ".cache" / "x").write_text("…")
+    (build.root / "depth" / "sweep.csv").write_text("…")
+    assert len(load_runs(["runs"])) == 1
+    assert capsys.readouterr().err == "warning: runs/notes: holds no run\n"
+
+
+def test_hydras_and_set_aside_folders_of_a_run_are_no_runs(build):
+    run = build.complete()
+    for folder in (".hydra", ".aside/1"):
+        (run / folder).mkdir(parents=True)
+        (run / folder / "config.yaml").write_text("x: 1")
+    assert find_runs(["runs"]) == [run.relative_to(build.root.parent)]
+
+
+def test_an_unreadable_file_is_one_line(build, capsys):
+    build.complete(seed=0)
+    file = build.complete(seed=1) / "result.json"
+    file.unlink()
+    file.mkdir()
+    assert load_runs(["runs"])["status"].tolist() == ["complete", "damaged"]
+    assert "seed1/result.json: Is a directory" in capsys.readouterr().err
+
+
+def test_a_copied_seed_is_not_counted_twice(build, capsys):
+    run = build.complete(seed=0)
+    copy = run.with_name("seed1")
+    copy.mkdir()
+    for file in run.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    assert len(load_runs(["runs"])) == 1
+    assert "seed1: left out, it has the same seed as" in capsys.readouterr().err
+
+
+def test_a_run_of_other_settings_in_the_same_folder_is_left_out(build, capsys):
+    run = build.complete(seed=0)
+    build.complete(seed=1, **{"optimizer.lr": 0.1}).rename(run.with_name("seed1"))
+    assert load_runs(["runs"])["seed"].tolist() == [0]
+    assert "seed1: left out, its optimizer.lr is not that of" in capsys.readouterr().err
+
+
+def test_missing_and_empty_folders_raise(build, tmp_path):
+    with pytest.raises(MissingFolder, match="nowhere: no such folder"):
+        load_runs(["nowhere"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MissingFolder, match="file: not a folder"):
+        load_runs(["file"])
+    with pytest.raises(RunsError, match="runs: no run found; `python -m resnet.run"):
+        load_runs(["runs"])
+
+
+def test_epochs_are_rows_that_know_their_run(build):
+    build.complete(seed=0, **DEEP)
+    build.begin(seed=1, done=2, **DEEP)
+    build.begin(seed=2, done=0, **DEEP)
+    epochs = load_epochs(load_runs(["runs"]))
+    assert epochs.groupby("seed").size().to_dict() == {0: 20, 1: 2}
+    last = epochs.iloc[-1]
+    assert (last["model"], last["depth"], last["epoch"], last["train_loss"]) == ("blocks15", 32, 2, 1.0)
+
+
+HALF = "3,0.001,0.6,0.5,0.8"
+TABLES = {
+    "half a last row": (HALF, 2, ""),
+    "half a number": ("3,0.001,0.6,0.5,0.8,0.4,10.5,1.25,40", 2, ""),
+    "half a row inside": (f"{HALF}\n4,0.001,0.5,0.5,0.6,0.4,10.5,1.25,4000.0\n", 2, "line 4 is damaged"),
+    "a NUL byte": ("3,0.001,\0,0.5,0.8,0.4,10.5,1.25,4000.0\n", 2, "line 4 is damaged"),
+    "no validation": ("3,0.001,0.6,0.5,,,10.5,1.25,4000.0\n", 3, ""),
+    "a word": ("3,0.001,many,0.5,0.8,0.4,10.5,1.25,4000.0\n", 0, "metrics.csv: "),
+}
+
+
+@pytest.mark.parametrize(("tail", "rows", "warning"), TABLES.values(), ids=TABLES)
+def test_whole_rows_of_a_damaged_table_are_read(build, capsys, tail, rows, warning):
+    run = build.begin(done=2)
+    runs = load_runs(["runs"])
+    with open(run / "metrics.csv", "a") as file:
+        file.write(tail)
+    assert len(load_epochs(runs)) == rows
+    printed = capsys.readouterr().err
+    assert warning in printed and len(printed.splitlines()) == bool(warning)
+
+
+def test_foreign_columns_are_not_read(build, capsys):
+    run = build.begin(done=2)
+    (run / "metrics.csv").write_text("step,loss\n1,2.0\n")
+    runs = load_runs(["runs"])
+    assert runs["status"].tolist() == ["damaged"]
+    assert "metrics.csv: its columns are 'step,loss', not epoch,lr," in capsys.readouterr().err
+    assert load_epochs(runs).empty
+
+
+def test_layers_are_read_where_they_are(build):
+    run = build.complete(seed=0)
+    build.complete(seed=1)
+    head = "epoch,layer,name,stage,grad_norm,response_std\n"
+    (run / "layers.csv").write_text(head + "1,1,stem.conv,0,0.5,0.9\n1,2,stages.0.0.conv1,1,0.25,0.8\n")
+    layers = load_layers(load_runs(["runs"]))
+    assert layers["name"].tolist() == ["stem.conv", "stages.0.0.conv1"]
+    assert layers["grad_norm"].sum() == 0.75 and set(layers["seed"]) == {0}
+    assert load_layers(load_runs([run.with_name("seed1")])).empty
+
+
+def test_reading_stays_fast(build):
+    """The target is 10,000 runs in 15 s; a twentieth of that here, with twice the time for a busy machine."""
+    run = build.complete()
+    contents = {file.name: file.read_text() for file in run.iterdir()}
+    for seed in range(1, 500):
+        folder = run.with_name(f"seed{seed}")
+        folder.mkdir()
+        for name, content in contents.items():
+            (folder / name).write_text(content.replace("\nseed: 0", f"\nseed: {seed}"))
+    start = time.perf_counter()
+    assert len(load_runs(["runs"])) == 500
+    assert time.perf_counter() - start < 1.5
