@@ -1,0 +1,85 @@
+"""How a configuration's row reads to people: the columns of a table, their names, factors and decimals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How people read a figure: its name, what it is multiplied by, and its decimals."""
+
+    label: str
+    factor: float
+    digits: int
+
+
+MEASURES = {
+    "train_loss": Measure("train loss", 1, 4),
+    "train_acc": Measure("train acc (%)", 100, 2),
+    "val_loss": Measure("val loss", 1, 4),
+    "val_acc": Measure("val acc (%)", 100, 2),
+    "test_acc": Measure("test acc (%)", 100, 2),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column for people. `rare` ones are left out where they would be empty."""
+
+    label: str
+    text: Callable[[Row], str]
+    numeric: bool = True
+    rare: bool = False
+
+
+def measured(row: Row, name: str) -> str:
+    """Return a mean and, over several seeds, its deviation."""
+    measure, mean, std = MEASURES[name], row[f"{name}_mean"], row[f"{name}_std"]
+    if pd.isna(mean):
+        return "-"
+    text = f"{measure.factor * mean:.{measure.digits}f}"
+    return text if pd.isna(std) else f"{text} ± {measure.factor * std:.{measure.digits}f}"
+
+
+def counted(value: Any, unit: int = 1) -> str:
+    """Return a count with thousands separated, or in units of so many with two decimals."""
+    return "-" if pd.isna(value) else f"{value:,}" if unit == 1 else f"{value / unit:,.2f}"
+
+
+def optional(row: Row, name: str) -> str:
+    """Return a text that not every row has."""
+    return "" if pd.isna(row.get(name)) else row[name]
+
+
+def against_published(row: Row) -> str:
+    """Return how far a row is from its published counterpart, and after what other training."""
+    names = {"val_acc": "val", "test_acc": "test"}
+    values = {label: row.get(f"{name}_difference") for name, label in names.items()}
+    text = ", ".join(f"{label} {value:+.2f} pp" for label, value in values.items() if not pd.isna(value))
+    if not text or row["training"] == row["published_training"]:
+        return text
+    return f"{text} ({row['training']} against {row['published_training']})"
+
+
+COLUMNS = (
+    Column("model", lambda row: row["model"], numeric=False),
+    Column("shortcut", lambda row: row["shortcut"], numeric=False),
+    Column("blocks", lambda row: counted(row["blocks"])),
+    Column("layers", lambda row: counted(row["depth"])),
+    Column("parameters", lambda row: counted(row["parameters"])),
+    Column("multiply-adds (M)", lambda row: counted(row["multiply_adds"], 10**6)),
+    Column("epochs", lambda row: counted(row["epochs"])),
+    *(
+        Column(measure.label, lambda row, name=name: measured(row, name))
+        for name, measure in MEASURES.items()
+    ),
+    Column("seeds", lambda row: row["seeds"], numeric=False),
+    Column("differs in", lambda row: optional(row, "differs"), numeric=False, rare=True),
+    Column("against published", against_published, numeric=False, rare=True),
+    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
+)

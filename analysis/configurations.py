@@ -1,0 +1,66 @@
+"""Configurations as rows: the runs of each averaged over seeds, how many count, what tells them apart."""
+
+import json
+from typing import Any
+
+import pandas as pd
+
+MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
+STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
+SHOWN = {"model.name", "model.shortcut", "epochs.count"}  # settings that have a column of their own
+
+BY = ["study", "folder"]
+SAME = ["configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
+SAME += ["parameters", "multiply_adds", "epochs", "settings"]  # in all runs of a configuration that know it
+
+
+def summarize(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per configuration, in the order of `runs`.
+
+    `<measure>_mean` and `<measure>_std` are over complete runs, of which there are `n`; the deviation is
+    missing where n is 1. Runs that do not count are in `unfinished`, `failed`, `diverged` and `damaged`;
+    `seeds` says all this in words. `differs` names the settings, beyond SHOWN, that other rows
+    of the study have otherwise.
+    """
+    groups = runs.groupby(BY, sort=False)
+    rows = groups[SAME].first()
+    status = pd.crosstab([runs["study"], runs["folder"]], runs["status"])
+    status = status.reindex(columns=list(STATUSES), fill_value=0)
+    rows = rows.join(status.rename(columns={"complete": "n"}))
+    complete = runs[runs["status"] == "complete"].groupby(BY)[list(MEASURES)]
+    rows = rows.join(complete.mean().add_suffix("_mean")).join(complete.std().add_suffix("_std"))
+    progress = runs[runs["status"] == "unfinished"].groupby(BY)["epochs_done"]
+    rows = rows.join(progress.agg(least_epochs="min", most_epochs="max")).reset_index()
+    rows["seeds"] = [_seeds(row) for row in rows.to_dict("records")]
+    rows["differs"] = pd.concat([_differs(study) for _, study in rows.groupby("study", sort=False)])
+    return rows.drop(columns=["least_epochs", "most_epochs"])
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    """Return how many runs count and what became of the others, as `2 of 3 (1 under way: epoch 7/20)`."""
+    others = [f"{row[status]} {status}" for status in STATUSES[2:] if row[status]]
+    if row["unfinished"]:
+        least, most = row["least_epochs"], row["most_epochs"]
+        done = f"epoch {most}" if least == most else f"epochs {least} to {most}"
+        total = "?" if pd.isna(row["epochs"]) else row["epochs"]
+        others.append(f"{row['unfinished']} under way: {done}/{total}")
+    runs = row["n"] + sum(row[status] for status in STATUSES[1:])
+    return f"{row['n']} of {runs} ({', '.join(others)})" if others else str(runs)
+
+
+def _differs(study: pd.DataFrame) -> pd.Series:
+    """Return, for each row of a study, the settings that not all of them share, as `optimizer.lr=0.01`."""
+    settings = [{key: as_text(value) for key, value in row.items()} for row in study["settings"]]
+    keys = dict.fromkeys(key for row in settings for key in row if key not in SHOWN)
+    telling = [key for key in keys if len({row.get(key) for row in settings}) > 1]
+    if study.groupby("model")["stages"].nunique().max() == 1:  # then the model's name says it
+        telling = [key for key in telling if key != "model.stages"]
+    texts = [", ".join(f"{key}={row[key]}" for key in telling if key in row) for row in settings]
+    differs = pd.Series(texts, index=study.index, dtype=object)
+    alike = study.assign(differs=differs).duplicated(["model", "shortcut", "epochs", "differs"], keep=False)
+    return differs.mask(alike, differs + " in " + study["configuration"]).str.strip()
+
+
+def as_text(value: Any) -> str:
+    """Return a setting as one would give it on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)

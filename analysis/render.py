@@ -1,0 +1,50 @@
+"""A grid of texts with a title and notes, as Markdown that is also legible on a terminal, or as LaTeX."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
+LATEX |= {"±": r"$\pm$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+MATHS = re.compile(r"(?<![\w-])-(?=\d)")  # a sign, not a hyphen
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A title, a head, rows as long as the head, which columns hold numbers, and sentences for below."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Sequence[bool]
+    notes: Sequence[str] = ()
+
+
+def markdown(grid: Grid) -> str:
+    """Return the grid as a Markdown section, its columns aligned."""
+    lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (grid.head, *grid.rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines)]
+    rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, grid.numeric)]
+    lines.insert(1, rule)
+    table = ["| " + " | ".join(_aligned(row, widths, grid.numeric)) + " |" for row in lines]
+    return "\n".join([f"## {grid.title}", "", *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    return [cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(row, widths, right)]
+
+
+def latex(grid: Grid) -> str:
+    """Return the grid as a LaTeX table, which needs no package."""
+    lines = [" & ".join(map(latex_text, row)) + r" \\" for row in (grid.head, *grid.rows)]
+    columns = "".join("r" if right else "l" for right in grid.numeric)
+    notes = [f"\n\\footnotesize {latex_text(note)}" for note in grid.notes]
+    begin = [r"\begin{table}", rf"\caption{{{latex_text(grid.title)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    table = [r"\hline", lines[0], r"\hline", *lines[1:], r"\hline"]
+    return "\n".join([*begin, *table, r"\end{tabular}", *notes, r"\end{table}"]) + "\n"
+
+
+def latex_text(text: str) -> str:
+    """Return a text in which no character means anything to LaTeX."""
+    plain = "".join(LATEX.get(character, character) for character in " ".join(text.split()))
+    return MATHS.sub("$-$", plain)

@@ -1,0 +1,143 @@
+"""The comparison table: a table per study, a row per configuration, sorted by depth.
+
+Figures are those of the last epoch, averaged over the complete runs of a configuration. The others are
+counted in the column `seeds`, so that the table is also the view of a sweep that is under way.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.columns import COLUMNS, MEASURES, Row, optional
+from analysis.configurations import STATUSES, summarize
+from analysis.find import DEFAULT, RunsError
+from analysis.published import ORIGINAL, add_published
+from analysis.render import Grid, latex, markdown
+from analysis.runs import load_runs
+
+NUMBERS = ["study", "configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
+NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
+NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs"]
+PUBLISHED = ["val_acc_difference", "test_acc_difference", "published_training", "source"]
+
+LAST_EPOCH = (
+    "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
+)
+INCOMPLETE = (
+    "Averages are over complete runs only: a run that is under way (or was stopped), failed, diverged or is "
+    "damaged is counted under seeds and has no part in a figure."
+)
+AUGMENTED = (
+    "The original project's validation images were augmented as its training images were, which makes its "
+    "validation figures a little pessimistic; the other rows are measured on unaugmented images."
+)
+
+
+class Unwritable(RunsError):
+    """A file that was asked for and cannot be written."""
+
+    exit_code = 2
+
+
+def for_people(configurations: pd.DataFrame, published: bool) -> list[Grid]:
+    """Return a grid per study."""
+    grids = []
+    for study, table in configurations.groupby("study", sort=False):
+        rows = table.to_dict("records")
+        texts = {column: [column.text(row) for row in rows] for column in COLUMNS}
+        columns = [column for column in COLUMNS if not column.rare or any(texts[column])]
+        data = ", ".join(table["data"].unique())
+        grids.append(
+            Grid(
+                title=f"{study} ({data})",
+                head=[column.label for column in columns],
+                rows=list(zip(*(texts[column] for column in columns))),
+                numeric=[column.numeric for column in columns],
+                notes=notes(rows, f"Nothing published on {data} is known here." if published else ""),
+            )
+        )
+    return grids
+
+
+def notes(rows: Sequence[Row], nothing_published: str) -> list[str]:
+    """Return what has to be known to read a table of these rows."""
+    sources = {optional(row, "source") for row in rows} - {""}
+    said = [LAST_EPOCH]
+    if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
+        said.append(INCOMPLETE)
+    if ORIGINAL in sources:
+        said.append(AUGMENTED)
+    return said if sources or not nothing_published else [*said, nothing_published]
+
+
+def for_programs(configurations: pd.DataFrame, published: bool) -> str:
+    """Return all studies as one CSV; accuracies are fractions, differences are percentage points."""
+    table = configurations[NUMBERS + (PUBLISHED if published else [])]
+    table = table.astype(dict.fromkeys(STATUSES[1:], "Int64"))  # of which published rows have none
+    stages = table["stages"].map(lambda stages: "-".join(map(str, stages)))
+    return table.assign(stages=stages).to_csv(index=False)
+
+
+def tabulate(folders: Sequence[str], form: str, published: bool) -> str:
+    """Return the table of all runs in `folders`, `form` being markdown, csv or latex; raises RunsError."""
+    configurations = summarize(load_runs(folders))
+    if published:
+        configurations = add_published(configurations)
+    if form == "csv":
+        return for_programs(configurations, published)
+    return "\n".join(map({"markdown": markdown, "latex": latex}[form], for_people(configurations, published)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.table", description=__doc__)
+    add = parser.add_argument
+    add(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="all runs, a study, a configuration or a run (default: runs)",
+    )
+    add("--format", choices=("markdown", "csv", "latex"), default="markdown", help="csv is for programs")
+    add("--out", metavar="FILE", type=Path, help="write there instead of on the terminal")
+    add("--published", action="store_true", help="add what others have published on the same data")
+    add(
+        "--compare", nargs=2, metavar=("A", "B"), help="two configurations: folders, or how their names begin"
+    )
+    given = parser.parse_args(arguments)
+    if given.compare and (given.published or given.format != "markdown"):
+        parser.error("--compare answers in sentences: it goes without --format and --published")
+    folders = given.folders or [DEFAULT]
+    try:
+        if given.compare:
+            from analysis.compare import compare  # scipy takes as long to import as all the rest
+
+            text = compare(*given.compare, folders)
+        else:
+            text = tabulate(folders, given.format, given.published)
+        put(text, given.out)
+    except RunsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def put(text: str, out: Path | None) -> None:
+    """Write a text to a file, or show it; raises Unwritable."""
+    if out is None:
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a folder's name can hold what a terminal cannot show
+        sys.stdout.write(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise Unwritable(f"{out}: cannot be written, {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What two configurations' runs support, and what they do not."""
+
+import pytest
+
+DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+
+
+def seeds(build, accuracies, **settings):
+    """Write a complete run per test accuracy; return the name of their configuration."""
+    return [build.complete(seed, test=test, **settings) for seed, test in enumerate(accuracies)][
+        0
+    ].parent.name
+
+
+def test_a_clear_difference_is_supported_with_its_interval(build, table):
+    a = seeds(build, (0.830, 0.832, 0.834))
+    b = seeds(build, (0.880, 0.883, 0.886), **DEEP)
+    printed = table("--compare", a, b)
+    assert "83.20 ± 0.20" in printed and "88.30 ± 0.30" in printed
+    assert "The data support that B's test accuracy is higher than A's, by 4.49 to 5.71 pp" in printed
+    assert "| +4.49 to +5.71 | < 0.0001 |" in printed
+    assert "A's test accuracy is higher than B's, by 4.49 to 5.71 pp" in table("--compare", b, a)
+
+
+def test_noise_is_not_called_a_difference(build, table):
+    a = seeds(build, (0.830, 0.850))
+    b = seeds(build, (0.835, 0.856), **DEEP)
+    printed = table("--compare", a, b)
+    assert "No difference in test accuracy can be claimed" in printed
+    assert "support" not in printed
+
+
+def test_single_seeds_have_the_test_images_interval_only_and_it_is_labelled(build, table):
+    a, b = seeds(build, [0.83]), seeds(build, [0.88], **DEEP)
+    printed = table("--compare", a, b)
+    assert "The interval over seeds cannot be had" in printed and "1 of A and 1 of B" in printed
+    assert "binomial one of 10,000 test images" in printed
+    assert "does NOT cover what another seed would change" in printed
+    assert "For these runs, B's test accuracy is higher" in printed and "The data support" not in printed
+
+
+def test_seeds_without_any_spread_are_said_to_be_so(build, table):
+    a, b = seeds(build, [0.83, 0.83]), seeds(build, [0.83, 0.83], **DEEP)
+    printed = table("--compare", a, b)
+    assert "no seed's test accuracy differs" in printed and "can be claimed" in printed
+
+
+def test_all_that_the_two_differ_in_is_named(build, table):
+    a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **DEEP, **{"optimizer.lr": 0.01})
+    printed = table("--compare", a, b)
+    assert "blocks per stage ([2,2] against [5,5,5]), stages (2 against 3)" in printed
+    assert "width of the last stage (64 against 128), optimizer.lr (0.001 against 0.01)" in printed
+    assert "do not tell which of these makes the difference" in printed
+
+
+def test_a_controlled_comparison_is_not_called_confounded(build, table):
+    a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **{"model.shortcut": "none"})
+    printed = table("--compare", a, b)
+    assert "They differ in model.shortcut (projection against none)." in printed
+    assert "which of these" not in printed
+
+
+def test_runs_that_are_not_complete_are_left_out_and_counted(build, table):
+    a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **DEEP)
+    build.begin(2, done=3)
+    build.fail(3, **DEEP)
+    assert "2 complete runs; B is" in table("--compare", a, b)
+    assert "Left out as not complete: 2." in table("--compare", a, b)
+
+
+def test_without_validation_the_test_accuracy_is_compared(build, table):
+    a = seeds(build, [0.83, 0.84], val=None)
+    b = seeds(build, [0.88, 0.89], val=None, **DEEP)
+    lines = [line for line in table("--compare", a, b).splitlines() if "val acc" in line]
+    assert [cell.strip() for cell in lines[0].strip("|").split("|")] == ["val acc (%)", *"-----"]
+
+
+def test_folders_prefixes_and_studies_name_a_configuration(build, table):
+    seeds(build, [0.83, 0.84], study="a")
+    seeds(build, [0.88, 0.89], study="b")
+    deep = build.root / "b" / seeds(build, [0.88, 0.89], study="b", **DEEP)
+    expected = table("--compare", "a/blocks4", "blocks15")
+    assert "+5.00" in expected
+    assert table("--compare", "a/", deep, "runs") == expected
+    assert table(
+        "--compare", deep, next((build.root / "a").iterdir()), "nowhere"
+    )  # not needed, so not looked at
+
+
+def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, table):
+    a, b = seeds(build, [0.83]), seeds(build, [0.88], **{"optimizer.lr": 0.01})
+    answer = table("--compare", "blocks4", a, code=2)
+    assert answer == f"blocks4: could be {', '.join(sorted((f'depth/{a}', f'depth/{b}')))}\n"
+    assert table("--compare", a, "vgg", code=2) == "vgg: no configuration's name begins like this\n"
+    assert "are the same configuration" in table("--compare", a, a, code=2)
+
+
+def test_what_cannot_be_compared_is_refused(build, table):
+    a, digits = seeds(build, [0.83]), seeds(build, [0.98], **{"data.name": "digits"})
+    assert "they are about cifar10 and digits" in table("--compare", a, digits, code=2)
+    begun = build.begin(0, done=3, **DEEP).parent.name
+    assert "nothing to compare yet" in table("--compare", a, begun, code=1)
+    with pytest.raises(SystemExit, match="2"):
+        table("--compare", a, begun, "--format", "csv")

@@ -1,0 +1,253 @@
+"""What the table says of runs whose figures are known, in each format and in each state of a sweep."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis.columns import MEASURES
+from analysis.configurations import MEASURES as SUMMARIZED
+from analysis.published import read_published
+
+DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
+
+
+def rows(markdown: str) -> list[dict[str, str]]:
+    """Return the rows of all tables in a Markdown text, by the head of the table."""
+    found, head = [], None
+    for line in markdown.splitlines():
+        cells = [cell.strip() for cell in line[1:-1].split(" | ")] if line.startswith("|") else None
+        if cells and head and not re.fullmatch("[-:| ]+", line):
+            found.append(dict(zip(head, cells)))
+        head = (head or cells) if cells else None
+    return found
+
+
+def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):
+    for seed, test in enumerate((0.8812, 0.8840, 0.8844)):
+        build.complete(seed, test=test, val=None, **DEEP)
+    build.complete(0, test=0.8301)
+    shallow, deep = rows(table())
+    assert shallow["model"] == "blocks4" and shallow["test acc (%)"] == "83.01" and shallow["seeds"] == "1"
+    expected = {
+        "model": "blocks15",
+        "shortcut": "projection",
+        "blocks": "15",
+        "layers": "32",
+        "parameters": "1,860,522",
+        "multiply-adds (M)": "275.61",
+        "epochs": "20",
+        "train loss": "0.4000 ± 0.0000",
+        "train acc (%)": "86.00 ± 0.00",
+        "val loss": "-",
+        "val acc (%)": "-",
+        "test acc (%)": "88.32 ± 0.17",
+        "seeds": "3",
+    }
+    assert deep == expected
+
+
+def test_every_study_has_a_table_sorted_by_depth(build, table):
+    build.complete(study="b", **DEEP)
+    build.complete(study="b")
+    build.complete(study="a", **{"data.name": "digits"})
+    printed = table()
+    assert re.findall("^## .*", printed, re.MULTILINE) == ["## a (digits)", "## b (cifar10)"]
+    assert [row["blocks"] for row in rows(printed)] == ["4", "4", "15"]
+
+
+def test_rows_that_would_look_the_same_say_what_tells_them_apart(build, table):
+    build.complete()
+    build.complete(**{"optimizer.lr": 0.01, "data.root": "/elsewhere", "device": "cuda"})
+    build.complete(**{"schedule.name": "cosine"})
+    assert {row["differs in"] for row in rows(table())} == {
+        "optimizer.lr=0.001, schedule.name=constant",
+        "optimizer.lr=0.01, schedule.name=constant",
+        "optimizer.lr=0.001, schedule.name=cosine",
+    }
+
+
+def test_what_has_a_column_is_not_named_again(build, table):
+    build.complete()
+    build.complete(**DEEP)
+    build.complete(**{"epochs.count": 3, "model.shortcut": "none"})
+    assert "differs in" not in table()
+
+
+def test_stages_are_named_where_the_models_name_hides_them(build, table):
+    for stages in ([3, 3], [2, 2, 2]):
+        build.complete(**{"model.name": "blocks6", "model.stages": stages})
+    assert {row["differs in"] for row in rows(table())} == {"model.stages=[3,3]", "model.stages=[2,2,2]"}
+
+
+def test_a_copied_configuration_is_told_by_its_folder(build, table):
+    first = build.complete().parent
+    first.rename(first.with_name("kept"))
+    build.complete()
+    assert {row["differs in"] for row in rows(table())} == {"in kept", f"in {first.name}"}
+
+
+SWEEPS = {
+    "under way": (["complete", "complete", 7], "2 of 3 (1 under way: epoch 7/20)"),
+    "several under way": ([0, 7, 3], "0 of 3 (3 under way: epochs 0 to 7/20)"),
+    "failed": (["complete", "failed"], "1 of 2 (1 failed)"),
+    "diverged": (["diverged"], "0 of 1 (1 diverged)"),
+    "everything": (
+        ["complete", "failed", "diverged", 5],
+        "1 of 4 (1 failed, 1 diverged, 1 under way: epoch 5/20)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("runs", "seeds"), SWEEPS.values(), ids=SWEEPS)
+def test_runs_that_are_not_complete_are_counted_and_not_averaged(build, table, runs, seeds):
+    for seed, run in enumerate(runs):
+        if run == "complete":
+            build.complete(seed, test=0.9)
+        elif run in ("failed", "diverged"):
+            build.fail(seed, status=run)
+        else:
+            build.begin(seed, done=run)
+    printed = table()
+    (row,) = rows(printed)
+    complete = runs.count("complete")
+    assert row["seeds"] == seeds
+    assert row["test acc (%)"] == {0: "-", 1: "90.00", 2: "90.00 ± 0.00"}[complete]
+    assert "Averages are over complete runs only" in printed
+
+
+def test_a_damaged_run_is_marked(build, table):
+    build.complete(0, test=0.9)
+    (build.complete(1) / "result.json").write_text("{")
+    (row,) = rows(table())
+    assert (row["seeds"], row["test acc (%)"]) == ("1 of 2 (1 damaged)", "90.00")
+
+
+def test_progress_without_a_known_end_says_so(build, table):
+    build.begin(done=5, **{"epochs.count": None, "epochs.steps": 64000})
+    (row,) = rows(table())
+    assert row["seeds"] == "0 of 1 (1 under way: epoch 5/?)" and row["epochs"] == "-"
+
+
+def test_a_table_of_complete_runs_has_no_note_on_others(build, table):
+    build.complete()
+    assert "complete runs only" not in table() and "Figures of the last epoch" in table()
+
+
+def test_published_rows_stand_beside_ones_own_with_the_difference(build, table):
+    build.complete(val=0.8406)
+    build.complete(val=0.7, **DEEP, **{"epochs.count": 3})
+    build.complete(test=0.9, **RESNET20)
+    build.complete(**{"model.shortcut": "none"})
+    printed = table("--published")
+    found = rows(printed)
+    ours = {(row["model"], row["shortcut"]): row["against published"] for row in found if not row["source"]}
+    assert ours == {
+        ("blocks4", "projection"): "val +0.14 pp",
+        ("blocks4", "none"): "",
+        ("blocks15", "projection"): "val -18.06 pp (3 epochs against 20 epochs)",
+        ("resnet20", "pad"): "test -1.25 pp (20 epochs against 64,000 steps)",
+    }
+    original = [row for row in found if row["source"] == "original project"]
+    assert [row["val acc (%)"] for row in original] == ["83.92", "88.06"]
+    assert [int(row["layers"].replace(",", "")) for row in found] == sorted(
+        int(row["layers"].replace(",", "")) for row in found
+    )
+    assert "original project's validation images were augmented" in printed
+
+
+def test_ones_own_mean_is_compared_with_the_published_mean_not_the_best(build, table):
+    build.complete(test=0.93, **RESNET20 | {"model.name": "resnet110", "model.stages": [18, 18, 18]})
+    printed = table("--published")
+    assert "test -0.39 pp" in printed and "93.39 ± 0.16" in printed
+
+
+def test_nothing_published_is_said(build, table):
+    build.complete(**{"data.name": "digits"})
+    assert "Nothing published on digits is known here." in table("--published")
+
+
+def test_published_figures_are_those_of_their_sources():
+    """He et al. 2016, table 6: test errors in per cent."""
+    published = read_published()
+    assert published["source"].notna().all()
+    paper = published[published["shortcut"] == "pad"].drop_duplicates("depth", keep="last").set_index("depth")
+    errors = (100 - 100 * paper["test_acc_mean"]).round(2).to_dict()
+    assert errors == {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
+
+
+def test_csv_is_numbers_for_programs(build, table):
+    for seed, test in enumerate((0.88, 0.89)):
+        build.complete(seed, test=test, **DEEP)
+    build.begin(2, done=3, **DEEP)
+    build.complete(0, study="other")
+    deep, other = csv.DictReader(io.StringIO(table("--format", "csv")))
+    assert (deep["study"], deep["stages"], deep["n"], deep["unfinished"]) == ("depth", "5-5-5", "2", "1")
+    assert float(deep["test_acc_mean"]) == pytest.approx(0.885)
+    assert float(deep["test_acc_std"]) == pytest.approx(0.01 / 2**0.5)
+    assert deep["parameters"] == "1860522" and other["test_acc_std"] == ""
+
+
+def test_csv_has_published_rows_too(build, table):
+    build.complete(val=0.8406)
+    lines = list(csv.DictReader(io.StringIO(table("--format", "csv", "--published"))))
+    assert float(lines[0]["val_acc_difference"]) == pytest.approx(0.14)
+    assert lines[0]["published_training"] == "20 epochs" and lines[0]["failed"] == "0"
+    assert {line["source"] for line in lines[1:]} > {"original project"}
+
+
+def test_latex_escapes_what_would_mean_something(build, table):
+    for seed in (0, 1):
+        build.complete(seed, study="seed_table", **{"optimizer.weight_decay": 0.1})
+    build.complete(0, study="seed_table")
+    printed = table("--format", "latex")
+    assert r"\caption{seed\_table (cifar10)}" in printed and r"86.00 $\pm$ 0.00" in printed
+    assert r"optimizer.weight\_decay=0.1" in printed and r"train acc (\%)" in printed
+    body = printed[printed.index(r"\begin{tabular}") : printed.index(r"\end{tabular}")]
+    columns = re.search(r"\{tabular\}\{([lr]+)\}", body).group(1)
+    assert {line.count(" & ") for line in body.splitlines() if line.endswith(r"\\")} == {len(columns) - 1}
+
+
+def test_a_name_with_a_bar_does_not_break_the_markdown(build, table):
+    build.complete(**{"model.name": "a|b"})
+    assert r"a\|b" in table()
+
+
+def test_the_table_goes_to_a_file(build, table, tmp_path):
+    build.complete()
+    printed = table()
+    assert table("--out", tmp_path / "table.md") == ""
+    assert (tmp_path / "table.md").read_text() == printed
+
+
+def test_requests_that_cannot_be_met_are_one_line(build, table, tmp_path):
+    assert table(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
+    assert table("nowhere", code=2) == "nowhere: no such folder\n"
+    build.complete()
+    assert table("--out", tmp_path / "no" / "table.md", code=2) == (
+        f"{tmp_path}/no/table.md: cannot be written, No such file or directory\n"
+    )
+    with pytest.raises(SystemExit, match="2"):
+        table("--format", "html")
+
+
+def test_the_measures_that_are_averaged_are_those_that_are_shown():
+    assert tuple(MEASURES) == SUMMARIZED
+
+
+def test_the_command_starts_quickly_and_without_pytorch(build):
+    build.complete()
+    code = "import sys; from analysis.table import main; main(); sys.exit('torch' in sys.modules)"
+    root = str(Path(__file__).resolve().parents[2])
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True
+    )
+    assert time.perf_counter() - start < 3  # 1.5 s where nothing else runs
+    assert done.returncode == 0 and rows(done.stdout)[0]["model"] == "blocks4", done.stderr
