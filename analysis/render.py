@@ -27,7 +27,8 @@ def markdown(grid: Grid) -> str:
     rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, grid.numeric)]
     lines.insert(1, rule)
     table = ["| " + " | ".join(_aligned(row, widths, grid.numeric)) + " |" for row in lines]
-    return "\n".join([f"## {grid.title}", "", *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
+    title = " ".join(grid.title.split())
+    return "\n".join([f"## {title}", "", *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:

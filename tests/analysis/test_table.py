@@ -219,6 +219,13 @@ def test_a_name_with_a_bar_does_not_break_the_markdown(build, table):
     assert r"a\|b" in table()
 
 
+def test_a_folder_of_any_name_has_its_table(build, table):
+    for name in ("caf\udcff", "two\nlines"):  # the first is no UTF-8
+        build.complete().parents[1].rename(build.root / name)
+    titles = re.findall("^## .*", table(), re.MULTILINE)
+    assert sorted(titles) == ["## caf\\udcff (cifar10)", "## two lines (cifar10)"]
+
+
 def test_the_table_goes_to_a_file(build, table, tmp_path):
     build.complete()
     printed = table()
