@@ -171,3 +171,12 @@ def test_check_takes_plain_values_too():
     config = asdict(Config())
     check(config)
     assert fingerprint(config) == fingerprint(asdict(Config(seed=5)))
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_says_what_it_asks_varies_and_holds_fixed(composed, experiment):
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    for part in ("# Question ", "# Varies ", "# Held fixed "):
+        assert part in text
+    config = composed(f"experiment={experiment}")
+    assert config.study == experiment and run_name(config)
