@@ -1,12 +1,15 @@
 """What the command line says to a mistake of the user's: one or two lines on standard error, and an exit code."""
 
 import difflib
+import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -14,23 +17,40 @@ from omegaconf.errors import OmegaConfBaseException
 from resnet.config import Config, ConfigError
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived outside the training loop, which finishes its step."""
+
+
 @contextmanager
 def answered() -> Iterator[None]:
-    """Turn a wrong request into an exit with code 2, a folder that cannot be written into 1, and Ctrl-C into 130."""
+    """Turn a wrong request into an exit with code 2, a folder that cannot be written into 1, a signal into 128 + it."""
     # Hydra's own report of an exception is a piece of its traceback; with this set it lets the exception through.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    logging.raiseExceptions = False  # a full disk under run.log would be reported with a traceback a line
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         code, text = 2, explain(error)
-    except OSError as error:  # Hydra makes the run's folder
-        code, text = 1, f"{error.filename or 'runs'}: cannot be written: {error.strerror}"
-    except KeyboardInterrupt:
-        code, text = 130, "stopped; the same command goes on"
+    except (OSError, ValueError) as error:  # while Hydra makes the folder or opens the log; or a case it leaves plain
+        cause = error.__cause__ if isinstance(error, ValueError) else error
+        code, text = (1, unwritable(cause)) if isinstance(cause, OSError) else (2, explain(error))
+    except (KeyboardInterrupt, Terminated) as stop:
+        code, text = (143 if isinstance(stop, Terminated) else 130), "stopped; the same command goes on"
     else:
         return
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def _terminate(signum: int, frame: Any) -> None:
+    raise Terminated
+
+
+def unwritable(error: OSError) -> str:
+    """Return what kept Hydra from making a run's folder and writing into it."""
+    reason = "it is no folder, nor a link to one" if isinstance(error, FileExistsError) else error.strerror
+    return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 
 def explain(error: BaseException) -> str:
@@ -49,12 +69,23 @@ def explain(error: BaseException) -> str:
     if match := re.search(r"Error merging override (.+)", text):
         reason = str(error.__cause__).splitlines()[0]
         return f"{match[1]}: {'must be a list, e.g. [3,3,3]' if 'ListConfig' in reason else reason}"
+    if "Config group override must be a string" in text:
+        return _not_a_choice(sys.argv[1:]) or text
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{match[1]}: to sweep over several values, add -m"
     if isinstance(error, OverrideParseException):
         form = "cannot be read as key=value" if "=" in error.override else "not of the form key=value"
         return f"{error.override}: {form}"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _not_a_choice(arguments: list[str]) -> str:
+    """Return the answer to `epochs=7`, which Hydra's text does not name; nothing where it is not among `arguments`."""
+    groups = "|".join(f.name for f in fields(Config) if is_dataclass(f.type))
+    for argument in arguments:
+        if match := re.match(rf"({groups})=([^a-z]|true|false|null)", argument):
+            return f"{argument}: must be the name of a choice, see --help; a single value is {match[1]}.KEY=VALUE"
+    return ""
 
 
 def _suggestion(key: str) -> str:

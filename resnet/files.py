@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def format_json(content: dict[str, Any]) -> bytes:
 
 def append(path: Path, content: bytes) -> None:
     """Add to the end of a file, and see it written to the disk."""
-    with open(path, "ab") as file:
+    with _named(path), open(path, "ab") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -60,13 +61,32 @@ def append(path: Path, content: bytes) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that at any moment either nothing of it is there, the old one, or the new one."""
     temporary = path.with_name(f".{path.name}.new")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with _named(path), open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of what comes next
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """See the names in a folder written to the disk: what was made, renamed or removed there."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have an error in writing say which file it is about; the system only does for opening one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

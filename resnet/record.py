@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from resnet.config import UserError, difference
-from resnet.files import append, format_json, format_rows, read_header, read_table, write_whole
+from resnet.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
 TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-FILES = ("config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors", "result.json", "failure.json")
+# What says how the run stands comes first: a run that is half set aside must not look complete.
+FILES = ("result.json", "failure.json", "config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors")
 FILES += ("curves.png", "samples.png")
 
 
@@ -52,6 +53,11 @@ class RunFolder:
             return self.failure().get("status", "failed")
         return "unfinished" if (self.path / "config.yaml").exists() else "not started"
 
+    def ended_at(self) -> int | None:
+        """Return when result.json or failure.json was written, in nanoseconds; None where neither is there."""
+        ends = [self.path / name for name in ("result.json", "failure.json")]
+        return max((path.stat().st_mtime_ns for path in ends if path.exists()), default=None)
+
     def failure(self) -> dict[str, Any]:
         """Return what failure.json says; nothing if it is not there or not readable."""
         try:
@@ -60,8 +66,14 @@ class RunFolder:
             return {}
 
     def result(self) -> dict[str, Any]:
-        """Return what result.json says."""
-        return json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        """Return what result.json says; raises RecordError where that cannot be read."""
+        path = self.path / "result.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RecordError(
+                f"{path} is damaged, {error}; move it away, and the same command writes it anew"
+            ) from None
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Return the rows of metrics.csv as numbers; None where nothing was measured."""
@@ -89,21 +101,23 @@ class RunFolder:
 
     def begin(self, config: dict[str, Any]) -> None:
         """Write config.yaml and forget an earlier failure; raises RecordError where it is another configuration's."""
-        path = self.path / "config.yaml"
-        if path.exists():
-            self._check_same_run(path, config)
-        else:
-            write_whole(path, yaml.safe_dump(config, sort_keys=False).encode())
+        if claim := self.claimed_otherwise(config):
+            raise RecordError(claim)
+        if not (self.path / "config.yaml").exists():
+            write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         (self.path / "failure.json").unlink(missing_ok=True)
 
-    def _check_same_run(self, path: Path, config: dict[str, Any]) -> None:
+    def claimed_otherwise(self, config: dict[str, Any]) -> str:
+        """Return a line that says so where the folder holds another configuration's run."""
+        path = self.path / "config.yaml"
+        if not path.exists():
+            return ""
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             same = found["seed"] == config["seed"] and difference(found) == difference(config)
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
             same = False
-        if not same:
-            raise RecordError(f"{path} is not this run's configuration; move the folder away, or give resume=never")
+        return "" if same else f"{path} is not this run's configuration; move the folder away, or give resume=never"
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> int:
         """Go back to the newest checkpoint that is whole and that `restore` takes; return its epoch, or 0.
@@ -191,6 +205,7 @@ class RunFolder:
         numbered.mkdir()
         for file in present:
             file.rename(numbered / file.name)
+        sync_folder(self.path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -206,9 +221,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             if (part := archive.testzip()) is not None:
                 raise ValueError(f"damaged: {part} does not match its checksum")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
+        raise ValueError("it is not a run's checkpoint")
+    return checkpoint
 
 
 def serialize(checkpoint: dict[str, Any]) -> bytes:

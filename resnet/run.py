@@ -67,7 +67,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left."""
     if config["resume"] == "never":
         run.set_aside()
-    if run.state() == "complete":
+    if run.state() == "complete" and not run.claimed_otherwise(config):
         log.info(f"{run.path}: already complete")
         return run.result()
     if run.state() == "diverged":  # and would again, to the byte
@@ -129,6 +129,8 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
             layers = probe(trainer, data.train, row["epoch"]) if probed else []
             run.finish_epoch(row, layers, {"epoch": row["epoch"], "precision": precision} | trainer.state())
             log.info(one_line(row, epochs))
+        if received:  # in the last epoch: the next run of a sweep must not begin
+            raise Interrupted(received[0], epochs)
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
     result = make_result(config, run.metrics(), data, trainer, precision)

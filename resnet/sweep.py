@@ -5,7 +5,6 @@ to learn each job's folder: complete runs are not launched again, and the summar
 the folders, so that it is right whatever became of the processes that did the work.
 """
 
-import csv
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,10 +15,14 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from resnet.answers import unwritable
+from resnet.config import as_plain
+from resnet.files import format_rows, write_whole
 from resnet.record import RunFolder
 
 log = logging.getLogger(__name__)
@@ -27,18 +30,30 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """A point of the grid: its overrides, its folder, and whether it was complete before the sweep began."""
+    """A point of the grid: its overrides, its folder, and how that was found.
+
+    `complete` means that there is nothing to do, `ended_before` is what the folder answered to `ended_at`, and
+    `obstacle` is what keeps the folder from being used, where something does.
+    """
 
     overrides: Sequence[str]
     study: str
     run: RunFolder
-    already_there: bool
+    complete: bool
+    ended_before: int | None
+    obstacle: str
+
+    def ended(self) -> bool:
+        """Return whether this sweep brought the run to an end, be it a failure."""
+        return self.run.ended_at() not in (None, self.ended_before)
 
     def outcome(self) -> tuple[str, str]:
         """Return what became of the job, in a word, and the reason where there is one to give."""
         state = self.run.state()
+        if self.obstacle:
+            return "failed", self.obstacle
         if state == "complete":
-            return ("already there" if self.already_there else "complete"), ""
+            return ("complete" if self.ended() else "already there"), ""
         return state, self.run.failure().get("error", "")
 
 
@@ -58,19 +73,35 @@ class ResumableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
         jobs = self._jobs(arguments)
-        to_do = [job for job in jobs if not job.already_there]
+        to_do = [job for job in jobs if not job.complete]
         log.info(f"{len(jobs)} runs: {len(jobs) - len(to_do)} already there, {len(to_do)} to do")
         returns = []
         try:
             if to_do:
-                returns = self.launcher.launch([job.overrides for job in to_do], initial_job_idx=0)
-        except Exception:  # a launcher that lost a worker: what the others did is on disk
-            log.exception("The launcher failed; the same command again goes on with what is missing.")
+                returns = self._launch(to_do)
         finally:  # also when a signal ends the sweep
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)  # out of the last job's run.log
             summarize(jobs)
-        if any(job.run.state() != "complete" for job in jobs):
+        if any(job.outcome()[0] not in ("complete", "already there") for job in jobs):
             raise SystemExit(1)
         return returns
+
+    def _launch(self, jobs: list[Job]) -> list[Any]:
+        """Launch jobs; where the launcher itself fails, what is left one by one, so that each has its turn.
+
+        A folder that cannot be made stops Hydra's own launcher, a worker that was killed a parallel one.
+        """
+        try:
+            return list(self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+        except Exception as error:
+            reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        if len(jobs) > 1 and not self.config.fail_fast:
+            log.warning(f"The launcher failed ({reason}); going on one by one.")
+            return [returned for job in jobs if not job.ended() for returned in self._launch([job])]
+        log.error(f"The launcher failed ({reason}).")
+        if len(jobs) == 1:
+            jobs[0].obstacle = reason
+        return []
 
     def _jobs(self, arguments: list[str]) -> list[Job]:
         """Compose every point of the grid, in order, each folder once; raises what a wrong point raises."""
@@ -82,8 +113,10 @@ class ResumableSweeper(Sweeper):
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
             config = self.config_loader.load_sweep_config(self.config, list(point))
             run = RunFolder(Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir)
-            complete = run.state() == "complete" and config.resume != "never"
-            jobs.setdefault(run.path, Job(point, config.study, run, complete))
+            over = config.resume == "never"
+            obstacle = "" if over else run.claimed_otherwise(as_plain(config))
+            complete = run.state() == "complete" and not obstacle and not over
+            jobs.setdefault(run.path, Job(point, config.study, run, complete, run.ended_at(), obstacle))
         return list(jobs.values())
 
 
@@ -92,7 +125,7 @@ def summarize(jobs: list[Job]) -> None:
     log.info("")
     outcomes = [(job, *job.outcome()) for job in jobs]
     for job, outcome, reason in outcomes:
-        log.info(f"{outcome:<14} {job.run.path}" + (f"  ({reason})" if reason else ""))
+        log.info(f"{outcome:<14} {job.run.path}" + (f"  ({reason.splitlines()[0]})" if reason else ""))
     for study in {job.study for job in jobs}:
         rows = [(outcome, job.run.path, reason) for job, outcome, reason in outcomes if job.study == study]
         write_summary(next(job.run.path.parents[1] for job in jobs if job.study == study), rows)
@@ -100,11 +133,11 @@ def summarize(jobs: list[Job]) -> None:
 
 def write_summary(study_folder: Path, rows: list[tuple[str, Path, str]]) -> None:
     """Write sweep.csv, a row per run of the sweep that was last issued for the study."""
-    study_folder.mkdir(parents=True, exist_ok=True)
-    with open(study_folder / "sweep.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("outcome", "run", "reason"))
-        writer.writerows(rows)
+    try:
+        study_folder.mkdir(parents=True, exist_ok=True)
+        write_whole(study_folder / "sweep.csv", format_rows([("outcome", "run", "reason"), *rows]))
+    except OSError as error:
+        log.warning(unwritable(error))
 
 
 def register() -> None:
