@@ -147,9 +147,12 @@ def _check_together(config: Any) -> None:
         raise ConfigError(f"study={study}: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first")
     if not 1 <= len(stages) <= 8:
         raise ConfigError(f"model.stages={stages}: must list 1 to 8 stages, e.g. [3,3,3]")
-    if config["model"]["width"] * 2 ** (len(stages) - 1) > 65536:
-        width = config["model"]["width"]
-        raise ConfigError(f"model.width={width}: {len(stages)} stages of it would end in more than 65536 channels")
+    width = config["model"]["width"]
+    weights = sum(18 * blocks * (width * 2**stage) ** 2 for stage, blocks in enumerate(stages))  # two 3x3 a block
+    if weights > 10**9:
+        raise ConfigError(
+            f"model.width={width}: with stages {stages} that is {weights:.1e} weights, must be at most 1e9"
+        )
     if epochs["count"] is None and epochs["steps"] is None:
         raise ConfigError("epochs.count=null: give a number of epochs, or epochs.steps")
     if optimizer["name"] != "sgd" and (optimizer["momentum"] or optimizer["nesterov"]):

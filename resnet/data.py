@@ -8,9 +8,11 @@ any epoch can be made again without the ones before it, on any device.
 import fcntl
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from resnet.augment import Augmenter
 from resnet.config import ConfigError, UserError
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
+STALLED = 30.0  # seconds without a byte, after which a download is given up
 
 
 class DataError(UserError):
@@ -197,16 +200,20 @@ def _read(dataset: type, root: Path) -> tuple | None:
 
 def _download(dataset: type, root: Path) -> tuple:
     """Fetch and unpack the archive; raises DataError with the two ways on where that fails."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED)  # without it, a server that falls silent is waited for without end
     try:
         dataset(root, download=True)
         return dataset(root, train=True), dataset(root, train=False)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, HTTPException) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"data.root={root} does not hold {dataset.__name__} whole, and downloading {dataset.url} failed: {reason}\n"
             f"Put the folder {dataset.base_folder} into {root} (or point data.root at its parent), or use data=digits, "
             "which needs no download."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 @contextmanager

@@ -120,9 +120,10 @@ def test_the_fingerprint_of_the_defaults_is_settled(composed):
         ("model.width=0", "model.width=0: must lie between 1 and 4096"),
         ("model.width=100000", "model.width=100000: must lie between 1 and 4096"),
         (
-            "model.width=4096 model.stages=[1,1,1,1,1,1]",
-            "model.width=4096: 6 stages of it would end in more than 65536",
+            "model.width=4096 model.stages=[1,1]",
+            "model.width=4096: with stages .* 1.5e.09 weights, must be at most 1e9",
         ),
+        ("model.stages=[1000,1000,1000,1000]", "model.width=32: with stages .* weights, must be at most 1e9"),
         ("model.stages=[]", r"model.stages=\[\]: must list 1 to 8 stages"),
         ("model.stages=[3,0]", r"model.stages=\[3, 0\]: must lie between 1 and 1000"),
         ("model.stages=[1,1,1,1,1,1,1,1,1]", "must list 1 to 8 stages"),
