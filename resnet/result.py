@@ -48,6 +48,9 @@ def make_result(
             "sha256": data.sha256(),
             "train_images": len(data.train),
             "val_images": len(data.val) if data.val is not None else 0,
+            "size": data.size,
+            "mean": data.mean.tolist(),
+            "std": data.std.tolist(),
         },
     }
 
