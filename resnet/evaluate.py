@@ -1,0 +1,122 @@
+"""Measure a finished run's network on its test set: accuracy and loss, class by class, and what it takes for what.
+
+    python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
+
+Computed as at the end of the training, on the same kind of device and in the same precision where this machine has
+them: the figures are then those of result.json, which stand beside them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resnet.command import Parser, answered
+from resnet.data import Split, load
+from resnet.device import be_reproducible, has_native_bf16
+from resnet.result import by_class
+from resnet.train import Figures, Trainer
+from resnet.trained import Trained, load_trained
+
+MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
+MOST_FREQUENT = 20  # confusions that are listed instead
+COLUMN = 6
+
+
+@answered
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer the command line; return the exit code."""
+    parser = Parser("resnet.evaluate", __doc__)
+    root = os.environ.get("RESNET_DATA", "data")
+    where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data)"
+    parser.add_argument("--data-root", metavar="DIR", default=root, help=where)
+    given = parser.parse_args(arguments)
+    trained = load_trained(given.run)
+    device, precision = conditions(trained)
+    data = load(**trained.config["data"] | {"root": given.data_root})
+    figures, logits = evaluate(trained, data.test, device, precision)
+    print(headline(trained, data.test, figures, f"{precision} on {device}"))
+    if precision != trained.result["precision"]:
+        print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no other.")
+    if data.sha256() != trained.result["data"]["sha256"]:
+        print("The data set here, or its split, is not the one that the run was trained on.")
+    print()
+    print(class_table(logits, data.test.labels, trained.classes))
+    print()
+    print(confusion_text(logits, data.test.labels, trained.classes))
+    return 0
+
+
+def conditions(trained: Trained) -> tuple[str, str]:
+    """Return the device and the precision that come closest to those of the training."""
+    device = "cuda" if trained.result["device"] == "cuda" and torch.cuda.is_available() else "cpu"
+    bf16 = trained.result["precision"] == "bf16" and has_native_bf16(torch.device(device))
+    return device, "bf16" if bf16 else "fp32"
+
+
+def evaluate(trained: Trained, test: Split, device: str, precision: str) -> tuple[Figures, Tensor]:
+    """Return the figures over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
+    be_reproducible()
+    model, normalize = trained.model.to(device), trained.normalize().to(device)
+    evaluator = Trainer(model, normalize, optimizer=None, schedule=None, bf16=precision == "bf16")  # takes no step
+    return evaluator.evaluate(test.to(torch.device(device)))
+
+
+def headline(trained: Trained, test: Split, figures: Figures, here: str) -> str:
+    """Return the figures over the whole test set, above those that the run wrote down."""
+    result = trained.result
+    rows = [
+        ("here", figures.accuracy, figures.loss, here),
+        ("result.json", result["test"]["acc"], result["test"]["loss"], f"{result['precision']} on {result['device']}"),
+    ]
+    title = f"{trained.path}: {len(test)} test images of {result['data']['name']}, {result['depth']} layers"
+    lines = [f"{name:<12}{accuracy:>8.2%}  loss {loss:.6f}  {how}" for name, accuracy, loss, how in rows]
+    return "\n".join([title, "", *lines])
+
+
+def class_table(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
+    """Return a line per class: its images, its accuracy, its mean loss."""
+    losses = F.cross_entropy(logits.double(), labels, reduction="none")
+    counts = labels.bincount(minlength=len(classes))
+    means = (labels.bincount(losses, minlength=len(classes)) / counts).tolist()
+    accuracies = by_class(logits.argmax(dim=1), labels, classes)["per_class_acc"]
+    width = max(map(len, (*classes, "class")))
+    lines = [
+        f"{name:<{width}}{count:>8}{accuracies[name]:>10.2%}{loss:>10.4f}"
+        for name, count, loss in zip(classes, counts.tolist(), means)
+    ]
+    return "\n".join([f"{'class':<{width}}{'images':>8}{'accuracy':>10}{'loss':>10}", *lines])
+
+
+def confusion_text(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
+    """Return the confusion matrix or, where it would not fit a terminal, its largest entries off the diagonal."""
+    confusion = by_class(logits.argmax(dim=1), labels, classes)["confusion"]
+    if len(classes) > MATRIX_CLASSES:
+        return most_frequent(confusion, classes)
+    width = max(map(len, classes))
+    header = " " * width + "".join(f"{name[: COLUMN - 1]:>{COLUMN}}" for name in classes)
+    rows = [
+        f"{name:<{width}}" + "".join(f"{count or '.':>{COLUMN}}" for count in row)
+        for name, row in zip(classes, confusion)
+    ]
+    return "\n".join(["images by class (rows) and by what they were taken for (columns)", header, *rows])
+
+
+def most_frequent(confusion: list[list[int]], classes: Sequence[str]) -> str:
+    """Return the confusions that happen most, a line each."""
+    pairs = [
+        (count, classes[true], classes[predicted])
+        for true, row in enumerate(confusion)
+        for predicted, count in enumerate(row)
+        if true != predicted and count
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    lines = [f"{count:>5}  {true} taken for {predicted}" for count, true, predicted in pairs[:MOST_FREQUENT]]
+    return "\n".join([f"the {len(lines)} most frequent of {len(pairs)} different mistakes", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""A finished run's network, ready for use: a run folder's weights, and what its inputs and outputs mean.
+
+Everything comes from the run folder; the data set that the network was trained on need not be there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from resnet.config import ConfigError, UserError
+from resnet.model import ResNet
+from resnet.record import RunFolder
+from resnet.train import Normalize
+
+
+class TrainedError(UserError):
+    """A run folder whose files do not make a network."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode on the CPU, `config.yaml` and `result.json` of its run, and its images' statistics.
+
+    `mean` and `std` (channels,) are those of the training images, on the scale of 0 to 255. The network was trained on
+    images of `size` x `size` pixels.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    result: dict[str, Any]
+    model: ResNet
+    mean: Tensor
+    std: Tensor
+    size: int
+    classes: tuple[str, ...]
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def normalize(self) -> Normalize:
+        """Return what turns uint8 images (batch, height, width, channels) into the network's input."""
+        return Normalize(self.mean, self.std)
+
+
+def load_trained(path: Path) -> Trained:
+    """Return the network of the run in a folder.
+
+    Raises ConfigError for a folder that does not hold a complete run with its weights, TrainedError where its files
+    are damaged or do not belong together.
+    """
+    check_complete(path)
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        result = RunFolder(path).result()
+        network = {key: result[key] for key in ("stages", "width", "shortcut")}
+        classes = tuple(result["test"]["per_class_acc"])
+        mean, std = (torch.tensor(result["data"][key], dtype=torch.float32) for key in ("mean", "std"))
+        size = result["data"]["size"]
+        model = ResNet(**network, classes=len(classes), channels=len(mean))
+    except KeyError as error:
+        raise TrainedError(f"{path / 'result.json'}: has no {error}; an older version wrote it") from None
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        what = "config.yaml" if isinstance(error, yaml.YAMLError) else "result.json"
+        raise TrainedError(f"{path / what}: damaged: {str(error).splitlines()[0]}") from None
+    load_weights(model, path / "weights.safetensors")
+    # in the memory layout of the training, without which the last digits would be others
+    model = model.eval().to(memory_format=torch.channels_last)
+    return Trained(path, config, result, model, mean, std, size, classes)
+
+
+def check_complete(path: Path) -> None:
+    """Raise ConfigError unless the folder holds a complete run and its weights."""
+    if not path.is_dir():
+        raise ConfigError(f"{path}: no such folder")
+    state = RunFolder(path).state()
+    if state == "not started":
+        below = (path.glob(f"{'*/' * levels}weights.safetensors") for levels in (1, 2, 3))
+        found = min((weights for level in below for weights in level), default=None)
+        raise ConfigError(f"{path}: not a run folder" + (f", did you mean {found.parent}?" if found else ""))
+    if state != "complete":
+        raise ConfigError(f"{path}: this run is {state}: it has no final weights")
+    if not (path / "weights.safetensors").exists():
+        raise ConfigError(f"{path}: holds the run's figures but no weights.safetensors; training it again makes them")
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a network the weights in a file; raises TrainedError where it is damaged or holds another network's."""
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise TrainedError(f"{path}: damaged: {error}") from None
+    found, own = ({k: (w.shape, w.dtype) for k, w in state.items()} for state in (weights, model.state_dict()))
+    if found != own:
+        raise TrainedError(f"{path}: these are not the weights of the network that result.json describes")
+    model.load_state_dict(weights)

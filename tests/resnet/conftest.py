@@ -1,0 +1,56 @@
+"""Runs to load, for the tests of what is done with them: a real one, and one with the network of a colour data set."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from resnet.model import ResNet
+from tests.conftest import small
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Path:
+    """Return the folder of a complete run on digits, made once; not to be changed.
+
+    On one thread: several would get in each other's way over so small a network.
+    """
+    folder = tmp_path_factory.mktemp("digits")
+    command = [sys.executable, "-m", "resnet.run", *small("epochs.count=3")]
+    subprocess.run(command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+    (run,) = folder.glob("runs/*/*/seed0")
+    return run
+
+
+@pytest.fixture
+def copied_run(digits_run, tmp_path) -> Path:
+    """Return a copy of that folder, for tests that damage it."""
+    return Path(shutil.copytree(digits_run, tmp_path / "runs" / "mine" / digits_run.parent.name / "seed0"))
+
+
+@pytest.fixture
+def photo_run(copied_run) -> Path:
+    """Return a folder as a run on 32x32 photographs leaves it, but for the training: its weights are random."""
+    data = {"name": "cifar10", "size": 32, "mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7], "sha256": ""}
+    edit(copied_run, data=data, shortcut="pad", test={"per_class_acc": dict.fromkeys(CLASSES, 0.1)})
+    torch.manual_seed(0)
+    weights = ResNet([1, 1], 8, "pad").state_dict()
+    for name, weight in weights.items():
+        if name.endswith("running_mean"):  # as a training would leave it: not what a new network has
+            weight.normal_()
+    save_file(weights, copied_run / "weights.safetensors")
+    return copied_run
+
+
+def edit(run: Path, **changes) -> None:
+    """Replace keys of a run's result.json."""
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | changes))

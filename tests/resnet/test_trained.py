@@ -1,0 +1,136 @@
+"""Finished runs, loaded and evaluated; and what is said of folders that are none."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from resnet import evaluate, predict
+from resnet.data import DataError, load
+from resnet.model import ResNet
+from resnet.result import by_class
+from resnet.trained import load_trained
+from tests.resnet.conftest import edit
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute on as many threads as the training did, in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def result_of(run: Path) -> dict:
+    return json.loads((run / "result.json").read_text())
+
+
+def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
+    trained, test = load_trained(digits_run), load("digits", "", 0.1, None).test
+    figures, logits = evaluate.evaluate(trained, test, *evaluate.conditions(trained))
+    written = result_of(digits_run)["test"]
+    assert (figures.loss, figures.accuracy) == (written["loss"], written["acc"])
+    assert by_class(logits.argmax(dim=1), test.labels, trained.classes)["confusion"] == written["confusion"]
+
+
+def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
+    assert evaluate.main([str(digits_run)]) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    test = result_of(digits_run)["test"]
+    assert title == f"{digits_run}: 360 test images of digits, 6 layers"
+    here, written = lines[1].split(), lines[2].split()
+    assert here[0] == "here" and written[0] == "result.json" and here[1:] == written[1:]
+    assert here[1:4] == [f"{test['acc']:.2%}", "loss", f"{test['loss']:.6f}"]
+    rows = {row.split()[0]: row.split()[1:] for row in lines[5:15]}
+    assert {name: row[1] for name, row in rows.items()} == {k: f"{v:.2%}" for k, v in test["per_class_acc"].items()}
+    mean = sum(int(images) * float(loss) for images, _, loss in rows.values()) / 360
+    assert mean == pytest.approx(test["loss"], abs=1e-4)
+    assert [row.split()[1:] for row in lines[18:]] == [[str(n or ".") for n in row] for row in test["confusion"]]
+    assert max(map(len, lines)) <= 80
+
+
+def test_an_evaluation_says_what_is_not_as_it_was(copied_run, capsys, monkeypatch):
+    edit(copied_run, precision="bf16", data=result_of(copied_run)["data"] | {"sha256": "another"})
+    monkeypatch.setattr(evaluate, "has_native_bf16", lambda device: False)
+    assert evaluate.main([str(copied_run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Trained in bf16, evaluated in fp32: this cpu has no other." in lines
+    assert "The data set here, or its split, is not the one that the run was trained on." in lines
+    assert lines[2].endswith("fp32 on cpu") and lines[3].endswith("bf16 on cpu")
+
+
+def test_the_data_are_looked_for_where_the_user_says(digits_run, capsys, monkeypatch):
+    asked = []
+
+    def not_there(**choice):
+        asked.append(choice)
+        raise DataError("not there")
+
+    monkeypatch.setattr(evaluate, "load", not_there)
+    monkeypatch.setenv("RESNET_DATA", "from/environment")
+    assert evaluate.main([str(digits_run)]) == evaluate.main([str(digits_run), "--data-root", "elsewhere"]) == 1
+    assert [choice["root"] for choice in asked] == ["from/environment", "elsewhere"]
+    assert asked[0] | {"root": ""} == {"name": "digits", "root": "", "val_fraction": 0.1, "limit": None}
+    assert capsys.readouterr().err == "error: not there\n" * 2
+
+
+def test_a_hundred_classes_are_shown_by_their_worst_confusions():
+    labels = torch.arange(100).repeat(3)
+    logits = torch.nn.functional.one_hot(labels, 100).float()
+    logits[[7, 107, 207]] = logits[[8, 8, 9]]
+    text = evaluate.confusion_text(logits, labels, [f"class{n}" for n in range(100)])
+    assert text.splitlines() == [
+        "the 2 most frequent of 2 different mistakes",
+        "    2  class7 taken for class8",
+        "    1  class7 taken for class9",
+    ]
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def forget_statistics(path: Path) -> None:
+    edit(path.parent, data={"name": "digits"})
+
+
+MISTAKES = {
+    "unfinished": ("result.json", Path.unlink, 2, "this run is unfinished: it has no final weights"),
+    "no weights": ("weights.safetensors", Path.unlink, 2, "holds the run's figures but no weights.safetensors"),
+    "cut weights": ("weights.safetensors", cut_in_half, 1, "weights.safetensors: damaged"),
+    "empty weights": ("weights.safetensors", lambda path: path.write_bytes(b""), 1, "weights.safetensors: damaged"),
+    "cut result": ("result.json", cut_in_half, 1, "damaged"),
+    "list for result": ("result.json", lambda path: path.write_text("[]"), 1, "result.json: damaged"),
+    "cut configuration": ("config.yaml", lambda path: path.write_text("{"), 1, "config.yaml: damaged"),
+    "old result": ("result.json", forget_statistics, 1, "result.json: has no 'mean'; an older version wrote it"),
+    "another network": (
+        "weights.safetensors",
+        lambda path: save_file(ResNet([1, 1], 16, "projection", channels=1).state_dict(), path),
+        1,
+        "these are not the weights of the network that result.json describes",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_folder_that_is_no_use_is_answered_in_a_line(copied_run, capsys, mistake):
+    file, damage, code, answer = MISTAKES[mistake]
+    damage(copied_run / file)
+    assert evaluate.main([str(copied_run)]) == predict.main([str(copied_run), "cat.png"]) == code
+    output = capsys.readouterr()
+    first, second = output.err.splitlines()
+    assert first == second and first.startswith(f"error: {copied_run}") and answer in first and not output.out
+
+
+def test_a_folder_that_is_no_run_is_a_wrong_request(copied_run, capsys, tmp_path):
+    for folder in (tmp_path / "runs", tmp_path / "runs" / "mine", copied_run.parent):
+        assert evaluate.main([str(folder)]) == 2
+        assert capsys.readouterr().err == f"error: {folder}: not a run folder, did you mean {copied_run}?\n"
+    assert evaluate.main([str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: no such folder\n"
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main([])
+    assert capsys.readouterr().err == "error: the following arguments are required: RUN; --help tells more\n"
