@@ -1,0 +1,111 @@
+"""Say what a finished run's network sees in pictures of any size and kind.
+
+    python -m resnet.predict runs/default/blocks4-projection-…/seed0 cat.jpg ship.png --top 2
+
+A picture is turned as its camera says, laid on white where it is transparent, and its largest centred square is
+scaled to the size of the network's input. The data set is not needed. A picture that cannot be read is named on
+standard error, the others are answered all the same, and the exit code is 1.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from resnet.command import Parser, answered
+from resnet.config import UserError
+from resnet.trained import Trained, load_trained
+
+
+class PictureError(UserError):
+    """A picture that cannot be read."""
+
+
+@answered
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer the command line; return the exit code."""
+    parser = Parser("resnet.predict", __doc__)
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=Path, help="a picture in any format that Pillow reads"
+    )
+    parser.add_argument("--top", metavar="K", type=positive, default=3, help="show so many classes (default: 3)")
+    given = parser.parse_args(arguments)
+    trained = load_trained(given.run)
+    code = 0
+    for path in given.images:
+        name = os.fsencode(path).decode(errors="backslashreplace")  # a file's name need not be text
+        try:
+            print(
+                f"{name}: {in_words(predict(trained, read_picture(path, trained.size, trained.channels)), given.top)}"
+            )
+        except PictureError as error:
+            print(f"error: {name}: {error}", file=sys.stderr)
+            code = error.exit_code
+    return code
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1 on; raises what argparse answers."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return int(text)
+
+
+@torch.inference_mode()
+def predict(trained: Trained, image: Tensor) -> dict[str, float]:
+    """Return the probability of each class, the likeliest first, for a uint8 image (size, size, channels)."""
+    logits = trained.model(trained.normalize()(image[None]))[0]
+    probabilities = dict(zip(trained.classes, logits.double().softmax(dim=0).tolist()))
+    return dict(sorted(probabilities.items(), key=lambda item: -item[1]))
+
+
+def in_words(probabilities: dict[str, float], top: int) -> str:
+    """Return the first `top` classes with their probabilities."""
+    return ", ".join(f"{name} {probability:.1%}" for name, probability in list(probabilities.items())[:top])
+
+
+def read_picture(path: Path, size: int, channels: int) -> Tensor:
+    """Return a picture as the network takes it, uint8 (size, size, channels); raises PictureError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about odd but readable files
+            with Image.open(path) as file:
+                image = opaque(eight_bit(ImageOps.exif_transpose(file)), "RGB" if channels == 3 else "L")
+                image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    except UnidentifiedImageError:
+        raise PictureError("not a picture in a format that is known here") from None
+    except Exception as error:  # Pillow's decoders raise nearly anything over a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"cannot be read: {reason}") from None
+    return torch.from_numpy(np.array(image)).view(size, size, channels)
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Return a picture of 16 bit grey values as one of 8 bit, which Pillow would cut off; others as they are."""
+    if image.mode == "F":
+        raise PictureError("floating-point pixels, whose range is unknown")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError("more than 16 bits a pixel")
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+
+
+def opaque(image: Image.Image, mode: str) -> Image.Image:
+    """Return a picture in `mode`, RGB or L, with white where it was transparent."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
