@@ -1,0 +1,130 @@
+"""Write a finished run's network to one file that others can load without this project.
+
+    python -m resnet.export runs/default/blocks4-projection-…/seed0 --format onnx
+
+onnx              for ONNX Runtime and its like; needs: pip install "resnet-depth[onnx]"
+exported_program  for torch.export.load
+safetensors       the weights alone, under their names in this project
+
+The first two take images as most programs hold them, float32 (batch, channels, height, width) from 0 to 1, any number
+at a time, and normalise them themselves. They return logits (batch, classes): a softmax makes them probabilities. With
+the weights alone, normalising is left to who loads them. All are in fp32 and evaluation mode, and carry the names of
+the classes, mean and deviation of the channels (from 0 to 255), and the network's shape as metadata.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from resnet.command import Parser, answered
+from resnet.config import ConfigError, UserError
+from resnet.files import write_whole
+from resnet.trained import Trained, load_trained
+
+METADATA = "metadata.json"  # the name that torch.export.load's extra_files knows it by
+
+
+class ExportError(UserError):
+    """A format that cannot be written here."""
+
+
+class Classifier(nn.Module):
+    """Map images, float32 (batch, channels, height, width) from 0 to 1, to logits (batch, classes)."""
+
+    def __init__(self, trained: Trained):
+        super().__init__()
+        self.network = trained.model.to(memory_format=torch.contiguous_format)
+        self.register_buffer("mean", trained.mean.view(-1, 1, 1) / 255)
+        self.register_buffer("std", trained.std.view(-1, 1, 1) / 255)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.std)
+
+
+@answered
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer the command line; return the exit code."""
+    parser = Parser("resnet.export", __doc__)
+    parser.add_argument("--format", required=True, choices=FORMATS)
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="default: a name like the run's, in the working folder"
+    )
+    given = parser.parse_args(arguments)
+    trained = load_trained(given.run)
+    to_bytes, suffix = FORMATS[given.format]
+    folder = given.run.resolve()
+    out = given.out or Path(f"{folder.parent.name}-{folder.name}{suffix}")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: " + ("is a folder" if out.is_dir() else f"there is no folder {out.parent}"))
+    write_whole(out, to_bytes(trained))
+    print(f"{out}: {given.format}, {len(trained.classes)} classes, {trained.size}x{trained.size} pixels")
+    return 0
+
+
+def to_onnx(trained: Trained) -> bytes:
+    """Return an ONNX file with input `images` and output `logits`; raises ExportError without the packages for it."""
+    if missing := [package for package in ("onnx", "onnxscript") if find_spec(package) is None]:
+        raise ExportError(f'onnx: {missing[0]} is not installed; pip install "resnet-depth[onnx]"')
+    program = torch.onnx.export(export(trained), input_names=["images"], output_names=["logits"], verbose=False)
+    model = program.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]  # where in this machine's files the operation was written
+    for key, value in metadata(trained).items():
+        model.metadata_props.add(key=key, value=value)
+    return model.SerializeToString()
+
+
+def to_exported_program(trained: Trained) -> bytes:
+    """Return what torch.export.load reads."""
+    buffer = io.BytesIO()
+    torch.export.save(export(trained), buffer, extra_files={METADATA: json.dumps(metadata(trained))})
+    return buffer.getvalue()
+
+
+def to_safetensors(trained: Trained) -> bytes:
+    """Return the weights, with the metadata in the header."""
+    weights = {name: weight.contiguous() for name, weight in trained.model.state_dict().items()}
+    return save(weights, {"format": "pt"} | metadata(trained))
+
+
+def export(trained: Trained) -> ExportedProgram:
+    """Return the network as PyTorch's graph of operations, for batches of any size."""
+    example = torch.zeros(
+        2, trained.channels, trained.size, trained.size
+    )  # a batch of 1 would be taken for all there is
+    with torch.no_grad():
+        program = torch.export.export(Classifier(trained).eval(), (example,), dynamic_shapes=({0: Dim("batch")},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # where in this machine's files the operation was written
+    return program
+
+
+def metadata(trained: Trained) -> dict[str, str]:
+    """Return what a stranger has to know about the network, each value as JSON."""
+    known = {
+        "classes": trained.classes,
+        "mean": trained.mean.tolist(),
+        "std": trained.std.tolist(),
+        "size": trained.size,
+        **{key: trained.result[key] for key in ("stages", "width", "shortcut")},
+    }
+    return {key: json.dumps(value) for key, value in known.items()}
+
+
+FORMATS = {
+    "onnx": (to_onnx, ".onnx"),
+    "exported_program": (to_exported_program, ".pt2"),
+    "safetensors": (to_safetensors, ".safetensors"),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
