@@ -1,0 +1,158 @@
+"""What happens to a run whose surroundings are wrong: folders, disks, memory. Read from real processes.
+
+Wrong requests: test_answers.py and test_config.py. Wrong data: test_data.py. Damaged records: test_record.py.
+"""
+
+import csv
+import json
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from resnet.config import ConfigError, run_name
+from resnet.device import resolve_precision
+from resnet.run import CONF
+from tests.conftest import small
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a function that makes `runs/` a disk of its own, of a size and in a mode: mount("64k"), mount("ro")."""
+    runs = tmp_path / "runs"
+
+    def mount(options: str) -> None:
+        command = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", runs)
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a file system")
+
+    runs.mkdir()
+    yield mount
+    subprocess.run(("umount", runs), capture_output=True)
+
+
+def answer(done: subprocess.CompletedProcess) -> str:
+    """Return what a command printed, which has no traceback in it."""
+    assert "Traceback" not in done.stdout + done.stderr and "Logging error" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def summary(folder: Path) -> list[tuple[str, str]]:
+    with open(folder / "runs" / "default" / "sweep.csv", newline="") as file:
+        return [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
+
+
+def test_a_disk_that_cannot_be_written(train, small_disk):
+    small_disk("ro")
+    assert answer(train(code=1)) == "error: runs/default: cannot be written: Read-only file system\n"
+    swept = answer(train("-m", "seed=0,1", code=1))
+    assert swept.count("(runs/default: cannot be written: Read-only file system)\n") == 2, "a line a run"
+
+
+def test_a_disk_without_room_for_the_folder(train, small_disk):
+    small_disk("size=4k")
+    assert answer(train(code=1)) == "error: runs: cannot be written: No space left on device\n"
+
+
+def test_a_disk_that_fills_up(train, tmp_path, small_disk):
+    small_disk("size=72k")
+    full = train(code=1)
+    assert "/seed0: [Errno 28] No space left on device: 'runs/default/blocks2-" in answer(full)
+    (run,) = tmp_path.glob("runs/default/*/seed0")
+    assert not list(run.glob(".*.new")), "what was not written whole is in no one's way"
+    small_disk("remount,size=10m")
+    answer(train())
+    assert [line[:2] for line in (run / "metrics.csv").read_text().splitlines()] == ["ep", "1,", "2,"]
+
+
+def test_runs_being_a_file_in_a_sweep(train, tmp_path):
+    (tmp_path / "runs").write_text("not a folder")
+    assert "(runs: cannot be written: it is no folder, nor a link to one)" in answer(train("-m", "seed=0,1", code=1))
+    assert (tmp_path / "runs").read_text() == "not a folder"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Return the place of the very small network's runs, where there are none yet."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        place = tmp_path / "runs" / "default" / run_name(compose("config", small()))
+    place.mkdir(parents=True)
+    return place
+
+
+def test_a_link_is_a_run_folder_if_it_leads_to_a_folder(train, tmp_path, folder):
+    (folder / "seed0").symlink_to(tmp_path / "nowhere")
+    (folder / "seed1").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is no folder, nor a link to one"
+    assert answer(train(code=1)) == f"error: {reason}\n"
+    answer(train("-m", "seed=0,1", code=1))
+    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "one that cannot run leaves the others alone"
+    assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_folder_of_another_configuration(train, tmp_path, folder, complete):
+    (folder / "seed0").mkdir()
+    (folder / "seed0" / "config.yaml").write_text("seed: 0\nbatch_size: 32\n")
+    if complete:
+        (folder / "seed0" / "result.json").write_text("{}")
+    reason = "config.yaml is not this run's configuration; move the folder away, or give resume=never"
+    assert reason in answer(train(code=1))
+    assert reason in answer(train("-m", "seed=0", code=1))
+    ((outcome, written),) = summary(tmp_path)
+    assert outcome == "failed" and written.endswith(reason)
+    assert (folder / "seed0" / "config.yaml").read_text() == "seed: 0\nbatch_size: 32\n"
+
+
+def test_a_damaged_result(train, folder):
+    (folder / "seed0").mkdir()
+    (folder / "seed0" / "result.json").write_bytes(bytes(100))
+    said = answer(train(code=1))
+    assert "result.json is damaged" in said and "move it away, and the same command writes it anew" in said
+    assert (folder / "seed0" / "result.json").read_bytes() == bytes(100)
+
+
+@pytest.mark.parametrize("study", ["../above", "a/b", "a b", "Tiefe-é", ".hidden"])
+def test_a_study_that_is_no_folders_name(train, tmp_path, study):
+    said = answer(train(f"study='{study}'", code=2))
+    assert said == (
+        f"error: study={study}: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "argument, said",
+    [
+        ("epochs=7", "epochs=7: must be the name of a choice, see --help; a single value is epochs.KEY=VALUE"),
+        ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),
+        ("seed=null", "seed=null: field 'seed' is not Optional"),
+        ("data.root=${nope}", "Interpolation key 'nope' not found full_key: data.root"),
+    ],
+)
+def test_requests_that_hydra_answers_with_a_traceback(train, argument, said):
+    assert answer(train(argument, code=2)).startswith(f"error: {said}")
+
+
+def test_bf16_where_it_is_emulated(monkeypatch):
+    monkeypatch.setattr("resnet.device.has_native_bf16", lambda device: False)
+    with pytest.raises(ConfigError, match="^precision=bf16: this cpu has no native bf16; use precision=fp32 or auto$"):
+        resolve_precision("bf16", torch.device("cpu"))
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30))
+
+
+def test_memory_that_runs_out_in_one_job_of_a_sweep(train, tmp_path):
+    sweep = ("-m", "model.width=2500,8", "device=cpu", "seed=0", "epochs.count=1")
+    done = train(*sweep, code=1, preexec_fn=limit_memory)
+    (failed, reason), complete = summary(tmp_path)
+    assert failed == "failed" and "memory" in reason and complete == ("complete", "")
+    (failure,) = tmp_path.glob("runs/*/*/*/failure.json")
+    assert "Traceback" in json.loads(failure.read_text())["traceback"]
+    assert "Traceback" in (failure.parent / "run.log").read_text() and reason in done.stdout
