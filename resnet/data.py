@@ -102,7 +102,7 @@ def load(name: str, root: str, val_fraction: float, limit: int | None) -> Datase
     Of its training images, `val_fraction` are held out, stratified by class; `limit` keeps the first so many of each
     class before that. Raises DataError for data that cannot be had, ConfigError for a split that cannot be made.
     """
-    train, test, classes = _digits() if name == "digits" else _cifar(name, Path(root))
+    train, test, classes = _digits() if name == "digits" else _cifar(name, Path(root).expanduser())
     mean, std = channel_statistics(train.images)
     if limit is not None:
         train = train.take(first_of_each_class(train.labels.numpy(), limit))
@@ -200,10 +200,13 @@ def _read(dataset: type, root: Path) -> tuple | None:
 
 def _download(dataset: type, root: Path) -> tuple:
     """Fetch and unpack the archive; raises DataError with the two ways on where that fails."""
+    from torchvision.datasets.utils import download_and_extract_archive
+
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALLED)  # without it, a server that falls silent is waited for without end
     try:
-        dataset(root, download=True)
+        # not the class's own download, which is content with whole batches beside a damaged list of classes
+        download_and_extract_archive(dataset.url, root, filename=dataset.filename, md5=dataset.tgz_md5)
         return dataset(root, train=True), dataset(root, train=False)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         reason = " ".join(str(error).split())

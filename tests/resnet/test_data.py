@@ -188,3 +188,109 @@ def test_two_downloads_at_once_do_not_meet(small_cifar):
     with ThreadPoolExecutor(4) as pool:
         checksums = {d.sha256() for d in pool.map(lambda _: load("cifar10", str(small_cifar), 0.0, None), range(4))}
     assert len(checksums) == 1
+
+
+def dying_server(behaviour):
+    """Return the URL of a server that does to each connection what `behaviour` says, once it has read the request."""
+    import socket
+    import threading
+
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            connection, _ = listening.accept()
+            connection.recv(65536)
+            behaviour(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/cifar.tar.gz"
+
+
+HALF = b"HTTP/1.0 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(5000)
+
+
+def hang_up(connection):
+    connection.sendall(HALF)
+    connection.close()
+
+
+def reset(connection):
+    connection.sendall(HALF)
+    connection.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER 0: close with a reset
+    connection.close()
+
+
+def talk_nonsense(connection):
+    connection.sendall(b"\0\1\2 what?\r\n")
+    connection.close()
+
+
+def fall_silent(connection, kept=[]):  # noqa: B006  kept open, that is what silence is
+    connection.sendall(HALF)
+    kept.append(connection)
+
+
+@pytest.mark.parametrize("behaviour", [hang_up, reset, talk_nonsense, fall_silent])
+def test_a_network_that_dies_half_way(small_cifar, monkeypatch, behaviour):
+    monkeypatch.setattr("resnet.data.STALLED", 0.3)
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr("torchvision.datasets.CIFAR10.url", dying_server(behaviour))
+        with pytest.raises(DataError, match=r"and downloading http://\S+ failed: .+\nPut the folder") as error:
+            load("cifar10", str(small_cifar), 0.0, None)
+    assert str(error.value).count("\n") == 1
+    assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20, "the same command again fetches it whole"
+
+
+class Harmful:
+    """Something that makes a file when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), "w")
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_a_malicious_batch_is_replaced_and_never_executed(small_cifar, tmp_path, name):
+    import pickle
+
+    load("cifar10", str(small_cifar), 0.0, None)
+    (small_cifar / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(Harmful(tmp_path / "executed")))
+    assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("found", ["cifar-100-python/train", "cifar-10-batches-py/data_batch_1/file", "unrelated"])
+def test_a_folder_of_something_else_gets_the_data_beside_it(small_cifar, found):
+    (small_cifar / found).parent.mkdir(parents=True)
+    (small_cifar / found).write_text("something else")
+    if "data_batch_1" in found:
+        with pytest.raises(DataError, match=r"data.root=\S+: cannot be read or written: |does not hold CIFAR10 whole"):
+            load("cifar10", str(small_cifar), 0.0, None)
+    else:
+        assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
+    assert (small_cifar / found).read_text() == "something else"
+
+
+def test_a_data_folder_that_is_a_file(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(DataError, match=r"data.root=\S+/data: cannot be read or written: .*(exists|Not a directory)"):
+        load("cifar10", str(tmp_path / "data"), 0.0, None)
+
+
+def test_a_data_folder_that_must_not_be_read(small_cifar):
+    import os
+
+    load("cifar10", str(small_cifar), 0.0, None)
+    (small_cifar / "cifar-10-batches-py" / "data_batch_1").chmod(0)
+    privileged = os.geteuid() == 0
+    try:
+        if privileged:
+            os.seteuid(65534)
+        with pytest.raises(DataError, match=r"data.root=\S+: cannot be read or written: .*Permission denied"):
+            load("cifar10", str(small_cifar), 0.0, None)
+    finally:
+        if privileged:
+            os.seteuid(0)
