@@ -164,6 +164,12 @@ def test_a_run_of_other_settings_in_the_same_folder_is_left_out(build, capsys):
     assert "seed1: left out, its optimizer.lr is not that of" in capsys.readouterr().err
 
 
+def test_how_often_one_looked_inside_does_not_part_seeds(build):
+    run = build.complete(seed=0)
+    build.complete(seed=1, probe_every=5).rename(run.with_name("seed1"))
+    assert load_runs(["runs"])["seed"].tolist() == [0, 1]
+
+
 def test_missing_and_empty_folders_raise(build, tmp_path):
     with pytest.raises(MissingFolder, match="nowhere: no such folder"):
         load_runs(["nowhere"])
