@@ -1,0 +1,111 @@
+"""The runs of one study about one data set, with all their tables, and which of them may be set side by side.
+
+Two configurations of the same `recipe` differ in nothing but blocks per stage and shortcut: over depths they are a
+series, and of one depth they are twins.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.configurations import as_text, summarize
+from analysis.read import Damaged, read_json
+from analysis.runs import load_epochs, load_layers, load_runs
+
+SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
+NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of."""
+
+    name: str
+    data: str
+    runs: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({self.data})" if self.data not in self.name.split("/") else self.name
+
+    @cached_property
+    def shown(self) -> pd.DataFrame:
+        """Complete runs; of a configuration that has none, those that there are."""
+        complete = self.runs["status"] == "complete"
+        return self.runs[complete | ~complete.groupby(self.runs["configuration"]).transform("any")]
+
+    @cached_property
+    def configurations(self) -> pd.DataFrame:
+        """One row per configuration, as `summarize` has it, with `label` and `recipe`, by shortcut and depth."""
+        rows = summarize(self.runs)
+        rows["recipe"] = [as_text(recipe(row)) for row in rows.to_dict("records")]
+        rows["label"] = [f"{row['model']}, {row['differs']}".rstrip(", ") for row in rows.to_dict("records")]
+        order = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
+        return rows.assign(order=order).sort_values(["order", "depth"], kind="stable", ignore_index=True)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        return load_epochs(self.shown)
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        return load_layers(self.shown)
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        return load_classes(self.shown)
+
+
+def load_studies(folders: Iterable[str | Path]) -> list[Study]:
+    """Return the studies in `folders`, one per data set; raises RunsError where there is no run."""
+    runs = load_runs(folders)
+    several = runs.groupby("study")["data"].nunique() > 1
+    return [
+        Study(f"{name}/{data}" if several[name] else name, data, part.reset_index(drop=True))
+        for (name, data), part in runs.groupby(["study", "data"], sort=False)
+    ]
+
+
+def recipe(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration's settings but for its depth and its shortcut."""
+    stages = row["stages"]
+    shape = {"stages": len(stages) if len(set(stages)) == 1 else stages, "width": row["width"]}
+    return shape | {key: value for key, value in row["settings"].items() if key not in NETWORK}
+
+
+def told_apart(recipes: Iterable[str]) -> dict[str, str]:
+    """Return what each recipe has otherwise than another of them, as `width=8, optimizer.lr=0.01`."""
+    parsed = {text: json.loads(text) for text in recipes}
+    keys = dict.fromkeys(key for settings in parsed.values() for key in settings)
+    values = {key: {as_text(settings.get(key)) for settings in parsed.values()} for key in keys}
+    return {
+        text: ", ".join(f"{key}={as_text(settings.get(key))}" for key in keys if len(values[key]) > 1)
+        for text, settings in parsed.items()
+    }
+
+
+def load_classes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, true class and predicted class: `images` is how many there were."""
+    rows = []
+    for run in runs.itertuples():
+        names, counts = _confusion(Path(run.path) / "result.json")
+        for true, line in zip(names, counts):
+            rows += [(run.configuration, run.seed, true, predicted, n) for predicted, n in zip(names, line)]
+    return pd.DataFrame(rows, columns=["configuration", "seed", "true", "predicted", "images"])
+
+
+def _confusion(file: Path) -> tuple[list[str], list[list[int]]]:
+    """Return the classes and the confusion matrix of a result; nothing where it has none."""
+    try:
+        test = (read_json(file) or {})["test"]
+        names, counts = list(test["per_class_acc"]), test["confusion"]
+        whole = len(counts) == len(names) and all(len(line) == len(names) for line in counts)
+        numbers = all(type(n) is int for line in counts for n in line)
+    except (Damaged, KeyError, TypeError, AttributeError):
+        return [], []
+    return (names, counts) if whole and numbers else ([], [])

@@ -1,0 +1,213 @@
+"""Which figures are made of what there is, and that what is written on them is right."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from analysis.against_depth import near
+from analysis.layers import grid, layers_of
+from analysis.plots import PLOTS, draw_all, main
+from analysis.published import read_published
+from analysis.study import load_studies
+from analysis.style import COLORS, key, spread
+
+NAMES = [plot.name for plot in PLOTS]
+DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
+SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+
+
+@pytest.fixture
+def plots(build, capsys):
+    """Return a function that answers the command line: the files it named and what it said on stderr."""
+
+    def answer(*arguments: object, code: int = 0) -> tuple[list[str], str]:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.out.splitlines(), printed.err
+
+    return answer
+
+
+def sweep(build, seeds: int = 2, depths=DEPTHS, shortcuts=("projection", "none"), **settings) -> None:
+    """Write complete runs of every depth, with and without skip connections, all that figures need in them."""
+    for place, (model, stages) in enumerate(depths.items()):
+        for shortcut in shortcuts:
+            for seed in range(seeds):
+                network = {"model.name": model, "model.stages": stages, "model.shortcut": shortcut}
+                run = build.complete(seed, test=0.8 + 0.01 * place + 0.001 * seed, **network, **settings)
+                build.look_inside(run)
+                build.classify(run)
+
+
+def texts(file: str | Path) -> list[str]:
+    """Return what is written on an SVG."""
+    root = ElementTree.parse(file).getroot()
+    return ["".join(text.itertext()).strip() for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def figure(name: str):
+    """Return a figure of the one study under runs."""
+    return dict((plot.name, drawn) for plot, drawn in draw_all(*load_studies(["runs"])))[name]
+
+
+@pytest.mark.parametrize("form", SIGNATURES)
+def test_each_format_is_what_it_is_called(build, plots, form):
+    build.complete()
+    assert plots("--format", form)[0] == [f"figures/depth/curves.{form}"]
+    assert Path(f"figures/depth/curves.{form}").read_bytes().startswith(SIGNATURES[form])
+
+
+def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(build, plots):
+    sweep(build)
+    files, said = plots("--format", "svg", "--out", "f")
+    assert files == [f"f/depth/{name}.svg" for name in NAMES] and said == ""
+    written = {name: texts(f"f/depth/{name}.svg") for name in NAMES}
+    legend = ["residual (projection)", "plain", "published: He et al. 2016", "published: original project"]
+    assert set(written["depth"]) > {*legend, "test accuracy (%)", "validation accuracy (%)", "8", "20", "56"}
+    assert set(written["curves"]) > {"8 layers", "56 layers", "training", "validation", "epoch", "accuracy (%)"}
+    assert set(written["degradation"]) > {"plain", "residual (projection)", "training error (%)"}
+    assert set(written["gradients"]) > {"8 layers", "20 layers", "norm of the gradient (mean over seeds)"}
+    assert set(written["responses"]) > {"standard deviation", "3x3 layer, sorted by magnitude"}
+    assert set(written["classes"]) > {"cat", "dog", "frog", "test accuracy (%)"}
+    assert set(written["confusion"]) > {"90", "89", "88", "10", "11", "12", "taken for"}
+
+
+def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
+    build.classify(build.complete())
+    files, said = plots()
+    assert files == [f"figures/depth/{name}.png" for name in ("curves", "classes", "confusion")]
+    assert said.splitlines() == [
+        "depth (cifar10): no figure of depth, all complete runs have 10 layers",
+        "depth (cifar10): no figure of degradation, it takes residual and plain networks",
+        "depth (cifar10): no figure of gradients, no run has looked inside its network (probe_every=0)",
+        "depth (cifar10): no figure of responses, no run has looked inside its network (probe_every=0)",
+    ]
+
+
+def test_a_sweep_under_way_is_drawn_as_far_as_it_got(build, plots):
+    build.begin(0, done=3)
+    build.begin(1, done=0)
+    assert plots()[0] == ["figures/depth/curves.png"]
+    (line,) = [line for line in figure("curves").axes[0].lines if line.get_linestyle() == "-"]
+    assert list(line.get_xdata()) == [1, 2, 3]
+
+
+def test_the_mean_ends_where_the_first_seed_does(build):
+    build.begin(0, done=3)
+    build.begin(1, done=7)
+    line = figure("curves").axes[0].lines[0]
+    assert list(line.get_xdata()) == [1, 2, 3] and list(line.get_ydata()) == [2, 1, 2 / 3]
+
+
+def test_every_study_and_data_set_has_its_own_folder(build, plots):
+    build.complete(study="mixed", **{"data.name": "digits"})
+    build.complete(study="mixed")
+    build.complete(study="reference/depth")
+    folders = {str(Path(file).parent) for file in plots()[0]}
+    assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
+
+
+def test_intervals_are_students_and_absent_with_one_seed(build):
+    sweep(build, seeds=2, shortcuts=("projection",))
+    (_, bars) = [
+        (line, bars) for line, bars in zip(figure("depth").axes[0].lines, figure("depth").axes[0].collections)
+    ][0]
+    low, high = sorted(bars.get_segments()[0][:, 1])
+    assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
+    sweep(build, seeds=1, shortcuts=("none",))
+    collections = figure("depth").axes[0].collections
+    assert sum(len(bars.get_segments()) for bars in collections) == 3
+
+
+def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
+    sweep(build, seeds=1, shortcuts=("projection",))
+    sweep(build, seeds=1, shortcuts=("projection",), **{"optimizer.lr": 0.01})
+    build.complete(0, test=0.9)  # two stages
+    lines = [line for line in figure("depth").axes[0].lines if line.get_linestyle() == "-"]
+    assert sorted(len(line.get_xdata()) for line in lines) == [1, 3, 3]
+    names = {text.get_text().replace("\n", " ") for text in figure("depth").legends[0].texts}
+    assert "residual (projection), stages=3, optimizer.lr=0.01" in names
+    assert "residual (projection), stages=2, optimizer.lr=0.001" in names
+
+
+def test_published_points_belong_to_the_data_and_do_not_stretch_the_axis(build):
+    depths = load_studies([build.complete(**{"model.stages": [9, 9, 9]}).parents[1]])[0].runs["depth"]
+    assert near(read_published(), "cifar10", depths)["depth"].tolist() == [32, 32, 44, 56, 110]
+    assert near(read_published(), "digits", depths).empty
+
+
+def test_many_configurations_have_a_scale_instead_of_a_legend(build):
+    depths = {f"blocks{3 * n}": [n, n, n] for n in range(1, 14)}
+    sweep(build, seeds=1, depths=depths)
+    drawn = figure("degradation")
+    assert drawn.legends == [] and drawn.axes[-1].get_ylabel() == "depth (layers)"
+    assert len(figure("gradients").axes) == 2 * 5 + 1
+
+
+def test_configurations_of_one_depth_are_told_apart_by_their_settings(build):
+    for lr in (0.1, 0.01):
+        build.complete(**{"optimizer.lr": lr})
+    names = key(load_studies(["runs"])[0].configurations).meaning
+    assert set(names) == {f"blocks4, optimizer.lr={lr} residual (projection)" for lr in (0.1, 0.01)}
+    assert len(set(names.values())) == 2 <= len(COLORS)
+
+
+def test_projections_are_no_layers(build):
+    sweep(build, seeds=1)
+    (study,) = load_studies(["runs"])
+    table = grid(layers_of(study), study.configurations["configuration"].iloc[0])
+    assert table.shape == (5, 3) and table.to_numpy().max() == 1
+
+
+def test_of_many_classes_the_worst_are_shown(build):
+    build.classify(build.complete(), [f"class{n}" for n in range(60)])
+    labels = [label.get_text() for label in figure("classes").axes[0].get_yticklabels()]
+    assert labels == [f"class{n}" for n in range(59, 39, -1)]
+    assert "(20 worst of 60)" in figure("confusion").get_suptitle()
+
+
+def test_damaged_figures_by_class_are_left_out(build, plots):
+    run = build.complete()
+    build.classify(run)
+    (run / "result.json").write_text((run / "result.json").read_text().replace("[90,", "[90, 1,"))
+    assert plots()[0] == ["figures/depth/curves.png"]
+
+
+def test_the_same_data_are_the_same_bytes(build, plots):
+    build.look_inside(build.complete())
+    for out in "ab":
+        plots("--format", "svg", "--out", out)
+    for name in ("curves", "gradients"):
+        assert Path(f"a/depth/{name}.svg").read_bytes() == Path(f"b/depth/{name}.svg").read_bytes()
+
+
+def test_requests_that_cannot_be_met_are_one_line(build, plots):
+    assert plots(code=1)[1] == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
+    assert plots("nowhere", code=2)[1] == "nowhere: no such folder\n"
+    build.begin()
+    files, said = plots(code=1)
+    assert files == [] and said.splitlines()[-1] == "runs: nothing to draw yet, no run has finished an epoch"
+    build.complete(1)
+    Path("file").write_text("")
+    assert plots("--out", "file", code=2)[1].splitlines()[-1].startswith("file/depth/curves.png: cannot be written, ")
+    with pytest.raises(SystemExit, match="2"):
+        plots("--format", "gif")
+
+
+def test_few_of_many_are_spread_evenly_with_both_ends():
+    assert spread(range(3), 5) == [0, 1, 2]
+    assert spread(range(11), 5) == [0, 2, 5, 8, 10]
+
+
+def test_the_command_goes_without_pytorch_and_without_a_display(build):
+    build.complete()
+    code = "import sys; from analysis.plots import main; main(); "
+    code += "sys.exit(bool({'torch', 'matplotlib.pyplot'} & sys.modules.keys()))"
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True)
+    assert done.returncode == 0 and re.fullmatch("figures/depth/curves.png\n", done.stdout), done.stderr
