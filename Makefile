@@ -1,13 +1,14 @@
 # make quickstart   environment, install, a real sweep without a download, its table and a figure: about five minutes,
 #                   most of them for PyTorch
-# make test         environment, install, all tests but the slow ones
-# make test-all     the slow ones too
+# make test         environment, install, all tests but the slow ones; make test MARK= runs those too
 
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: quickstart test test-all lint
+MARK ?= not slow
+
+.PHONY: quickstart test lint
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m resnet.run experiment=quickstart
@@ -18,10 +19,7 @@ quickstart: $(INSTALLED)
 	@ls runs/quickstart/*/seed*/curves.png
 
 test: lint
-	$(VENV)/bin/python -m pytest -m "not slow"
-
-test-all: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -m "$(MARK)"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -46,6 +46,8 @@ def not_identity(default: Any) -> Any:
 
 @dataclass
 class Data:
+    """Which images: data.load."""
+
     name: str = one_of("cifar10", "cifar100", "digits")
     root: str = not_identity("data")
     val_fraction: float = between(0.1, 0.0, 0.9)
@@ -54,6 +56,8 @@ class Data:
 
 @dataclass
 class Model:
+    """Which network: model.ResNet."""
+
     name: str = not_identity("blocks4")  # derived from the stages, see conf/model/
     stages: list[int] = between([2, 2], 1, 1000)
     width: int = between(32, 1, 4096)
@@ -62,6 +66,8 @@ class Model:
 
 @dataclass
 class Optimizer:
+    """Which way down: optim.make_optimizer."""
+
     name: str = one_of("adam", "adamw", "sgd")
     lr: float = between(0.001, 1e-10, 100.0)
     weight_decay: float = between(0.0, 0.0, 10.0)
@@ -71,6 +77,8 @@ class Optimizer:
 
 @dataclass
 class Schedule:
+    """Which learning rate when: optim.make_schedule."""
+
     name: str = one_of("constant", "multistep", "cosine", "onecycle")
     milestone_epochs: list[int] = between([], 1, 10**9)
     milestone_steps: list[int] = between([], 1, 10**9)
@@ -81,12 +89,16 @@ class Schedule:
 
 @dataclass
 class Epochs:
+    """How long; a `count` takes precedence over `steps`."""
+
     count: int | None = between(20, 1, 10**6)
     steps: int | None = between(None, 1, 10**9)
 
 
 @dataclass
 class Augmentation:
+    """What happens to a training image: augment.Augmenter."""
+
     flip: bool = False
     crop_padding: int = between(0, 0, 64)
     cutout: int = between(0, 0, 512)

@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from resnet.model import ResNet
-from tests.conftest import small
+from tests.conftest import one_thread, small
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
@@ -149,7 +149,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
     """Start a run that takes some seconds, as a process that can be killed."""
     return subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small(*overrides)),
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, env=one_thread(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 

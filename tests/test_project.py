@@ -1,0 +1,64 @@
+"""The project as a whole: what it installs as, and what must not be in it."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).glob("*.py"))
+
+
+@pytest.mark.parametrize("package, other", [("resnet", "analysis"), ("analysis", "resnet"), ("analysis", "torch")])
+def test_the_halves_share_nothing_but_files(package, other):
+    for module in modules(package):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        imported = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+        imported += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert not [name for name in imported if name.split(".")[0] == other], module
+
+
+def test_every_public_function_says_what_it_does():
+    for module in modules("resnet") + modules("analysis"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), module
+        for node in tree.body:
+            if (
+                isinstance(node, (ast.FunctionDef, ast.ClassDef))
+                and not node.name.startswith("_")
+                and node.name != "main"
+            ):
+                assert ast.get_docstring(node), f"{module}: {node.name}"
+
+
+def test_readme_names_every_choice_and_every_command():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for group in ("model", "optimizer", "schedule", "epochs", "augmentation", "data", "experiment"):
+        for option in (ROOT / "conf" / group).glob("*.yaml"):
+            assert re.search(rf"\b{option.stem}\b", readme), f"{group}={option.stem}"
+
+
+@pytest.mark.slow
+def test_a_wheel_runs_outside_the_checkout(tmp_path):
+    """Builds one as pip does, and runs it where nothing but its own files can be found."""
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    subprocess.run((*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT), check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    subprocess.run((*pip, "install", "--no-deps", "--target", site, wheel), check=True, capture_output=True)
+    run = (sys.executable, "-m", "resnet.run", "data=digits", "model.width=8", "epochs=smoke", "experiment=quickstart")
+    done = subprocess.run(
+        (*run, "model=blocks3", "seed=0"), cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    where = subprocess.run(
+        (sys.executable, "-c", "import resnet.run; print(resnet.run.CONF)"),
+        cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert where.stdout.strip() == str(site / "resnet" / "conf")
