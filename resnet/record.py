@@ -179,8 +179,8 @@ class RunFolder:
         from safetensors.torch import save
 
         write_whole(self.path / "weights.safetensors", save({name: w.contiguous() for name, w in weights.items()}))
-        write_whole(self.path / "result.json", format_json(result))
         (self.path / PREVIOUS).unlink(missing_ok=True)
+        write_whole(self.path / "result.json", format_json(result))
 
     def fail(self, status: str, error: str, trace: str, step: int | None = None) -> None:
         """Write failure.json, `status` being `failed` or `diverged`."""

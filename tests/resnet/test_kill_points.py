@@ -1,0 +1,192 @@
+"""Stop a run at every moment at which something changes on the disk, and at every step: it ends with the same bytes.
+
+The moments are made here, in one process: what stops the run is an exception that nothing catches, so that what
+is on the disk is what SIGKILL would leave. Real kills: test_run.py and tests/soak.py.
+"""
+
+import builtins
+import json
+import os
+from dataclasses import asdict
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import resnet.data
+import resnet.train
+from resnet.config import Config, Data, Epochs, Model
+from resnet.record import RunFolder
+from resnet.run import bring_to_end
+
+SCHEDULES = {
+    "constant": {},
+    "multistep": {"milestone_steps": [3]},
+    "cosine": {"warmup_steps": 2},
+    "onecycle": {},
+}
+OPTIMIZERS = {"adam": {}, "adamw": {"weight_decay": 0.01}, "sgd": {"momentum": 0.9, "nesterov": True}}
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Moments:
+    """Count the moments of a run, and end it at one of them."""
+
+    def __init__(self, last: int | None = None):
+        self.seen, self.last = 0, last
+
+    def __call__(self) -> None:
+        self.seen += 1
+        if self.seen == self.last:
+            raise Killed
+
+
+def before(moment, function):
+    """Return a function that is one of the moments: the run may end before it."""
+
+    def wrapped(*arguments, **options):
+        moment()
+        return function(*arguments, **options)
+
+    return wrapped
+
+
+def torn(moment):
+    """Return an `open` whose files are written in two halves, between which the run may end."""
+
+    def wrapped(path, mode):
+        moment()
+        file = builtins.open(path, mode)  # noqa: SIM115  closed by the caller's with
+        whole = file.write
+
+        class Torn:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            def write(self, content):
+                whole(content[: len(content) // 2])
+                file.flush()
+                moment()
+                whole(content[len(content) // 2 :])
+
+            flush, fileno = file.flush, file.fileno
+
+        return Torn()
+
+    return wrapped
+
+
+def attempt(folder: Path, config: dict, last: int | None = None) -> int:
+    """Bring a run to its end or to its `last` moment; return the number of moments that it had."""
+    moments = Moments(last)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resnet.pictures.draw_samples", lambda *_: b"samples")
+        patch.setattr("resnet.pictures.draw_curves", lambda *_: b"curves")
+        patch.setattr("resnet.result.git_state", lambda: None)
+        patch.setattr("resnet.files.open", torn(moments), raising=False)
+        patch.setattr(resnet.train, "set_lr", before(moments, resnet.train.set_lr))
+        patch.setattr(os, "fsync", lambda _: moments())  # what is on the disk is what was written, as with SIGKILL
+        for place, name in ((os, "replace"), (Path, "unlink"), (Path, "rename")):
+            patch.setattr(place, name, before(moments, getattr(place, name)))
+        folder.mkdir(exist_ok=True)
+        try:
+            bring_to_end(RunFolder(folder), config)
+        except Killed:
+            pass
+    return moments.seen
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap():
+    """Compute in one thread, which is the fastest for so little, and read the images once."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resnet.data._digits", cache(resnet.data._digits))
+        yield
+    torch.set_num_threads(threads)
+
+
+def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> dict:
+    config = asdict(
+        Config(
+            data=Data("digits", val_fraction=0.25, limit=8),
+            model=Model("blocks2", [1, 1], 4),
+            epochs=Epochs(3),
+            batch_size=32,
+            precision=precision,
+            device="cpu",
+            progress="lines",
+            probe_every=2,
+        )
+    )
+    config["optimizer"] |= {"name": optimizer, "lr": 0.01} | OPTIMIZERS[optimizer]
+    config["schedule"] |= {"name": schedule} | SCHEDULES[schedule]
+    config["augmentation"] |= {"crop_padding": 1}
+    return config
+
+
+def end(folder: Path) -> dict:
+    """Return all that a run leaves and that is not a time."""
+    result = json.loads((folder / "result.json").read_text())
+    del result["wall_seconds"]
+    metrics = [line.split(",")[:6] for line in (folder / "metrics.csv").read_text().splitlines()]
+    left = {name: (folder / name).read_bytes() for name in ("weights.safetensors", "layers.csv", "config.yaml")}
+    return left | {"metrics": metrics, "result": result, "names": {p.name for p in folder.iterdir()}}
+
+
+def test_stopped_at_each_moment(tmp_path):
+    config = configuration()
+    moments = attempt(tmp_path / "whole", config)
+    whole = end(tmp_path / "whole")
+    assert len(whole["metrics"]) == 4 and moments > 60
+    for last in range(1, moments + 1):
+        folder = tmp_path / str(last)
+        attempt(folder, config, last)
+        attempt(folder, config)
+        assert end(folder) == whole, f"stopped at moment {last} of {moments}"
+
+
+def test_stopped_again_and_again(tmp_path):
+    config = configuration(precision="fp32")
+    attempt(tmp_path / "whole", config)
+    folder, last = tmp_path / "stopped", 1
+    while attempt(folder, config, last) == last:
+        last += 1
+    assert last > 20 and end(folder) == end(tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return a function that returns what a configuration leaves when it is not stopped."""
+    ends = {}
+
+    def of(*choices: str) -> dict:
+        if choices not in ends:
+            folder = tmp_path_factory.mktemp("whole")
+            attempt(folder, configuration(*choices))
+            ends[choices] = end(folder)
+        return ends[choices]
+
+    return of
+
+
+@pytest.mark.parametrize("choices", list(product(OPTIMIZERS, SCHEDULES, ("fp32", "auto"))), ids="-".join)
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stops=st.lists(st.integers(1, 70), min_size=1, max_size=3))
+def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choices, stops):
+    folder = tmp_path_factory.mktemp("stopped")
+    for last in stops:
+        attempt(folder, configuration(*choices), last)
+    attempt(folder, configuration(*choices))
+    assert end(folder) == whole(*choices)
