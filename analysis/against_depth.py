@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.published import read_published
 from analysis.stats import estimate
-from analysis.study import SHORTCUTS, Study, told_apart
+from analysis.study import Study
 from analysis.style import COLORS, MUTED, NoData, legend, new_figure
 
 MEASURES = {"test_acc": "test accuracy (%)", "val_acc": "validation accuracy (%)"}
@@ -63,17 +63,17 @@ def draw_depth(study: Study) -> Figure:
 
 def all_series(configurations: pd.DataFrame) -> list[Series]:
     """Return the series that there are, residual ones first; colours are the shortcuts', of several recipes theirs."""
-    depths, differs = configurations.groupby("recipe")["depth"].nunique(), told_apart(configurations["recipe"])
-    recipes = sorted(depths.index, key=lambda recipe: (-depths[recipe], differs[recipe]))
+    recipes = configurations.groupby("recipe", as_index=False).agg(
+        depths=("depth", "nunique"), varied=("varied", "first")
+    )
+    recipes = recipes.sort_values(["depths", "varied"], ascending=[False, True])["recipe"]
     colors, found = dict(zip(recipes, COLORS)), []
-    groups = dict(list(configurations.groupby(["shortcut", "recipe"])["configuration"]))
+    groups = dict(list(configurations.groupby(["shortcut", "recipe"])))
     for shortcut in configurations["shortcut"].unique():
         own, marker, style = LOOKS.get(shortcut, (GREY, "o", "-"))
-        for recipe in recipes:
-            if (shortcut, recipe) in groups:
-                color = own if len(recipes) == 1 else colors.get(recipe, GREY)
-                name = ", ".join(filter(None, (SHORTCUTS.get(shortcut, shortcut), differs[recipe])))
-                found.append(Series(name, frozenset(groups[shortcut, recipe]), color, marker, style))
+        for rows in (groups[shortcut, recipe] for recipe in recipes if (shortcut, recipe) in groups):
+            color = own if len(recipes) == 1 else colors.get(rows["recipe"].iloc[0], GREY)
+            found.append(Series(rows["series"].iloc[0], frozenset(rows["configuration"]), color, marker, style))
     return found
 
 

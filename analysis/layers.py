@@ -15,7 +15,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.study import SHORTCUTS, Study, told_apart
+from analysis.study import SHORTCUTS, Study
 from analysis.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
 
 COLUMNS = 5  # panels beside each other
@@ -52,7 +52,7 @@ def draw_gradients(study: Study) -> Figure:
         axis.set_xlabel("epoch")
     figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="norm of the gradient (mean over seeds)", aspect=40)
     if len(tables) < len(probed):
-        differs = told_apart(probed["recipe"])[shown["recipe"].iloc[0]] if len(shown) < len(probed) else ""
+        differs = shown["varied"].iloc[0] if len(shown) < len(probed) else ""
         figure.supxlabel(f"{len(tables)} of {len(probed)} configurations{differs and ': ' + differs}", fontsize=9)
     return figure
 

@@ -41,12 +41,7 @@ class Study:
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
-        """One row per configuration, as `summarize` has it, with `label` and `recipe`, by shortcut and depth."""
-        rows = summarize(self.runs)
-        rows["recipe"] = [as_text(recipe(row)) for row in rows.to_dict("records")]
-        rows["label"] = [f"{row['model']}, {row['differs']}".rstrip(", ") for row in rows.to_dict("records")]
-        order = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
-        return rows.assign(order=order).sort_values(["order", "depth"], kind="stable", ignore_index=True)
+        return describe(self.runs)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -69,6 +64,28 @@ def load_studies(folders: Iterable[str | Path]) -> list[Study]:
         Study(f"{name}/{data}" if several[name] else name, data, part.reset_index(drop=True))
         for (name, data), part in runs.groupby(["study", "data"], sort=False)
     ]
+
+
+def describe(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per configuration, as `summarize` has it, by shortcut and depth.
+
+    `label` names it, `recipe` is what it shares with those that differ in depth and shortcut only, `varied` what of
+    this the study has otherwise too, and `series` names those that differ in depth only.
+    """
+    rows = summarize(runs)
+    rows["recipe"] = [as_text(recipe(row)) for row in rows.to_dict("records")]
+    rows["varied"] = rows["recipe"].map(told_apart(rows["recipe"]))
+    names = rows["shortcut"].map(lambda shortcut: SHORTCUTS.get(shortcut, shortcut))
+    rows["series"] = (names + ", " + rows["varied"]).str.removesuffix(", ")
+    rows["label"] = (rows["model"] + ", " + rows["differs"]).str.removesuffix(", ")
+    rows["order"] = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
+    return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
+
+
+def kind(configurations: pd.DataFrame) -> str:
+    """Return what configurations of one series are, in words: `plain networks with width=8`."""
+    row = configurations.iloc[0]
+    return f"{SHORTCUTS.get(row['shortcut'], row['shortcut'])} networks" + (row["varied"] and f" with {row['varied']}")
 
 
 def recipe(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""What a comparison mixes: configurations that differ in several things at once, and runs in several precisions."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare import things
+from analysis.configurations import as_text
+from analysis.study import SHORTCUTS
+
+NAMED = 5  # of more sentences the rest is counted
+
+
+def find_confounds(configurations: pd.DataFrame) -> Iterator[str]:
+    """Name what else differs between configurations that no chain of single changes connects."""
+    rows = configurations.to_dict("records")
+    recorded = {row["configuration"]: things(pd.Series(row)) for row in rows}
+    pairs = {(a["configuration"], b["configuration"]): None for a, b in combinations(rows, 2)}
+    apart = {pair: unlike(recorded[pair[0]], recorded[pair[1]]) for pair in pairs}
+    groups = connected(list(recorded), [pair for pair, keys in apart.items() if len(keys) <= 1])
+    labels = {
+        row["configuration"]: f"{row['label']}, {SHORTCUTS.get(row['shortcut'], row['shortcut'])}" for row in rows
+    }
+    closest = []
+    for one, other in combinations(groups, 2):
+        between = [pair for pair in apart if set(pair) & one and set(pair) & other]
+        closest.append(min(between, key=lambda pair: len(apart[pair])))
+    for a, b in closest[:NAMED]:
+        said = [
+            f"{key} ({as_text(recorded[a].get(key))} against {as_text(recorded[b].get(key))})" for key in apart[a, b]
+        ]
+        yield (
+            f"{labels[a]} and {labels[b]} differ in more than one thing: {', '.join(said)}. "
+            "The data do not tell which of these makes a difference between them."
+        )
+    if len(closest) > NAMED:
+        yield f"The same goes for {len(closest) - NAMED} more pairs of groups of configurations."
+
+
+def unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Return what two configurations differ in; a width that follows from another difference is none of its own."""
+    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    follows = "model.width" in keys and "stages" not in keys
+    return [key for key in keys if not (follows and key == "width of the last stage")]
+
+
+def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
+    """Return the groups of names that chains of pairs connect."""
+    group = {name: {name} for name in names}
+    for a, b in pairs:
+        if group[a] is not group[b]:
+            group[a] |= group[b]
+            for name in group[b]:
+                group[name] = group[a]
+    return list({id(members): members for members in group.values()}.values())
+
+
+def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
+    """Name configurations whose seeds were computed in different precisions, or say that configurations were."""
+    known = runs.dropna(subset="precision")
+    mixed = known.groupby("configuration")["precision"].nunique()
+    for row in configurations.itertuples():
+        if mixed.get(row.configuration, 0) > 1:
+            own = known[known["configuration"] == row.configuration].groupby("precision")["seed"]
+            said = " and ".join(f"{precision} (seed {', '.join(map(str, seeds))})" for precision, seeds in own)
+            name = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
+            yield f"The seeds of {name}, ran in {said}: their spread is not that of seeds alone."
+    if (mixed == 1).all() and known["precision"].nunique() > 1:
+        counts = known.groupby("precision")["configuration"].nunique()
+        said = " and ".join(f"{count} in {precision}" for precision, count in counts.items())
+        yield f"Not all configurations ran in the same precision ({said}), which is another difference between them."
