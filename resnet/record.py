@@ -40,7 +40,10 @@ class RecordError(UserError):
 
 
 class RunFolder:
-    """One run's files, in the folder `path`, which the first method that writes expects to be there."""
+    """One run's files, in the folder `path`, which the first method that writes expects to be there.
+
+    A symbolic link to a folder is as good as one: two links to the same share its lock.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -125,6 +128,8 @@ class RunFolder:
         `restore` gets the checkpoint and raises ValueError for one that does not fit. The tables are left with
         the rows of these epochs, what else was there is set aside.
         """
+        self._set_aside_foreign_tables()
+        lost = False
         for name in (CHECKPOINT, PREVIOUS):
             path = self.path / name
             if not path.exists():
@@ -136,9 +141,12 @@ class RunFolder:
             except (ValueError, KeyError) as error:
                 log.warning(f"{path}: set aside, {error}")
                 self.set_aside(name)
+                lost = True
             else:
                 self._trim_tables(checkpoint["epoch"])
                 return checkpoint["epoch"]
+        if lost:  # the rows of epochs that are computed anew are kept, too
+            self.set_aside(*TABLES)
         self._trim_tables(0)
         return 0
 
@@ -147,13 +155,17 @@ class RunFolder:
         if [row[0] for row in rows] != [str(epoch) for epoch in range(1, epochs + 1)]:
             raise ValueError(f"metrics.csv does not hold its {epochs} epochs")
 
-    def _trim_tables(self, epochs: int) -> None:
-        """Leave in the tables the rows up to an epoch, byte for byte; a table of another make is set aside."""
+    def _set_aside_foreign_tables(self) -> None:
         for name, columns in TABLES.items():
             path = self.path / name
             if path.exists() and read_header(path) != list(columns):
                 log.warning(f"{path}: set aside, its columns are not {','.join(columns)}")
                 self.set_aside(name)
+
+    def _trim_tables(self, epochs: int) -> None:
+        """Leave in the tables the rows up to an epoch, byte for byte."""
+        for name, columns in TABLES.items():
+            path = self.path / name
             rows = [row for row in read_table(path, columns) if int(row[0]) <= epochs]
             if path.exists() or name == "metrics.csv":
                 write_whole(path, format_rows([columns, *rows]))

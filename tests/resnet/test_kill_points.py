@@ -7,6 +7,8 @@ is on the disk is what SIGKILL would leave. Real kills: test_run.py and tests/so
 import builtins
 import json
 import os
+import shutil
+import signal
 from dataclasses import asdict
 from functools import cache
 from itertools import product
@@ -21,7 +23,7 @@ import resnet.data
 import resnet.train
 from resnet.config import Config, Data, Epochs, Model
 from resnet.record import RunFolder
-from resnet.run import bring_to_end
+from resnet.run import Interrupted, bring_to_end
 
 SCHEDULES = {
     "constant": {},
@@ -166,6 +168,18 @@ def test_stopped_again_and_again(tmp_path):
     assert last > 20 and end(folder) == end(tmp_path / "whole")
 
 
+def test_stopped_while_starting_over(tmp_path):
+    config = configuration()
+    attempt(tmp_path / "whole", config)
+    for last in range(1, 15):
+        folder = tmp_path / str(last)
+        shutil.copytree(tmp_path / "whole", folder)
+        attempt(folder, config | {"resume": "never"}, last)
+        assert last == 1 or RunFolder(folder).state() != "complete", "half set aside"
+        attempt(folder, config)
+        assert all(end(folder)[part] == end(tmp_path / "whole")[part] for part in ("weights.safetensors", "metrics"))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """Return a function that returns what a configuration leaves when it is not stopped."""
@@ -190,3 +204,22 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
         attempt(folder, configuration(*choices), last)
     attempt(folder, configuration(*choices))
     assert end(folder) == whole(*choices)
+
+
+def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
+    """The run is left short of its result, and so the next of a sweep does not begin."""
+    evaluate, calls = resnet.train.Trainer.evaluate, []
+
+    def signalled(trainer, split):
+        calls.append(split)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(trainer, split)
+
+    monkeypatch.setattr(resnet.train.Trainer, "evaluate", signalled)
+    config = configuration()
+    with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 3"):
+        bring_to_end(RunFolder(tmp_path), config)
+    assert RunFolder(tmp_path).state() == "unfinished" and len(RunFolder(tmp_path).metrics()) == 3
+    bring_to_end(RunFolder(tmp_path), config)
+    assert RunFolder(tmp_path).state() == "complete"

@@ -75,6 +75,12 @@ def test_without_any_checkpoint_the_run_starts_over(run):
     assert run.metrics() == []
 
 
+@pytest.mark.parametrize("content", [[1, 2], {"model": {}}, {"epoch": "3"}, {"epoch": 4, "model": {}}])
+def test_a_file_that_is_no_checkpoint_of_the_run_is_set_aside(run, content):
+    torch.save(content, run.path / CHECKPOINT)
+    assert resumed(run) == (2, 2.0)
+
+
 def test_a_checkpoint_of_another_network_is_set_aside(run, caplog):
     def refuse(state):
         raise ValueError("it holds another network")
@@ -92,6 +98,19 @@ def test_rows_beyond_the_checkpoint_are_dropped(run, tail):
     assert path.read_bytes() == whole
 
 
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(tmp_path_factory, data):
+    run = begun(tmp_path_factory.mktemp("run"))
+    path = run.path / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    start = data.draw(st.integers(0, len(content) - 1))
+    junk = data.draw(st.binary(min_size=1, max_size=64))
+    content[start : start + len(junk)] = junk
+    path.write_bytes(content)
+    assert resumed(run) in ((2, 2.0), (3, 3.0))
+
+
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
 def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(tmp_path_factory, cut):
@@ -103,6 +122,14 @@ def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(tmp_path_facto
     assert epoch == weight
     assert epoch == (3 if cut >= len(whole) else 2 if whole[:cut].count(b"\n") == 3 else 0)
     assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: epoch + 1])
+
+
+def test_a_table_damaged_in_the_middle_is_kept_beside_the_new_one(run):
+    path = run.path / "metrics.csv"
+    damaged = path.read_bytes().replace(b"\n2,", b"\n2\0,")
+    path.write_bytes(damaged)
+    assert resumed(run) == (0, 0.0) and run.metrics() == []
+    assert [p.read_bytes() for p in run.path.glob(".aside/*/metrics.csv")] == [damaged]
 
 
 def test_a_table_of_another_make_is_set_aside_not_destroyed(run, caplog):

@@ -1,0 +1,95 @@
+"""Sweeps: what one job leaves for the next, and what is left of a sweep that dies."""
+
+import csv
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from resnet.record import RunFolder
+from resnet.sweep import Job, ResumableSweeper
+from tests.conftest import small
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen:
+    """Start a sweep as a process that can be watched and killed."""
+    command = (sys.executable, "-m", "resnet.run", "-m", *small(*overrides))
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def summary(folder: Path) -> list[tuple[str, str]]:
+    with open(folder / "runs" / "default" / "sweep.csv", newline="") as file:
+        return [(Path(row["run"]).name, row["outcome"]) for row in csv.DictReader(file)]
+
+
+def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
+    train("-m", "augmentation=trivial,none", "precision=auto,fp32", "seed=1,0", "epochs.count=1")
+    train("augmentation=none", "precision=fp32", "seed=0", "epochs.count=1", "study=alone")
+    (alone,) = tmp_path.glob("runs/alone/*/seed0")
+    after_others = tmp_path / "runs" / "default" / alone.relative_to(tmp_path / "runs" / "alone")
+    for name in ("weights.safetensors", "layers.csv", "samples.png"):
+        assert (after_others / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
+    sweep = start(tmp_path, "seed=0,1,2", "epochs.count=6")
+    while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    assert not list(tmp_path.glob("runs/*/*/seed1/result.json"))
+    done = train("-m", "seed=0,1,2", "epochs.count=6")
+    assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: going on after epoch" in done.stdout
+    assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
+
+
+class PoolOfWorkers:
+    """A launcher that runs jobs at once, and loses all that are under way when one kills its worker."""
+
+    def __init__(self, deadly: str):
+        self.deadly, self.launched = deadly, []
+
+    def launch(self, job_overrides, initial_job_idx):
+        self.launched.append([overrides[0] for overrides in job_overrides])
+        for run in job_overrides:
+            if run[0].endswith(self.deadly):
+                raise RuntimeError("a worker was killed")
+            RunFolder(Path(run[0])).complete({"status": "complete"}, {})
+        return [1.0] * len(job_overrides)
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_a_killed_worker_does_not_take_the_others_along(tmp_path, fail_fast):
+    jobs = []
+    for name in ("first", "deadly", "last"):
+        (tmp_path / name).mkdir()
+        jobs.append(Job([str(tmp_path / name)], "default", RunFolder(tmp_path / name), False, None, ""))
+    sweeper = ResumableSweeper(None)
+    sweeper.launcher, sweeper.config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
+    sweeper._launch(jobs)
+    assert len(sweeper.launcher.launched) == (1 if fail_fast else 3), "all at once, then one by one what is left"
+    outcomes = [job.outcome() for job in jobs]
+    if fail_fast:
+        assert outcomes == [("complete", ""), ("not started", ""), ("not started", "")]
+    else:
+        assert outcomes == [("complete", ""), ("failed", "RuntimeError: a worker was killed"), ("complete", "")]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_from_job_to_job(tmp_path):
+    sweep, resident = start(tmp_path, "seed=range(20)", "epochs.count=1", "data.limit=20"), {}
+    while sweep.poll() is None:
+        done = len(list(tmp_path.glob("runs/*/*/*/result.json")))
+        status = Path(f"/proc/{sweep.pid}/status").read_text()
+        if done not in resident and (match := re.search(r"VmRSS:\s+(\d+) kB", status)):
+            resident[done] = int(match[1]) / 1024
+        time.sleep(0.02)
+    assert sweep.returncode == 0
+    after = [resident[done] for done in sorted(resident) if done >= 3]  # what is imported late is in memory by then
+    assert max(after) - after[0] < 0.03 * after[0], f"MiB after each job: {after}"
