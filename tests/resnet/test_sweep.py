@@ -49,6 +49,17 @@ def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 
+@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, code):
+    sweep = start(tmp_path, "seed=0,1")
+    while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    sweep.send_signal(signum)
+    assert sweep.wait() == code
+    assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
+
+
 class PoolOfWorkers:
     """A launcher that runs jobs at once, and loses all that are under way when one kills its worker."""
 
