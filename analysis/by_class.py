@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.study import SHORTCUTS, Study
-from analysis.style import MUTED, NoData, by_shortcut, explain, key, new_figure
+from analysis.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
 MARKERS = {"projection": "o", "pad": "s", "none": "^"}
@@ -71,7 +71,9 @@ def draw_confusion(study: Study) -> Figure:
     mistakes = [table.where(~np.eye(len(order), dtype=bool)) for table in tables]
     norm = Normalize(0, max(1.0, *(np.nanmax(table.to_numpy(), initial=0) for table in mistakes)))
     note = f" ({len(order)} worst of {len(whole[0])})" if len(order) < len(whole[0]) else ""
-    figure = new_figure(study, f"Confusion of classes in the test set{note}", 4.6 if len(tables) > 1 else 5.4)
+    height = 4.2 + 0.07 * max(map(len, order))  # the names stand upright below
+    width = WIDTH if len(tables) > 1 else WIDTH * 2 / 3
+    figure = new_figure(study, f"Confusion of classes in the test set{note}", height, width)
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.itertuples()):
         draw_matrix(axis, table, wrong, norm)
@@ -103,7 +105,7 @@ def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:
 
 def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Normalize) -> None:
     """Draw a matrix whose colours are the mistakes, each share that does not round to zero written in its cell."""
-    axis.imshow(wrong, norm=norm, cmap="Blues", interpolation="none")
+    axis.imshow(wrong, norm=norm, cmap="Blues", aspect="auto", interpolation="none")
     axis.set_facecolor("#EEEEEE")
     places = range(len(table))
     axis.set_xticks(places, table.columns, rotation=90, fontsize=8)

@@ -31,7 +31,8 @@ class Study:
 
     @property
     def title(self) -> str:
-        return f"{self.name} ({self.data})" if self.data not in self.name.split("/") else self.name
+        name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
+        return name if self.data in name.split("/") else f"{name} ({self.data})"
 
     @cached_property
     def shown(self) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def key(configurations: pd.DataFrame) -> Key:
 def new_figure(study: Study, about: str, height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure that is headed by its subject."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(f"{about}: {study.title}", fontsize=11)
+    figure.suptitle(f"{about}: {study.title}", fontsize=11, parse_math=False)
     return figure
 
 

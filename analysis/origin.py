@@ -1,0 +1,75 @@
+"""Where the figures of a study come from: on what they were computed, what is set otherwise, how to get them again."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.configurations import as_text
+from analysis.read import Damaged, read_json
+from analysis.render import Grid
+
+UNKNOWN = "unknown"
+
+
+def environments(runs: pd.DataFrame) -> Grid:
+    """Return a row for each environment that complete runs were computed in, and how many were."""
+    found: dict[tuple[str, ...], int] = {}
+    for path in runs.loc[runs["status"] == "complete", "path"]:
+        row = environment(Path(path) / "result.json")
+        found[row] = found.get(row, 0) + 1
+    head = ["runs", "commit", "precision", "system", "processor", "threads", "packages", "data"]
+    rows = [[str(count), *row] for row, count in found.items()]
+    return Grid("Environment", head, rows, [True] + [False] * 7)
+
+
+def environment(file: Path) -> tuple[str, ...]:
+    """Return what a result says of where it was computed, as the cells of a row."""
+    try:
+        result = read_json(file)
+    except Damaged:
+        result = None
+    parts = {name: _part(result, name) for name in ("git", "machine", "versions", "data")}
+    machine, git = parts["machine"], parts["git"]
+    commit = str(git.get("commit", UNKNOWN))[:12] + (" with changes" if git.get("dirty") else "")
+    packages = ", ".join(f"{name} {version}" for name, version in parts["versions"].items())
+    processor = machine.get("gpu") or machine.get("cpu") or UNKNOWN
+    cells = [commit, _part(result, "precision") or UNKNOWN, machine.get("system", UNKNOWN), processor]
+    cells += [
+        machine.get("threads", UNKNOWN),
+        packages or UNKNOWN,
+        f"sha256 {parts['data'].get('sha256', UNKNOWN)}"[:19],
+    ]
+    return tuple(map(str, cells))
+
+
+def _part(result: Any, name: str) -> Any:
+    """Return a part of a result; an empty one where it is missing, as in a run of an older version."""
+    return (result.get(name) if isinstance(result, dict) else None) or {}
+
+
+def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
+    """Return the settings that not all configurations share, a row a configuration; and the others, as `key=value`."""
+    settings = [{key: as_text(value) for key, value in row.items()} for row in configurations["settings"]]
+    keys = dict.fromkeys(key for row in settings for key in row)
+    told = [key for key in keys if len({row.get(key) for row in settings}) > 1]
+    rows = [
+        [name, *(row.get(key, "-") for key in told)] for name, row in zip(configurations["configuration"], settings)
+    ]
+    shared = [f"{key}={settings[0][key]}" for key in keys if key not in told]
+    return Grid("Settings that differ", ["configuration", *told], rows, [False] * (len(told) + 1)), shared
+
+
+def commands(runs: pd.DataFrame) -> dict[str, str]:
+    """Return configuration -> the command that computes its runs again.
+
+    Every setting is in it, so that it means the same whatever the defaults have become.
+    """
+    found = {}
+    for name, rows in runs.groupby("configuration", sort=False):
+        settings = {key: as_text(value) for key, value in rows["settings"].iloc[0].items()}
+        settings |= {"study": Path(rows["study"].iloc[0]).name, "seed": ",".join(map(str, rows["seed"]))}
+        words = (shlex.quote(f"{key}={value}") for key, value in settings.items())
+        found[name] = f"python -m resnet.run -m {' '.join(words)}"
+    return found

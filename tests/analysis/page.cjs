@@ -1,0 +1,37 @@
+// Look at a page in a headless Chromium at two widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
+// Prints JSON, an entry a look: what axe finds serious, console errors, requests, and how wide the page is.
+const { pathToFileURL } = require("node:url");
+const { chromium } = require("playwright-core");
+const { source } = require("axe-core");
+
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+
+async function look(browser, url, width, colorScheme, pictures) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+  const page = await context.newPage();
+  const errors = [], requests = [];
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && requests.push(request.url()));
+  await page.goto(url);
+  await page.evaluate(source);
+  const { violations } = await page.evaluate(() => axe.run());
+  const serious = violations
+    .filter((violation) => ["serious", "critical"].includes(violation.impact))
+    .map((violation) => `${violation.id}: ${violation.nodes[0].html.slice(0, 200)}`);
+  const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
+  if (pictures) await page.screenshot({ path: `${pictures}/${width}-${colorScheme}.png`, fullPage: true });
+  await context.close();
+  return { width, colorScheme, pageWidth, serious, errors, requests };
+}
+
+async function main([executablePath, file, pictures]) {
+  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const looks = [];
+  for (const width of [360, 1200])
+    for (const scheme of ["light", "dark"]) looks.push(await look(browser, pathToFileURL(file).href, width, scheme, pictures));
+  await browser.close();
+  console.log(JSON.stringify(looks));
+}
+
+main(process.argv.slice(2));

@@ -1,0 +1,62 @@
+"""The report in a real browser: nothing that axe-core finds serious, no error, no page wider than the screen."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from analysis.report import main
+
+SCRIPT = Path(__file__).with_name("page.cjs")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MODULES = ("playwright-core", "axe-core")
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Return a Chromium's path; skips the test without one."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    return found or pytest.skip(f"needs one of {', '.join(BROWSERS)}")
+
+
+@pytest.fixture(scope="session")
+def node() -> dict[str, str]:
+    """Return the environment in which node finds what page.cjs needs; skips the test where it does not."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("needs node and npm")
+    shared = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True).stdout.strip()
+    places = os.pathsep.join(filter(None, (os.environ.get("NODE_PATH"), shared)))
+    environment = {**os.environ, "NODE_PATH": places}
+    code = "".join(f"require.resolve('{name}');" for name in MODULES)
+    if subprocess.run(["node", "-e", code], env=environment, capture_output=True).returncode:
+        pytest.skip(f"needs `npm install -g {' '.join(MODULES)}`")
+    return environment
+
+
+@pytest.mark.slow
+def test_the_report_is_accessible_and_fits_a_phone(build, browser, node):
+    for stages in ([1, 1, 1], [9, 9, 9]):
+        for shortcut in ("projection", "none"):
+            for seed in (0, 1):
+                run = build.complete(seed, **{"model.stages": stages, "model.shortcut": shortcut})
+                build.look_inside(run)
+                build.classify(run)
+    build.complete(study="other")
+    assert main([]) == 0
+    done = subprocess.run(
+        ["node", SCRIPT, browser, "report.html"], env=node, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    looks = json.loads(done.stdout)
+    assert [(look["width"], look["colorScheme"]) for look in looks] == [
+        (360, "light"),
+        (360, "dark"),
+        (1200, "light"),
+        (1200, "dark"),
+    ]
+    for look in looks:
+        assert look["serious"] == look["errors"] == look["requests"] == []
+        assert look["pageWidth"] <= look["width"]

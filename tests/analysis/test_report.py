@@ -1,0 +1,202 @@
+"""The report: one page that holds what it says, brings all it needs, and tells how to get there again."""
+
+import re
+import shlex
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analysis.origin import commands, environments
+from analysis.report import main
+from analysis.runs import load_runs
+
+DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+VOID = {"meta", "link"}
+
+
+class Page(HTMLParser):
+    """What the tests look at: elements in order with their attributes, and all text that is read."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def report(build, capsys):
+    """Return a function that answers the command line: the page's text, or what was said on stderr."""
+
+    def answer(*arguments: object, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return Path(printed.out.strip()).read_text() if code == 0 else printed.err
+
+    return answer
+
+
+def pair(build, **settings) -> None:
+    """Write two seeds of each of two depths, with all that a report can show."""
+    for network in ({}, DEEP):
+        for seed in (0, 1):
+            run = build.complete(seed, test=0.8 + 0.05 * len(network) / 2 + 0.001 * seed, **network, **settings)
+            build.look_inside(run)
+            build.classify(run)
+
+
+def test_the_page_holds_all_its_parts(build, report):
+    pair(build)
+    build.begin(2, done=3)
+    text = report()
+    page = Page(text)
+    assert page.open == []
+    assert page.all("html") == [{"lang": "en"}]
+    for part in (
+        "Does a network get better",
+        "blocks4, residual (projection) and blocks15",
+        "80.05 ± 0.07",
+        "original project",
+    ):
+        assert part in page.text
+    assert "1 unfinished" in page.text and "2 of 3 (1 under way: epoch 3/20)" in page.text
+    assert len(page.all("figure")) == 6 and "degradation: it takes residual and plain networks" in page.text
+    assert page.text.count("python -m resnet.run -m ") == 2
+    assert "python -m analysis.report runs" in page.text
+
+
+def test_headings_are_in_order_and_tables_have_heads(build, report):
+    pair(build)
+    page = Page(report())
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in zip(levels, levels[1:]))
+    assert {head.get("scope") for head in page.all("th")} == {"col", "row"}
+    assert len(page.all("caption")) == len(page.all("table")) == 3
+
+
+def test_the_page_brings_all_it_needs(build, report):
+    pair(build)
+    text = report()
+    page = Page(text)
+    assert not page.all("script") and "@import" not in text
+    used = [
+        value for _, attributes in page.elements for name, value in attributes.items() if re.search("href|src", name)
+    ]
+    assert used and all(value.startswith(("#", "data:")) for value in used)
+    assert re.findall(r"url\((?!#)", text) == []
+
+
+def test_figures_have_a_text_and_ids_of_their_own(build, report):
+    pair(build)
+    pair(build, **{"data.name": "digits"})
+    page = Page(report())
+    pictures = page.all("svg")
+    assert len(pictures) == 12 and {picture["role"] for picture in pictures} == {"img"}
+    descriptions = [picture["aria-label"] for picture in pictures]
+    assert "Legend: residual (projection), stages=2" in descriptions[0] and "Horizontal: epoch" in descriptions[1]
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    used = {
+        value[1:]
+        for _, found in page.elements
+        for name, value in found.items()
+        if name == "xlink:href" and value[0] == "#"
+    }
+    used |= {value[5:-1] for _, found in page.elements for value in found.values() if value.startswith("url(#")}
+    assert used and used <= set(ids)
+
+
+def test_every_picture_is_well_formed(build, report):
+    pair(build)
+    for svg in re.findall("<svg .*?</svg>", report(), re.DOTALL):
+        ElementTree.fromstring(svg)
+
+
+def test_what_a_folder_is_called_is_text(build, report):
+    build.complete().parents[1].rename(build.root / "a <b> & 'c' $x$")
+    text = report()
+    assert "a &lt;b&gt; &amp; &#39;c&#39; $x$ (cifar10)" in text and "<b>" not in text
+
+
+def test_a_folder_of_any_name_has_its_report(build, report):
+    build.complete().parents[1].rename(build.root / "caf\udcff")
+    assert r"caf\udcff (cifar10)" in report()
+
+
+def test_one_run_and_none_that_is_complete(build, report):
+    build.complete(**{"epochs.count": 2})
+    assert "These runs support no sentence" in report()
+    build.begin(study="new", done=2)
+    assert "No run is complete, so nothing can be said yet." in report("runs/new", "--out", "new.html")
+
+
+def test_the_same_runs_are_the_same_bytes(build, report):
+    build.complete()
+    assert report("--out", "a.html") == report("--out", "b.html")
+
+
+def test_environments_are_counted(build):
+    import json
+
+    for seed, commit in enumerate(("a" * 40, "a" * 40, "b" * 40)):
+        run = build.complete(seed)
+        result = json.loads((run / "result.json").read_text())
+        result |= {"git": {"commit": commit, "dirty": seed == 2}, "versions": {"python": "3.11", "torch": "2.9"}}
+        result |= {
+            "machine": {"system": "Linux", "cpu": "Some CPU", "threads": 2, "gpu": None},
+            "data": {"sha256": "c" * 64},
+        }
+        (run / "result.json").write_text(json.dumps(result))
+    build.complete(3)
+    rows = environments(load_runs(["runs"])).rows
+    same = ["bf16", "Linux", "Some CPU", "2", "python 3.11, torch 2.9", "sha256 cccccccccccc"]
+    assert rows == [
+        ["2", "a" * 12, *same],
+        ["1", f"{'b' * 12} with changes", *same],
+        ["1", "unknown", "bf16", *["unknown"] * 4, "sha256 unknown"],
+    ]
+
+
+def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
+    """What `--cfg job` prints is the configuration; the command that is made of it prints it again."""
+    given = ("data=digits", "model=blocks3", "schedule=multistep", "schedule.milestone_steps=[]", "epochs.count=3")
+    given += ("schedule.milestone_epochs=[1,2]", "optimizer.lr=1e-3", "study=mine", "data.limit=20", "seed=4")
+    run = tmp_path / "runs" / "mine" / "blocks3-projection-00000000" / "seed4"
+    run.mkdir(parents=True)
+    printed = command("resnet.run", *given, "--cfg", "job", "--resolve").stdout
+    (run / "config.yaml").write_text(printed)
+    (found,) = commands(load_runs(["runs"])).values()
+    words = shlex.split(found)
+    assert words[:4] == ["python", "-m", "resnet.run", "-m"]
+    again = command("resnet.run", *words[4:], "--cfg", "job", "--resolve").stdout
+    assert yaml.safe_load(again) == yaml.safe_load(printed)
+
+
+def test_requests_that_cannot_be_met_are_one_line(build, report):
+    assert report(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
+    assert report("nowhere", code=2) == "nowhere: no such folder\n"
+    build.complete()
+    assert report("--out", "no/report.html", code=2) == "no/report.html: cannot be written, No such file or directory\n"
