@@ -23,7 +23,8 @@ def configuration(
     row = {
         "study": "s", "configuration": name, "status": "complete", "data": "cifar10", "model": model,
         "shortcut": shortcut, "stages": stages, "width": width, "blocks": sum(stages), "depth": 2 * sum(stages) + 2,
-        "epochs": 20, "train_acc": 0.9, "val_acc": 0.8, "test_images": 10000, "precision": "fp32", "folder": f"runs/s/{name}",
+        "epochs": 20, "train_acc": 0.9, "val_acc": 0.8, "test_images": 10000, "precision": "fp32",
+        "folder": f"runs/s/{name}",
         "settings": {"model.name": model, "model.stages": list(stages), "model.shortcut": shortcut, **settings},
     }  # fmt: skip
     seeds = [
