@@ -102,6 +102,9 @@ def panel_title(configuration: dict[str, Any], shown: pd.DataFrame) -> str:
 def draw_responses(study: Study) -> Figure:
     """Return the deviation of each layer's response after the last epoch (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
+    rows = rows[np.isfinite(rows["response_std"])]
+    if rows.empty:
+        raise NoData("no response is finite")
     last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
     shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
     groups, colors = by_shortcut(shown), key(shown)

@@ -101,7 +101,8 @@ def spread(items: Iterable[Any], most: int) -> list[Any]:
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Return mean, lowest and highest value over seeds, per configuration and `by`, as far as all its seeds got."""
-    groups = table.groupby(["configuration", *by], sort=True)[value]
+    finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged ones need not be
+    groups = finite.groupby(["configuration", *by], sort=True)[value]
     found = groups.agg(mean="mean", low="min", high="max", n="size")
     got = found["n"] == found["n"].groupby("configuration").transform("max")
     return found[got].dropna(subset="mean")

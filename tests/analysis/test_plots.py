@@ -97,6 +97,16 @@ def test_a_sweep_under_way_is_drawn_as_far_as_it_got(build, plots):
     assert list(line.get_xdata()) == [1, 2, 3]
 
 
+def test_figures_that_are_not_finite_have_no_point(build, plots):
+    run = build.fail(status="diverged")
+    text = (run / "metrics.csv").read_text()
+    (run / "metrics.csv").write_text(text + "4,0.1,inf,0.1,nan,0.1,1,1,1\n")
+    build.look_inside(run, first=float("inf"))
+    assert plots()[0] == [f"figures/depth/{name}.png" for name in ("curves", "responses")]
+    (loss, *_) = figure("curves").axes[0].lines
+    assert list(loss.get_xdata()) == [1, 2, 3]
+
+
 def test_the_mean_ends_where_the_first_seed_does(build):
     build.begin(0, done=3)
     build.begin(1, done=7)
