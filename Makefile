@@ -15,8 +15,7 @@ quickstart: $(INSTALLED)
 	@echo
 	$(VENV)/bin/python -m analysis.table runs/quickstart
 	@echo
-	@echo "Loss and accuracy by epoch, one picture a run:"
-	@ls runs/quickstart/*/seed*/curves.png
+	$(VENV)/bin/python -m analysis.plots runs/quickstart --out runs/quickstart/figures
 
 test: lint
 	$(VENV)/bin/python -m pytest -m "$(MARK)"
