@@ -5,8 +5,8 @@ Wrong requests: test_answers.py and test_config.py. Wrong data: test_data.py. Da
 
 import csv
 import json
-import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,15 +144,22 @@ def test_bf16_where_it_is_emulated(monkeypatch):
         resolve_precision("bf16", torch.device("cpu"))
 
 
-def limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30))
+OUT_OF_MEMORY = """
+import resnet.run, resnet.train, torch
+init = resnet.train.Trainer.__init__
+def greedy(self, model, *others, **more):
+    torch.empty(2**50) if model.classifier.in_features == 32 else init(self, model, *others, **more)
+resnet.train.Trainer.__init__ = greedy
+resnet.run.cli()
+"""
 
 
-def test_memory_that_runs_out_in_one_job_of_a_sweep(train, tmp_path):
-    sweep = ("-m", "model.width=2500,8", "device=cpu", "seed=0", "epochs.count=1")
-    done = train(*sweep, code=1, preexec_fn=limit_memory)
+def test_memory_that_runs_out_in_one_job_of_a_sweep(tmp_path):
+    sweep = ("-m", *small("model.width=16,8", "seed=0", "epochs.count=1"))
+    command = (sys.executable, "-c", OUT_OF_MEMORY, *sweep)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     (failed, reason), complete = summary(tmp_path)
-    assert failed == "failed" and "memory" in reason and complete == ("complete", "")
+    assert done.returncode == 1 and failed == "failed" and "memory" in reason and complete == ("complete", "")
     (failure,) = tmp_path.glob("runs/*/*/*/failure.json")
     assert "Traceback" in json.loads(failure.read_text())["traceback"]
     assert "Traceback" in (failure.parent / "run.log").read_text() and reason in done.stdout
