@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 CONF = next(folder for folder in (HERE / "conf", HERE.parent / "conf") if folder.is_dir())  # installed, or a checkout
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
 ConfigStore.instance().store(name="schema", node=Config)
 
 
@@ -88,13 +90,14 @@ def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
 
 def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
-    from resnet import pictures
-    from resnet.augment import Augmenter
-    from resnet.data import load, training_batches
-    from resnet.device import be_reproducible, keep_freed_memory, resolve_device, resolve_precision
-    from resnet.probes import probe
-    from resnet.result import make_result
-    from resnet.train import fit
+    with held_back():
+        from resnet import pictures
+        from resnet.augment import Augmenter
+        from resnet.data import load, training_batches
+        from resnet.device import be_reproducible, keep_freed_memory, resolve_device, resolve_precision
+        from resnet.probes import probe
+        from resnet.result import make_result
+        from resnet.train import fit
 
     device = resolve_device(config["device"])
     precision = resolve_precision(config["precision"], device)
@@ -182,6 +185,16 @@ class Interrupted(Exception):
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """Have signals wait: raised in the middle of an import, their exception may be taken for a module's and be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM, so that the step under way is finished; a second one has its usual effect."""
     received: list[int] = []
@@ -190,7 +203,7 @@ def signals() -> Iterator[list[int]]:
         received.append(signum)
         signal.signal(signum, before[signum])
 
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, note) for signum in STOPS}
     try:
         yield received
     finally:
