@@ -18,7 +18,7 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/quickstart --out runs/quickstart/figures
 
 test: lint
-	$(VENV)/bin/python -m pytest -m "$(MARK)"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "$(MARK)"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
