@@ -15,7 +15,7 @@ quickstart: $(INSTALLED)
 	@echo
 	$(VENV)/bin/python -m analysis.table runs/quickstart
 	@echo
-	$(VENV)/bin/python -m analysis.plots runs/quickstart --out runs/quickstart/figures
+	$(VENV)/bin/python -m analysis.plots runs/quickstart
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "$(MARK)"
