@@ -74,10 +74,7 @@ COLUMNS = (
     Column("parameters", lambda row: counted(row["parameters"])),
     Column("multiply-adds (M)", lambda row: counted(row["multiply_adds"], 10**6)),
     Column("epochs", lambda row: counted(row["epochs"])),
-    *(
-        Column(measure.label, lambda row, name=name: measured(row, name))
-        for name, measure in MEASURES.items()
-    ),
+    *(Column(measure.label, lambda row, name=name: measured(row, name)) for name, measure in MEASURES.items()),
     Column("seeds", lambda row: row["seeds"], numeric=False),
     Column("differs in", lambda row: optional(row, "differs"), numeric=False, rare=True),
     Column("against published", against_published, numeric=False, rare=True),

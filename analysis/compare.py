@@ -23,9 +23,7 @@ NO_SEEDS = (
     "The interval over seeds cannot be had: it takes two complete runs or more of each configuration, "
     "and here there are {a} of A and {b} of B."
 )
-NO_SPREAD = (
-    "The interval over seeds cannot be had: no seed's test accuracy differs from any other of its side."
-)
+NO_SPREAD = "The interval over seeds cannot be had: no seed's test accuracy differs from any other of its side."
 BY_IMAGES = (
     "The interval of the test accuracy is the binomial one of {images:,} test images instead. "
     "It does NOT cover what another seed would change, which is often more."

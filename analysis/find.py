@@ -70,14 +70,10 @@ class _Walk:
     def _visit_all(self, folders: list[os.DirEntry], levels: int) -> bool:
         """Visit the folders in one folder; return whether there was a run in any of them."""
         before = len(self.runs)
-        real_ones_first = (
-            sorted(folders, key=lambda entry: (entry.is_symlink(), entry.name)) if levels >= 0 else []
-        )
+        real_ones_first = sorted(folders, key=lambda entry: (entry.is_symlink(), entry.name)) if levels >= 0 else []
         barren = [entry.path for entry in real_ones_first if not self.visit(entry.path, levels)]
         found = len(self.runs) > before
-        for path in (
-            barren if found else ()
-        ):  # if all are barren, the line is about the folder that they are in
+        for path in barren if found else ():  # if all are barren, the line is about the folder that they are in
             warn(f"{path}: holds no run")
         return found
 

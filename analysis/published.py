@@ -54,7 +54,5 @@ def _length(epochs: int | None, steps: int | None) -> str:
 def _counterparts(published: pd.DataFrame) -> pd.DataFrame:
     """Return one row per published network; a mean over runs is preferred to the best of them."""
     rows = published.sort_values("n", kind="stable").drop_duplicates(NETWORK, keep="last")
-    columns = {f"{figure}_mean": f"{figure}_published" for figure in COMPARED} | {
-        "training": "published_training"
-    }
+    columns = {f"{figure}_mean": f"{figure}_published" for figure in COMPARED} | {"training": "published_training"}
     return rows[[*NETWORK, *columns]].rename(columns=columns)

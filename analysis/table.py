@@ -23,9 +23,7 @@ NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
 NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs"]
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "published_training", "source"]
 
-LAST_EPOCH = (
-    "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
-)
+LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
 INCOMPLETE = (
     "Averages are over complete runs only: a run that is under way (or was stopped), failed, diverged or is "
     "damaged is counted under seeds and has no part in a figure."
@@ -104,9 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--format", choices=("markdown", "csv", "latex"), default="markdown", help="csv is for programs")
     add("--out", metavar="FILE", type=Path, help="write there instead of on the terminal")
     add("--published", action="store_true", help="add what others have published on the same data")
-    add(
-        "--compare", nargs=2, metavar=("A", "B"), help="two configurations: folders, or how their names begin"
-    )
+    add("--compare", nargs=2, metavar=("A", "B"), help="two configurations: folders, or how their names begin")
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown"):
         parser.error("--compare answers in sentences: it goes without --format and --published")
@@ -128,9 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def put(text: str, out: Path | None) -> None:
     """Write a text to a file, or show it; raises Unwritable."""
     if out is None:
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a folder's name can hold what a terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name can hold what a terminal cannot show
         sys.stdout.write(text)
         return
     try:

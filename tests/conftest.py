@@ -1,6 +1,7 @@
 """What the tests share: real processes, small real data, and CIFAR-10 where there is one."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,11 @@ def one_thread() -> dict[str, str]:
     On a busy machine they are forty times slower on two.
     """
     return {k: v for k, v in os.environ.items() if k != "RESNET_DATA"} | {"OMP_NUM_THREADS": "1"}
+
+
+def heed_interrupts() -> None:
+    """Have a started process heed SIGINT, as on a terminal; a shell tells what it runs in the background not to."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def small(*overrides: str) -> list[str]:

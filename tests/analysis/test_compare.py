@@ -7,9 +7,7 @@ DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 
 def seeds(build, accuracies, **settings):
     """Write a complete run per test accuracy; return the name of their configuration."""
-    return [build.complete(seed, test=test, **settings) for seed, test in enumerate(accuracies)][
-        0
-    ].parent.name
+    return [build.complete(seed, test=test, **settings) for seed, test in enumerate(accuracies)][0].parent.name
 
 
 def test_a_clear_difference_is_supported_with_its_interval(build, table):
@@ -82,9 +80,7 @@ def test_folders_prefixes_and_studies_name_a_configuration(build, table):
     expected = table("--compare", "a/blocks4", "blocks15")
     assert "+5.00" in expected
     assert table("--compare", "a/", deep, "runs") == expected
-    assert table(
-        "--compare", deep, next((build.root / "a").iterdir()), "nowhere"
-    )  # not needed, so not looked at
+    assert table("--compare", deep, next((build.root / "a").iterdir()), "nowhere")  # not needed, so not looked at
 
 
 def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, table):

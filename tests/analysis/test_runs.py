@@ -95,9 +95,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("file", "content", "reason"), DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_file_is_one_line_that_names_it_and_the_others_are_read(
-    build, capsys, file, content, reason
-):
+def test_a_damaged_file_is_one_line_that_names_it_and_the_others_are_read(build, capsys, file, content, reason):
     good, bad = build.complete(seed=0, test=0.9), build.complete(seed=1, test=0.1)
     (bad / file).unlink() if content is None else (bad / file).write_bytes(content)
     runs = load_runs(["runs"])

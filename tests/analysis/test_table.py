@@ -253,8 +253,6 @@ def test_the_command_starts_quickly_and_without_pytorch(build):
     code = "import sys; from analysis.table import main; main(); sys.exit('torch' in sys.modules)"
     root = str(Path(__file__).resolve().parents[2])
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True)
     assert time.perf_counter() - start < 3  # 1.5 s where nothing else runs
     assert done.returncode == 0 and rows(done.stdout)[0]["model"] == "blocks4", done.stderr

@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from resnet.model import ResNet
-from tests.conftest import one_thread, small
+from tests.conftest import heed_interrupts, one_thread, small
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
@@ -150,6 +150,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
     return subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small(*overrides)),
         cwd=folder, env=one_thread(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
 
 

@@ -13,13 +13,14 @@ import pytest
 
 from resnet.record import RunFolder
 from resnet.sweep import Job, ResumableSweeper
-from tests.conftest import small
+from tests.conftest import heed_interrupts, one_thread, small
 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen:
     """Start a sweep as a process that can be watched and killed."""
     command = (sys.executable, "-m", "resnet.run", "-m", *small(*overrides))
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
+    return subprocess.Popen(command, cwd=folder, env=one_thread(), **options)
 
 
 def summary(folder: Path) -> list[tuple[str, str]]:
