@@ -96,7 +96,7 @@ class RunFolder:
             except BlockingIOError:
                 file.seek(0)
                 owner = file.read() or "another process"
-                raise RecordError(f"{self.path}: in use by {owner}; wait for it, or stop it first") from None
+                raise RecordError(f"in use by {owner}; wait for it, or stop it first") from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()

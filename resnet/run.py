@@ -58,6 +58,7 @@ def main(composed: DictConfig) -> float:
         log.exception(f"{run.path}: failed")
         code = 1
     else:
+        log.info(f"{run.path}: complete, test accuracy {result['test']['acc']:.2%}")
         accuracy = result["final"]["val_acc"]
         return result["test"]["acc"] if accuracy is None else accuracy
     if job.mode == RunMode.RUN or config["fail_fast"]:
@@ -70,7 +71,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     if config["resume"] == "never":
         run.set_aside()
     if run.state() == "complete" and not run.claimed_otherwise(config):
-        log.info(f"{run.path}: already complete")
+        log.info(f"{run.path}: already there")
         return run.result()
     if run.state() == "diverged":  # and would again, to the byte
         raise RecordError(f"diverged before, {run.failure()['error']}; resume=never starts it over all the same")
@@ -114,7 +115,7 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     augmenter = Augmenter(data.train.images, data.mean, **config["augmentation"])
 
     done = run.resume(lambda checkpoint: restore(checkpoint, trainer, precision))
-    start = f"going on after epoch {done} of {epochs}" if done else f"{epochs} epochs to train"
+    start = f"going on after epoch {done} of {epochs}" if done else f"starting, to epoch {epochs}"
     log.info(f"{run.path}: {start}, in {precision} on {device}")
     if done == 0:
         images, labels = next(training_batches(data.train.labels, augmenter, batch_size, seed, epoch=1))

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -81,7 +82,9 @@ def test_the_same_command_again_does_nothing(train, tmp_path):
     train()
     before = {p: p.stat().st_mtime_ns for p in only(tmp_path).iterdir() if p.name not in ("run.log", ".hydra", ".lock")}
     done = train()
-    assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: already complete\n"
+    run = only(tmp_path).relative_to(tmp_path)
+    assert done.stdout.splitlines()[0] == f"{run}: already there"
+    assert re.fullmatch(rf"{run}: complete, test accuracy \d+\.\d\d%", done.stdout.splitlines()[1])
     assert all(p.stat().st_mtime_ns == written for p, written in before.items())
 
 
