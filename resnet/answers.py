@@ -14,7 +14,7 @@ from typing import Any
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from resnet.config import Config, ConfigError
+from resnet.config import Config, ConfigError, UserError
 
 
 class Terminated(BaseException):
@@ -30,6 +30,8 @@ def answered() -> Iterator[None]:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
+    except UserError as error:
+        code, text = error.exit_code, str(error)
     except (HydraException, OmegaConfBaseException) as error:
         code, text = 2, explain(error)
     except (OSError, ValueError) as error:  # while Hydra makes the folder or opens the log; or a case it leaves plain

@@ -175,9 +175,9 @@ def test_check_takes_plain_values_too():
 
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
-def test_every_experiment_says_what_it_asks_varies_and_holds_fixed(composed, experiment):
+def test_every_experiment_says_what_it_asks_varies_holds_fixed_and_costs(composed, experiment):
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
-    for part in ("# Question ", "# Varies ", "# Held fixed "):
+    for part in ("# Question ", "# Varies ", "# Held fixed ", "# Cost "):
         assert part in text
     config = composed(f"experiment={experiment}")
     assert config.study == experiment and run_name(config)

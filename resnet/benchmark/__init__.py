@@ -1,0 +1,1 @@
+"""How fast training is, and what else costs time: `python -m resnet.benchmark`."""

@@ -1,0 +1,49 @@
+"""How fast training is: against the usual loop, against computation alone, against the machine's limit.
+
+    python -m resnet.benchmark model=blocks15             the four speeds, as images/s and ratios
+    python -m resnet.benchmark harness model=blocks4      what recording, checkpoint and probes cost of an epoch
+    python -m resnet.benchmark scaling                    how cost grows with depth, data and epochs
+    python -m resnet.benchmark seeds                      four seeds of one small run: how many processes and threads
+    python -m resnet.benchmark sweep                      what a job of a sweep costs that is complete already
+
+Overrides are those of resnet.run. The images are random, but for `seeds` and `sweep`, which train on digits.
+"""
+
+import csv
+import sys
+from typing import Any
+
+from resnet.answers import answered
+from resnet.benchmark.costs import harness, scaling, seeds, sweep
+from resnet.benchmark.speed import speed
+from resnet.config import ConfigError
+from resnet.device import be_reproducible, keep_freed_memory
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print rows as markdown."""
+    print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
+    for row in rows:
+        print("| " + " | ".join(map(str, row.values())) + " |")
+
+
+def main() -> None:
+    """Measure what the first argument names, `speed` where it names nothing; print it and write a CSV file of it."""
+    sections = {"speed": speed, "harness": harness, "scaling": scaling, "seeds": seeds, "sweep": sweep}
+    arguments = sys.argv[1:]
+    section = arguments.pop(0) if arguments and "=" not in arguments[0] else "speed"
+    if section not in sections:
+        raise ConfigError(f"{section}: must be one of {', '.join(sections)}, or key=value")
+    be_reproducible()
+    keep_freed_memory()
+    rows = sections[section](arguments)
+    print_table(rows)
+    with open(f"benchmark-{section}.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    with answered():
+        main()

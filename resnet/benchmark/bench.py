@@ -1,0 +1,67 @@
+"""What is measured, and how: in turns, round after round, as medians.
+
+On a machine that is shared, ratios of what was measured in turns mean something, and single times do not.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from resnet.augment import Augmenter
+from resnet.config import as_plain, check
+from resnet.data import Dataset, Split, channel_statistics
+from resnet.device import resolve_device, resolve_precision
+from resnet.run import CONF, make_trainer
+from resnet.train import Trainer
+
+ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
+
+
+class Bench:
+    """A composed configuration, random images of CIFAR-10's shape, and the trainer that resnet.run would make of it."""
+
+    def __init__(self, overrides: Sequence[str], images: int = 4096):
+        self.overrides = overrides
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            self.config = as_plain(compose("config", list(overrides)))
+        check(self.config)
+        self.device = resolve_device(self.config["device"])
+        self.precision = resolve_precision(self.config["precision"], self.device)
+        self.batch_size, self.images = self.config["batch_size"], images
+        self.data = random_data(images).to(self.device)
+        self.steps_per_epoch = -(-images // self.batch_size)
+        self.network = {key: self.config["model"][key] for key in ("stages", "width", "shortcut")}
+
+    def trainer(self) -> Trainer:
+        return make_trainer(self.config, self.data, self.precision == "bf16", 10**6, self.steps_per_epoch)
+
+    def augmenter(self) -> Augmenter:
+        return Augmenter(self.data.train.images, self.data.mean, **self.config["augmentation"])
+
+    def synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def random_data(images: int) -> Dataset:
+    """Return a data set of CIFAR-10's shape, whose parts are all the same images."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (images, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    split = Split(pixels, torch.randint(0, 10, (images,), generator=generator))
+    return Dataset("random", split, split, split, *channel_statistics(pixels), tuple(map(str, range(10))))
+
+
+def in_turns(things: dict[str, tuple[Callable[[], None], float]], synchronize: Callable[[], None]) -> dict[str, float]:
+    """Return the median speed of each thing, a call and the number of images that it stands for, in images/s."""
+    speeds: dict[str, list[float]] = {name: [] for name in things}
+    for round_ in range(ROUNDS + 1):
+        for name, (call, images) in things.items():
+            started = time.perf_counter()
+            call()
+            synchronize()
+            if round_ > 0:  # the first warms up
+                speeds[name].append(images / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in speeds.items()}

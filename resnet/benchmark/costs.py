@@ -1,0 +1,114 @@
+"""What costs time beside the steps of a training, and how that of the training grows."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from resnet.benchmark.bench import STEPS, Bench, in_turns
+from resnet.benchmark.speed import our_loop
+from resnet.probes import probe
+from resnet.record import RunFolder
+from resnet.train import fit
+
+CIFAR = 45_000  # training images of CIFAR-10 after the split
+
+
+def harness(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure what an epoch costs beside its steps, as a part of a CIFAR-10 epoch at this machine's speed."""
+    bench = Bench(overrides)
+    trainer = bench.trainer()
+    epoch_seconds = CIFAR / in_turns({"ours": (our_loop(bench), STEPS * bench.batch_size)}, bench.synchronize)["ours"]
+    row = next(fit(trainer, bench.data, bench.augmenter(), bench.batch_size, 0, total_steps=2))
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        run, epochs = RunFolder(Path(folder)), count(1)
+        layers = probe(trainer, bench.data.train, 1)
+        things = {
+            "rows and checkpoint": lambda: run.finish_epoch(row | {"epoch": next(epochs)}, layers, trainer.state()),
+            "probes": lambda: probe(trainer, bench.data.train, 1),
+        }
+        speeds = in_turns({name: (call, 1) for name, call in things.items()}, bench.synchronize)
+    seconds = {name: 1 / value for name, value in speeds.items()}
+    seconds["together"] = sum(seconds.values())
+    return [
+        {"what": name, "seconds": round(value, 3), "of an epoch": f"{value / epoch_seconds:.2%}"}
+        for name, value in seconds.items()
+    ]
+
+
+def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure how long trainings take that are once, twice and four times as deep, as large, as long."""
+    cases = {"blocks": [1, 2, 4], "images": [512, 1024, 2048], "epochs": [1, 2, 4]}
+    rows = []
+    for what, sizes in cases.items():
+        seconds = []
+        for size in sizes:
+            stages = f"model.stages=[{size if what == 'blocks' else 1}]"
+            bench = Bench([stages, *overrides], images=size if what == "images" else 512)
+            steps = bench.steps_per_epoch * (size if what == "epochs" else 2)
+            times = []
+            for _ in range(3):
+                started = time.perf_counter()
+                for _ in fit(bench.trainer(), bench.data, bench.augmenter(), bench.batch_size, 0, steps):
+                    pass
+                times.append(time.perf_counter() - started)
+            seconds.append(statistics.median(times))
+        for size, value in zip(sizes, seconds):
+            rows.append({"what": what, "size": size, "seconds": round(value, 2), "ratio": round(value / seconds[0], 2)})
+    return rows
+
+
+def seeds(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure four seeds of one small run as so many processes at once, each with so many threads."""
+    cores = os.cpu_count() or 1
+    rows = []
+    for processes, threads in ((1, cores), (1, 1), (cores, 1), (cores, cores)):
+        with tempfile.TemporaryDirectory() as folder:
+            shares = [",".join(map(str, range(4)[first::processes])) for first in range(processes)]
+            value = seconds(
+                [digits(f"seed={share}", "epochs.count=10", *overrides) for share in shares], folder, threads
+            )
+        rows.append({"processes": processes, "threads each": threads, "seconds": round(value, 1)})
+    return [row | {"speed": round(rows[0]["seconds"] / row["seconds"], 2)} for row in rows]
+
+
+def sweep(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure what a sweep takes that is issued again when all of its runs are complete."""
+    jobs, times = 20, {1: [], 20: []}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def issue(runs: int) -> float:
+            return seconds([digits(f"seed=range({runs})", "epochs.count=1", "model.width=8", *overrides)], folder, 1)
+
+        issue(jobs)
+        for _ in range(5):
+            for runs in times:
+                times[runs].append(issue(runs))
+    one, all_ = (statistics.median(times[runs]) for runs in (1, jobs))
+    return [
+        {"what": "a sweep of one complete run", "seconds": round(one, 3)},
+        {"what": "each further run, its composition included", "seconds": round((all_ - one) / (jobs - 1), 3)},
+    ]
+
+
+def digits(*overrides: str) -> list[str]:
+    """Return the command of a sweep of small runs."""
+    return [sys.executable, "-m", "resnet.run", "-m", "data=digits", "device=cpu", *overrides]
+
+
+def seconds(commands: Sequence[Sequence[str]], folder: str, threads: int) -> float:
+    """Return how long commands take that are started together, each with so many threads; raises SystemExit."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    started = time.perf_counter()
+    running = [
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) for command in commands
+    ]
+    if any([process.wait() for process in running]):
+        raise SystemExit("error: a run failed")
+    return time.perf_counter() - started
