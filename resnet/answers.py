@@ -65,7 +65,7 @@ def explain(error: BaseException) -> str:
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]}: no such key{_suggestion(match[1])}; --cfg job prints them all"
-    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+    if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
         return f"{match[1]}={match[2]}: must be one of {', '.join(options)}"
     if match := re.search(r"Error merging override (.+)", text):

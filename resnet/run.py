@@ -6,6 +6,7 @@ Reads from top to bottom as the story of a run. Only this file and its extension
 import logging
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -234,6 +235,8 @@ def one_line(row: dict[str, Any], epochs: int) -> str:
 
 def cli() -> None:
     """Answer the command line: a mistake of the user's in a line or two, one of ours with its traceback."""
+    # Hydra wants -m before the values that it is for; people type it anywhere.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     with answered():
         main()
 

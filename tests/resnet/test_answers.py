@@ -11,6 +11,7 @@ import pytest
         ("modle=blocks4", "error: modle: no such key, did you mean model?; --cfg job prints them all"),
         ("+foo=1", "error: foo: no such key; --cfg job prints them all"),
         ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
+        ("optimizer=", "error: optimizer=: must be one of adam, adamw, sgd"),
         ("optimizer.lr=fast", "error: optimizer.lr=fast: Value 'fast' of type 'str' could not be converted to Float"),
         ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
         ("epochs.count=1.5", "error: epochs.count=1.5: Value '1.5' of type 'float' could not be converted to Integer"),
@@ -19,6 +20,7 @@ import pytest
         ("seed=(", "error: seed=(: cannot be read as key=value"),
         ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
         ("-m seed=1,2 model.width=8,0", "error: model.width=0: must lie between 1 and 4096"),
+        ("model.width=8,0 -m seed=1,2", "error: model.width=0: must lie between 1 and 4096"),
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
     ],
 )
