@@ -19,11 +19,16 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
 
-def resolve_device(device: str) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; raises ConfigError for a GPU that is not there."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+def resolve_device(device: str, job: int = 0) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`; raises ConfigError for a GPU that is not there.
+
+    The jobs of a sweep, counted from 0, are dealt out to the GPUs in turn: some of them may run at once.
+    """
+    if device == "cpu" or not torch.cuda.is_available():
+        if device == "cuda":
+            raise ConfigError("device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without")
+        return torch.device("cpu")
+    return torch.device("cuda", job % torch.cuda.device_count())
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import resnet.sweep  # noqa: F401  registers the sweeper
 from resnet.answers import answered
@@ -46,9 +47,10 @@ def main(composed: DictConfig) -> float:
     """
     config, job = as_plain(composed), HydraConfig.get()
     run = RunFolder(Path(os.path.relpath(job.runtime.output_dir)))
+    place = Place(OmegaConf.select(job, "job.num", default=0), job.runtime.choices["hydra/launcher"] != "basic")
     try:
         with run.lock():
-            result = bring_to_end(run, config)
+            result = bring_to_end(run, config, place)
     except Interrupted as stop:
         log.warning(f"{run.path}: {stop}; the same command goes on from the end of epoch {len(run.metrics())}")
         raise SystemExit(128 + stop.signum) from None
@@ -67,7 +69,15 @@ def main(composed: DictConfig) -> float:
     return float("nan")
 
 
-def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands in its sweep: its number, from 0, and whether others may run beside it."""
+
+    job: int
+    beside_others: bool
+
+
+def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left."""
     if config["resume"] == "never":
         run.set_aside()
@@ -78,7 +88,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         raise RecordError(f"diverged before, {run.failure()['error']}; resume=never starts it over all the same")
     run.begin(config)
     try:
-        return train(run, config)
+        return train(run, config, place)
     except (Interrupted, RecordError):
         raise
     except Exception as error:
@@ -90,7 +100,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         raise
 
 
-def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def train(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
     with held_back():
         from resnet import pictures
@@ -101,7 +111,7 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         from resnet.result import make_result
         from resnet.train import fit
 
-    device = resolve_device(config["device"])
+    device = resolve_device(config["device"], place.job)
     precision = resolve_precision(config["precision"], device)
     be_reproducible()
     keep_freed_memory()
@@ -121,10 +131,11 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     if done == 0:
         images, labels = next(training_batches(data.train.labels, augmenter, batch_size, seed, epoch=1))
         run.write("samples.png", pictures.draw_samples(images, labels, data.classes))
+    progress = "lines" if place.beside_others and config["progress"] == "auto" else config["progress"]
     with signals() as received:
 
         def watch(batches: "Batches", epoch: int) -> "Batches":
-            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", steps_per_epoch, config["progress"]):
+            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", steps_per_epoch, progress):
                 if received:
                     raise Interrupted(received[0], epoch)
                 yield batch
@@ -133,7 +144,7 @@ def train(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
             probed = config["probe_every"] and row["epoch"] % config["probe_every"] == 0
             layers = probe(trainer, data.train, row["epoch"]) if probed else []
             run.finish_epoch(row, layers, {"epoch": row["epoch"], "precision": precision} | trainer.state())
-            log.info(one_line(row, epochs))
+            log.info(f"{run.path}: " * place.beside_others + one_line(row, epochs))
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], epochs)
 

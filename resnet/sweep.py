@@ -87,21 +87,26 @@ class ResumableSweeper(Sweeper):
         return returns
 
     def _launch(self, jobs: list[Job]) -> list[Any]:
-        """Launch jobs; where the launcher itself fails, what is left one by one, so that each has its turn.
+        """Launch jobs; where the launcher itself fails, give each that may have been the reason a turn of its own.
 
-        A folder that cannot be made stops Hydra's own launcher, a worker that was killed a parallel one.
+        A folder that cannot be made stops Hydra's own launcher; a worker that was killed, a parallel one and all that
+        was under way there. The rest, which had not begun, is then launched together again.
         """
         try:
             return list(self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
         except Exception as error:
             reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        if len(jobs) > 1 and not self.config.fail_fast:
-            log.warning(f"The launcher failed ({reason}); going on one by one.")
-            return [returned for job in jobs if not job.ended() for returned in self._launch([job])]
-        log.error(f"The launcher failed ({reason}).")
-        if len(jobs) == 1:
-            jobs[0].obstacle = reason
-        return []
+        reason = " ".join(reason.split())
+        if len(jobs) == 1 or self.config.fail_fast:
+            log.error(f"The launcher failed ({reason}).")
+            jobs[0].obstacle = reason if len(jobs) == 1 else ""
+            return []
+        left = [job for job in jobs if not job.ended()]
+        suspects = [job for job in left if job.run.state() == "unfinished"] or left
+        log.warning(f"The launcher failed ({reason}); going on with {len(suspects)} of {len(left)} runs one by one.")
+        returns = [returned for job in suspects for returned in self._launch([job])]
+        rest = [job for job in left if job not in suspects]
+        return returns + (self._launch(rest) if rest else [])
 
     def _jobs(self, arguments: list[str]) -> list[Job]:
         """Compose every point of the grid, in order, each folder once; raises what a wrong point raises."""

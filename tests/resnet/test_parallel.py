@@ -1,0 +1,120 @@
+"""Several runs at once on one machine: hydra/launcher=parallel, the real joblib."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from resnet.device import resolve_device
+from tests.conftest import heed_interrupts, one_thread, small
+from tests.resnet.test_sweep import summary
+
+pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install "resnet-depth[parallel]"')
+PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen:
+    """Start a sweep of long runs, two at once; return when both have finished an epoch."""
+    command = (sys.executable, "-m", "resnet.run", *PARALLEL, *small("epochs.count=400", *overrides))
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
+    sweep = subprocess.Popen(command, cwd=folder, env=one_thread(), start_new_session=True, **options)
+    while len(list(folder.glob("runs/*/*/*/checkpoint.pt"))) < 2:
+        assert sweep.poll() is None, sweep.stdout.read()
+        time.sleep(0.02)
+    return sweep
+
+
+def orphans(folder: Path) -> list[int]:
+    """Return the processes that work in the folder, and go on doing so for seconds."""
+    deadline = time.monotonic() + 5
+    while (found := processes(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def processes(folder: Path) -> list[int]:
+    """Return the processes that work in the folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and (process / "cwd").resolve() == folder.resolve():
+                found.append(int(process.name))
+        except OSError:  # ended in between, or not ours to look at
+            continue
+    return found
+
+
+def owner(folder: Path, seed: int) -> int:
+    """Return the process that holds a run's lock."""
+    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
+    return int(lock.read_text().split()[1])
+
+
+def test_a_parallel_sweep_leaves_what_a_serial_one_does(train, tmp_path):
+    grid = ("seed=0,1,2", "model.shortcut=projection,none")
+    done = train(*PARALLEL, *grid)
+    train("-m", *grid, "study=serial")
+    for serial in tmp_path.glob("runs/serial/*/*"):
+        parallel = tmp_path / "runs" / "default" / serial.relative_to(tmp_path / "runs" / "serial")
+        for name in ("weights.safetensors", "layers.csv", "samples.png"):
+            assert (parallel / name).read_bytes() == (serial / name).read_bytes()
+        mine, theirs = (without_times(folder / "metrics.csv") for folder in (parallel, serial))
+        assert mine == theirs and len(mine) == 2
+    assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
+    (line,) = [line for line in done.stdout.splitlines() if "seed2: epoch 2/2" in line and "-none-" in line]
+    assert line.startswith("runs/default/"), "lines of runs side by side name their run"
+    again = train(*PARALLEL, *grid)
+    assert "6 runs: 6 already there, 0 to do" in again.stdout
+
+
+def without_times(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
+
+
+def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
+    done = train(*PARALLEL, "seed=0,1", "batch_size=5000,64", code=1)
+    assert "batch_size=5000: must be at most" in done.stdout
+    assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "complete", "failed", "failed"]
+
+
+def test_a_killed_worker_costs_nothing_but_time(train, tmp_path):
+    sweep = start(tmp_path, "seed=0,1,2")
+    os.kill(owner(tmp_path, 0), signal.SIGKILL)
+    time.sleep(0.1)
+    while "one by one" not in (line := sweep.stdout.readline()):
+        assert line, "the sweep goes on by itself"
+    assert "2 of 3 runs" in line, "those that were under way; the third had not begun"
+    sweep.terminate()
+    assert sweep.wait() == 143
+    assert not orphans(tmp_path)
+
+
+@pytest.mark.parametrize("send, signum, code", [(os.kill, signal.SIGTERM, 143), (os.killpg, signal.SIGINT, 130)])
+def test_a_signal_ends_the_sweep_and_all_of_its_workers(train, tmp_path, send, signum, code):
+    sweep = start(tmp_path, "seed=0,1,2")
+    send(sweep.pid, signum)  # to the sweep alone, as a supervisor does; to all of its processes, as Ctrl-C does
+    output = sweep.communicate(timeout=30)[0]
+    assert sweep.returncode == code and "Traceback" not in output, output
+    assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "unfinished"), ("seed2", "not started")]
+    assert not orphans(tmp_path)
+
+
+def test_jobs_are_dealt_out_to_the_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [str(resolve_device("auto", job)) for job in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert str(resolve_device("cpu", 1)) == "cpu"
+
+
+def test_without_the_extra_a_line_names_it(command, tmp_path):
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
+    done = command("resnet.run", *PARALLEL, code=2)
+    assert done.stderr == 'error: hydra/launcher=parallel: is not installed; pip install "resnet-depth[parallel]"\n'
