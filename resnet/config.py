@@ -240,10 +240,17 @@ def epochs_of(steps: int, steps_per_epoch: int) -> int:
 
 
 def register_resolvers() -> None:
-    """Teach OmegaConf what conf/ computes from the configuration itself: names and depths."""
+    """Teach OmegaConf what conf/ computes: names and depths from the configuration itself, room from the machine."""
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("sum", lambda numbers: sum(numbers), replace=True)
+    OmegaConf.register_new_resolver("runs_at_once", _runs_at_once, replace=True)
     OmegaConf.register_new_resolver("layers", lambda stages: 2 * sum(stages) + 2, replace=True)
+
+
+def _runs_at_once() -> int:
+    from resnet.device import runs_at_once  # PyTorch, for the few who ask
+
+    return runs_at_once()
 
 
 # At import, so that whatever process unpickles a job (a parallel launcher's worker) can compose it too.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import cpu_count
 
 from resnet.config import ConfigError
 
@@ -51,6 +52,24 @@ def has_native_bf16(device: torch.device) -> bool:
     except OSError:  # not Linux
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def runs_at_once() -> int:
+    """Return how many runs this machine takes side by side: one for each GPU or, without any, one for each core."""
+    return torch.cuda.device_count() or cpu_count()
+
+
+def heed_thread_limit() -> None:
+    """Have OMP_NUM_THREADS decide how many threads compute: joblib's workers limit MKL apart from it."""
+    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(threads) > 0:
+        torch.set_num_threads(int(threads))
+
+
+def set_up_process() -> None:
+    """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
+    be_reproducible()
+    heed_thread_limit()
+    keep_freed_memory()
 
 
 def be_reproducible() -> None:

@@ -106,15 +106,14 @@ def train(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any
         from resnet import pictures
         from resnet.augment import Augmenter
         from resnet.data import load, training_batches
-        from resnet.device import be_reproducible, keep_freed_memory, resolve_device, resolve_precision
+        from resnet.device import resolve_device, resolve_precision, set_up_process
         from resnet.probes import probe
         from resnet.result import make_result
         from resnet.train import fit
 
     device = resolve_device(config["device"], place.job)
     precision = resolve_precision(config["precision"], device)
-    be_reproducible()
-    keep_freed_memory()
+    set_up_process()
     data = load(**config["data"]).to(device)
     batch_size, seed = config["batch_size"], config["seed"]
     if batch_size > len(data.train):

@@ -17,6 +17,7 @@ def command(tmp_path):
 
     def run(module: str, *arguments: str, code: int | None = 0, **options) -> subprocess.CompletedProcess:
         environment = one_thread() | options.pop("env", {})
+        environment = {name: value for name, value in environment.items() if value is not None}
         done = subprocess.run(
             (sys.executable, "-m", module, *arguments),
             cwd=tmp_path,

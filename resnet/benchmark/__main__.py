@@ -17,7 +17,7 @@ from resnet.answers import answered
 from resnet.benchmark.costs import harness, scaling, seeds, sweep
 from resnet.benchmark.speed import speed
 from resnet.config import ConfigError
-from resnet.device import be_reproducible, keep_freed_memory
+from resnet.device import set_up_process
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -34,8 +34,7 @@ def main() -> None:
     section = arguments.pop(0) if arguments and "=" not in arguments[0] else "speed"
     if section not in sections:
         raise ConfigError(f"{section}: must be one of {', '.join(sections)}, or key=value")
-    be_reproducible()
-    keep_freed_memory()
+    set_up_process()
     rows = sections[section](arguments)
     print_table(rows)
     with open(f"benchmark-{section}.csv", "w", newline="", encoding="utf-8") as file:

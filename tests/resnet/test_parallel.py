@@ -1,6 +1,7 @@
 """Several runs at once on one machine: hydra/launcher=parallel, the real joblib."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -8,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import pytest
 import torch
 
-from resnet.device import resolve_device
+from resnet.device import resolve_device, runs_at_once
 from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.test_sweep import summary
 
@@ -111,6 +113,15 @@ def test_jobs_are_dealt_out_to_the_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [str(resolve_device("auto", job)) for job in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
     assert str(resolve_device("cpu", 1)) == "cpu"
+    assert runs_at_once() == 2
+
+
+def test_each_run_has_its_share_of_the_cores_or_as_many_threads_as_it_is_given(train, tmp_path):
+    train(*PARALLEL[:2], "seed=0,1", "study=given", env={"OMP_NUM_THREADS": "2"})
+    train(*PARALLEL, "seed=0,1", "study=shared", env={"OMP_NUM_THREADS": None})
+    for study, threads in (("given", 2), ("shared", max(joblib.cpu_count() // 2, 1))):
+        results = [json.loads(path.read_text()) for path in tmp_path.glob(f"runs/{study}/*/*/result.json")]
+        assert [result["machine"]["threads"] for result in results] == [threads, threads]
 
 
 def test_without_the_extra_a_line_names_it(command, tmp_path):
