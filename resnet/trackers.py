@@ -8,8 +8,10 @@ import logging
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         self.folder, self.writer_class = run / "tensorboard", SummaryWriter
+        threading.excepthook = report_but_tensorboards
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
         replaced = list(self.folder.glob("events.out.tfevents.*"))
@@ -56,6 +59,9 @@ class TensorBoard:
     def end(self, failed: bool) -> None:
         self.writer.close()
 
+    def give_up(self) -> None:
+        self.writer.close()
+
 
 class Wandb:
     """A Weights & Biases run whose id is in `wandb/id`, continued when the training goes on."""
@@ -81,9 +87,7 @@ class Wandb:
             reinit="create_new",  # the run before it in a sweep may have failed and be open still
             config=config,
             allow_val_change=True,  # the device, say
-            settings=self.wandb.Settings(
-                console="off", login_timeout=60, finish_timeout=120
-            ),  # waits of a lost network
+            settings=self.wandb.Settings(console="off", finish_timeout=120),  # seconds: the network may be gone
         )
         for row in rows:
             self.log(row)
@@ -99,6 +103,9 @@ class Wandb:
         self.run.finish(exit_code=int(failed))
         for folder in self.replaced:  # offline, the new folder has all of their epochs, and is whole only now
             shutil.rmtree(folder)
+
+    def give_up(self) -> None:
+        self.wandb.teardown()  # or a broken connection would be tried again by the next run, and as Python exits
 
 
 TRACKERS = {"tensorboard": TensorBoard, "wandb": Wandb}
@@ -145,7 +152,15 @@ class Tracker:
                 getattr(self.chosen, what)(*arguments)
         except Exception as error:  # whatever it is, the run does not depend on it
             log.warning(f"logger={self.name}: {one_line(error)}; the run goes on without it")
-            self.chosen = None
+            broken, self.chosen = self.chosen, None
+            with suppress(Exception, SystemExit):
+                broken.give_up()
+
+
+def report_but_tensorboards(failed: Any) -> None:
+    """Print what a thread died of, but for TensorBoard's, which writes the files: the next flush raises it again."""
+    if not type(failed.thread).__module__.startswith("tensorboard."):
+        threading.__excepthook__(failed)
 
 
 def flat(nested: dict[str, Any], separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -189,7 +189,7 @@ def test_wandb_stops_working_in_mid_run(tmp_path):
 
 
 def test_tensorboard_stops_working_in_mid_run(tmp_path):
-    """Its folder is taken away; the final figures need another file there."""
+    """Its folder is taken away."""
     pytest.importorskip("tensorboard")
     process = start(tmp_path, "logger=tensorboard", "epochs.count=30")
     shutil.rmtree(only(tmp_path) / "tensorboard")
