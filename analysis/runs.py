@@ -20,7 +20,7 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
 
 # What cannot change the figures, and the seed, which is an axis of its own. Every other key is a setting.
-NOT_SETTINGS = {"seed", "study", "device", "progress", "resume", "fail_fast", "probe_every", "data.root"}
+NOT_SETTINGS = {"seed", "study", "device", "progress", "resume", "fail_fast", "probe_every", "data.root", "logger.name"}
 
 # Column -> where result.json has it. Those of OPTIONAL may be null, as where nothing was held out.
 FIGURES = {

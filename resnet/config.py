@@ -106,6 +106,13 @@ class Augmentation:
 
 
 @dataclass
+class Logger:
+    """Who is shown the figures beside the run folder: trackers.Tracker."""
+
+    name: str = one_of("none", "tensorboard", "wandb", identity=False)
+
+
+@dataclass
 class Config:
     """One run, whole. Groups first, as in conf/; then the keys that stand alone."""
 
@@ -115,6 +122,7 @@ class Config:
     schedule: Schedule = field(default_factory=Schedule)
     epochs: Epochs = field(default_factory=Epochs)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    logger: Logger = field(default_factory=Logger)
 
     seed: int = between(0, 0, 2**32 - 1, identity=False)
     study: str = not_identity("default")

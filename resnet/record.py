@@ -32,7 +32,7 @@ TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 # What says how the run stands comes first: a run that is half set aside must not look complete.
 FILES = ("result.json", "failure.json", "config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors")
-FILES += ("curves.png", "samples.png")
+FILES += ("curves.png", "samples.png", "tensorboard", "wandb")
 
 
 class RecordError(UserError):

@@ -24,6 +24,7 @@ import resnet.sweep  # noqa: F401  registers the sweeper
 from resnet.answers import answered
 from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
 from resnet.record import RecordError, RunFolder
+from resnet.trackers import Tracker
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
     from resnet.data import Dataset
@@ -88,7 +89,10 @@ def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place) -> dict[s
         raise RecordError(f"diverged before, {run.failure()['error']}; resume=never starts it over all the same")
     run.begin(config)
     try:
-        return train(run, config, place)
+        with held_back():
+            tracker = Tracker(config["logger"]["name"], run.path)
+        with tracker:
+            return train(run, config, place, tracker)
     except (Interrupted, RecordError):
         raise
     except Exception as error:
@@ -100,7 +104,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place) -> dict[s
         raise
 
 
-def train(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any]:
+def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
     with held_back():
         from resnet import pictures
@@ -127,6 +131,7 @@ def train(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any
     done = run.resume(lambda checkpoint: restore(checkpoint, trainer, precision))
     start = f"going on after epoch {done} of {epochs}" if done else f"starting, to epoch {epochs}"
     log.info(f"{run.path}: {start}, in {precision} on {device}")
+    tracker.start(config, run.metrics())
     if done == 0:
         images, labels = next(training_batches(data.train.labels, augmenter, batch_size, seed, epoch=1))
         run.write("samples.png", pictures.draw_samples(images, labels, data.classes))
@@ -143,12 +148,14 @@ def train(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any
             probed = config["probe_every"] and row["epoch"] % config["probe_every"] == 0
             layers = probe(trainer, data.train, row["epoch"]) if probed else []
             run.finish_epoch(row, layers, {"epoch": row["epoch"], "precision": precision} | trainer.state())
+            tracker.log(row)
             log.info(f"{run.path}: " * place.beside_others + one_line(row, epochs))
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], epochs)
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
     result = make_result(config, run.metrics(), data, trainer, precision)
+    tracker.summarize(result)
     run.complete(result, trainer.model.state_dict())
     return result
 

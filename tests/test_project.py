@@ -39,7 +39,7 @@ def test_every_public_function_says_what_it_does():
 
 def test_readme_names_every_choice_and_every_command():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for group in ("model", "optimizer", "schedule", "epochs", "augmentation", "data", "experiment"):
+    for group in ("model", "optimizer", "schedule", "epochs", "augmentation", "data", "logger", "experiment"):
         for option in (ROOT / "conf" / group).glob("*.yaml"):
             assert re.search(rf"\b{option.stem}\b", readme), f"{group}={option.stem}"
 

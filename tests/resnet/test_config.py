@@ -58,7 +58,8 @@ def test_names_are_true_whatever_the_stages(composed, override, name):
 
 @pytest.mark.parametrize(
     "override",
-    ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"],
+    ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"]
+    + ["logger=tensorboard", "logger=wandb"],
 )
 def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, override):
     assert run_name(composed(override)) == run_name(composed())

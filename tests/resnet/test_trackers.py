@@ -1,0 +1,216 @@
+"""Runs that are shown to a tracker, in processes of their own and without a network, read back as its users would."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from resnet.config import run_name
+from resnet.run import CONF
+from tests.conftest import one_thread, small
+
+OFFLINE = {"WANDB_MODE": "offline"}
+FIGURES = "lr train_loss train_acc val_loss val_acc train_seconds val_seconds images_per_second".split()
+
+
+@pytest.fixture(params=["tensorboard", "wandb"])
+def tracker(request) -> str:
+    """Return the name of each tracker that is installed."""
+    pytest.importorskip(request.param)
+    return request.param
+
+
+def only(folder: Path) -> Path:
+    (run,) = folder.glob("runs/*/*/seed*")
+    return run
+
+
+def rows(run: Path) -> list[dict[str, float]]:
+    with open(run / "metrics.csv", newline="") as file:
+        return [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def shown(run: Path) -> list[tuple[str, float, float]]:
+    """Return name, epoch and value of each figure that the run's tracker was shown, in order."""
+    if (run / "wandb").exists():
+        history = [record["history"]["item"] for record in records(run) if record["type"] == "history"]
+        return [(name, item["_step"], item[name]) for name in FIGURES for item in history]
+    events = accumulated(run)
+    return [(name, event.step, event.value) for name in FIGURES for event in events.Scalars(name)]
+
+
+def written(run: Path) -> list[tuple[str, float, float]]:
+    """Return the same of metrics.csv; TensorBoard keeps seven digits."""
+    return [(name, row["epoch"], pytest.approx(row[name], rel=1e-6)) for name in FIGURES for row in rows(run)]
+
+
+def accumulated(run: Path):
+    """Return what TensorBoard reads in the run's folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(run / "tensorboard")).Reload()
+
+
+def inspect(run: Path, *options: str) -> str:
+    """Return what wandb reads in the one offline folder of the run."""
+    (folder,) = (run / "wandb").glob("offline-run-*")
+    command = (sys.executable, "-m", "wandb", "leet", "inspect", folder, "--json", *options)
+    return subprocess.run(command, env=os.environ | OFFLINE, check=True, capture_output=True, text=True).stdout
+
+
+def records(run: Path) -> list[dict]:
+    return [json.loads(line) for line in inspect(run).splitlines()]
+
+
+def test_a_tracker_is_shown_what_is_written_and_changes_nothing(train, tmp_path, tracker, digits_run):
+    train("epochs.count=3", f"logger={tracker}", env=OFFLINE)
+    run = only(tmp_path)
+    assert shown(run) == written(run)
+    assert {path.name for path in run.iterdir()} - {path.name for path in digits_run.iterdir()} == {tracker}
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"] and run.parent.name == digits_run.parent.name
+    without_times = [[line.split(",")[:6] for line in open(r / "metrics.csv")] for r in (run, digits_run)]
+    assert without_times[0] == without_times[1]
+    assert (run / "weights.safetensors").read_bytes() == (digits_run / "weights.safetensors").read_bytes()
+
+
+def test_tensorboard_has_the_configuration_and_the_final_figures(train, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    train("logger=tensorboard")
+    events, result = accumulated(only(tmp_path)), json.loads((only(tmp_path) / "result.json").read_text())
+    (text,) = events.Tensors("config/text_summary")
+    assert text.tensor_proto.string_val[0].decode().strip("`\n") == (only(tmp_path) / "config.yaml").read_text().strip()
+    for name in ("test/acc", "final/val_acc", "best/val_acc"):
+        part, key = name.split("/")
+        assert [(event.step, event.value) for event in events.Scalars(name)] == [(2, pytest.approx(result[part][key]))]
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    chosen = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert chosen["model.stages"].string_value == "[1, 1]" and chosen["optimizer.lr"].number_value == 0.001
+
+
+def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
+    pytest.importorskip("wandb")
+    train("logger=wandb", "study=mine", env=OFFLINE)
+    run, summary = only(tmp_path), json.loads(inspect(only(tmp_path), "--summary"))
+    result = json.loads((run / "result.json").read_text())
+    assert summary["config"] == yaml.safe_load((run / "config.yaml").read_text())
+    assert (summary["project"], summary["name"]) == ("resnet-depth", f"{run.parent.name}/{run.name}")
+    assert (summary["state"], summary["run_id"]) == ("finished", (run / "wandb" / "id").read_text())
+    for name in ("test/acc", "test/loss", "final/val_acc", "best/val_acc"):
+        part, key = name.split("/")
+        assert summary["summary"][name] == result[part][key]
+    assert summary["summary"]["parameters"] == result["parameters"]
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen:
+    """Start a run; return when it has written two epochs down."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "resnet.run", *small("data.limit=30", *overrides)),
+        cwd=folder, env=one_thread() | OFFLINE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not list(folder.glob("runs/*/*/*/checkpoint.previous.pt")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_goes_on_continues_its_tracker(train, tmp_path, tracker, signum):
+    process = start(tmp_path, f"logger={tracker}", "epochs.count=30")
+    process.send_signal(signum)
+    process.communicate()
+    begun, ids = len(rows(only(tmp_path))), [path.read_text() for path in only(tmp_path).glob("wandb/id")]
+    assert 2 <= begun < 30
+    assert "going on after epoch" in train("data.limit=30", f"logger={tracker}", "epochs.count=30", env=OFFLINE).stdout
+    run = only(tmp_path)
+    assert shown(run) == written(run) and len(rows(run)) == 30, "each epoch once"
+    assert [path.read_text() for path in run.glob("wandb/id")] == ids
+    if tracker == "wandb":
+        assert json.loads(inspect(run, "--summary"))["run_id"] == ids[0]
+
+
+def test_chosen_late_it_is_shown_the_whole_run_even_one_older_than_the_choice(train, tmp_path, tracker):
+    train()
+    run = only(tmp_path)
+    (run / "result.json").unlink()
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["logger"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "going on after epoch 2" in train(f"logger={tracker}", env=OFFLINE).stdout
+    assert shown(only(tmp_path)) == written(run) and len(rows(run)) == 2
+
+
+def test_starting_over_is_another_run_for_the_tracker(train, tmp_path, tracker):
+    for resume in ("auto", "never"):
+        train("epochs.count=1", f"logger={tracker}", f"resume={resume}", env=OFFLINE)
+    run = only(tmp_path)
+    assert shown(run) == written(run)
+    assert shown(run / ".aside" / "1") == written(run / ".aside" / "1")
+    if tracker == "wandb":
+        assert (run / "wandb" / "id").read_text() != (run / ".aside" / "1" / "wandb" / "id").read_text()
+
+
+def one_warning(output: str, tracker: str) -> bool:
+    """Return whether the run said once that its tracker failed, and ended well."""
+    warnings = [line for line in output.splitlines() if line.endswith("; the run goes on without it")]
+    told = len(warnings) == 1 and warnings[0].startswith(f"logger={tracker}: ")
+    return told and "Traceback" not in output and "complete, test accuracy" in output
+
+
+def test_a_file_in_the_place_of_its_folder(train, tmp_path, tracker):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        run = tmp_path / "runs" / "default" / run_name(compose("config", small())) / "seed0"
+    run.mkdir(parents=True)
+    (run / tracker).write_text("not a folder")
+    done = train(f"logger={tracker}", env=OFFLINE)
+    assert one_warning(done.stdout + done.stderr, tracker), done.stdout + done.stderr
+    assert len(rows(run)) == 2 and (run / tracker).read_text() == "not a folder"
+
+
+def test_wandb_stops_working_in_mid_run(tmp_path):
+    """The process that it keeps beside the run is killed, as by a machine short of memory."""
+    pytest.importorskip("wandb")
+    process = start(tmp_path, "logger=wandb", "epochs.count=30")
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    output = process.communicate()[0]
+    assert process.returncode == 0 and one_warning(output, "wandb"), output
+    assert len(rows(only(tmp_path))) == 30
+
+
+def test_tensorboard_stops_working_in_mid_run(tmp_path):
+    """Its folder is taken away."""
+    pytest.importorskip("tensorboard")
+    process = start(tmp_path, "logger=tensorboard", "epochs.count=30")
+    shutil.rmtree(only(tmp_path) / "tensorboard")
+    (only(tmp_path) / "tensorboard").write_text("not a folder")
+    output = process.communicate()[0]
+    assert process.returncode == 0 and one_warning(output, "tensorboard"), output
+    assert len(rows(only(tmp_path))) == 30
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb"])
+def test_a_missing_package_is_said_before_training(train, tmp_path, name):
+    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
+    done = train(f"logger={name}", code=2)
+    reason = f"logger={name}: ModuleNotFoundError: No module named '{name}'; it takes pip install -e \".[{name}]\""
+    assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: {reason}\n" and not done.stderr
+    assert not (only(tmp_path) / "metrics.csv").exists()
+    assert f"({reason})" in train("-m", f"logger={name}", "seed=0", code=1).stdout
+    assert "complete, test accuracy" in train().stdout
+
+
+def test_nothing_is_imported_that_was_not_chosen(train):
+    done = train("epochs.count=1", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "torch" in imported and not imported & {"tensorboard", "torch.utils.tensorboard", "wandb"}
