@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.compare import difference
+from analysis.configurations import data_of
 from analysis.confounds import find_confounds, find_precisions
 from analysis.stats import Difference, welch
 from analysis.study import describe, kind
@@ -42,7 +43,7 @@ def find(runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame) -> list
         "Training and validation": find_gaps(complete, done),
         "Length of training": find_slopes(epochs, done),
         "What the comparison mixes": [*find_confounds(done), *find_precisions(complete, done)],
-        "Runs": find_missing(configurations),
+        "Runs": [*find_trials(done), *find_missing(configurations)],
     }
     return [Finding(topic, text) for topic, texts in topics.items() for text in texts]
 
@@ -96,6 +97,13 @@ def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]
         gaps = f"{100 * a['gap'].mean():+.2f} pp at {shallow} layers and {100 * b['gap'].mean():+.2f} pp at {deep}"
         subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this gap"
         yield claim(subject, ("widens", "narrows"), welch(a["gap"], b["gap"]), a, b)
+
+
+def find_trials(configurations: pd.DataFrame) -> Iterator[str]:
+    """Say that a part of the data was trained on, as for trials."""
+    part = configurations[[settings.get("data.limit") is not None for settings in configurations["settings"]]]
+    if len(part):
+        yield f"Trained on a part of the data only: {data_of(part)}."
 
 
 def find_missing(configurations: pd.DataFrame) -> Iterator[str]:

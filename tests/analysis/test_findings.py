@@ -241,8 +241,8 @@ def test_seeds_in_different_precisions_are_named():
     mixed = configuration(test=(0.8, 0.81, 0.82)).assign(precision=["bf16", "bf16", "fp32"])
     (found,) = sentences(mixed, topic="What the comparison mixes")
     assert found == (
-        "The seeds of blocks6, residual (projection), ran in bf16 (seed 0, 1) and fp32 (seed 2): "
-        "their spread is not that of seeds alone."
+        "The seeds of blocks6, residual (projection), were not all computed in the same way "
+        "(precision: bf16 (seeds 0, 1), fp32 (seed 2)): their deviation is not that of seeds alone."
     )
     found = sentences(configuration(), configuration(**DEEP, precision="bf16"), topic="What the comparison mixes")
     assert found == [

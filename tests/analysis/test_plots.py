@@ -118,8 +118,11 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
     build.complete(study="mixed", **{"data.name": "digits"})
     build.complete(study="mixed")
     build.complete(study="reference/depth")
-    folders = {str(Path(file).parent) for file in plots()[0]}
+    folders = {str(Path(file).parent) for file in plots("runs")[0]}
     assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
+    files, said = plots()
+    assert {str(Path(file).parent) for file in files} == {"figures/mixed/cifar10", "figures/mixed/digits"}
+    assert said.startswith("runs/reference is left out beside your own runs; to see both: runs\n")
 
 
 def test_intervals_are_students_and_absent_with_one_seed(build):
