@@ -18,19 +18,8 @@ from analysis.published import ORIGINAL, add_published, read_published
 from analysis.render import Grid, latex, markdown
 from analysis.runs import load_runs
 
-NUMBERS = [
-    "study",
-    "configuration",
-    "data",
-    "data_limit",
-    "val_fraction",
-    "model",
-    "shortcut",
-    "stages",
-    "width",
-    "blocks",
-    "depth",
-]
+NUMBERS = ["study", "configuration", "data", "data_limit", "val_fraction"]
+NUMBERS += ["model", "shortcut", "stages", "width", "blocks", "depth"]
 NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
 NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs", "mixed"]
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
