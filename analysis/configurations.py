@@ -1,6 +1,7 @@
 """Configurations as rows: the runs of each averaged over seeds, how many count, what tells them apart."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,6 @@ from analysis.runs import COMPUTED
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
 VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
-MIXED = (
-    "The seeds of {name}, were not all computed in the same way ({mixed}): their deviation is not that of seeds alone."
-)
 SHOWN = {"model.name", "model.shortcut", "epochs.count"}  # settings that have a column of their own
 
 BY = ["study", "folder"]
@@ -105,6 +103,17 @@ def _by_value(runs: pd.DataFrame, column: str) -> str:
     """Return the values of a column, and which seeds have each."""
     groups = runs.groupby(column)["seed"]
     return ", ".join(f"{value} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for value, seeds in groups)
+
+
+def find_mixed(configurations: pd.DataFrame) -> Iterator[str]:
+    """Name the configurations whose seeds were not all computed alike, a sentence for those that are mixed alike."""
+    mixed = configurations[configurations["mixed"].fillna("") != ""]
+    for how, rows in mixed.groupby("mixed", sort=False):
+        names = [f"{row.model} ({', '.join(filter(None, (row.shortcut, row.differs)))})" for row in rows.itertuples()]
+        yield (
+            f"The seeds of {', '.join(names)} were not all computed in the same way ({how}): "
+            "their deviation is not that of seeds alone."
+        )
 
 
 def as_text(value: Any) -> str:

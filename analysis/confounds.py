@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import things
-from analysis.configurations import MIXED, as_text
+from analysis.configurations import as_text, find_mixed
 from analysis.study import SHORTCUTS
 
 NAMED = 5  # of more sentences the rest is counted
@@ -59,9 +59,7 @@ def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
 
 def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
     """Name configurations whose seeds were not computed alike, or say that configurations had several precisions."""
-    for row in configurations[configurations["mixed"] != ""].itertuples():
-        name = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
-        yield MIXED.format(name=name, mixed=row.mixed)
+    yield from find_mixed(configurations)
     known = runs.dropna(subset="precision")
     if (known.groupby("configuration")["precision"].nunique() == 1).all() and known["precision"].nunique() > 1:
         counts = known.groupby("precision")["configuration"].nunique()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.columns import COLUMNS, MEASURES, Row, optional
-from analysis.configurations import MIXED, STATUSES, data_of, summarize
+from analysis.columns import COLUMNS, MEASURES, optional
+from analysis.configurations import STATUSES, data_of, find_mixed, summarize
 from analysis.find import RunsError, add_folders
 from analysis.published import ORIGINAL, add_published, read_published
 from analysis.render import Grid, latex, markdown
@@ -59,20 +59,18 @@ def for_people(configurations: pd.DataFrame, published: bool) -> list[Grid]:
                 head=[column.label for column in columns],
                 rows=list(zip(*(texts[column] for column in columns))),
                 numeric=[column.numeric for column in columns],
-                notes=notes(rows, published),
+                notes=notes(table, published),
             )
         )
     return grids
 
 
-def notes(rows: Sequence[Row], published: bool) -> list[str]:
-    """Return what has to be known to read a table of these rows."""
-    said = [LAST_EPOCH]
+def notes(table: pd.DataFrame, published: bool) -> list[str]:
+    """Return what has to be known to read a table."""
+    rows, said = table.to_dict("records"), [LAST_EPOCH]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
-    for row in rows:
-        if optional(row, "mixed"):
-            said.append(MIXED.format(name=f"{row['model']}, {row['shortcut']}", mixed=row["mixed"]))
+    said += find_mixed(table)
     if any(optional(row, "by") == ORIGINAL for row in rows):
         said.append(AUGMENTED)
     if any(optional(row, "other_recipe") for row in rows):

@@ -307,13 +307,17 @@ def computed(run: Path, precision: str, threads: int) -> None:
 
 def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     for seed, threads in enumerate((1, 2, 2)):
-        computed(build.complete(seed), "bf16" if seed else "fp32", threads)
+        for shortcut in ("projection", "none"):
+            run = build.complete(seed, **{"model.shortcut": shortcut})
+            computed(run, "bf16" if seed else "fp32", threads)
         computed(build.complete(seed, **DEEP), "bf16", 2)
     printed = table()
     assert printed.count("were not all computed in the same way") == 1
     said = "precision: bf16 (seeds 1, 2), fp32 (seed 0); threads: 1 (seed 0), 2 (seeds 1, 2)"
-    assert f"The seeds of blocks4, projection, were not all computed in the same way ({said})" in printed
-    assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, ""]
+    assert (
+        f"The seeds of blocks4 (none), blocks4 (projection) were not all computed in the same way ({said})" in printed
+    )
+    assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
