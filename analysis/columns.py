@@ -72,6 +72,7 @@ def against_published(row: Row) -> str:
 
 COLUMNS = (
     Column("model", lambda row: row["model"], numeric=False),
+    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
     Column("shortcut", lambda row: row["shortcut"], numeric=False),
     Column("blocks", lambda row: counted(row["blocks"])),
     Column("layers", lambda row: counted(row["depth"])),
@@ -82,5 +83,4 @@ COLUMNS = (
     Column("seeds", lambda row: row["seeds"], numeric=False),
     Column("differs in", lambda row: optional(row, "differs"), numeric=False, rare=True),
     Column("against published", against_published, numeric=False, rare=True),
-    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
 )

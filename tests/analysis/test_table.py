@@ -162,6 +162,7 @@ def test_published_rows_stand_beside_ones_own_with_the_difference(build, table):
     assert [int(row["layers"].replace(",", "")) for row in found] == sorted(
         int(row["layers"].replace(",", "")) for row in found
     )
+    assert list(found[0])[:3] == ["model", "source", "shortcut"]  # seen without scrolling
     assert "original project's validation images were augmented" in printed
     assert "Where recipes differ, figures may differ for that reason alone" in printed
 
