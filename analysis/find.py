@@ -69,7 +69,7 @@ def _own(runs: list[Path]) -> list[Path]:
     """Return the runs that are not part of the reference, saying so; all where there are no others."""
     own = [path for path in runs if REFERENCE not in path.parents]
     if 0 < len(own) < len(runs):
-        print(f"{REFERENCE} is left out beside your own runs; to see both: {DEFAULT}", file=sys.stderr)
+        print(f"{REFERENCE} is left out beside your own runs; to have both, name {DEFAULT}", file=sys.stderr)
     return own or runs
 
 

@@ -153,7 +153,7 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
     assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
     files, said = plots()
     assert {str(Path(file).parent) for file in files} == {"figures/mixed/cifar10", "figures/mixed/digits"}
-    assert said.startswith("runs/reference is left out beside your own runs; to see both: runs\n")
+    assert said.startswith("runs/reference is left out beside your own runs; to have both, name runs\n")
 
 
 def intervals(axis) -> dict[float, tuple[float, float]]:
