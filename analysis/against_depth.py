@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from analysis.published import read_published
+from analysis.published import ORIGINAL, Row, add_published, network
 from analysis.stats import estimate
 from analysis.study import Study
 from analysis.style import COLORS, MUTED, NoData, legend, new_figure
@@ -17,7 +17,7 @@ MEASURES = {"test_acc": "test accuracy (%)", "val_acc": "validation accuracy (%)
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 GREY = "#BBBBBB"  # for series that no colour is left for
 SIGNS = "*PXDv<>"  # of published figures, a sign a source
-DODGE = 0.03  # of the axis, over all series: intervals of one depth stand side by side
+DODGE = 0.03  # of the axis, over all series: intervals of one depth that would hide one another stand side by side
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def draw_depth(study: Study) -> Figure:
     if complete["depth"].nunique() == 1:
         raise NoData(f"all complete runs have {complete['depth'].iloc[0]} layers")
     measures = {name: label for name, label in MEASURES.items() if complete[name].notna().any()}
-    published = near(read_published(), study.data, complete["depth"])
+    published = find_published(study.configurations[study.configurations["n"] > 0])
     series = all_series(study.configurations[study.configurations["n"] > 0])
     figure = new_figure(study, "Accuracy of the last epoch by depth", 4.6)
     handles = [one.line() for one in series if one.color != GREY]
@@ -50,10 +50,9 @@ def draw_depth(study: Study) -> Figure:
         handles.append(Line2D([], [], color=GREY, marker="o", ms=5, label=f"{grey} other series"))
     for axis, (measure, label) in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures.items()):
         tables = [points(complete, one.configurations, measure) for one in series]
-        for place, (one, table) in enumerate(zip(series, tables)):
-            shift = DODGE * (place / (len(series) - 1) - 0.5) if len(series) > 1 else 0
-            draw_series(axis, one, table, (complete["depth"].max() / complete["depth"].min()) ** shift)
         axis.set_ylim(*limits(pd.concat(tables), published[f"{measure}_mean"]))
+        for one, table in zip(series, side_by_side(tables)):
+            draw_series(axis, one, table)
         handles += draw_published(axis, published, measure)
         axis.set_ylabel(label)
         depth_axis(axis, {*complete["depth"], *published["depth"]})
@@ -77,14 +76,21 @@ def all_series(configurations: pd.DataFrame) -> list[Series]:
     return found
 
 
-def near(published: pd.DataFrame, data: str, depths: pd.Series) -> pd.DataFrame:
-    """Return what is published on the same data, of depths that do not stretch the axis out of all proportion.
+def find_published(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return what is published of the same networks, a row for each; `label` says by whom, and what was otherwise."""
+    rows = add_published(configurations)
+    same = {network(row) for row in rows.to_dict("records") if row["other_recipe"] == ""}
+    theirs = rows[rows["source"].notna()].sort_values("n", kind="stable")
+    theirs = theirs.drop_duplicates(["by", "depth"], keep="last").sort_values("depth", kind="stable")
+    return theirs.assign(label=[label(row, network(row) in same) for row in theirs.to_dict("records")])
 
-    Of one network in one source, the mean over most runs.
-    """
-    rows = published[(published["data"] == data) & published["depth"].between(depths.min() / 2, depths.max() * 2)]
-    rows = rows.assign(source=rows["source"].str.split(",").str[0]).sort_values("n", kind="stable")
-    return rows.drop_duplicates(["source", "depth"], keep="last").sort_values("depth", kind="stable")
+
+def label(row: Row, same_recipe: bool) -> str:
+    """Return how a legend names a published figure."""
+    notes = [] if same_recipe else ["other recipe"]
+    if row["by"] == ORIGINAL:
+        notes.append("augmented images")
+    return f"published: {row['by']}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def points(runs: pd.DataFrame, configurations: frozenset[str], measure: str) -> pd.DataFrame:
@@ -97,26 +103,50 @@ def points(runs: pd.DataFrame, configurations: frozenset[str], measure: str) -> 
     return pd.DataFrame(rows, columns=["depth", "mean", "low", "high"], dtype=float)
 
 
-def draw_series(axis: Axes, series: Series, table: pd.DataFrame, shift: float) -> None:
-    """Draw a series with its intervals, moved aside by a factor."""
-    depths = table["depth"] * shift
-    axis.plot(depths, table["mean"], series.style, color=series.color, marker=series.marker, lw=1.3, ms=5)
+def side_by_side(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return the tables with the place of each point, beside its depth where others would hide it or its interval."""
+    every = pd.concat(tables, keys=range(len(tables)), names=["series", "row"]).reset_index()
+    hair = 0.02 * max(every["mean"].max() - every["mean"].min(), 1.0)  # about the size of a mark
+    low, high = (every[end].fillna(every["mean"]) + sign * hair for end, sign in (("low", -1), ("high", 1)))
+    every = every.assign(bottom=low, top=high)
+    hidden = {depth for depth, rows in every.groupby("depth") if overlap(rows)}
+    extent = every["depth"].max() / every["depth"].min()
+    shifts = [extent ** (DODGE * (place / max(len(tables) - 1, 1) - 0.5)) for place in range(len(tables))]
+    return [
+        table.assign(place=table["depth"].where(~table["depth"].isin(hidden), table["depth"] * shift))
+        for table, shift in zip(tables, shifts)
+    ]
+
+
+def overlap(rows: pd.DataFrame) -> bool:
+    """Return whether any two of several ranges from `bottom` to `top` have a part in common."""
+    rows = rows.sort_values("bottom")
+    return bool((rows["bottom"].iloc[1:].to_numpy() < rows["top"].cummax().iloc[:-1].to_numpy()).any())
+
+
+def draw_series(axis: Axes, series: Series, table: pd.DataFrame) -> None:
+    """Draw a series with its intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
+    axis.plot(table["place"], table["mean"], series.style, color=series.color, marker=series.marker, lw=1.5, ms=5.5)
     if series.color == GREY:  # many series: their intervals would hide everything
         return
-    known = table["low"].notna()
-    reach = [(table["mean"] - table["low"])[known], (table["high"] - table["mean"])[known]]
-    axis.errorbar(depths[known], table["mean"][known], reach, fmt="none", capsize=2.5, color=series.color, lw=1)
+    known, (bottom, top) = table.dropna(subset="low"), axis.get_ylim()
+    low, high = known["low"].clip(lower=bottom), known["high"].clip(upper=top)
+    axis.vlines(known["place"], low, high, color=series.color, lw=1.1)
+    for ends, edge, beyond, arrow in ((low, bottom, known["low"] < bottom, "v"), (high, top, known["high"] > top, "^")):
+        axis.plot(known["place"][~beyond], ends[~beyond], "_", color=series.color, ms=6)
+        for place in known["place"][beyond]:
+            axis.plot(place, edge, arrow, color=series.color, ms=5, mfc="white", clip_on=False)
 
 
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
     """Draw what others found, a sign a source; return the legend's handles."""
     handles = []
-    for sign, (source, rows) in zip(SIGNS, published.groupby("source")):
+    for sign, (label, rows) in zip(SIGNS, published.groupby("label")):
         values = 100 * rows[f"{measure}_mean"]
         look = {"color": MUTED, "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
         axis.plot(rows["depth"][values.notna()], values.dropna(), **look)
         if values.notna().any():
-            handles.append(Line2D([], [], label=f"published: {source}", **look))
+            handles.append(Line2D([], [], label=label, **look))
     return handles
 
 

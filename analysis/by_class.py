@@ -37,7 +37,7 @@ def draw_classes(study: Study) -> Figure:
     note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
     figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table))
     axis = figure.subplots()
-    shifts = np.linspace(-0.36, 0.36, len(shown)) if len(shown) > 1 else [0]
+    shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
     for shift, configuration in zip(shifts, shown.sort_values("depth", kind="stable").itertuples()):
         axis.plot(
             table[configuration.configuration],
@@ -48,8 +48,8 @@ def draw_classes(study: Study) -> Figure:
         )
     axis.set_yticks(range(len(table)), table.index)
     axis.set_ylim(len(table) - 0.5, -0.5)
-    for edge in range(1, len(table)):
-        axis.axhline(edge - 0.5, color="#DDDDDD", linewidth=0.8, zorder=0)
+    for place in range(0, len(table), 2):
+        axis.axhspan(place - 0.5, place + 0.5, color="#F2F2F2", zorder=0)
     axis.grid(axis="x", alpha=0.25)
     axis.set_xlabel("test accuracy (%)")
     axis.set_ylabel("class")

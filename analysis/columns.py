@@ -56,27 +56,31 @@ def optional(row: Row, name: str) -> str:
     return "" if pd.isna(row.get(name)) else row[name]
 
 
+def trained(row: Row) -> str:
+    """Return the number of epochs, or of steps where that is all there is to know."""
+    steps = row["settings"].get("epochs.steps")
+    return counted(row["epochs"]) if not pd.isna(row["epochs"]) or steps is None else f"{steps:,} steps"
+
+
 def against_published(row: Row) -> str:
-    """Return how far a row is from its published counterpart, and after what other training."""
+    """Return how far a row is from its published counterpart, and in what their recipes differ."""
     names = {"val_acc": "val", "test_acc": "test"}
     values = {label: row.get(f"{name}_difference") for name, label in names.items()}
     text = ", ".join(f"{label} {value:+.2f} pp" for label, value in values.items() if not pd.isna(value))
-    if not text or row["training"] == row["published_training"]:
-        return text
-    return f"{text} ({row['training']} against {row['published_training']})"
+    return f"{text}, recipes differ: {row['other_recipe']}" if text and row["other_recipe"] else text
 
 
 COLUMNS = (
     Column("model", lambda row: row["model"], numeric=False),
+    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
     Column("shortcut", lambda row: row["shortcut"], numeric=False),
     Column("blocks", lambda row: counted(row["blocks"])),
     Column("layers", lambda row: counted(row["depth"])),
     Column("parameters", lambda row: counted(row["parameters"])),
     Column("multiply-adds (M)", lambda row: counted(row["multiply_adds"], 10**6)),
-    Column("epochs", lambda row: counted(row["epochs"])),
+    Column("epochs", trained),
     *(Column(measure.label, lambda row, name=name: measured(row, name)) for name, measure in MEASURES.items()),
     Column("seeds", lambda row: row["seeds"], numeric=False),
     Column("differs in", lambda row: optional(row, "differs"), numeric=False, rare=True),
     Column("against published", against_published, numeric=False, rare=True),
-    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
 )

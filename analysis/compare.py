@@ -1,12 +1,12 @@
 """Two configurations side by side: the difference, its interval, and what the data do and do not support."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.configurations import as_text
+from analysis.configurations import as_text, data_of, summarize
 from analysis.find import RunsError
 from analysis.render import Grid, markdown
 from analysis.runs import load_runs
@@ -14,6 +14,7 @@ from analysis.stats import Difference, binomial_difference, estimate, welch
 
 MEASURES = {"train_acc": "train acc (%)", "val_acc": "val acc (%)", "test_acc": "test acc (%)"}
 HEADLINE = "test_acc"
+NAMED = 20  # of more configurations the rest is counted
 
 BY_SEEDS = (
     "The intervals are Welch's, over seeds: they cover what other seeds would change, "
@@ -54,6 +55,7 @@ def compare(a: str, b: str, folders: Sequence[str]) -> str:
     notes = [
         f"A is {name(runs_a)}, {_runs(runs_a)}; B is {name(runs_b)}, {_runs(runs_b)}."
         + (f" Left out as not complete: {left_out}." if left_out else ""),
+        *data(runs_a, runs_b),
         *basis(runs_a, runs_b, differences[HEADLINE]),
         verdict(differences[HEADLINE]),
         cause(runs_a, runs_b),
@@ -72,10 +74,18 @@ def choose(wanted: str, named: pd.DataFrame | None) -> pd.DataFrame:
         begins = runs["configuration"].str.startswith(wanted) | names.str.startswith(wanted)
         runs = runs[exact] if exact.any() else runs[begins]
     found = sorted(set(names[runs.index]))
-    if len(found) != 1:
-        answer = f"could be {', '.join(found)}" if found else "no configuration's name begins like this"
-        raise BadChoice(f"{wanted}: {answer}")
+    if not found:
+        raise BadChoice(f"{wanted}: no configuration's name begins like this; there are {listed(names)}")
+    if len(found) > 1:
+        raise BadChoice(f"{wanted}: could be {listed(found)}")
     return runs
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names in their order, each once, the first ones of many."""
+    names = sorted(set(names))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def complete(runs: pd.DataFrame) -> pd.DataFrame:
@@ -99,6 +109,12 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | N
     return binomial_difference(
         values_a.mean(), int(a["test_images"].iloc[0]), values_b.mean(), int(b["test_images"].iloc[0])
     )
+
+
+def data(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
+    """Return which part of the data the two are about, if not the usual one."""
+    text = data_of(summarize(pd.concat([a, b])))
+    return [] if text == a["data"].iloc[0] else [f"This is about {text}."]
 
 
 def row(measure: str, a: pd.DataFrame, b: pd.DataFrame, found: Difference | None) -> list[str]:

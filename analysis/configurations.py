@@ -1,12 +1,16 @@
 """Configurations as rows: the runs of each averaged over seeds, how many count, what tells them apart."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
+from analysis.runs import COMPUTED
+
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
+VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
 SHOWN = {"model.name", "model.shortcut", "epochs.count"}  # settings that have a column of their own
 
 BY = ["study", "folder"]
@@ -20,7 +24,8 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     `<measure>_mean` and `<measure>_std` are over complete runs, of which there are `n`; the deviation is
     missing where n is 1. Runs that do not count are in `unfinished`, `failed`, `diverged` and `damaged`;
     `seeds` says all this in words. `differs` names the settings, beyond SHOWN, that other rows
-    of the study have otherwise.
+    of the study have otherwise; `images` says of which part of the data a row is, if not of the usual one; and
+    `mixed` in what complete runs were computed otherwise than others of the same row.
     """
     groups = runs.groupby(BY, sort=False)
     rows = groups[SAME].first()
@@ -32,6 +37,9 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     progress = runs[runs["status"] == "unfinished"].groupby(BY)["epochs_done"]
     rows = rows.join(progress.agg(least_epochs="min", most_epochs="max")).reset_index()
     rows["seeds"] = [_seeds(row) for row in rows.to_dict("records")]
+    rows["images"] = [_images(settings) for settings in rows["settings"]]
+    mixed = _mixed(runs[runs["status"] == "complete"])
+    rows["mixed"] = [mixed.get(folder, "") for folder in rows["folder"]]
     rows["differs"] = pd.concat([_differs(study) for _, study in rows.groupby("study", sort=False)])
     return rows.drop(columns=["least_epochs", "most_epochs"])
 
@@ -59,6 +67,53 @@ def _differs(study: pd.DataFrame) -> pd.Series:
     differs = pd.Series(texts, index=study.index, dtype=object)
     alike = study.assign(differs=differs).duplicated(["model", "shortcut", "epochs", "differs"], keep=False)
     return differs.mask(alike, differs + " in " + study["configuration"]).str.strip()
+
+
+def _images(settings: dict[str, Any]) -> str:
+    """Return which images were taken and held out, where that is not what conf/data/ says."""
+    limit, held_out = settings.get("data.limit"), settings.get("data.val_fraction", VAL_FRACTION)
+    said = (
+        []
+        if limit is None
+        else [f"first {limit} training images of each class" if limit > 1 else "first training image of each class"]
+    )
+    if held_out != VAL_FRACTION:
+        said.append(f"{100 * held_out:g} % held out" if held_out else "nothing held out")
+    return ", ".join(said)
+
+
+def data_of(configurations: pd.DataFrame) -> str:
+    """Return which data rows are about, and which part of them: `cifar10, first 100 training images of each class`."""
+    own = configurations.dropna(subset="images")  # published rows have none
+    texts = own["data"] + (", " + own["images"]).where(own["images"] != "", "")
+    return " and ".join(sorted(texts.unique()))
+
+
+def _mixed(runs: pd.DataFrame) -> dict[str, str]:
+    """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`."""
+    several = runs.groupby("folder")[list(COMPUTED)].nunique().gt(1)
+    found = {}
+    for folder, columns in several[several.any(axis=1)].iterrows():
+        own = runs[runs["folder"] == folder]
+        found[folder] = "; ".join(f"{name}: {_by_value(own, name)}" for name in COMPUTED if columns[name])
+    return found
+
+
+def _by_value(runs: pd.DataFrame, column: str) -> str:
+    """Return the values of a column, and which seeds have each."""
+    groups = runs.groupby(column)["seed"]
+    return ", ".join(f"{value} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for value, seeds in groups)
+
+
+def find_mixed(configurations: pd.DataFrame) -> Iterator[str]:
+    """Name the configurations whose seeds were not all computed alike, a sentence for those that are mixed alike."""
+    mixed = configurations[configurations["mixed"].fillna("") != ""]
+    for how, rows in mixed.groupby("mixed", sort=False):
+        names = [f"{row.model} ({', '.join(filter(None, (row.shortcut, row.differs)))})" for row in rows.itertuples()]
+        yield (
+            f"The seeds of {', '.join(names)} were not all computed in the same way ({how}): "
+            "their deviation is not that of seeds alone."
+        )
 
 
 def as_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison mixes: configurations that differ in several things at once, and runs in several precisions."""
+"""What a comparison mixes: configurations that differ in several things at once, and runs computed in several ways."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import things
-from analysis.configurations import as_text
+from analysis.configurations import as_text, find_mixed
 from analysis.study import SHORTCUTS
 
 NAMED = 5  # of more sentences the rest is counted
@@ -58,16 +58,10 @@ def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
 
 
 def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Name configurations whose seeds were computed in different precisions, or say that configurations were."""
+    """Name configurations whose seeds were not computed alike, or say that configurations had several precisions."""
+    yield from find_mixed(configurations)
     known = runs.dropna(subset="precision")
-    mixed = known.groupby("configuration")["precision"].nunique()
-    for row in configurations.itertuples():
-        if mixed.get(row.configuration, 0) > 1:
-            own = known[known["configuration"] == row.configuration].groupby("precision")["seed"]
-            said = " and ".join(f"{precision} (seed {', '.join(map(str, seeds))})" for precision, seeds in own)
-            name = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
-            yield f"The seeds of {name}, ran in {said}: their spread is not that of seeds alone."
-    if (mixed == 1).all() and known["precision"].nunique() > 1:
+    if (known.groupby("configuration")["precision"].nunique() == 1).all() and known["precision"].nunique() > 1:
         counts = known.groupby("precision")["configuration"].nunique()
         said = " and ".join(f"{count} in {precision}" for precision, count in counts.items())
         yield f"Not all configurations ran in the same precision ({said}), which is another difference between them."

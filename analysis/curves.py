@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from analysis.study import SHORTCUTS, Study
 from analysis.style import MUTED, NoData, by_shortcut, explain, key, new_figure, over_seeds, whole_numbers
 
-PARTS = {"train": ("training", "--"), "val": ("validation", "-")}
+PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
+FEW = 10  # epochs, of which each one has a mark
 MEASURES = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 NO_EPOCHS = "no run has finished an epoch"
 
@@ -27,20 +28,25 @@ def draw_curves(study: Study) -> Figure:
     axes = figure.subplots(len(groups), len(MEASURES), squeeze=False, sharex=True, sharey="col")
     for row, (shortcut, configurations) in zip(axes, groups.items()):
         for axis, (measure, (label, factor)) in zip(row, MEASURES.items()):
-            for part, (_, style) in PARTS.items():
+            for part, (_, style, fill) in PARTS.items():
                 lines(
                     axis,
                     factor * study.epochs.set_index(["configuration", "epoch"])[f"{part}_{measure}"],
                     configurations,
                     colors.colors,
                     style,
+                    fill,
                 )
             axis.set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
             axis.set_ylabel(label)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
         whole_numbers(axis)
-    styles = [Line2D([], [], color=MUTED, linestyle=style, label=name) for name, style in PARTS.values()]
+    mark = "o" if study.epochs["epoch"].max() < FEW else ""
+    styles = [
+        Line2D([], [], color=MUTED, ls=style, label=name, marker=mark, ms=4, mfc=fill)
+        for name, style, fill in PARTS.values()
+    ]
     explain(figure, axes.flat, colors, *styles)
     return figure
 
@@ -68,7 +74,12 @@ def draw_degradation(study: Study) -> Figure:
 
 
 def lines(
-    axis: Axes, values: pd.Series, configurations: pd.DataFrame, colors: dict[str, Any], style: str = "-"
+    axis: Axes,
+    values: pd.Series,
+    configurations: pd.DataFrame,
+    colors: dict[str, Any],
+    style: str = "-",
+    fill: str | None = None,
 ) -> None:
     """Draw the mean of each configuration and its seeds' band; `values` is by configuration and epoch."""
     means = over_seeds(values.rename("value").reset_index(), ["epoch"], "value")
@@ -76,8 +87,8 @@ def lines(
         if name not in means.index:
             continue
         found = means.loc[name]
-        marker = {"marker": "o", "markersize": 3} if len(found) < 10 else {}
-        axis.plot(found.index, found["mean"], style, color=colors[name], linewidth=1.3, **marker)
+        marker = {"marker": "o", "markersize": 4, "markerfacecolor": fill} if len(found) < FEW else {}
+        axis.plot(found.index, found["mean"], style, color=colors[name], linewidth=1.5, **marker)
         if found["n"].max() > 1:
             axis.fill_between(found.index, found["low"], found["high"], color=colors[name], alpha=0.15, linewidth=0)
     axis.grid(alpha=0.25)

@@ -1,5 +1,6 @@
 """Find run folders, in `runs`, a study, a configuration, or being one."""
 
+import argparse
 import os
 import re
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 DEFAULT = "runs"
+REFERENCE = Path(DEFAULT, "reference")  # studies that come with the project
 LEVELS = 5  # below a folder that is given, at most: ./runs/reference/<study>/<configuration>/seed<k>
 SEED_FOLDER = re.compile(r"seed\d+")
 RUN_FILES = {"config.yaml", "metrics.csv", "result.json", "failure.json"}
@@ -29,8 +31,30 @@ def warn(message: object) -> None:
     print("warning:", " ".join(str(message).split()), file=sys.stderr)
 
 
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which runs are meant."""
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="all runs, a study, a configuration or a run (default: your own ones in runs; those in runs/reference "
+        "if there are no others)",
+    )
+
+
+def places(folders: Iterable[str | Path]) -> str:
+    """Return in words where runs were looked for."""
+    return ", ".join(map(str, folders)) or DEFAULT
+
+
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
-    """Return the run folders in and below `folders`, each once; raises MissingFolder."""
+    """Return the run folders in and below `folders`, each once; raises MissingFolder.
+
+    Without any folder, those in `runs`: the user's own, or those of the reference if there are no others.
+    """
+    folders = list(folders)
+    if not folders:
+        return _own(find_runs([DEFAULT]))
     walk = _Walk()
     for folder in map(str, folders):
         if folder == DEFAULT and not os.path.exists(folder):
@@ -39,6 +63,14 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
             raise MissingFolder(f"{folder}: {'not a' if os.path.exists(folder) else 'no such'} folder")
         walk.visit(os.path.normpath(folder), LEVELS)
     return [Path(path) for path in walk.runs]
+
+
+def _own(runs: list[Path]) -> list[Path]:
+    """Return the runs that are not part of the reference, saying so; all where there are no others."""
+    own = [path for path in runs if REFERENCE not in path.parents]
+    if 0 < len(own) < len(runs):
+        print(f"{REFERENCE} is left out beside your own runs; to have both, name {DEFAULT}", file=sys.stderr)
+    return own or runs
 
 
 class _Walk:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.compare import difference
+from analysis.configurations import data_of
 from analysis.confounds import find_confounds, find_precisions
+from analysis.published import ORIGINAL, add_published, network
 from analysis.stats import Difference, welch
 from analysis.study import describe, kind
-from analysis.trends import find_gradients, find_slopes
+from analysis.trends import find_gradients, find_slopes, seeds
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
 
@@ -38,11 +40,12 @@ def find(runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame) -> list
         "Depth": find_gains(complete, done),
         "Skip connections": find_twins(complete, done),
         "Degradation": find_turns(complete, done),
+        "Published": find_published(complete, done),
         "Gradients": find_gradients(layers, done),
         "Training and validation": find_gaps(complete, done),
         "Length of training": find_slopes(epochs, done),
         "What the comparison mixes": [*find_confounds(done), *find_precisions(complete, done)],
-        "Runs": find_missing(configurations),
+        "Runs": [*find_trials(done), *find_missing(configurations)],
     }
     return [Finding(topic, text) for topic, texts in topics.items() for text in texts]
 
@@ -72,6 +75,8 @@ def find_turns(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str
     """Say whether plain networks get worse again beyond some depth, which is chosen by validation accuracy."""
     for name, by_depth in all_series(runs, configurations[configurations["shortcut"] == "none"]):
         means = {depth: rows["val_acc"].mean() for depth, rows in by_depth.items()}
+        if len(means) == 2:
+            yield from find_training(name, by_depth)
         if len(means) < 3 or pd.isna(list(means.values())).any():
             continue
         best, deepest = max(means, key=means.get), max(means)
@@ -88,6 +93,13 @@ def find_turns(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str
             yield f"{text} So this is degradation, not overfitting."
 
 
+def find_training(name: str, by_depth: dict[int, pd.DataFrame]) -> Iterator[str]:
+    """Say whether the deeper of two plain networks trains worse, which is no overfitting."""
+    (shallow, a), (deep, b) = by_depth.items()
+    subject = f"From {shallow} to {deep} layers, the training accuracy of {name}"
+    yield claim(subject, ("rises", "falls"), welch(a["train_acc"], b["train_acc"]), a, b)
+
+
 def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
     """Say how far training is above validation accuracy, and whether that widens with depth."""
     runs = runs.assign(gap=runs["train_acc"] - runs["val_acc"]).dropna(subset="gap")
@@ -96,6 +108,30 @@ def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]
         gaps = f"{100 * a['gap'].mean():+.2f} pp at {shallow} layers and {100 * b['gap'].mean():+.2f} pp at {deep}"
         subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this gap"
         yield claim(subject, ("widens", "narrows"), welch(a["gap"], b["gap"]), a, b)
+
+
+def find_trials(configurations: pd.DataFrame) -> Iterator[str]:
+    """Say that a part of the data was trained on, as for trials."""
+    part = configurations[[settings.get("data.limit") is not None for settings in configurations["settings"]]]
+    if len(part):
+        yield f"Trained on a part of the data only: {data_of(part)}."
+
+
+def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
+    """Set the step that the original project found beside one's own, if both of its networks have its recipe here."""
+    rows = add_published(configurations)
+    own = {network(row): row["configuration"] for row in rows.to_dict("records") if row["other_recipe"] == ""}
+    steps = [row for row in rows[rows["by"] == ORIGINAL].to_dict("records") if network(row) in own]
+    if len(steps) != 2:
+        return
+    a, b = (runs[runs["configuration"] == own[network(row)]].dropna(subset="val_acc") for row in steps)
+    points = 100 * (steps[1]["val_acc_mean"] - steps[0]["val_acc_mean"])
+    subject = (
+        f"From {steps[0]['model']} to {steps[1]['model']}, the {ORIGINAL} found {points:+.2f} pp of validation "
+        "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it"
+    )
+    if len(a) and len(b):
+        yield claim(subject, ("rises", "falls"), welch(a["val_acc"], b["val_acc"]), a, b)
 
 
 def find_missing(configurations: pd.DataFrame) -> Iterator[str]:
@@ -109,17 +145,16 @@ def find_missing(configurations: pd.DataFrame) -> Iterator[str]:
 def claim(subject: str, verbs: tuple[str, str], found: Difference, a: pd.DataFrame, b: pd.DataFrame) -> str:
     """Return what can be said of a difference, and no more; `verbs` are those for more and for less."""
     size = f"{verbs[bool(found.points < 0)]} by {abs(found.points):.2f} pp"
-    seeds = f"{len(a)} and {len(b)} seeds"
     interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
     if found.p is None:
         why = "one seed tells nothing about the next" if min(len(a), len(b)) < 2 else "the seeds do not differ at all"
         images = f" (The test images alone leave {interval} open.)" if interval else ""
-        return f"{subject} {size} in these runs ({seeds}). Whether that is noise is open: {why}.{images}"
+        return f"{subject} {size} in these runs ({seeds(a, b)}). Whether that is noise is open: {why}.{images}"
     noise = found.low <= 0 <= found.high
     verdict = (
         "but no difference can be claimed: it could be noise" if noise else "which is more than the noise of seeds"
     )
-    return f"{subject} {size}, {verdict} (95 % interval {interval}, {seeds})."
+    return f"{subject} {size}, {verdict} (95 % interval {interval}, {seeds(a, b)})."
 
 
 def all_series(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[tuple[str, dict[int, pd.DataFrame]]]:

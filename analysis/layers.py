@@ -122,8 +122,11 @@ def draw_responses(study: Study) -> Figure:
         column[0].set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
         column[0].set_xlabel("3x3 layer, from the input")
         column[1].set_xlabel("3x3 layer, sorted by magnitude")
+    low, high = deviations["low"].min(), deviations["high"].max()
+    low = 0 if low < high / 2 else low  # an axis that starts elsewhere only where nothing could be seen otherwise
+    margin = 0.05 * max(high - low, 0.01)
     for axis in axes.flat:
-        axis.set_ylim(0, 1.05 * deviations["high"].max())
+        axis.set_ylim(low - margin * bool(low), high + margin)
         axis.grid(alpha=0.25)
         whole_numbers(axis)
     for axis in axes[:, 0]:

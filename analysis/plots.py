@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from analysis.against_depth import draw_depth
 from analysis.by_class import draw_classes, draw_confusion
 from analysis.curves import draw_curves, draw_degradation
-from analysis.find import DEFAULT, RunsError
+from analysis.find import RunsError, add_folders, places
 from analysis.layers import draw_gradients, draw_responses
 from analysis.study import Study, load_studies
 from analysis.style import NoData
@@ -42,7 +42,7 @@ PLOTS = (
     Plot(
         "depth",
         draw_depth,
-        "Accuracy of the last epoch against depth, with 95 % intervals over seeds, the widest of them cut off.",
+        "Accuracy of the last epoch against depth, with 95 % intervals over seeds; an arrowhead where one goes on.",
     ),
     Plot(
         "curves",
@@ -104,25 +104,20 @@ def plot_all(folders: Sequence[str], out: Path, form: str) -> None:
                 raise Unwritable(f"{file}: cannot be written, {error.strerror}") from None
             print(file)
     if not found:
-        raise RunsError(f"{', '.join(folders)}: nothing to draw yet, no run has finished an epoch")
+        raise RunsError(f"{places(folders)}: nothing to draw yet, no run has finished an epoch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.plots", description=__doc__)
+    add_folders(parser)
     add = parser.add_argument
-    add(
-        "folders",
-        nargs="*",
-        metavar="FOLDER",
-        help="all runs, a study, a configuration or a run (default: runs)",
-    )
     add("--out", metavar="DIR", type=Path, default=Path("figures"), help="where to (default: figures)")
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
     given = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name can hold what a terminal cannot show
     try:
-        plot_all(given.folders or [DEFAULT], given.out, given.format)
+        plot_all(given.folders, given.out, given.format)
     except RunsError as error:
         print(error, file=sys.stderr)
         return error.exit_code

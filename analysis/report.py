@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.configurations import summarize
-from analysis.find import DEFAULT, RunsError
+from analysis.find import RunsError, add_folders
 from analysis.findings import find
 from analysis.inline import as_html, describe
 from analysis.origin import commands, differences, environments
@@ -68,12 +68,12 @@ def section(study: Study, name: str) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
+    add_folders(parser)
     add = parser.add_argument
-    add("folders", nargs="*", metavar="FOLDER", help="all runs, a study, a configuration or a run (default: runs)")
     add("--out", metavar="FILE", type=Path, default=Path("report.html"), help="where to (default: report.html)")
     given = parser.parse_args(arguments)
     try:
-        put(report(given.folders or [DEFAULT]), given.out)
+        put(report(given.folders), given.out)
     except RunsError as error:
         print(error, file=sys.stderr)
         return error.exit_code

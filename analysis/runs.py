@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.find import RunsError, find_runs, warn
+from analysis.find import RunsError, find_runs, places, warn
 from analysis.read import Damaged, read_json, read_tables, read_yaml, whole_lines
 
 METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
@@ -40,10 +40,12 @@ FIGURES = {
     "wall_seconds": ("wall_seconds",),
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
-COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
+COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images", "threads")
+COMPUTED = {"precision": str, "device": str, "threads": int}  # how; missing where a result does not say
 IDENTITY = ("study", "configuration", "seed", "status")
 IDENTITY += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
-COLUMNS = (*IDENTITY, *FIGURES, "precision", "device", "error", "settings", "folder", "path")
+COLUMNS = (*IDENTITY, *FIGURES, *COMPUTED, "error", "settings", "folder", "path")
+REFERENCE = "reference/"  # how the name of a study begins that comes with the project
 KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # beside each epoch and layer
 
 
@@ -61,11 +63,12 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
         except Damaged as error:
             warn(error)
     if not rows:
-        places = ", ".join(map(str, folders))
-        raise RunsError(f"{places}: no run found; `python -m resnet.run model=blocks4` makes one in runs/")
+        raise RunsError(f"{places(folders)}: no run found; `python -m resnet.run model=blocks4` makes one in runs/")
     runs = pd.DataFrame(_comparable(rows), columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
     runs["study"] = _unmistakable(runs)
-    return runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable", ignore_index=True)
+    runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")
+    last = runs["study"].str.startswith(REFERENCE)  # one's own come first
+    return pd.concat([runs[~last], runs[last]], ignore_index=True)
 
 
 def load_epochs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +110,7 @@ def _read_identity(path: Path) -> dict[str, Any]:
         folder = Path(os.path.abspath(path)).parent
         in_reference = folder.parents[1].name == "reference"
         return {
-            "study": "reference/" * in_reference + folder.parent.name,
+            "study": REFERENCE * in_reference + folder.parent.name,
             "configuration": folder.name,
             "seed": int(config["seed"]),
             "data": str(config["data"]["name"]),
@@ -159,7 +162,10 @@ def _figures(file: Path, result: Any) -> dict[str, Any]:
         if not _is_figure(column, value) and not (value is None and column in OPTIONAL):
             raise Damaged(f"{file}: {'.'.join(keys)} cannot be {value!r:.40}")
         row[column] = value
-    return row | {"precision": result.get("precision"), "device": result.get("device")}
+    machine = result.get("machine")
+    threads = machine.get("threads") if isinstance(machine, dict) else None
+    computed = {"precision": result.get("precision"), "device": result.get("device"), "threads": threads}
+    return row | {name: value if type(value) is COMPUTED[name] else None for name, value in computed.items()}
 
 
 def _is_figure(column: str, value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.configurations import as_text, summarize
+from analysis.configurations import as_text, data_of, summarize
 from analysis.read import Damaged, read_json
 from analysis.runs import load_epochs, load_layers, load_runs
 
@@ -32,7 +32,8 @@ class Study:
     @property
     def title(self) -> str:
         name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
-        return name if self.data in name.split("/") else f"{name} ({self.data})"
+        data = data_of(self.configurations)
+        return name if data in name.split("/") else f"{name} ({data})"
 
     @cached_property
     def shown(self) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from analysis.study import SHORTCUTS, Study
 WIDTH = 9.0  # inches: at 100 dots an inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
 MOST = len(COLORS)  # more than these are not told apart one by one, but by a scale of depth
-DEPTHS = LinearSegmentedColormap.from_list("depths", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
+DEPTHS = LinearSegmentedColormap.from_list("depths", matplotlib.colormaps["viridis"](np.linspace(0.75, 0, 64)))
 MUTED = "#555555"
 
 
@@ -64,7 +64,7 @@ def new_figure(study: Study, about: str, height: float, width: float = WIDTH) ->
 
 def explain(figure: Figure, axes: Sequence[Axes], key: Key, *more: Line2D) -> None:
     """Say what lines and colours stand for: a legend below all axes, and a scale beside them where it takes one."""
-    handles = [Line2D([], [], color=color, marker="o", markersize=4, label=name) for name, color in key.meaning.items()]
+    handles = [Line2D([], [], color=color, linewidth=4, label=name) for name, color in key.meaning.items()]
     legend(figure, [*handles, *more])
     if key.scale is not None:
         bar = figure.colorbar(key.scale, ax=list(axes), label="depth (layers)", pad=0.02, aspect=40)

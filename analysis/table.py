@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.columns import COLUMNS, MEASURES, Row, optional
-from analysis.configurations import STATUSES, summarize
-from analysis.find import DEFAULT, RunsError
-from analysis.published import ORIGINAL, add_published
+from analysis.columns import COLUMNS, MEASURES, optional
+from analysis.configurations import STATUSES, data_of, find_mixed, summarize
+from analysis.find import RunsError, add_folders
+from analysis.published import ORIGINAL, add_published, read_published
 from analysis.render import Grid, latex, markdown
 from analysis.runs import load_runs
 
-NUMBERS = ["study", "configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
+NUMBERS = ["study", "configuration", "data", "data_limit", "val_fraction"]
+NUMBERS += ["model", "shortcut", "stages", "width", "blocks", "depth"]
 NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
-NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs"]
-PUBLISHED = ["val_acc_difference", "test_acc_difference", "published_training", "source"]
+NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs", "mixed"]
+DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
+PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
 
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
 INCOMPLETE = (
@@ -31,6 +33,10 @@ INCOMPLETE = (
 AUGMENTED = (
     "The original project's validation images were augmented as its training images were, which makes its "
     "validation figures a little pessimistic; the other rows are measured on unaugmented images."
+)
+OTHER_RECIPE = (
+    "Where recipes differ, figures may differ for that reason alone: such a difference says nothing about whether the "
+    "published figure can be reproduced."
 )
 
 
@@ -47,34 +53,51 @@ def for_people(configurations: pd.DataFrame, published: bool) -> list[Grid]:
         rows = table.to_dict("records")
         texts = {column: [column.text(row) for row in rows] for column in COLUMNS}
         columns = [column for column in COLUMNS if not column.rare or any(texts[column])]
-        data = ", ".join(table["data"].unique())
         grids.append(
             Grid(
-                title=f"{study} ({data})",
+                title=f"{study} ({data_of(table)})",
                 head=[column.label for column in columns],
                 rows=list(zip(*(texts[column] for column in columns))),
                 numeric=[column.numeric for column in columns],
-                notes=notes(rows, f"Nothing published on {data} is known here." if published else ""),
+                notes=notes(table, published),
             )
         )
     return grids
 
 
-def notes(rows: Sequence[Row], nothing_published: str) -> list[str]:
-    """Return what has to be known to read a table of these rows."""
-    sources = {optional(row, "source") for row in rows} - {""}
-    said = [LAST_EPOCH]
+def notes(table: pd.DataFrame, published: bool) -> list[str]:
+    """Return what has to be known to read a table."""
+    rows, said = table.to_dict("records"), [LAST_EPOCH]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
-    if ORIGINAL in sources:
+    said += find_mixed(table)
+    if any(optional(row, "by") == ORIGINAL for row in rows):
         said.append(AUGMENTED)
-    return said if sources or not nothing_published else [*said, nothing_published]
+    if any(optional(row, "other_recipe") for row in rows):
+        said.append(OTHER_RECIPE)
+    if published and not any(optional(row, "by") for row in rows):
+        said.append(nothing_published({row["data"] for row in rows}))
+    return said
+
+
+def nothing_published(data: set[str]) -> str:
+    """Return that no network of a table is published, and which are."""
+    known = read_published()
+    known = known[known["data"].isin(data)].sort_values("depth", kind="stable")
+    if known.empty:
+        return f"Nothing published on {' or '.join(sorted(data))} is known here."
+    families = [
+        f"{', '.join(rows['model'].unique())} (width {width}, shortcut {shortcut})"
+        for (width, shortcut), rows in known.groupby(["width", "shortcut"])
+    ]
+    return f"Nothing published on these networks is known here, only on others: {'; '.join(families)}."
 
 
 def for_programs(configurations: pd.DataFrame, published: bool) -> str:
     """Return all studies as one CSV; accuracies are fractions, differences are percentage points."""
-    table = configurations[NUMBERS + (PUBLISHED if published else [])]
-    table = table.astype(dict.fromkeys(STATUSES[1:], "Int64"))  # of which published rows have none
+    part = {name: [row.get(key) for row in configurations["settings"]] for name, key in DATA_KEYS.items()}
+    table = configurations.assign(**part)[NUMBERS + (PUBLISHED if published else [])]
+    table = table.astype(dict.fromkeys([*STATUSES[1:], "data_limit"], "Int64"))  # of which published rows have none
     stages = table["stages"].map(lambda stages: "-".join(map(str, stages)))
     return table.assign(stages=stages).to_csv(index=False)
 
@@ -92,28 +115,22 @@ def tabulate(folders: Sequence[str], form: str, published: bool) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.table", description=__doc__)
+    add_folders(parser)
     add = parser.add_argument
-    add(
-        "folders",
-        nargs="*",
-        metavar="FOLDER",
-        help="all runs, a study, a configuration or a run (default: runs)",
-    )
     add("--format", choices=("markdown", "csv", "latex"), default="markdown", help="csv is for programs")
     add("--out", metavar="FILE", type=Path, help="write there instead of on the terminal")
-    add("--published", action="store_true", help="add what others have published on the same data")
+    add("--published", action="store_true", help="add what others have published on the same networks")
     add("--compare", nargs=2, metavar=("A", "B"), help="two configurations: folders, or how their names begin")
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown"):
         parser.error("--compare answers in sentences: it goes without --format and --published")
-    folders = given.folders or [DEFAULT]
     try:
         if given.compare:
             from analysis.compare import compare  # scipy takes as long to import as all the rest
 
-            text = compare(*given.compare, folders)
+            text = compare(*given.compare, given.folders)
         else:
-            text = tabulate(folders, given.format, given.published)
+            text = tabulate(given.folders, given.format, given.published)
         put(text, given.out)
     except RunsError as error:
         print(error, file=sys.stderr)

@@ -97,7 +97,7 @@ def gradient_sentence(name: str, depth: int, plain: pd.Series, residual: pd.Seri
     mean, other = (times(10 ** estimate(side).mean) for side in (residual, plain))
     start = (
         f"At {depth} layers, the first layers of {name} get {mean} times the gradient norm of the last ones, those "
-        f"of their plain twins {other} times (in the mean over epochs, {len(residual)} and {len(plain)} seeds)."
+        f"of their plain twins {other} times (in the mean over epochs, {seeds(residual, plain)})."
     )
     found = welch(plain, residual)
     if found.p is None:
@@ -109,6 +109,11 @@ def gradient_sentence(name: str, depth: int, plain: pd.Series, residual: pd.Seri
     return (
         f"{start} With skip connections that is {times(low)} to {times(high)} times {more} (95 % interval over seeds)."
     )
+
+
+def seeds(a: pd.Series | pd.DataFrame, b: pd.Series | pd.DataFrame) -> str:
+    """Return how many seeds two sides have."""
+    return "a single seed each" if len(a) == len(b) == 1 else f"{len(a)} and {len(b)} seeds"
 
 
 def times(factor: float) -> str:

@@ -74,7 +74,7 @@ class ResumableSweeper(Sweeper):
         """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
         jobs = self._jobs(arguments)
         to_do = [job for job in jobs if not job.complete]
-        log.info(f"{len(jobs)} runs: {len(jobs) - len(to_do)} already there, {len(to_do)} to do")
+        log.info(f"{len(jobs)} run{'s' * (len(jobs) != 1)}: {len(jobs) - len(to_do)} already there, {len(to_do)} to do")
         returns = []
         try:
             if to_do:

@@ -87,8 +87,19 @@ def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, 
     a, b = seeds(build, [0.83]), seeds(build, [0.88], **{"optimizer.lr": 0.01})
     answer = table("--compare", "blocks4", a, code=2)
     assert answer == f"blocks4: could be {', '.join(sorted((f'depth/{a}', f'depth/{b}')))}\n"
-    assert table("--compare", a, "vgg", code=2) == "vgg: no configuration's name begins like this\n"
+    assert table("--compare", a, "vgg", code=2) == (
+        f"vgg: no configuration's name begins like this; there are {', '.join(sorted((f'depth/{a}', f'depth/{b}')))}\n"
+    )
+    for lr in range(1, 31):
+        build.complete(**{"optimizer.lr": float(lr)})
+    answer = table("--compare", a, "vgg", code=2)
+    assert answer.count("depth/") == 20 and answer.endswith(" and 12 more\n")
     assert "are the same configuration" in table("--compare", a, a, code=2)
+
+
+def test_trials_on_a_part_of_the_data_are_said_to_be_so(build, table):
+    a, b = seeds(build, [0.3], **{"data.limit": 50}), seeds(build, [0.4], **DEEP, **{"data.limit": 50})
+    assert "This is about cifar10, first 50 training images of each class." in table("--compare", a, b)
 
 
 def test_what_cannot_be_compared_is_refused(build, table):

@@ -18,7 +18,7 @@ def configuration(
 ) -> pd.DataFrame:
     """Return complete runs of a configuration, a seed for each test accuracy; settings are dotted keys in `more`."""
     columns = {key: more.pop(key) for key in list(more) if "." not in key}
-    settings = {"optimizer.lr": 0.001, **more, "model.width": width}
+    settings = {"optimizer.lr": 0.001, "epochs.count": 20, **more, "model.width": width}
     name = f"{model}-{shortcut}-{abs(hash(str((settings, stages)))) % 10**8}"
     row = {
         "study": "s", "configuration": name, "status": "complete", "data": "cifar10", "model": model,
@@ -79,7 +79,8 @@ def test_noise_is_not_called_a_gain():
 def test_with_one_seed_no_interval_over_seeds_is_invented():
     (found,) = sentences(configuration(), configuration(**DEEP, test=(0.85,)), topic="Depth")
     assert (
-        "rises by 5.00 pp in these runs (1 and 1 seeds). Whether that is noise is open: one seed tells nothing" in found
+        "rises by 5.00 pp in these runs (a single seed each). Whether that is noise is open: one seed tells nothing"
+        in found
     )
     assert "The test images alone leave +3." in found and "95 %" not in found
 
@@ -136,6 +137,23 @@ def test_a_turn_that_may_be_noise_is_not_claimed():
     runs = depths(n1=0.80, n3=0.85, n9=0.8495)
     (found,) = sentences(*runs, topic="Degradation")
     assert "no difference can be claimed" in found and "degradation" not in found
+
+
+def test_of_two_depths_the_training_accuracy_is_compared():
+    (found,) = sentences(*depths(n3=0.85, n9=0.70), topic="Degradation")
+    assert found.startswith("From 20 to 56 layers, the training accuracy of plain networks falls by 15.00 pp, which is")
+
+
+def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
+    shallow = configuration("blocks4", (2, 2), val_acc=0.85, test=(0.8, 0.81))
+    deep = configuration(**DEEP, val_acc=0.88, test=(0.8, 0.81)).assign(val_acc=[0.89, 0.891])
+    (found,) = sentences(shallow, deep, topic="Published")
+    assert found.startswith(
+        "From blocks4 to blocks15, the original project found +4.14 pp of validation accuracy (one seed, augmented "
+        "images). With the same recipe, on unaugmented images, it rises by 4.05 pp, which is more than"
+    )
+    other = configuration(**DEEP, **{"optimizer.lr": 0.01})
+    assert sentences(shallow, other, topic="Published") == sentences(deep, topic="Published") == []
 
 
 @pytest.mark.parametrize(
@@ -241,8 +259,8 @@ def test_seeds_in_different_precisions_are_named():
     mixed = configuration(test=(0.8, 0.81, 0.82)).assign(precision=["bf16", "bf16", "fp32"])
     (found,) = sentences(mixed, topic="What the comparison mixes")
     assert found == (
-        "The seeds of blocks6, residual (projection), ran in bf16 (seed 0, 1) and fp32 (seed 2): "
-        "their spread is not that of seeds alone."
+        "The seeds of blocks6 (projection) were not all computed in the same way "
+        "(precision: bf16 (seeds 0, 1), fp32 (seed 2)): their deviation is not that of seeds alone."
     )
     found = sentences(configuration(), configuration(**DEEP, precision="bf16"), topic="What the comparison mixes")
     assert found == [

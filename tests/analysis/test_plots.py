@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.against_depth import near
+from analysis.against_depth import find_published
 from analysis.layers import grid, layers_of
 from analysis.plots import PLOTS, draw_all, main
-from analysis.published import read_published
 from analysis.study import load_studies
 from analysis.style import COLORS, key, spread
 
@@ -67,8 +66,15 @@ def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(b
     files, said = plots("--format", "svg", "--out", "f")
     assert files == [f"f/depth/{name}.svg" for name in NAMES] and said == ""
     written = {name: texts(f"f/depth/{name}.svg") for name in NAMES}
-    legend = ["residual (projection)", "plain", "published: He et al. 2016", "published: original project"]
-    assert set(written["depth"]) > {*legend, "test accuracy (%)", "validation accuracy (%)", "8", "20", "56"}
+    assert set(written["depth"]) > {
+        "residual (projection)",
+        "plain",
+        "test accuracy (%)",
+        "validation accuracy (%)",
+        "8",
+        "20",
+        "56",
+    }
     assert set(written["curves"]) > {"8 layers", "56 layers", "training", "validation", "epoch", "accuracy (%)"}
     assert set(written["degradation"]) > {"plain", "residual (projection)", "training error (%)"}
     assert set(written["gradients"]) > {"8 layers", "20 layers", "norm of the gradient (mean over seeds)"}
@@ -87,6 +93,31 @@ def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
         "depth (cifar10): no figure of gradients, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of responses, no run has looked inside its network (probe_every=0)",
     ]
+
+
+def test_training_and_validation_are_told_apart_after_a_single_epoch(build):
+    build.complete(**{"epochs.count": 1})
+    training, validation = figure("curves").axes[0].lines
+    assert (training.get_markerfacecolor(), validation.get_markerfacecolor()) == ("white", validation.get_color())
+    legend = {line.get_label(): line.get_markerfacecolor() for line in figure("curves").legends[0].get_lines()}
+    assert legend["training"] == "white" != legend["validation"]
+
+
+def test_responses_that_are_nearly_alike_fill_their_axis(build):
+    run = build.complete()
+    head = "epoch,layer,name,stage,grad_norm,response_std\n"
+    for values, starts_at_zero in (((0.99, 1.01), False), ((0.2, 1.01), True)):
+        rows = [f"1,{layer},conv,1,0.1,{value}\n" for layer, value in enumerate(values, start=1)]
+        (run / "layers.csv").write_text(head + "".join(rows))
+        low, high = figure("responses").axes[0].get_ylim()
+        assert (low == 0) == starts_at_zero and low < min(values) and max(values) < high < 1.1
+
+
+def test_marks_of_a_class_stay_in_its_band(build):
+    sweep(build, seeds=1)
+    axis = figure("classes").axes[0]
+    places = sorted(float(y) for line in axis.lines for y in line.get_ydata())
+    assert max(abs(place - round(place)) for place in places) < 0.31
 
 
 def test_a_sweep_under_way_is_drawn_as_far_as_it_got(build, plots):
@@ -118,20 +149,44 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
     build.complete(study="mixed", **{"data.name": "digits"})
     build.complete(study="mixed")
     build.complete(study="reference/depth")
-    folders = {str(Path(file).parent) for file in plots()[0]}
+    folders = {str(Path(file).parent) for file in plots("runs")[0]}
     assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
+    files, said = plots()
+    assert {str(Path(file).parent) for file in files} == {"figures/mixed/cifar10", "figures/mixed/digits"}
+    assert said.startswith("runs/reference is left out beside your own runs; to have both, name runs\n")
+
+
+def intervals(axis) -> dict[float, tuple[float, float]]:
+    """Return the intervals that are drawn on an axis, by their place."""
+    segments = [segment for bars in axis.collections for segment in bars.get_segments()]
+    return {float(segment[0, 0]): tuple(sorted(map(float, segment[:, 1]))) for segment in segments}
 
 
 def test_intervals_are_students_and_absent_with_one_seed(build):
     sweep(build, seeds=2, shortcuts=("projection",))
-    (_, bars) = [
-        (line, bars) for line, bars in zip(figure("depth").axes[0].lines, figure("depth").axes[0].collections)
-    ][0]
-    low, high = sorted(bars.get_segments()[0][:, 1])
+    low, high = intervals(figure("depth").axes[0])[8]
     assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
     sweep(build, seeds=1, shortcuts=("none",))
-    collections = figure("depth").axes[0].collections
-    assert sum(len(bars.get_segments()) for bars in collections) == 3
+    assert len(intervals(figure("depth").axes[0])) == 3
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
+    for seed, test in enumerate((0.2, 0.9)):
+        build.complete(seed, test=test, val=None, **{"model.stages": [1, 1, 1]})
+        build.complete(seed, test=0.8 + seed / 100, val=None, **{"model.stages": [3, 3, 3]})
+    (axis,) = figure("depth").axes
+    bottom, top = axis.get_ylim()
+    assert intervals(axis)[8] == (bottom, top) and top > 100
+    heads = [(line.get_marker(), *line.get_xydata()[0]) for line in axis.lines if line.get_marker() in ("v", "^")]
+    assert heads == [("v", 8, bottom), ("^", 8, top)]
+
+
+def test_points_stand_aside_only_where_one_would_hide_another(build):
+    for model, stages, plain in (("blocks3", [1, 1, 1], 0.80), ("blocks9", [3, 3, 3], 0.70)):
+        build.complete(0, test=0.801, **{"model.name": model, "model.stages": stages})
+        build.complete(0, test=plain, **{"model.name": model, "model.stages": stages, "model.shortcut": "none"})
+    residual, plain = (list(line.get_xdata()) for line in figure("depth").axes[0].lines if len(line.get_xdata()) == 2)
+    assert residual[0] < 8 < plain[0] and residual[1] == plain[1] == 20
 
 
 def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
@@ -145,10 +200,16 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
     assert "residual (projection), stages=2, optimizer.lr=0.001" in names
 
 
-def test_published_points_belong_to_the_data_and_do_not_stretch_the_axis(build):
-    depths = load_studies([build.complete(**{"model.stages": [9, 9, 9]}).parents[1]])[0].runs["depth"]
-    assert near(read_published(), "cifar10", depths)["depth"].tolist() == [32, 32, 44, 56, 110]
-    assert near(read_published(), "digits", depths).empty
+def test_only_the_same_networks_are_published_points_and_another_recipe_is_named(build):
+    for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
+        build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
+    own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
+    assert (own.depth, own.label) == (10, "published: original project (augmented images)")
+    assert [row.label for row in published] == ["published: original project (other recipe, augmented images)"]
+    handles = [text.get_text() for text in figure("depth").legends[0].texts]
+    assert handles[-2:] == [own.label, published[0].label] or handles[-2:] == [published[0].label, own.label]
+    build.complete(study="toy", **{"data.name": "digits"})
+    assert find_published(load_studies(["runs/toy"])[0].configurations).empty
 
 
 def test_many_configurations_have_a_scale_instead_of_a_legend(build):

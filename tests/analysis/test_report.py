@@ -84,7 +84,7 @@ def test_the_page_holds_all_its_parts(build, report):
     assert "1 unfinished" in page.text and "2 of 3 (1 under way: epoch 3/20)" in page.text
     assert len(page.all("figure")) == 6 and "degradation: it takes residual and plain networks" in page.text
     assert page.text.count("python -m resnet.run -m ") == 2
-    assert "python -m analysis.report runs" in page.text
+    assert "Made by python -m analysis.report\n" in page.text
 
 
 def test_headings_are_in_order_and_tables_have_heads(build, report):
@@ -133,6 +133,21 @@ def test_every_picture_is_well_formed(build, report):
     pair(build)
     for svg in re.findall("<svg .*?</svg>", report(), re.DOTALL):
         ElementTree.fromstring(svg)
+
+
+def test_a_part_of_the_data_is_not_called_the_whole(build, report):
+    pair(build, **{"data.limit": 100})
+    text = report()
+    part = "cifar10, first 100 training images of each class"
+    assert f"depth ({part})</h2>" in text and f"Trained on a part of the data only: {part}." in text
+    assert text.count(f"Accuracy of the last epoch by depth: depth ({part})") == 1
+
+
+def test_the_reference_has_its_report_where_nothing_else_is(build, report):
+    build.complete(study="reference/depth")
+    assert "reference/depth (cifar10)" in report()
+    build.complete(study="mine")
+    assert "reference/depth" not in report() and "reference/depth" in report("runs")
 
 
 def test_what_a_folder_is_called_is_text(build, report):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from analysis.columns import MEASURES
 from analysis.configurations import MEASURES as SUMMARIZED
 from analysis.published import read_published
+from analysis.table import main
 
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
@@ -132,7 +134,7 @@ def test_a_damaged_run_is_marked(build, table):
 def test_progress_without_a_known_end_says_so(build, table):
     build.begin(done=5, **{"epochs.count": None, "epochs.steps": 64000})
     (row,) = rows(table())
-    assert row["seeds"] == "0 of 1 (1 under way: epoch 5/?)" and row["epochs"] == "-"
+    assert row["seeds"] == "0 of 1 (1 under way: epoch 5/?)" and row["epochs"] == "64,000 steps"
 
 
 def test_a_table_of_complete_runs_has_no_note_on_others(build, table):
@@ -151,15 +153,56 @@ def test_published_rows_stand_beside_ones_own_with_the_difference(build, table):
     assert ours == {
         ("blocks4", "projection"): "val +0.14 pp",
         ("blocks4", "none"): "",
-        ("blocks15", "projection"): "val -18.06 pp (3 epochs against 20 epochs)",
-        ("resnet20", "pad"): "test -1.25 pp (20 epochs against 64,000 steps)",
+        ("blocks15", "projection"): "val -18.06 pp, recipes differ: 3 epochs against 20 epochs",
+        ("resnet20", "pad"): "test -1.25 pp, recipes differ: "
+        "20 epochs against 64,000 steps, batch size, optimizer, schedule",
     }
     original = [row for row in found if row["source"] == "original project"]
     assert [row["val acc (%)"] for row in original] == ["83.92", "88.06"]
     assert [int(row["layers"].replace(",", "")) for row in found] == sorted(
         int(row["layers"].replace(",", "")) for row in found
     )
+    assert list(found[0])[:3] == ["model", "source", "shortcut"]  # seen without scrolling
     assert "original project's validation images were augmented" in printed
+    assert "Where recipes differ, figures may differ for that reason alone" in printed
+
+
+PAPERS = {"batch_size": 128, "epochs.count": None, "epochs.steps": 64000, "augmentation.crop_padding": 4}
+PAPERS |= {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4}
+PAPERS |= {"schedule.name": "multistep", "schedule.milestone_steps": [32000, 48000]}
+
+
+def test_the_same_recipe_is_not_called_another(build, table):
+    run = build.begin(**RESNET20, **PAPERS)
+    built = build.complete(1, test=0.9, **RESNET20)
+    (run / "result.json").write_text((built / "result.json").read_text())
+    printed = table("--published", run)
+    assert rows(printed)[0]["against published"] == "test -1.25 pp" and "recipes differ" not in printed
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"data.limit": 100}, "data"),
+        ({"optimizer.lr": 0.01, "augmentation.cutout": 8}, "optimizer, augmentation"),
+        ({"epochs.count": 1, "schedule.name": "cosine"}, "1 epoch against 20 epochs, schedule"),
+    ],
+)
+def test_what_recipes_differ_in_is_named(build, table, other, said):
+    build.complete(val=0.84, **other)
+    assert rows(table("--published"))[0]["against published"] == f"val +0.08 pp, recipes differ: {said}"
+
+
+def test_only_the_networks_of_a_study_are_set_beside_it(build, table):
+    build.complete(study="mine", **{"model.width": 16})
+    build.complete(study="original")
+    build.complete(study="original", **DEEP)
+    found = rows(table("--published"))
+    assert [row["model"] for row in found] == ["blocks4", "blocks4", "blocks4", "blocks15", "blocks15"]
+    assert [row["source"] for row in found[1:]] == ["", "original project"] * 2
+    printed = table("--published", "runs/mine")
+    assert "Nothing published on these networks is known here, only on others: resnet20, resnet32," in printed
+    assert "blocks4, blocks15 (width 32, shortcut projection)." in printed
 
 
 def test_ones_own_mean_is_compared_with_the_published_mean_not_the_best(build, table):
@@ -198,8 +241,8 @@ def test_csv_has_published_rows_too(build, table):
     build.complete(val=0.8406)
     lines = list(csv.DictReader(io.StringIO(table("--format", "csv", "--published"))))
     assert float(lines[0]["val_acc_difference"]) == pytest.approx(0.14)
-    assert lines[0]["published_training"] == "20 epochs" and lines[0]["failed"] == "0"
-    assert {line["source"] for line in lines[1:]} > {"original project"}
+    assert lines[0]["other_recipe"] == "" and lines[0]["failed"] == "0"
+    assert [line["source"] for line in lines[1:]] == ["original project"]
 
 
 def test_latex_escapes_what_would_mean_something(build, table):
@@ -224,6 +267,77 @@ def test_a_folder_of_any_name_has_its_table(build, table):
         build.complete().parents[1].rename(build.root / name)
     titles = re.findall("^## .*", table(), re.MULTILINE)
     assert sorted(titles) == ["## caf\\udcff (cifar10)", "## two lines (cifar10)"]
+
+
+TRIALS = {
+    "limit": ({"data.limit": 100}, "cifar10, first 100 training images of each class"),
+    "one": ({"data.limit": 1}, "cifar10, first training image of each class"),
+    "split": ({"data.val_fraction": 0.2}, "cifar10, 20 % held out"),
+    "no split": (
+        {"data.val_fraction": 0.0, "data.limit": 9},
+        "cifar10, first 9 training images of each class, nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "said"), TRIALS.values(), ids=TRIALS)
+def test_a_part_of_the_data_is_not_called_the_whole(build, table, settings, said):
+    build.complete(**settings)
+    assert f"## depth ({said}" in table()
+    assert said.replace("%", r"\%") in table("--format", "latex")
+    (row,) = csv.DictReader(io.StringIO(table("--format", "csv")))
+    assert (row["data_limit"], row["val_fraction"]) == (
+        str(settings.get("data.limit", "")),
+        str(settings.get("data.val_fraction", 0.1)),
+    )
+
+
+def test_a_study_of_the_whole_and_of_a_part_names_both(build, table):
+    build.complete()
+    build.complete(**{"data.limit": 100})
+    printed = table()
+    assert "## depth (cifar10 and cifar10, first 100 training images of each class)" in printed
+    assert {row["differs in"] for row in rows(printed)} == {"data.limit=null", "data.limit=100"}
+
+
+def computed(run: Path, precision: str, threads: int) -> None:
+    """Have a result say how it was computed."""
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {"precision": precision, "machine": {"threads": threads}}))
+
+
+def test_seeds_that_were_not_computed_alike_are_marked(build, table):
+    for seed, threads in enumerate((1, 2, 2)):
+        for shortcut in ("projection", "none"):
+            run = build.complete(seed, **{"model.shortcut": shortcut})
+            computed(run, "bf16" if seed else "fp32", threads)
+        computed(build.complete(seed, **DEEP), "bf16", 2)
+    printed = table()
+    assert printed.count("were not all computed in the same way") == 1
+    said = "precision: bf16 (seeds 1, 2), fp32 (seed 0); threads: 1 (seed 0), 2 (seeds 1, 2)"
+    assert (
+        f"The seeds of blocks4 (none), blocks4 (projection) were not all computed in the same way ({said})" in printed
+    )
+    assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
+
+
+def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
+    build.complete(study="reference/depth")
+    assert "## reference/depth (cifar10)" in table()
+    build.complete(study="mine")
+    capsys.readouterr()
+    assert main([]) == 0
+    printed = capsys.readouterr()
+    assert re.findall("^## .*", printed.out, re.MULTILINE) == ["## mine (cifar10)"]
+    assert printed.err == "runs/reference is left out beside your own runs; to have both, name runs\n"
+    assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
+
+
+def test_ones_own_studies_come_before_those_of_the_reference(build, table):
+    for study in ("reference/depth", "reference/a", "zero", "depth"):
+        build.complete(study=study)
+    titles = re.findall("^## (.*) ", table("runs"), re.MULTILINE)
+    assert titles == ["depth", "zero", "reference/a", "reference/depth"]
 
 
 def test_the_table_goes_to_a_file(build, table, tmp_path):
