@@ -1,5 +1,6 @@
 # make quickstart   environment, install, a real sweep without a download, its table and a figure: about five minutes,
 #                   most of them for PyTorch
+# make results      the tables in the READMEs, the figures and the page of the reference runs
 # make test         environment, install, all tests but the slow ones; make test MARK= runs those too
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ INSTALLED := $(VENV)/installed
 
 MARK ?= not slow
 
-.PHONY: quickstart test lint
+.PHONY: quickstart test lint results
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m resnet.run experiment=quickstart
@@ -16,6 +17,13 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.table runs/quickstart
 	@echo
 	$(VENV)/bin/python -m analysis.plots runs/quickstart
+
+results: $(INSTALLED)
+	$(VENV)/bin/python -m analysis.table runs/reference --published | sed 's/^## /#### /' > runs/reference/tables.md
+	for readme in README.md README.ko.md; do \
+	  sed -i -e '/^<!-- results -->/,/^<!-- .results -->/{//!d}' -e '/^<!-- results -->/r runs/reference/tables.md' $$readme; done
+	$(VENV)/bin/python -m analysis.plots runs/reference --out figures/reference --format svg
+	$(VENV)/bin/python -m analysis.report runs/reference --out runs/reference/report.html
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "$(MARK)"
