@@ -30,6 +30,13 @@ def test_the_tables_are_those_of_the_reference_runs():
     assert results(ENGLISH) == re.sub("^## ", "#### ", done.stdout, flags=re.MULTILINE), "make results"
 
 
+def test_what_is_read_from_the_tables_stands_in_them():
+    for readme in (ENGLISH, KOREAN):
+        sentences = readme.split("<!-- /results -->")[1].split("\n| ")[0]
+        percentages = re.findall(r"\d+\.\d+(?= ?%| against)", sentences)
+        assert len(percentages) >= 4 and not [number for number in percentages if number not in results(readme)]
+
+
 def test_the_korean_readme_is_in_step():
     assert results(KOREAN) == results(ENGLISH)
     assert commands(KOREAN) == commands(ENGLISH)
