@@ -60,8 +60,7 @@ def main(composed: DictConfig) -> float:
         code = 1
     else:
         log.info(f"{run.path}: complete, test accuracy {result['test']['acc']:.2%}")
-        accuracy = result["final"]["val_acc"]
-        return result["test"]["acc"] if accuracy is None else accuracy
+        return run.accuracy()
     if job.mode == RunMode.RUN or config["fail_fast"]:
         raise SystemExit(code)
     return float("nan")

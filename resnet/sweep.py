@@ -21,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from resnet.answers import unwritable
-from resnet.config import as_plain
+from resnet.config import UserError, as_plain
 from resnet.files import format_rows, write_whole
 from resnet.record import RunFolder
 
@@ -68,6 +68,8 @@ class ResumableSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.config_loader = config, hydra_context.config_loader
+        if config.hydra.launcher._target_ == "hydra_plugins.resnet.SlurmArray":
+            import resnet.slurm  # noqa: F401  registers the launcher; its extra is there, or the keys had not been found
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -91,8 +93,13 @@ class ResumableSweeper(Sweeper):
 
         A folder that cannot be made stops Hydra's own launcher, a worker that was killed a parallel one.
         """
+        overrides = [job.overrides for job in jobs]
         try:
-            return list(self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            if hasattr(self.launcher, "launch_into"):
+                return self.launcher.launch_into([job.run.path for job in jobs], overrides)
+            return list(self.launcher.launch(overrides, initial_job_idx=0))
+        except UserError:  # nothing was launched, nor would one by one
+            raise
         except Exception as error:
             reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         if len(jobs) > 1 and not self.config.fail_fast:
