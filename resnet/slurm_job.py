@@ -54,7 +54,7 @@ class RunJob:
                 if obstacle := self._obstacle(progress):
                     run.fail("failed", obstacle, "")
                     raise Unsuccessful(obstacle) from None
-                subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+                subprocess.run(["scontrol", "requeue", job_id()], check=True)
             raise
 
     def _limit(self) -> float:
@@ -75,7 +75,13 @@ def restarts() -> int:
     return int(os.environ.get("SLURM_RESTART_COUNT", 0))
 
 
+def job_id() -> str:
+    """Return the job's name for Slurm. SLURM_JOB_ID is not it: in one element of an array it means the whole array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
+
+
 def still_wanted() -> bool:
     """Return whether Slurm counts this job as running: one that was cancelled, or is out of time, it does not."""
-    command = ("squeue", "--noheader", "--format=%T", "--job", os.environ["SLURM_JOB_ID"])
+    command = ("squeue", "--noheader", "--format=%T", "--job", job_id())
     return subprocess.run(command, capture_output=True, text=True).stdout.strip() == "RUNNING"

@@ -1,0 +1,162 @@
+"""Sweeps on a cluster: hydra/launcher=slurm, with a real Slurm, whose one node is this machine."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import heed_interrupts, one_thread, small
+from tests.resnet.cluster import obstacle, slurm
+from tests.resnet.test_sweep import summary
+
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install "resnet-depth[slurm]"')
+SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
+TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
+on_a_cluster = pytest.mark.slurm
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Start a Slurm, which four jobs fit into at once; return the environment for its commands."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    with slurm(tmp_path_factory.mktemp("slurm"), cpus=4) as environment:
+        yield {"SLURM_CONF": environment["SLURM_CONF"]}
+
+
+class Sweep:
+    """A sweep that was started in a folder, on a cluster."""
+
+    def __init__(self, folder: Path, cluster: dict[str, str], *overrides: str):
+        self.folder, self.environment = folder, one_thread() | cluster
+        command = (sys.executable, "-m", "resnet.run", *SLURM, *small(*overrides))
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
+        self.process = subprocess.Popen(command, cwd=folder, env=self.environment, **options)
+
+    def ask(self, *command: str) -> str:
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def wait_for_epochs(self, runs: int) -> None:
+        """Wait until so many runs have finished an epoch."""
+        while len(list(self.folder.glob("runs/*/*/*/checkpoint.pt"))) < runs:
+            assert self.process.poll() is None, self.process.stdout.read()
+            time.sleep(0.1)
+
+    def jobs(self) -> list[str]:
+        return self.ask("squeue", "--noheader", "--array", "--format=%i").split()
+
+    def end(self) -> str:
+        """Wait for the end; return what was printed."""
+        return self.process.communicate(timeout=280)[0]
+
+    def arrays(self) -> list[Path]:
+        return list(self.folder.glob("runs/.slurm/*/*_submission.sh"))
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("runs/.slurm/*/*_log.out")))
+
+
+def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
+    """Do the sweep again, serially, and compare what it leaves."""
+    train("-m", *overrides, "study=serial")
+    serial = list(folder.glob("runs/serial/*/*"))
+    for run in serial:
+        other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
+        for name in ("weights.safetensors", "layers.csv", "samples.png"):
+            assert (other / name).read_bytes() == (run / name).read_bytes()
+        mine, theirs = (TIMES.sub("", (each / "metrics.csv").read_text()) for each in (other, run))
+        assert mine == theirs and mine
+    assert len(serial) == len(list(folder.glob("runs/default/*/*")))
+
+
+def owner(folder: Path, seed: int) -> int:
+    """Return the process that holds a run's lock."""
+    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
+    return int(lock.read_text().split()[1])
+
+
+@on_a_cluster
+def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
+    grid = ("seed=0,1,2", "model.shortcut=projection,none")
+    sweep = Sweep(tmp_path, cluster, *grid, "hydra.launcher.array_parallelism=3")
+    assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
+    assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
+    (array,) = sweep.arrays()
+    assert "#SBATCH --array=0-5%3" in array.read_text()
+    assert_as_if_undisturbed(train, tmp_path, *grid)
+    again = train(*SLURM, *grid, env=cluster)
+    assert "6 runs: 6 already there, 0 to do" in again.stdout and sweep.arrays() == [array]
+
+
+@on_a_cluster
+def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
+    sweep.wait_for_epochs(2)
+    os.kill(owner(tmp_path, 0), signal.SIGKILL)
+    output = sweep.end()
+    assert sweep.process.returncode == 1 and "Traceback" not in output, output
+    assert summary(tmp_path) == [("seed0", "failed"), ("seed1", "complete")]
+    (failure,) = tmp_path.glob("runs/*/*/seed0/failure.json")
+    assert re.match(r"its Slurm job \d+_0 ended before it did, state FAILED", json.loads(failure.read_text())["error"])
+    again = train(*SLURM, "seed=0,1", "epochs.count=15", env=cluster)
+    assert "2 runs: 1 already there, 1 to do" in again.stdout and "going on after epoch" in sweep.logs()
+    assert summary(tmp_path) == [("seed0", "complete"), ("seed1", "already there")]
+    assert_as_if_undisturbed(train, tmp_path, "seed=0,1", "epochs.count=15")
+
+
+@on_a_cluster
+def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", "resume=never")
+    sweep.wait_for_epochs(1)
+    sweep.ask("scontrol", "requeue", *sweep.jobs())
+    assert "complete" in sweep.end() and sweep.process.returncode == 0
+    assert "going on after epoch" in sweep.logs(), "resume=never was done the first time"
+    assert_as_if_undisturbed(train, tmp_path, "seed=0", "epochs.count=15")
+
+
+@on_a_cluster
+@pytest.mark.parametrize("announced_by", ["preempt_send_user_signal", ""])
+def test_a_preempted_run_makes_room_and_goes_on(announced_by, tmp_path):
+    """Slurm's default is SIGTERM alone; the parameter has it send USR2."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    (tmp_path / "slurm").mkdir()
+    with slurm(tmp_path / "slurm", cpus=2, preempt=announced_by) as environment:
+        sweep = Sweep(tmp_path, environment, "seed=0,1", "epochs.count=15")
+        sweep.wait_for_epochs(2)
+        sweep.ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 1")
+        output = sweep.end()
+    assert sweep.process.returncode == 0, output
+    assert sweep.logs().count("stopped by SIGTERM") == 2 and sweep.logs().count("going on after epoch") == 2
+
+
+@on_a_cluster
+def test_a_client_that_is_gone_is_no_loss(cluster, train, tmp_path):
+    grid = ("seed=range(5)", "epochs.count=15")  # four fit: one is waiting
+    gone = Sweep(tmp_path, cluster, *grid)
+    gone.wait_for_epochs(1)
+    gone.process.kill()
+    again = Sweep(tmp_path, cluster, *grid, "epochs.count=15")
+    output = again.end()
+    assert again.process.returncode == 0 and "5 of the runs are in the queue already" in output, output
+    assert len(again.arrays()) == 1 and len(list(tmp_path.glob("runs/.slurm/*/*_submitted.pkl"))) == 5
+
+
+@on_a_cluster
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
+    sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=400")
+    sweep.wait_for_epochs(1)
+    sweep.process.send_signal(signum)
+    output = sweep.end()
+    assert sweep.process.returncode == code and "Traceback" not in output, output
+    assert not sweep.jobs()
+    assert not list(tmp_path.glob("runs/*/*/*/failure.json")), "they were stopped, and did not fail"
