@@ -27,7 +27,7 @@ StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
-SlurmctldParameters={preempt}
+{preempt}
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -46,7 +46,7 @@ MaxArraySize={max_array_size}
 ReturnToService=2
 # more than the machine may have: small networks share a core well
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=64000 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000
 PartitionName=low Nodes={host} Default=YES State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes={host} State=UP PriorityTier=10 PreemptMode=OFF
 """
@@ -60,8 +60,11 @@ def obstacle() -> str:
 
 
 @contextmanager
-def slurm(folder: Path, cpus: int, preempt="preempt_send_user_signal", max_array_size=1001) -> Iterator[dict[str, str]]:
-    """Start a Slurm whose one node has `cpus` CPUs; yield the environment that its commands need, and stop it after."""
+def slurm(folder: Path, cpus: int, user_signal=True, max_array_size=1001) -> Iterator[dict[str, str]]:
+    """Start a Slurm whose one node has `cpus` CPUs; yield what its commands need in their environment; stop it after.
+
+    Preemption is announced by the signal that the job asked for or, as Slurm has it unless told, by SIGTERM.
+    """
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))
@@ -70,6 +73,7 @@ def slurm(folder: Path, cpus: int, preempt="preempt_send_user_signal", max_array
     ctld, d = free_ports(2)
     configuration = folder / "slurm.conf"
     values = {"host": host, "ctld": ctld, "d": d, "cpus": cpus, "folder": folder}
+    preempt = "SlurmctldParameters=preempt_send_user_signal" if user_signal else ""
     values |= {"preempt": preempt, "max_array_size": max_array_size}
     configuration.write_text(CONFIGURATION.format(**values))
     environment = os.environ | {"SLURM_CONF": str(configuration)}
@@ -86,7 +90,7 @@ def slurm(folder: Path, cpus: int, preempt="preempt_send_user_signal", max_array
                 wait_until((folder / "munge.socket").exists, "munged")
         wait_until(lambda: "idle" in ask("sinfo", "--noheader", "--format=%T"), "sinfo to find an idle node")
         try:
-            yield environment
+            yield {"SLURM_CONF": str(configuration)}
         finally:
             ask("scancel", "--signal=KILL", "--full", "--state=RUNNING", "--me")
             ask("scancel", "--me")

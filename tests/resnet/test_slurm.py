@@ -23,11 +23,15 @@ on_a_cluster = pytest.mark.slurm
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Start a Slurm, which four jobs fit into at once; return the environment for its commands."""
+    """Start a Slurm that runs four jobs at once; return what its commands need in their environment."""
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=4) as environment:
+        yield environment
+
+
+def a_cluster(folder: Path, **options):
     if reason := obstacle():
         pytest.skip(reason)
-    with slurm(tmp_path_factory.mktemp("slurm"), cpus=4) as environment:
-        yield {"SLURM_CONF": environment["SLURM_CONF"]}
+    return slurm(folder, **options)
 
 
 class Sweep:
@@ -123,14 +127,10 @@ def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
 
 
 @on_a_cluster
-@pytest.mark.parametrize("announced_by", ["preempt_send_user_signal", ""])
-def test_a_preempted_run_makes_room_and_goes_on(announced_by, tmp_path):
-    """Slurm's default is SIGTERM alone; the parameter has it send USR2."""
-    if reason := obstacle():
-        pytest.skip(reason)
-    (tmp_path / "slurm").mkdir()
-    with slurm(tmp_path / "slurm", cpus=2, preempt=announced_by) as environment:
-        sweep = Sweep(tmp_path, environment, "seed=0,1", "epochs.count=15")
+@pytest.mark.parametrize("user_signal", [True, False])
+def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_factory):
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, user_signal=user_signal) as cluster:
+        sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
         sweep.wait_for_epochs(2)
         sweep.ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 1")
         output = sweep.end()
@@ -139,24 +139,87 @@ def test_a_preempted_run_makes_room_and_goes_on(announced_by, tmp_path):
 
 
 @on_a_cluster
-def test_a_client_that_is_gone_is_no_loss(cluster, train, tmp_path):
-    grid = ("seed=range(5)", "epochs.count=15")  # four fit: one is waiting
-    gone = Sweep(tmp_path, cluster, *grid)
-    gone.wait_for_epochs(1)
-    gone.process.kill()
-    again = Sweep(tmp_path, cluster, *grid, "epochs.count=15")
-    output = again.end()
-    assert again.process.returncode == 0 and "5 of the runs are in the queue already" in output, output
-    assert len(again.arrays()) == 1 and len(list(tmp_path.glob("runs/.slurm/*/*_submitted.pkl"))) == 5
+@pytest.mark.slow
+def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
+    """The limit is moved to where Slurm sees at its next look, up to a minute later, that the run must be told."""
+    limits = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110")
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", *limits)
+    sweep.wait_for_epochs(1)
+    process, (job,) = owner(tmp_path, 0), sweep.jobs()
+    os.kill(process, signal.SIGSTOP)  # a short run can wait for that moment
+    sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=2")
+    while not is_pending(signal.SIGUSR2, process):
+        time.sleep(0.2)
+    sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+    os.kill(process, signal.SIGCONT)
+    output = sweep.end()
+    assert sweep.process.returncode == 0, output
+    assert "stopped by SIGTERM" in sweep.logs() and "going on after epoch" in sweep.logs()
+
+
+def is_pending(signum: int, process: int) -> bool:
+    """Return whether a signal waits for a process."""
+    waiting = re.search(r"^ShdPnd:\s+(\w+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return bool(int(waiting[1], 16) >> (signum - 1) & 1)
+
+
+@on_a_cluster
+def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400", "hydra.launcher.timeout_min=3")
+    while not list(tmp_path.glob("runs/*/*/*/config.yaml")):
+        time.sleep(0.1)
+    sweep.ask("scancel", "--signal=USR2", *sweep.jobs())
+    assert "no epoch ended within hydra.launcher.timeout_min=3; give it more" in sweep.end()
+    assert sweep.process.returncode == 1 and summary(tmp_path) == [("seed0", "failed")]
+
+
+@on_a_cluster
+def test_a_client_that_is_gone_is_no_loss(tmp_path, tmp_path_factory):
+    """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster takes none of three."""
+    grid = ("seed=0,1,2", "epochs.count=15")
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, max_array_size=2) as cluster:
+        gone = Sweep(tmp_path, cluster, *grid)
+        gone.wait_for_epochs(1)
+        gone.process.kill()
+        again = Sweep(tmp_path, cluster, *grid)
+        output = again.end()
+    assert again.process.returncode == 0 and "3 of the runs are in the queue already" in output, output
+    assert len(again.arrays()) == 2 and len(list(tmp_path.glob("runs/.slurm/*/*_submitted.pkl"))) == 3
 
 
 @on_a_cluster
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
-    sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=400")
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400")
     sweep.wait_for_epochs(1)
     sweep.process.send_signal(signum)
     output = sweep.end()
     assert sweep.process.returncode == code and "Traceback" not in output, output
-    assert not sweep.jobs()
-    assert not list(tmp_path.glob("runs/*/*/*/failure.json")), "they were stopped, and did not fail"
+    assert not sweep.jobs() and summary(tmp_path) == [("seed0", "unfinished")]
+
+
+@on_a_cluster
+def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "batch_size=64,5000", "epochs.count=400", "fail_fast=true")
+    output = sweep.end()
+    assert sweep.process.returncode == 1 and "batch_size=5000: must be at most" in output, output
+    assert not sweep.jobs() and [outcome for _, outcome in summary(tmp_path)] == ["unfinished", "failed"]
+
+
+@on_a_cluster
+def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
+    done = train(*SLURM, "seed=0,1", "hydra.launcher.partition=other", env=cluster, code=1)
+    assert "error: sbatch: invalid partition specified: other" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_slurm_a_line_says_so(train):
+    done = train(*SLURM, "seed=0,1", env={"PATH": ""}, code=2)
+    assert done.stderr == "error: hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found\n"
+
+
+def test_without_the_extra_a_line_names_it(train, tmp_path):
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
+    done = train(*SLURM, code=2)
+    assert done.stderr == 'error: hydra/launcher=slurm: is not installed; pip install "resnet-depth[slurm]"\n'
