@@ -44,6 +44,8 @@ def main(composed: DictConfig) -> float:
 
     The test accuracy where no images are held out. NaN where the run failed and others of its sweep may go on.
     """
+    if HydraConfig.get().mode == RunMode.RUN and "SlurmArray" in HydraConfig.get().launcher._target_:
+        raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config, job = as_plain(composed), HydraConfig.get()
     run = RunFolder(Path(os.path.relpath(job.runtime.output_dir)))
     try:

@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -26,31 +25,17 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from omegaconf import OmegaConf
 
 import resnet.sweep
-from resnet.config import ConfigError, UserError
+from resnet.config import ConfigError
 from resnet.files import write_whole
 from resnet.record import RunFolder
 from resnet.slurm_job import RunJob
+from resnet.slurm_queue import OVER, Queued, SlurmError, ask, read_queue, read_queue_patiently
 
 log = logging.getLogger(__name__)
 
-OVER = {
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "TIMEOUT",
-}
 POLL, SLOWEST_POLL = 1, 30  # seconds from one look at the queue to the next, at first and after half an hour
 PATIENCE = 10  # seconds for a file of another host to be seen here, and for a preempted job to be queued again
 CANCELLING = 60  # seconds for cancelled jobs to end
-
-
-class SlurmError(UserError):
-    """Slurm refused, or did not answer."""
 
 
 class SlurmArray(SlurmLauncher):
@@ -88,7 +73,7 @@ class SlurmArray(SlurmLauncher):
     def queued(self) -> dict[Path, str]:
         """Return the runs that are waiting or running on the cluster, and their jobs, whoever submitted them."""
         folders, found = {}, {}
-        for job, (name, state) in read_queue().items():
+        for job, (name, state, _) in read_queue().items():
             if name not in folders:
                 written = self.arrays / f"{name}.txt"
                 known = re.fullmatch(r"[\w.-]+", name) and written.exists()
@@ -101,6 +86,10 @@ class SlurmArray(SlurmLauncher):
         """Submit an array of jobs, several where the cluster takes none so large; return each folder's job."""
         if not todo:
             return {}
+        if self.config.resume == "never":  # by the jobs it would be done again whenever one is queued again
+            for run in map(RunFolder, filter(Path.exists, todo)):
+                with run.lock():
+                    run.set_aside()
         longest = int(re.search(r"MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"))[1])
         folders, submitted = list(todo), {}
         parts = [folders[start : start + longest] for start in range(0, len(folders), longest)]
@@ -128,11 +117,12 @@ class SlurmArray(SlurmLauncher):
 
     def _single_run(self, folder: Path, overrides: Sequence[str]) -> list[str]:
         """Return the arguments of resnet.run for one job: the run by itself, in the folder that it has in the sweep."""
-        hydra = [
-            o for o in self.config.hydra.overrides.hydra if not re.match(r"[+~]*hydra[./](launcher|sweep|mode)", o)
-        ]
+        settings = self.config.hydra
+        hydra = [o for o in settings.overrides.hydra if not re.match(r"[+~]*hydra[./](launcher|sweep|mode)", o)]
+        own = [f"--config-dir={s.path}" for s in settings.runtime.config_sources if s.provider == "command-line"]
         quoted = str(folder).replace("'", r"\'")
-        return [*overrides, *hydra, "hydra.mode=RUN", f"hydra.run.dir='{quoted}'"]
+        alone = ["hydra/launcher=basic", "hydra.mode=RUN", f"hydra.run.dir='{quoted}'", "resume=auto"]
+        return [*own, *overrides, *hydra, *alone]
 
     def _executor(self, name: str, parallelism: int) -> Any:
         """Return what submits: submitit, given this launcher's keys under the names that it has for them."""
@@ -159,17 +149,16 @@ class SlurmArray(SlurmLauncher):
         while waiting:
             queue, now = read_queue_patiently(), time.monotonic()
             for folder, job in list(waiting.items()):
-                if queue.get(job, ("", "COMPLETED"))[1] not in OVER:
+                if job in queue and queue[job].state not in OVER:
                     missing.pop(folder, None)
                 elif RunFolder(folder).ended_at() not in (None, ends[folder]):
                     del waiting[folder]
                 elif now - missing.setdefault(folder, now) > PATIENCE:
                     del waiting[folder]
-                    self._bury(folder, job, queue.get(job, ("", "not known any more"))[1])
+                    self._bury(folder, job, queue[job].state if job in queue else "not known any more")
                 if folder not in waiting and self.config.fail_fast and RunFolder(folder).state() != "complete":
                     return self.cancel(waiting)
-            running = sum(queue.get(job, ("", ""))[1] == "RUNNING" for job in waiting.values())
-            tell = f"Slurm: {len(jobs) - len(waiting)} of {len(jobs)} jobs ended, {running} running"
+            tell = f"Slurm: {len(jobs) - len(waiting)} of {len(jobs)} jobs ended{_standing(queue, waiting.values())}"
             if tell != told:
                 log.info(told := tell)
             if waiting:
@@ -202,32 +191,11 @@ class SlurmArray(SlurmLauncher):
             log.error(f"{error}; jobs may be left in the queue")
 
 
-def ask(*command: str) -> str:
-    """Return what one of Slurm's commands prints; raises SlurmError where it fails or gives no answer."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"{command[0]}: {error}") from None
-    if done.returncode:
-        raise SlurmError(f"{command[0]}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
-
-
-def read_queue() -> dict[str, tuple[str, str]]:
-    """Return the name and the state of each of the user's jobs, also of those that ended some minutes ago."""
-    columns = ("--noheader", "--array", "--states=all", "--user", str(os.getuid()), "--format=%F|%K|%T|%j")
-    rows = [line.split("|", 3) for line in ask("squeue", *columns).splitlines()]
-    return {(array if index == "N/A" else f"{array}_{index}"): (name, state) for array, index, state, name in rows}
-
-
-def read_queue_patiently() -> dict[str, tuple[str, str]]:
-    """Return the queue, however long it takes until Slurm answers."""
-    while True:
-        try:
-            return read_queue()
-        except SlurmError as error:
-            log.warning(f"{error}; waiting")
-            time.sleep(SLOWEST_POLL)
+def _standing(queue: dict[str, Queued], jobs: Iterable[str]) -> str:
+    """Return how many of the jobs run, and why the others wait."""
+    running = sum(queue[job].state == "RUNNING" for job in jobs if job in queue)
+    reasons = sorted({queue[job].reason for job in jobs if job in queue and queue[job].state == "PENDING"})
+    return f", {running} running" + (f", others wait: {', '.join(reasons)}" if reasons else "")
 
 
 def _returned(overrides: Sequence[str], run: RunFolder) -> JobReturn:

@@ -39,9 +39,7 @@ class RunJob:
         signal.signal(signal.SIGUSR2, lambda signum, frame: os.kill(os.getpid(), signal.SIGTERM))
         run, started = RunFolder(Path(folder)), time.monotonic()
         epochs = len(run.metrics())
-        # What is there now may have been written by this job before it was queued again: `resume=never` was done then.
-        again = ["resume=auto"] if restarts() else []
-        sys.argv[1:] = [*overrides, *again]
+        sys.argv[1:] = overrides
         try:
             with answered():
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -89,8 +89,10 @@ def owner(folder: Path, seed: int) -> int:
 
 @on_a_cluster
 def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
+    (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
+    (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
-    sweep = Sweep(tmp_path, cluster, *grid, "hydra.launcher.array_parallelism=3")
+    sweep = Sweep(tmp_path, cluster, *grid, "hydra/launcher=ours", "--config-dir=conf")
     assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
@@ -211,6 +213,12 @@ def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
     done = train(*SLURM, "seed=0,1", "hydra.launcher.partition=other", env=cluster, code=1)
     assert "error: sbatch: invalid partition specified: other" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_m_nothing_is_trained_here(train, tmp_path):
+    done = train("hydra/launcher=slurm", code=2)
+    assert done.stderr.startswith("error: hydra/launcher=slurm: add -m;") and done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/*/*/config.yaml"))
 
 
 def test_without_slurm_a_line_says_so(train):
