@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ import resnet.sweep  # noqa: F401  registers the sweeper
 from resnet.answers import answered
 from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
 from resnet.record import RecordError, RunFolder
+
+with suppress(ModuleNotFoundError):  # hydra-submitit-launcher is an extra
+    import resnet.slurm  # noqa: F401  registers the launcher
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
     from resnet.data import Dataset

@@ -68,8 +68,6 @@ class ResumableSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.config_loader = config, hydra_context.config_loader
-        if config.hydra.launcher._target_ == "hydra_plugins.resnet.SlurmArray":
-            import resnet.slurm  # noqa: F401  registers the launcher; its extra is there, or the keys had not been found
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
