@@ -25,7 +25,7 @@ def ask(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SlurmError(f"{command[0]}: {error}") from None
     if done.returncode:
-        raise SlurmError(f"{command[0]}: {done.stderr.strip() or done.returncode}")
+        raise SlurmError((done.stderr.strip() or f"{command[0]}: exit code {done.returncode}").splitlines()[-1])
     return done.stdout
 
 

@@ -92,7 +92,7 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
     (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
     (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
-    sweep = Sweep(tmp_path, cluster, *grid, "hydra/launcher=ours", "--config-dir=conf")
+    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours")
     assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
@@ -146,8 +146,8 @@ def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_
 @pytest.mark.slow
 def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
     """The limit is moved to where Slurm sees at its next look, up to a minute later, that the run must be told."""
-    limits = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110")
-    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", *limits)
+    job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", *job)
     sweep.wait_for_epochs(1)
     (job,) = sweep.jobs()
     os.kill(owner(tmp_path, 0), signal.SIGSTOP)  # a short run can wait for that moment; with its signal Slurm wakes it
@@ -159,6 +159,8 @@ def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
     output = sweep.end()
     assert sweep.process.returncode == 0, output
     assert "stopped by SIGTERM" in sweep.logs() and "going on after epoch" in sweep.logs()
+    (result,) = tmp_path.glob("runs/*/*/*/result.json")
+    assert json.loads(result.read_text())["machine"]["threads"] == 2, "as many as it has cores"
 
 
 @on_a_cluster
