@@ -78,6 +78,12 @@ class RunFolder:
                 f"{path} is damaged, {error}; move it away, and the same command writes it anew"
             ) from None
 
+    def accuracy(self) -> float:
+        """Return a complete run's validation accuracy, that of the test where no images are held out."""
+        result = self.result()
+        accuracy = result["final"]["val_acc"]
+        return result["test"]["acc"] if accuracy is None else accuracy
+
     def metrics(self) -> list[dict[str, float | None]]:
         """Return the rows of metrics.csv as numbers; None where nothing was measured."""
         rows = read_table(self.path / "metrics.csv", METRICS)

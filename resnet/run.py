@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ from resnet.answers import answered
 from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
 from resnet.record import RecordError, RunFolder
 from resnet.trackers import Tracker
+
+with suppress(ModuleNotFoundError):  # hydra-submitit-launcher is an extra
+    import resnet.slurm  # noqa: F401  registers the launcher
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
     from resnet.data import Dataset
@@ -46,6 +49,8 @@ def main(composed: DictConfig) -> float:
 
     The test accuracy where no images are held out. NaN where the run failed and others of its sweep may go on.
     """
+    if HydraConfig.get().mode == RunMode.RUN and "SlurmArray" in HydraConfig.get().launcher._target_:
+        raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config, job = as_plain(composed), HydraConfig.get()
     run = RunFolder(Path(os.path.relpath(job.runtime.output_dir)))
     place = Place(OmegaConf.select(job, "job.num", default=0), job.runtime.choices["hydra/launcher"] != "basic")
@@ -63,8 +68,7 @@ def main(composed: DictConfig) -> float:
         code = 1
     else:
         log.info(f"{run.path}: complete, test accuracy {result['test']['acc']:.2%}")
-        accuracy = result["final"]["val_acc"]
-        return result["test"]["acc"] if accuracy is None else accuracy
+        return run.accuracy()
     if job.mode == RunMode.RUN or config["fail_fast"]:
         raise SystemExit(code)
     return float("nan")

@@ -21,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from resnet.answers import unwritable
-from resnet.config import as_plain
+from resnet.config import UserError, as_plain
 from resnet.files import format_rows, write_whole
 from resnet.record import RunFolder
 
@@ -92,8 +92,13 @@ class ResumableSweeper(Sweeper):
         A folder that cannot be made stops Hydra's own launcher; a worker that was killed, a parallel one and all that
         was under way there. The rest, which had not begun, is then launched together again.
         """
+        overrides = [job.overrides for job in jobs]
         try:
-            return list(self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            if hasattr(self.launcher, "launch_into"):
+                return self.launcher.launch_into([job.run.path for job in jobs], overrides)
+            return list(self.launcher.launch(overrides, initial_job_idx=0))
+        except UserError:  # nothing was launched, nor would one by one
+            raise
         except Exception as error:
             reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         reason = " ".join(reason.split())

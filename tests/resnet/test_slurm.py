@@ -1,0 +1,232 @@
+"""Sweeps on a cluster: hydra/launcher=slurm, with a real Slurm, whose one node is this machine."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import heed_interrupts, one_thread, small
+from tests.resnet.cluster import obstacle, slurm
+from tests.resnet.test_sweep import summary
+
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install "resnet-depth[slurm]"')
+SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
+TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
+on_a_cluster = pytest.mark.slurm
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Start a Slurm that runs four jobs at once; return what its commands need in their environment."""
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=4) as environment:
+        yield environment
+
+
+def a_cluster(folder: Path, **options):
+    if reason := obstacle():
+        pytest.skip(reason)
+    return slurm(folder, **options)
+
+
+class Sweep:
+    """A sweep that was started in a folder, on a cluster."""
+
+    def __init__(self, folder: Path, cluster: dict[str, str], *overrides: str):
+        self.folder, self.environment = folder, one_thread() | cluster
+        command = (sys.executable, "-m", "resnet.run", *SLURM, *small(*overrides))
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
+        self.process = subprocess.Popen(command, cwd=folder, env=self.environment, **options)
+
+    def ask(self, *command: str) -> str:
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def wait_for_epochs(self, runs: int) -> None:
+        """Wait until so many runs have finished an epoch."""
+        while len(list(self.folder.glob("runs/*/*/*/checkpoint.pt"))) < runs:
+            assert self.process.poll() is None, self.process.stdout.read()
+            time.sleep(0.1)
+
+    def jobs(self) -> list[str]:
+        return self.ask("squeue", "--noheader", "--array", "--format=%i").split()
+
+    def end(self) -> str:
+        """Wait for the end; return what was printed."""
+        return self.process.communicate(timeout=280)[0]
+
+    def arrays(self) -> list[Path]:
+        return list(self.folder.glob("runs/.slurm/*/*_submission.sh"))
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("runs/.slurm/*/*_log.out")))
+
+
+def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
+    """Do the sweep again, serially, and compare what it leaves."""
+    train("-m", *overrides, "study=serial")
+    serial = list(folder.glob("runs/serial/*/*"))
+    for run in serial:
+        other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
+        for name in ("weights.safetensors", "layers.csv", "samples.png"):
+            assert (other / name).read_bytes() == (run / name).read_bytes()
+        mine, theirs = (TIMES.sub("", (each / "metrics.csv").read_text()) for each in (other, run))
+        assert mine == theirs and mine
+    assert len(serial) == len(list(folder.glob("runs/default/*/*")))
+
+
+def owner(folder: Path, seed: int) -> int:
+    """Return the process that holds a run's lock."""
+    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
+    return int(lock.read_text().split()[1])
+
+
+@on_a_cluster
+def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
+    (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
+    (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
+    grid = ("seed=0,1,2", "model.shortcut=projection,none")
+    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours")
+    assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
+    assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
+    (array,) = sweep.arrays()
+    assert "#SBATCH --array=0-5%3" in array.read_text()
+    assert_as_if_undisturbed(train, tmp_path, *grid)
+    again = train(*SLURM, *grid, env=cluster)
+    assert "6 runs: 6 already there, 0 to do" in again.stdout and sweep.arrays() == [array]
+
+
+@on_a_cluster
+def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
+    sweep.wait_for_epochs(2)
+    os.kill(owner(tmp_path, 0), signal.SIGKILL)
+    output = sweep.end()
+    assert sweep.process.returncode == 1 and "Traceback" not in output, output
+    assert summary(tmp_path) == [("seed0", "failed"), ("seed1", "complete")]
+    (failure,) = tmp_path.glob("runs/*/*/seed0/failure.json")
+    assert re.match(r"its Slurm job \d+_0 ended before it did, state FAILED", json.loads(failure.read_text())["error"])
+    again = train(*SLURM, "seed=0,1", "epochs.count=15", env=cluster)
+    assert "2 runs: 1 already there, 1 to do" in again.stdout and "going on after epoch" in sweep.logs()
+    assert summary(tmp_path) == [("seed0", "complete"), ("seed1", "already there")]
+    assert_as_if_undisturbed(train, tmp_path, "seed=0,1", "epochs.count=15")
+
+
+@on_a_cluster
+def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
+    """Even with resume=never, which has been done by then; and with a sweeper that is not this project's."""
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", "resume=never", "hydra/sweeper=basic")
+    sweep.wait_for_epochs(1)
+    sweep.ask("scontrol", "requeue", *sweep.jobs())
+    output = sweep.end()
+    assert sweep.process.returncode == 0, output
+    assert "going on after epoch" in sweep.logs()
+    assert_as_if_undisturbed(train, tmp_path, "seed=0", "epochs.count=15")
+
+
+@on_a_cluster
+@pytest.mark.parametrize("user_signal", [True, False])
+def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_factory):
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, user_signal=user_signal) as cluster:
+        sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
+        sweep.wait_for_epochs(2)
+        sweep.ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 1")
+        output = sweep.end()
+    assert sweep.process.returncode == 0, output
+    assert sweep.logs().count("stopped by SIGTERM") == 2 and sweep.logs().count("going on after epoch") == 2
+
+
+@on_a_cluster
+@pytest.mark.slow
+def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
+    """The limit is moved to where Slurm sees at its next look, up to a minute later, that the run must be told."""
+    job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", *job)
+    sweep.wait_for_epochs(1)
+    (job,) = sweep.jobs()
+    os.kill(owner(tmp_path, 0), signal.SIGSTOP)  # a short run can wait for that moment; with its signal Slurm wakes it
+    sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=2")
+    while "stopped by SIGTERM" not in sweep.logs():
+        assert sweep.process.poll() is None, sweep.process.stdout.read()
+        time.sleep(0.2)
+    sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+    output = sweep.end()
+    assert sweep.process.returncode == 0, output
+    assert "stopped by SIGTERM" in sweep.logs() and "going on after epoch" in sweep.logs()
+    (result,) = tmp_path.glob("runs/*/*/*/result.json")
+    assert json.loads(result.read_text())["machine"]["threads"] == 2, "as many as it has cores"
+
+
+@on_a_cluster
+def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400", "hydra.launcher.timeout_min=3")
+    while not list(tmp_path.glob("runs/*/*/*/config.yaml")):
+        time.sleep(0.1)
+    sweep.ask("scancel", "--signal=USR2", *sweep.jobs())
+    assert "no epoch ended within hydra.launcher.timeout_min=3; give it more" in sweep.end()
+    assert sweep.process.returncode == 1 and summary(tmp_path) == [("seed0", "failed")]
+
+
+@on_a_cluster
+def test_a_client_that_is_gone_is_no_loss(tmp_path, tmp_path_factory):
+    """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster takes none of three."""
+    grid = ("seed=0,1,2", "epochs.count=15")
+    with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, max_array_size=2) as cluster:
+        gone = Sweep(tmp_path, cluster, *grid)
+        gone.wait_for_epochs(1)
+        gone.process.kill()
+        again = Sweep(tmp_path, cluster, *grid)
+        output = again.end()
+    assert again.process.returncode == 0 and "3 of the runs are in the queue already" in output, output
+    assert len(again.arrays()) == 2 and len(list(tmp_path.glob("runs/.slurm/*/*_submitted.pkl"))) == 3
+
+
+@on_a_cluster
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400")
+    sweep.wait_for_epochs(1)
+    sweep.process.send_signal(signum)
+    output = sweep.end()
+    assert sweep.process.returncode == code and "Traceback" not in output, output
+    assert not sweep.jobs() and summary(tmp_path) == [("seed0", "unfinished")]
+
+
+@on_a_cluster
+def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path):
+    sweep = Sweep(tmp_path, cluster, "seed=0", "batch_size=64,5000", "epochs.count=400", "fail_fast=true")
+    output = sweep.end()
+    assert sweep.process.returncode == 1 and "batch_size=5000: must be at most" in output, output
+    assert not sweep.jobs() and [outcome for _, outcome in summary(tmp_path)] == ["unfinished", "failed"]
+
+
+@on_a_cluster
+def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
+    done = train(*SLURM, "seed=0,1", "hydra.launcher.partition=other", env=cluster, code=1)
+    assert "error: sbatch: invalid partition specified: other" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_m_nothing_is_trained_here(train, tmp_path):
+    done = train("hydra/launcher=slurm", code=2)
+    assert done.stderr.splitlines()[-1].startswith("error: hydra/launcher=slurm: add -m;")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("runs/*/*/*/config.yaml"))
+
+
+def test_without_slurm_a_line_says_so(train):
+    done = train(*SLURM, "seed=0,1", env={"PATH": ""}, code=2)
+    assert done.stderr == "error: hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found\n"
+
+
+def test_without_the_extra_a_line_names_it(train, tmp_path):
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
+    done = train(*SLURM, code=2)
+    assert done.stderr == 'error: hydra/launcher=slurm: is not installed; pip install "resnet-depth[slurm]"\n'
