@@ -39,7 +39,8 @@ class Sweep:
 
     def __init__(self, folder: Path, cluster: dict[str, str], *overrides: str):
         self.folder, self.environment = folder, one_thread() | cluster
-        command = (sys.executable, "-m", "resnet.run", *SLURM, *small(*overrides))
+        arguments = sorted([*SLURM, *small(*overrides)], key=lambda word: word[0] != "-")  # options first
+        command = (sys.executable, "-m", "resnet.run", *arguments)
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
         self.process = subprocess.Popen(command, cwd=folder, env=self.environment, **options)
 
