@@ -78,11 +78,11 @@ def main(composed: DictConfig) -> float:
 class Place:
     """Where a run stands in its sweep: its number, from 0, and whether others may run beside it."""
 
-    job: int
-    beside_others: bool
+    job: int = 0
+    beside_others: bool = False
 
 
-def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place) -> dict[str, Any]:
+def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place = Place()) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left."""
     if config["resume"] == "never":
         run.set_aside()
