@@ -18,7 +18,11 @@ from tests.resnet.test_sweep import summary
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install "resnet-depth[slurm]"')
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
-on_a_cluster = pytest.mark.slurm
+
+
+def on_a_cluster(test):
+    """Mark a test that needs a Slurm; together they take minutes."""
+    return pytest.mark.slow(pytest.mark.slurm(test))
 
 
 @pytest.fixture(scope="module")
