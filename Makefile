@@ -19,9 +19,10 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/quickstart
 
 results: $(INSTALLED)
-	$(VENV)/bin/python -m analysis.table runs/reference --published | sed 's/^## /#### /' > runs/reference/tables.md
+	mkdir -p figures
+	$(VENV)/bin/python -m analysis.table runs/reference --published | sed 's/^## /#### /' > figures/tables.md
 	for readme in README.md README.ko.md; do \
-	  sed -i -e '/^<!-- results -->/,/^<!-- .results -->/{//!d}' -e '/^<!-- results -->/r runs/reference/tables.md' $$readme; done
+	  sed -i -e '/^<!-- results -->/,/^<!-- .results -->/{//!d}' -e '/^<!-- results -->/r figures/tables.md' $$readme; done
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
 	cp figures/reference/degradation/degradation.svg figures/reference/degradation/depth.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report runs/reference --out runs/reference/report.html
