@@ -66,7 +66,7 @@ def explain(error: BaseException) -> str:
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]}: no such key{_suggestion(match[1])}; --cfg job prints them all"
     if match := re.search(r"In 'hydra/launcher/(\w+)': Could not load", text):  # it builds on one that a package brings
-        return f'hydra/launcher={match[1]}: is not installed; pip install "resnet-depth[{match[1]}]"'
+        return f'hydra/launcher={match[1]}: is not installed; pip install -e ".[{match[1]}]"'
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
         return f"{match[1]}={match[2]}: must be one of {', '.join(options)}"

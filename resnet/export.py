@@ -2,7 +2,7 @@
 
     python -m resnet.export runs/default/blocks4-projection-…/seed0 --format onnx
 
-onnx              for ONNX Runtime and its like; needs: pip install "resnet-depth[onnx]"
+onnx              for ONNX Runtime and its like; needs: pip install -e ".[onnx]"
 exported_program  for torch.export.load
 safetensors       the weights alone, under their names in this project
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def to_onnx(trained: Trained) -> bytes:
     """Return an ONNX file with input `images` and output `logits`; raises ExportError without the packages for it."""
     if missing := [package for package in ("onnx", "onnxscript") if find_spec(package) is None]:
-        raise ExportError(f'onnx: {missing[0]} is not installed; pip install "resnet-depth[onnx]"')
+        raise ExportError(f'onnx: {missing[0]} is not installed; pip install -e ".[onnx]"')
     program = torch.onnx.export(export(trained), input_names=["images"], output_names=["logits"], verbose=False)
     model = program.model_proto
     for node in model.graph.node:

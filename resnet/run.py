@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,11 @@ from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, t
 from resnet.record import RecordError, RunFolder
 from resnet.trackers import Tracker
 
-with suppress(ModuleNotFoundError):  # hydra-submitit-launcher is an extra
+try:
     import resnet.slurm  # noqa: F401  registers the launcher
+except ModuleNotFoundError as missing:  # hydra-submitit-launcher is an extra
+    if not missing.name.startswith("hydra_plugins"):
+        raise
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
     from resnet.data import Dataset

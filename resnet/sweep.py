@@ -104,7 +104,8 @@ class ResumableSweeper(Sweeper):
         reason = " ".join(reason.split())
         if len(jobs) == 1 or self.config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
-            jobs[0].obstacle = reason if len(jobs) == 1 else ""
+            if len(jobs) == 1:
+                jobs[0].obstacle = reason
             return []
         left = [job for job in jobs if not job.ended()]
         suspects = [job for job in left if job.run.state() == "unfinished"] or left

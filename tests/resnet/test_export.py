@@ -98,5 +98,5 @@ def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypat
     assert capsys.readouterr().err == f"error: --out {tmp_path}: is a folder\n"
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     assert export.main([*arguments, str(tmp_path / "x.onnx")]) == 1
-    assert capsys.readouterr().err == 'error: onnx: onnx is not installed; pip install "resnet-depth[onnx]"\n'
+    assert capsys.readouterr().err == 'error: onnx: onnx is not installed; pip install -e ".[onnx]"\n'
     assert not (tmp_path / "x.onnx").exists()

@@ -17,7 +17,7 @@ from resnet.device import resolve_device, runs_at_once
 from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.test_sweep import summary
 
-pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install "resnet-depth[parallel]"')
+pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
 PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
 
 
@@ -86,7 +86,7 @@ def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
     assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "complete", "failed", "failed"]
 
 
-def test_a_killed_worker_costs_nothing_but_time(train, tmp_path):
+def test_a_killed_worker_costs_nothing_but_time(tmp_path):
     sweep = start(tmp_path, "seed=0,1,2")
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
     time.sleep(0.1)
@@ -99,7 +99,7 @@ def test_a_killed_worker_costs_nothing_but_time(train, tmp_path):
 
 
 @pytest.mark.parametrize("send, signum, code", [(os.kill, signal.SIGTERM, 143), (os.killpg, signal.SIGINT, 130)])
-def test_a_signal_ends_the_sweep_and_all_of_its_workers(train, tmp_path, send, signum, code):
+def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, code):
     sweep = start(tmp_path, "seed=0,1,2")
     send(sweep.pid, signum)  # to the sweep alone, as a supervisor does; to all of its processes, as Ctrl-C does
     output = sweep.communicate(timeout=30)[0]
@@ -128,4 +128,4 @@ def test_without_the_extra_a_line_names_it(command, tmp_path):
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
     done = command("resnet.run", *PARALLEL, code=2)
-    assert done.stderr == 'error: hydra/launcher=parallel: is not installed; pip install "resnet-depth[parallel]"\n'
+    assert done.stderr == 'error: hydra/launcher=parallel: is not installed; pip install -e ".[parallel]"\n'

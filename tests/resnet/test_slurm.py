@@ -15,7 +15,7 @@ from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.cluster import obstacle, slurm
 from tests.resnet.test_sweep import summary
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install "resnet-depth[slurm]"')
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
 
@@ -234,4 +234,4 @@ def test_without_the_extra_a_line_names_it(train, tmp_path):
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
     done = train(*SLURM, code=2)
-    assert done.stderr == 'error: hydra/launcher=slurm: is not installed; pip install "resnet-depth[slurm]"\n'
+    assert done.stderr == 'error: hydra/launcher=slurm: is not installed; pip install -e ".[slurm]"\n'
