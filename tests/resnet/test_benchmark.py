@@ -5,6 +5,7 @@ import csv
 import pytest
 
 
+@pytest.mark.slow
 def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
     done = command("resnet.benchmark", "model.stages=[1]", "model.width=8", "batch_size=16", "device=cpu")
     assert "imports" in done.stdout and "start and composition" in done.stdout and "peak memory" in done.stdout

@@ -147,6 +147,7 @@ def end(folder: Path) -> dict:
     return left | {"metrics": metrics, "result": result, "names": {p.name for p in folder.iterdir()}}
 
 
+@pytest.mark.slow
 def test_stopped_at_each_moment(tmp_path):
     config = configuration()
     moments = attempt(tmp_path / "whole", config)
