@@ -81,9 +81,9 @@ def without_times(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
-    done = train(*PARALLEL, "seed=0,1", "batch_size=5000,64", code=1)
+    done = train(*PARALLEL, "batch_size=5000,64", "epochs.count=1", code=1)
     assert "batch_size=5000: must be at most" in done.stdout
-    assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "complete", "failed", "failed"]
+    assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "failed"]
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path):
@@ -116,6 +116,7 @@ def test_jobs_are_dealt_out_to_the_gpus(monkeypatch):
     assert runs_at_once() == 2
 
 
+@pytest.mark.slow
 def test_each_run_has_its_share_of_the_cores_or_as_many_threads_as_it_is_given(train, tmp_path):
     grid = ("seed=0,1", "epochs.count=1", "data.limit=20")
     train(*PARALLEL[:2], *grid, "study=given", env={"OMP_NUM_THREADS": "2"})
