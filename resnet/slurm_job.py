@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnet.slurm_queue import OVER
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 EARLY = 90  # seconds by which Slurm may send its signal too early (60), and a job begin late
 
@@ -45,6 +47,8 @@ class RunJob:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 main()
         except SystemExit as stop:
+            for signum in SIGNALS:  # one is enough: Slurm kills what does not end in time
+                signal.signal(signum, signal.SIG_IGN)
             if stop.code != 128 + signal.SIGTERM:
                 raise Unsuccessful(f"exit code {stop.code}") from None
             if still_wanted():
@@ -80,6 +84,10 @@ def job_id() -> str:
 
 
 def still_wanted() -> bool:
-    """Return whether Slurm counts this job as running: one that was cancelled, or is out of time, it does not."""
+    """Return whether Slurm counts on this job: not on one that was cancelled, or is out of time.
+
+    It need not say RUNNING: while a signal is on its way it says SIGNALING.
+    """
     command = ("squeue", "--noheader", "--format=%T", "--job", job_id())
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() == "RUNNING"
+    state = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return state not in OVER | {"COMPLETING"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from resnet import slurm_job
 from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.cluster import obstacle, slurm
 from tests.resnet.test_sweep import summary
@@ -143,8 +144,19 @@ def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_
         sweep.wait_for_epochs(2)
         sweep.ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 1")
         output = sweep.end()
-    assert sweep.process.returncode == 0, output
-    assert sweep.logs().count("stopped by SIGTERM") == 2 and sweep.logs().count("going on after epoch") == 2
+    logs = sweep.logs()
+    assert sweep.process.returncode == 0 and "Traceback" not in logs, output + logs
+    assert logs.count("stopped by SIGTERM") == 2 and logs.count("going on after epoch") == 2
+
+
+@pytest.mark.parametrize("state, wanted", [("RUNNING", True), ("SIGNALING", True), ("COMPLETING", False)])
+def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeypatch):
+    """By what squeue says; SIGNALING too short a while for a real Slurm to show it on demand."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho {state}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert slurm_job.still_wanted() is wanted
 
 
 @on_a_cluster
