@@ -80,6 +80,9 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     names = rows["shortcut"].map(lambda shortcut: SHORTCUTS.get(shortcut, shortcut))
     rows["series"] = (names + ", " + rows["varied"]).str.removesuffix(", ")
     rows["label"] = (rows["model"] + ", " + rows["differs"]).str.removesuffix(", ")
+    alike = rows.duplicated(["label", "shortcut"], keep=False)  # what a table tells apart by its column of epochs
+    epochs = rows["epochs"].map(lambda n: "" if pd.isna(n) else f", {n} epoch{'s' * (n != 1)}")
+    rows["label"] = rows["label"].mask(alike, rows["label"] + epochs)
     rows["order"] = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
     return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
 

@@ -48,7 +48,7 @@ def key(configurations: pd.DataFrame) -> Key:
         return Key({row.configuration: colors[row.depth] for row in configurations.itertuples()}, meaning)
     if len(configurations) <= MOST:
         colors = dict(zip(configurations["configuration"], COLORS))
-        names = configurations["label"] + " " + configurations["shortcut"].map(SHORTCUTS)
+        names = configurations["label"] + ", " + configurations["shortcut"].map(SHORTCUTS)
         return Key(colors, dict(zip(names, COLORS)))
     scale = ScalarMappable(LogNorm(depths[0], max(depths[-1], depths[0] + 1)), DEPTHS)
     colors = {row.configuration: scale.to_rgba(row.depth) for row in configurations.itertuples()}

@@ -103,6 +103,13 @@ def test_training_and_validation_are_told_apart_after_a_single_epoch(build):
     assert legend["training"] == "white" != legend["validation"]
 
 
+def test_networks_that_differ_in_epochs_only_are_told_apart(build):
+    for epochs in (2, 3):
+        build.complete(**{"epochs.count": epochs})
+    legend = [text.get_text() for text in figure("curves").legends[0].get_texts()]
+    assert sorted(legend[:2]) == [f"blocks4, {epochs} epochs, residual (projection)" for epochs in (2, 3)]
+
+
 def test_responses_that_are_nearly_alike_fill_their_axis(build):
     run = build.complete()
     head = "epoch,layer,name,stage,grad_norm,response_std\n"
@@ -224,7 +231,7 @@ def test_configurations_of_one_depth_are_told_apart_by_their_settings(build):
     for lr in (0.1, 0.01):
         build.complete(**{"optimizer.lr": lr})
     names = key(load_studies(["runs"])[0].configurations).meaning
-    assert set(names) == {f"blocks4, optimizer.lr={lr} residual (projection)" for lr in (0.1, 0.01)}
+    assert set(names) == {f"blocks4, optimizer.lr={lr}, residual (projection)" for lr in (0.1, 0.01)}
     assert len(set(names.values())) == 2 <= len(COLORS)
 
 
