@@ -13,9 +13,9 @@ from analysis.compare import difference
 from analysis.configurations import data_of
 from analysis.confounds import find_confounds, find_precisions
 from analysis.published import ORIGINAL, add_published, network
-from analysis.stats import Difference, welch
-from analysis.study import describe, kind
-from analysis.trends import find_gradients, find_slopes, seeds
+from analysis.stats import Difference, welch, wilson
+from analysis.study import SHORTCUTS, describe, kind
+from analysis.trends import find_gradients, find_slopes, listed, seeds
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
 
@@ -45,7 +45,7 @@ def find(runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame) -> list
         "Training and validation": find_gaps(complete, done),
         "Length of training": find_slopes(epochs, done),
         "What the comparison mixes": [*find_confounds(done), *find_precisions(complete, done)],
-        "Runs": [*find_trials(done), *find_missing(configurations)],
+        "Runs": [*find_singles(complete, done), *find_trials(done), *find_missing(configurations)],
     }
     return [Finding(topic, text) for topic, texts in topics.items() for text in texts]
 
@@ -108,6 +108,22 @@ def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]
         gaps = f"{100 * a['gap'].mean():+.2f} pp at {shallow} layers and {100 * b['gap'].mean():+.2f} pp at {deep}"
         subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this gap"
         yield claim(subject, ("widens", "narrows"), welch(a["gap"], b["gap"]), a, b)
+
+
+def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
+    """Say what the test images leave open of a configuration's only run, which has no interval over seeds."""
+    singles = []
+    for row in configurations[configurations["n"] == 1].itertuples():
+        (run,) = runs[runs["configuration"] == row.configuration].itertuples()
+        if pd.notna(run.test_acc):
+            low, high = wilson(run.test_acc, int(run.test_images))
+            label = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
+            singles.append(f"{label}, {100 * low:.2f} to {100 * high:.2f} %")
+    if singles:
+        yield (
+            "A single seed has no interval over seeds. What the test images alone leave open of its test accuracy "
+            f"(95 %, binomial): {listed(singles)}."
+        )
 
 
 def find_trials(configurations: pd.DataFrame) -> Iterator[str]:

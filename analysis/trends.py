@@ -17,12 +17,13 @@ NAMED = 6  # of more configurations the first ones are named
 
 @dataclass(frozen=True)
 class Slope:
-    """The change of a loss per epoch at the end of training, its standard error, and its 95 % interval."""
+    """The change of a loss per epoch over the last epochs of training, its standard error, and its 95 % interval."""
 
     value: float
     error: float
     low: float
     high: float
+    epochs: int
 
 
 def find_slopes(epochs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
@@ -35,32 +36,36 @@ def find_slopes(epochs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[
         if slope is not None:
             way = "falling" if slope.high < 0 else "rising" if slope.low > 0 else ""
             label = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
-            slopes[way].append(f"{label} ({slope.value:+.4f} ± {slope.error:.4f} an epoch)")
+            slopes[way].append(f"{label} ({slope.value:+.4f} ± {slope.error:.4f} an epoch, last {slope.epochs})")
     if slopes["falling"]:
         yield (
-            f"The {name} loss was still falling at the last epoch, so that longer training may change the order: "
+            f"The {name} loss was still falling over the last epochs, so that longer training may change the order: "
             f"{listed(slopes['falling'])}."
         )
     if slopes["rising"]:
-        yield f"The {name} loss was rising at the last epoch: {listed(slopes['rising'])}."
+        yield f"The {name} loss was rising over the last epochs: {listed(slopes['rising'])}."
     if slopes[""]:
-        yield f"Whether the {name} loss was still falling at the last epoch cannot be told: {listed(slopes[''])}."
+        yield f"Whether the {name} loss was still falling over the last epochs cannot be told: {listed(slopes[''])}."
 
 
 def fit(epochs: pd.DataFrame, measure: str) -> Slope | None:
-    """Return the slope over the last quarter of the epochs, each seed with its own level; None for too few of them."""
+    """Return the slope over the last quarter of the epochs, each seed with its own level; None for too few of them.
+
+    A quarter is three epochs at least, and those have to be less than all.
+    """
     last = int(epochs["epoch"].max()) if len(epochs) else 0
-    rows = epochs[epochs["epoch"] > last - max(LEAST, -(-last // WINDOW))].dropna(subset=measure)
+    window = max(LEAST, -(-last // WINDOW))
+    rows = epochs[epochs["epoch"] > last - window].dropna(subset=measure)
     rows = rows[np.isfinite(rows[measure])]
     seeds, freedom = rows.groupby("seed"), len(rows) - rows["seed"].nunique() - 1
-    if last < LEAST or freedom < 1:
+    if last <= window or freedom < 1:
         return None
     x, y = (rows[name] - seeds[name].transform("mean") for name in ("epoch", measure))
     spread = float((x**2).sum())
     value = float((x * y).sum()) / spread
     error = float(np.sqrt(((y - value * x) ** 2).sum() / freedom / spread))
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    return Slope(value, error, value - margin, value + margin)
+    return Slope(value, error, value - margin, value + margin, window)
 
 
 def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:

@@ -36,18 +36,32 @@ log = logging.getLogger(__name__)
 POLL, SLOWEST_POLL = 1, 30  # seconds from one look at the queue to the next, at first and after half an hour
 PATIENCE = 10  # seconds for a file of another host to be seen here, and for a preempted job to be queued again
 CANCELLING = 60  # seconds for cancelled jobs to end
+NAME = re.compile(r"[A-Za-z0-9_.-]+")  # that Slurm shows as it is, and that is a file's name
 
 
 class SlurmArray(SlurmLauncher):
     """Have Slurm do the jobs of a sweep; wait for them, and leave none without a word in its run's folder."""
 
     def setup(self, **context: Any) -> None:
-        """Take what Hydra gives; raises ConfigError where there is no Slurm."""
+        """Take what Hydra gives; raises ConfigError for keys that cannot work, and where there is no Slurm."""
         super().setup(**context)
+        self._check()
         if shutil.which("sbatch") is None:
             raise ConfigError("hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found")
         self.sweep_dir = Path(str(self.config.hydra.sweep.dir))
         self.arrays = self.sweep_dir / ".slurm"
+
+    def _check(self) -> None:
+        """Raise ConfigError for what Slurm would take and a sweep cannot do with."""
+        name = str(self.params["name"])
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"hydra.launcher.name={name}: takes letters, digits, and any of . _ - only")
+        for key in ("nodes", "tasks_per_node"):
+            if self.params[key] != 1:
+                raise ConfigError(f"hydra.launcher.{key}={self.params[key]}: must be 1, as a run is one process")
+        for key in ("timeout_min", "array_parallelism"):
+            if self.params[key] < 1:
+                raise ConfigError(f"hydra.launcher.{key}={self.params[key]}: must be at least 1")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Bring jobs to their end; return the validation accuracy of each, for sweepers that search."""
@@ -76,7 +90,7 @@ class SlurmArray(SlurmLauncher):
         for job, (name, state, _) in read_queue().items():
             if name not in folders:
                 written = self.arrays / f"{name}.txt"
-                known = re.fullmatch(r"[\w.-]+", name) and written.exists()
+                known = NAME.fullmatch(name) and written.exists()
                 folders[name] = written.read_text(encoding="utf-8").splitlines() if known else []
             if folders[name] and state not in OVER:
                 found[self.sweep_dir / folders[name][int(job.partition("_")[2] or 0)]] = job

@@ -177,9 +177,9 @@ def test_the_gap_of_runs_without_validation_is_not_spoken_of():
 
 
 LOSSES = {
-    "falling": ([2 - 0.05 * epoch for epoch in range(20)], "was still falling", "(-0.0500 ± 0.0000 an epoch)"),
-    "rising": ([1 + 0.05 * epoch for epoch in range(20)], "was rising", "(+0.0500 ± 0.0000 an epoch)"),
-    "flat": ([1 + 0.01 * (epoch % 2) for epoch in range(20)], "cannot be told", "± 0.0020 an epoch)"),
+    "falling": ([2 - 0.05 * epoch for epoch in range(20)], "was still falling", "(-0.0500 ± 0.0000 an epoch, last 5)"),
+    "rising": ([1 + 0.05 * epoch for epoch in range(20)], "was rising", "(+0.0500 ± 0.0000 an epoch, last 5)"),
+    "flat": ([1 + 0.01 * (epoch % 2) for epoch in range(20)], "cannot be told", "± 0.0020 an epoch, last 5)"),
 }
 
 
@@ -195,12 +195,21 @@ def test_a_slope_is_that_of_the_last_quarter_and_agrees_with_the_textbook():
     slope = fit(by_epoch(configuration(), losses), "val_loss")
     assert (slope.value, slope.error) == (pytest.approx(0.11), pytest.approx(0.05196, abs=1e-5))  # by hand, n = 4
     assert slope.high - slope.value == pytest.approx(4.302653 * slope.error)
-    assert fit(by_epoch(configuration(), [2, 1]), "val_loss") is None
+    for all_there_are in ([2, 1], [3, 2, 1]):
+        assert fit(by_epoch(configuration(), all_there_are), "val_loss") is None
+    assert fit(by_epoch(configuration(), [9, 3, 2, 1]), "val_loss").value == pytest.approx(-1)
+
+
+def test_of_a_single_seed_is_said_what_the_test_images_leave_open():
+    one, three = configuration(test=(0.8,)), configuration(**DEEP, test=(0.8, 0.81, 0.82))
+    (found,) = sentences(one, three, topic="Runs")
+    assert found.startswith("A single seed has no interval over seeds.")
+    assert found.endswith(": blocks6, residual (projection), 79.20 to 80.77 %.")  # Wilson's, by hand, n = 10,000
 
 
 def test_each_seed_has_its_own_level():
     runs = configuration(test=(0.8, 0.8))
-    epochs = by_epoch(runs, [3.0, 2.9, 2.8])
+    epochs = by_epoch(runs, [3.1, 3.0, 2.9, 2.8])
     epochs.loc[epochs["seed"] == 1, "val_loss"] += 5
     assert fit(epochs, "val_loss").value == pytest.approx(-0.1)
 
@@ -208,7 +217,7 @@ def test_each_seed_has_its_own_level():
 def test_of_many_configurations_some_are_named():
     runs = pd.concat(depths(**{f"n{n}": 0.8 for n in range(1, 10)}))
     (found,) = sentences(runs, epochs=by_epoch(runs, LOSSES["falling"][0]), topic="Length of training")
-    assert found.count(" an epoch)") == 6 and found.endswith("; and 3 more.")
+    assert found.count(" an epoch, last 5)") == 6 and found.endswith("; and 3 more.")
 
 
 def test_the_gradient_of_the_first_layers_is_compared_as_a_ratio():

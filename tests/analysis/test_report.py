@@ -163,6 +163,8 @@ def test_a_folder_of_any_name_has_its_report(build, report):
 
 def test_one_run_and_none_that_is_complete(build, report):
     build.complete(**{"epochs.count": 2})
+    assert "A single seed has no interval over seeds." in report()
+    build.complete(1, **{"epochs.count": 2})
     assert "These runs support no sentence" in report()
     build.begin(study="new", done=2)
     assert "No run is complete, so nothing can be said yet." in report("runs/new", "--out", "new.html")

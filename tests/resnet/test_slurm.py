@@ -237,6 +237,23 @@ def test_without_m_nothing_is_trained_here(train, tmp_path):
     assert not list(tmp_path.glob("runs/*/*/*/config.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("name='my sweep'", "name=my sweep: takes letters, digits, and any of . _ - only"),
+        ("name=a/b", "name=a/b: takes letters, digits, and any of . _ - only"),
+        ("nodes=2", "nodes=2: must be 1, as a run is one process"),
+        ("tasks_per_node=2", "tasks_per_node=2: must be 1, as a run is one process"),
+        ("timeout_min=0", "timeout_min=0: must be at least 1"),
+        ("array_parallelism=0", "array_parallelism=0: must be at least 1"),
+    ],
+)
+def test_what_a_sweep_cannot_do_with_is_refused_before_anything_is_written(key, said, train, tmp_path):
+    done = train(*SLURM, "seed=0,1", f"hydra.launcher.{key}", code=2)
+    assert done.stderr == f"error: hydra.launcher.{said}\n"
+    assert not (tmp_path / "runs").exists()
+
+
 def test_without_slurm_a_line_says_so(train):
     done = train(*SLURM, "seed=0,1", env={"PATH": ""}, code=2)
     assert done.stderr == "error: hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found\n"
