@@ -24,7 +24,7 @@ results: $(INSTALLED)
 	for readme in README.md README.ko.md; do \
 	  sed -i -e '/^<!-- results -->/,/^<!-- .results -->/{//!d}' -e '/^<!-- results -->/r figures/tables.md' $$readme; done
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
-	cp figures/reference/degradation/degradation.svg figures/reference/degradation/depth.svg runs/reference/
+	cp figures/reference/depth/depth.svg figures/reference/degradation/degradation.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report runs/reference --out runs/reference/report.html
 
 test: lint

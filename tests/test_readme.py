@@ -33,10 +33,12 @@ def test_the_tables_are_those_of_the_reference_runs():
 
 
 def measured_here(readme: str) -> str:
-    """Return what the README says of the tables: the sentences below them, and our column beside the paper's."""
-    said, beside = readme.split("<!-- /results -->")[1].split("\n### ")[:2]
+    """Return what the README says of the tables: the sentences around them, and our column beside the paper's."""
+    lead, rest = readme.split("<!-- results -->\n")
+    said, beside = rest.split("<!-- /results -->")[1].split("\n### ")[:2]
     ours = [line.split("|")[4] for line in beside.splitlines() if line.count("|") == 5]
-    return "\n".join([line for line in said.splitlines() if not line.startswith("|")] + ours)
+    lines = [line for line in (lead + said).splitlines() if not line.startswith("|")]
+    return "\n".join([*lines, *ours])
 
 
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
@@ -57,6 +59,8 @@ def test_the_page_is_that_of_the_reference_runs_and_of_the_readmes(tmp_path):
     assert committed == text((tmp_path / "report.html").read_text(encoding="utf-8")), "make results"
     shares = re.search(r"At 56 layers, the first layers of .*? get (\S+) times .*? plain twins (\S+) times", committed)
     for readme in (ENGLISH, KOREAN):
+        answer = re.findall(r"\d+\.\d\d", readme.split("<!-- results -->")[0])
+        assert len(answer) == 6 and not [number for number in answer if number not in committed]
         assert set(re.findall(r"(\d+\.\d+)(?: times|배)", measured_here(readme))) == set(shares.groups())
 
 
