@@ -42,12 +42,12 @@ PLOTS = (
     Plot(
         "depth",
         draw_depth,
-        "Accuracy of the last epoch against depth, with 95 % intervals over seeds; an arrowhead where one goes on.",
+        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
     ),
     Plot(
         "curves",
         draw_curves,
-        "Loss and accuracy by epoch: the mean over seeds, and a band from the lowest to the highest.",
+        "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
     ),
     Plot("degradation", draw_degradation, "Training error by epoch, plain networks beside residual ones."),
     Plot(
