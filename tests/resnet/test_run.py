@@ -227,6 +227,7 @@ def test_the_precision_that_a_run_was_begun_in_is_kept(train, tmp_path):
     assert torch.load(path, weights_only=True)["precision"] == other
 
 
+@pytest.mark.slow
 def test_cifar10_learns(command, tmp_path, cifar10):
     """Half an epoch of the real thing: chance is 10 %."""
     command("resnet.run", "model=blocks4", "data.limit=1000", "epochs.count=1", f"data.root={cifar10}")
