@@ -8,7 +8,6 @@ import pandas as pd
 
 from analysis.compare import things
 from analysis.configurations import as_text, find_mixed
-from analysis.study import SHORTCUTS
 
 NAMED = 5  # of more sentences the rest is counted
 
@@ -20,9 +19,7 @@ def find_confounds(configurations: pd.DataFrame) -> Iterator[str]:
     pairs = {(a["configuration"], b["configuration"]): None for a, b in combinations(rows, 2)}
     apart = {pair: unlike(recorded[pair[0]], recorded[pair[1]]) for pair in pairs}
     groups = connected(list(recorded), [pair for pair, keys in apart.items() if len(keys) <= 1])
-    labels = {
-        row["configuration"]: f"{row['label']}, {SHORTCUTS.get(row['shortcut'], row['shortcut'])}" for row in rows
-    }
+    labels = {row["configuration"]: row["full_label"] for row in rows}
     closest = []
     for one, other in combinations(groups, 2):
         between = [pair for pair in apart if set(pair) & one and set(pair) & other]

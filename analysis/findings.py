@@ -14,7 +14,7 @@ from analysis.configurations import data_of
 from analysis.confounds import find_confounds, find_precisions
 from analysis.published import ORIGINAL, add_published, network
 from analysis.stats import Difference, welch, wilson
-from analysis.study import SHORTCUTS, describe, kind
+from analysis.study import describe, kind
 from analysis.trends import find_gradients, find_slopes, listed, seeds
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
@@ -117,8 +117,7 @@ def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[s
         (run,) = runs[runs["configuration"] == row.configuration].itertuples()
         if pd.notna(run.test_acc):
             low, high = wilson(run.test_acc, int(run.test_images))
-            label = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
-            singles.append(f"{label}, {100 * low:.2f} to {100 * high:.2f} %")
+            singles.append(f"{row.full_label}, {100 * low:.2f} to {100 * high:.2f} %")
     if singles:
         yield (
             "A single seed has no interval over seeds. What the test images alone leave open of its test accuracy "

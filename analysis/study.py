@@ -71,8 +71,9 @@ def load_studies(folders: Iterable[str | Path]) -> list[Study]:
 def describe(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration, as `summarize` has it, by shortcut and depth.
 
-    `label` names it, `recipe` is what it shares with those that differ in depth and shortcut only, `varied` what of
-    this the study has otherwise too, and `series` names those that differ in depth only.
+    `label` names it among those with its shortcut and `full_label` among all, `recipe` is what it shares with those
+    that differ in depth and shortcut only, `varied` what of this the study has otherwise too, and `series` names those
+    that differ in depth only.
     """
     rows = summarize(runs)
     rows["recipe"] = [as_text(recipe(row)) for row in rows.to_dict("records")]
@@ -83,6 +84,7 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     alike = rows.duplicated(["label", "shortcut"], keep=False)  # what a table tells apart by its column of epochs
     epochs = rows["epochs"].map(lambda n: "" if pd.isna(n) else f", {n} epoch{'s' * (n != 1)}")
     rows["label"] = rows["label"].mask(alike, rows["label"] + epochs)
+    rows["full_label"] = rows["label"] + ", " + names
     rows["order"] = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
     return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
 

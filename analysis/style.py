@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.study import SHORTCUTS, Study
+from analysis.study import Study
 
 WIDTH = 9.0  # inches: at 100 dots an inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
@@ -48,8 +48,7 @@ def key(configurations: pd.DataFrame) -> Key:
         return Key({row.configuration: colors[row.depth] for row in configurations.itertuples()}, meaning)
     if len(configurations) <= MOST:
         colors = dict(zip(configurations["configuration"], COLORS))
-        names = configurations["label"] + ", " + configurations["shortcut"].map(SHORTCUTS)
-        return Key(colors, dict(zip(names, COLORS)))
+        return Key(colors, dict(zip(configurations["full_label"], COLORS)))
     scale = ScalarMappable(LogNorm(depths[0], max(depths[-1], depths[0] + 1)), DEPTHS)
     colors = {row.configuration: scale.to_rgba(row.depth) for row in configurations.itertuples()}
     return Key(colors, {}, scale, depths)

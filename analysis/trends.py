@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.stats import CONFIDENCE, estimate, welch
-from analysis.study import SHORTCUTS, kind
+from analysis.study import kind
 
 WINDOW = 4  # the last quarter of all epochs is the end of a training
 LEAST = 3  # epochs, without which there is no slope with an error
@@ -35,8 +35,8 @@ def find_slopes(epochs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[
         slope = fit(epochs[epochs["configuration"] == row.configuration], measure)
         if slope is not None:
             way = "falling" if slope.high < 0 else "rising" if slope.low > 0 else ""
-            label = f"{row.label}, {SHORTCUTS.get(row.shortcut, row.shortcut)}"
-            slopes[way].append(f"{label} ({slope.value:+.4f} ± {slope.error:.4f} an epoch, last {slope.epochs})")
+            change = f"{slope.value:+.4f} ± {slope.error:.4f} an epoch, last {slope.epochs}"
+            slopes[way].append(f"{row.full_label} ({change})")
     if slopes["falling"]:
         yield (
             f"The {name} loss was still falling over the last epochs, so that longer training may change the order: "

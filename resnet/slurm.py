@@ -53,7 +53,7 @@ class SlurmArray(SlurmLauncher):
 
     def _check(self) -> None:
         """Raise ConfigError for what Slurm would take and a sweep cannot do with."""
-        name = str(self.params["name"])
+        name = self.params["name"]
         if not NAME.fullmatch(name):
             raise ConfigError(f"hydra.launcher.name={name}: takes letters, digits, and any of . _ - only")
         for key in ("nodes", "tasks_per_node"):
