@@ -35,7 +35,8 @@ def environment(file: Path) -> tuple[str, ...]:
     commit = str(git.get("commit", UNKNOWN))[:12] + (" with changes" if git.get("dirty") else "")
     packages = ", ".join(f"{name} {version}" for name, version in parts["versions"].items())
     processor = machine.get("gpu") or machine.get("cpu") or UNKNOWN
-    cells = [commit, _part(result, "precision") or UNKNOWN, machine.get("system", UNKNOWN), processor]
+    precision = (_part(result, "precision") or UNKNOWN) + ", compiled" * bool(_part(result, "compiled"))
+    cells = [commit, precision, machine.get("system", UNKNOWN), processor]
     cells += [
         machine.get("threads", UNKNOWN),
         packages or UNKNOWN,

@@ -20,7 +20,8 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
 
 # What cannot change the figures, and the seed, which is an axis of its own. Every other key is a setting.
-NOT_SETTINGS = {"seed", "study", "device", "progress", "resume", "fail_fast", "probe_every", "data.root", "logger.name"}
+NOT_SETTINGS = {"seed", "study", "device", "compile", "progress", "resume", "fail_fast", "probe_every"}
+NOT_SETTINGS |= {"data.root", "logger.name"}
 
 # Column -> where result.json has it. Those of OPTIONAL may be null, as where nothing was held out.
 FIGURES = {
@@ -41,7 +42,8 @@ FIGURES = {
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
 COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images", "threads")
-COMPUTED = {"precision": str, "device": str, "threads": int}  # how; missing where a result does not say
+# How; missing where a result does not say.
+COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": int}
 IDENTITY = ("study", "configuration", "seed", "status")
 IDENTITY += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*IDENTITY, *FIGURES, *COMPUTED, "error", "settings", "folder", "path")
@@ -164,7 +166,8 @@ def _figures(file: Path, result: Any) -> dict[str, Any]:
         row[column] = value
     machine = result.get("machine")
     threads = machine.get("threads") if isinstance(machine, dict) else None
-    computed = {"precision": result.get("precision"), "device": result.get("device"), "threads": threads}
+    computed = {name: result.get(name) for name in ("precision", "device")} | {"threads": threads}
+    computed["compiled"] = result.get("compiled", False)  # older results do not say
     return row | {name: value if type(value) is COMPUTED[name] else None for name, value in computed.items()}
 
 

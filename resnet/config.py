@@ -40,7 +40,7 @@ def between(default: Any, low: float, high: float, identity: bool = True) -> Any
 
 
 def not_identity(default: Any) -> Any:
-    """Declare a field that cannot change the result, and so is left out of the fingerprint."""
+    """Declare a field that changes nothing but rounding, if that, and so is left out of the fingerprint."""
     return field(default=default, metadata={"identity": False})
 
 
@@ -129,7 +129,7 @@ class Config:
     batch_size: int = between(64, 1, 10**6)
     device: str = one_of("auto", "cpu", "cuda", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
-    compile: bool = False
+    compile: bool | None = not_identity(None)  # like a device, it rounds in its own way
     probe_every: int = between(1, 0, 10**6, identity=False)
     progress: str = one_of("auto", "bar", "lines", identity=False)
     resume: str = one_of("auto", "never", identity=False)

@@ -13,11 +13,12 @@ from resnet.train import Trainer
 
 
 def make_result(
-    config: dict[str, Any], rows: Sequence[dict[str, Any]], data: Dataset, trainer: Trainer, precision: str
+    config: dict[str, Any], rows: Sequence[dict[str, Any]], data: Dataset, trainer: Trainer, conditions: dict[str, Any]
 ) -> dict[str, Any]:
     """Evaluate the final network on the test set, and return all that a reader of the run may ask for.
 
-    `rows` are those of metrics.csv. The final figures are the last epoch's; the best is chosen on validation data.
+    `rows` are those of metrics.csv, `conditions` say how they were computed. The final figures are the last epoch's;
+    the best is chosen on validation data.
     """
     network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
     network_cost = cost(**network, classes=len(data.classes), channels=data.channels, size=data.size)
@@ -37,7 +38,7 @@ def make_result(
         "best": {key: best[key] for key in ("epoch", "val_loss", "val_acc")} if best else None,
         "test": {"loss": figures.loss, "acc": figures.accuracy, "images": len(data.test)}
         | by_class(logits.argmax(dim=1), data.test.labels.cpu(), data.classes),
-        "precision": precision,
+        **conditions,
         "device": data.mean.device.type,
         "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 1),
         "versions": versions(),

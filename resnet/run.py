@@ -135,7 +135,8 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     trainer = make_trainer(config, data, precision == "bf16", steps, steps_per_epoch)
     augmenter = Augmenter(data.train.images, data.mean, **config["augmentation"])
 
-    done = run.resume(lambda checkpoint: restore(checkpoint, trainer, precision))
+    conditions = {"precision": precision, "compiled": trainer.compiled is not None}
+    done = run.resume(lambda checkpoint: restore(checkpoint, trainer, conditions))
     start = f"going on after epoch {done} of {epochs}" if done else f"starting, to epoch {epochs}"
     log.info(f"{run.path}: {start}, in {precision} on {device}")
     tracker.start(config, run.metrics())
@@ -154,14 +155,14 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
         for row in fit(trainer, data, augmenter, batch_size, seed, steps, done, watch):
             probed = config["probe_every"] and row["epoch"] % config["probe_every"] == 0
             layers = probe(trainer, data.train, row["epoch"]) if probed else []
-            run.finish_epoch(row, layers, {"epoch": row["epoch"], "precision": precision} | trainer.state())
+            run.finish_epoch(row, layers, {"epoch": row["epoch"]} | conditions | trainer.state())
             tracker.log(row)
             log.info(f"{run.path}: " * place.beside_others + one_line(row, epochs))
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], epochs)
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
-    result = make_result(config, run.metrics(), data, trainer, precision)
+    result = make_result(config, run.metrics(), data, trainer, conditions)
     tracker.summarize(result)
     run.complete(result, trainer.model.state_dict())
     return result
@@ -171,6 +172,7 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     """Return a network with its initial weights, which the seed decides, and what trains it."""
     import torch
 
+    from resnet.device import resolve_compile
     from resnet.model import ResNet
     from resnet.optim import make_optimizer, make_schedule
     from resnet.train import Normalize, Trainer, compiled
@@ -184,20 +186,25 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     if milestone_epochs := schedule.pop("milestone_epochs"):
         schedule["milestone_steps"] = [epoch * steps_per_epoch for epoch in milestone_epochs]
     trainer = Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
-    if config["compile"]:
+    if resolve_compile(config["compile"], data.mean.device, bf16, steps * config["batch_size"]):
         trainer.compiled = compiled(trainer, data.train, config["batch_size"])
     return trainer
 
 
-def restore(checkpoint: dict[str, Any], trainer: "Trainer", precision: str) -> None:
+def restore(checkpoint: dict[str, Any], trainer: "Trainer", conditions: dict[str, Any]) -> None:
     """Put the trainer where a checkpoint was.
 
-    Raises ValueError for a checkpoint of another network, RecordError for one in another precision.
+    Raises ValueError for a checkpoint of another network, RecordError for one that was computed in another way.
     """
-    if checkpoint["precision"] != precision:
+    if checkpoint["precision"] != (precision := conditions["precision"]):
         raise RecordError(
             f"begun in {checkpoint['precision']}, but this machine would go on in {precision}; "
             f"precision={precision} trains in a folder of its own, resume=never starts this one over"
+        )
+    if (before := checkpoint.get("compiled", False)) != conditions["compiled"]:
+        raise RecordError(
+            f"begun {'compiled' if before else 'without compiling'}, but would go on otherwise; "
+            f"compile={str(before).lower()} goes on in the same way, resume=never starts this one over"
         )
     trainer.restore(checkpoint)
 

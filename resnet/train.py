@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from resnet.augment import Augmenter
 from resnet.config import UserError, epochs_of
 from resnet.data import Dataset, Split, training_batches
+from resnet.fused import fused
 from resnet.optim import Schedule, set_lr
 
 log = logging.getLogger(__name__)
@@ -120,24 +120,27 @@ class Trainer:
 
 
 def compiled(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
-    """Return the trainer's network compiled for the batches of the split, or None where no compiler is found.
+    """Return the trainer's network compiled for batches of `batch_size`, the others going through the network as it is.
 
-    The last batch of an epoch may be smaller; each size is compiled here, once, with the trainer left as it was.
+    Compiled here, with the trainer left as it was. None, with a line that says why, where that fails.
     """
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        log.warning("compile=true: no C++ compiler is found here; going on without")
-        return None
+    torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
-    network = torch.compile(trainer.model, dynamic=False)
+    network = fused(trainer.model) if split.images.device.type == "cpu" else trainer.model
+    threads = {"cpp.threads": torch.get_num_threads()}  # in the key of PyTorch's cache, which has to tell them apart
+    network = torch.compile(network, fullgraph=True, dynamic=False, options=threads)
     before = copy.deepcopy(trainer.model.state_dict())
-    warm = replace(trainer, compiled=network)
-    warm.model.train()
-    for size in sorted({batch_size, len(split) % batch_size or batch_size}, reverse=True):
-        warm.logits(split.images[:size]).sum().backward()
-    trainer.optimizer.zero_grad(set_to_none=True)
-    trainer.model.load_state_dict(before)
+    trainer.model.train()
+    try:
+        replace(trainer, compiled=network).logits(split.images[:batch_size]).sum().backward()
+    except RuntimeError as error:
+        log.warning(f"compile: going on without, {' '.join(str(error).splitlines()[:2])}")
+        return None
+    finally:
+        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.model.load_state_dict(before)
     log.info(f"compiled in {time.perf_counter() - started:.0f} s")
-    return network
+    return lambda images: network(images) if len(images) == batch_size else trainer.model(images)
 
 
 def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int) -> Figures:

@@ -18,6 +18,7 @@ from resnet.run import CONF, make_trainer
 from resnet.train import Trainer
 
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
+PAUSE = 0.2  # seconds before each, in which data workers of the one before it come to rest
 
 
 class Bench:
@@ -59,6 +60,7 @@ def in_turns(things: dict[str, tuple[Callable[[], None], float]], synchronize: C
     speeds: dict[str, list[float]] = {name: [] for name in things}
     for round_ in range(ROUNDS + 1):
         for name, (call, images) in things.items():
+            time.sleep(PAUSE)
             started = time.perf_counter()
             call()
             synchronize()

@@ -50,7 +50,7 @@ def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
         seconds = []
         for size in sizes:
             stages = f"model.stages=[{size if what == 'blocks' else 1}]"
-            bench = Bench([stages, *overrides], images=size if what == "images" else 512)
+            bench = Bench([stages, "compile=false", *overrides], images=size if what == "images" else 512)
             steps = bench.steps_per_epoch * (size if what == "epochs" else 2)
             times = []
             for _ in range(3):

@@ -46,11 +46,10 @@ def fixed_costs(bench: Bench) -> dict[str, float]:
     def python(*arguments: str) -> None:
         subprocess.run((sys.executable, *arguments), stdout=subprocess.DEVNULL, check=True)
 
-    set_up = "network and optimizer" + (", compiled" if bench.config["compile"] else "")
     return {
         "imports": seconds(lambda: python("-c", "import resnet.train")),
         "start and composition": seconds(lambda: python("-m", "resnet.run", "--cfg", "job", *bench.overrides)),
-        set_up: seconds(bench.trainer),
+        "network, optimizer and compiling": seconds(bench.trainer),
     }
 
 

@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
     "device": "auto",
     "precision": "auto",
     "progress": "auto",
-    "compile": False,
+    "compile": None,
     "resume": "auto",
     "fail_fast": False,
 }

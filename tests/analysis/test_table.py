@@ -306,6 +306,14 @@ def computed(run: Path, precision: str, threads: int) -> None:
     (run / "result.json").write_text(json.dumps(result | {"precision": precision, "machine": {"threads": threads}}))
 
 
+def test_a_compiled_seed_beside_one_that_is_not_is_marked(build, table):
+    for seed in (0, 1):
+        run = build.complete(seed)
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | ({"compiled": True} if seed else {})))
+    assert "(compiled: False (seed 0), True (seed 1))" in table()
+
+
 def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     for seed, threads in enumerate((1, 2, 2)):
         for shortcut in ("projection", "none"):

@@ -212,19 +212,49 @@ def test_starting_over_keeps_what_was_there(train, tmp_path):
     assert (only(tmp_path) / "result.json").exists()
 
 
-def test_the_precision_that_a_run_was_begun_in_is_kept(train, tmp_path):
+def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     process = start(tmp_path, "epochs.count=300")
     wait_for(tmp_path, "runs/*/*/*/checkpoint.pt", process)
     process.kill()
     process.wait()
     path = only(tmp_path) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
-    other = {"fp32": "bf16", "bf16": "fp32"}[state["precision"]]
-    torch.save(state | {"precision": other}, path)
-    done = train("epochs.count=300", code=1)
-    assert f"begun in {other}, but this machine would go on in {state['precision']}" in done.stdout
-    assert "resume=never starts this one over" in done.stdout
-    assert torch.load(path, weights_only=True)["precision"] == other
+    precision = state["precision"]
+    other = {"fp32": "bf16", "bf16": "fp32"}[precision]
+    for changed, answer in (
+        ({"precision": other}, f"begun in {other}, but this machine would go on in {precision}; "),
+        ({"compiled": True}, "begun compiled, but would go on otherwise; compile=true goes on in the same way, "),
+    ):
+        torch.save(state | changed, path)
+        before = path.read_bytes()
+        done = train("epochs.count=300", code=1)
+        assert answer in done.stdout and "resume=never starts this one over" in done.stdout
+        assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
+    """Nine networks in one process, of which PyTorch by itself compiles eight; then the last of them, killed."""
+    overrides = ("compile=true", "precision=auto", "epochs.count=40", "model.stages=[1]")
+    done = train(*overrides, "-m", f"seed={','.join(map(str, range(9)))}", "study=whole")
+    assert done.stdout.count("compiled in ") == 9
+    process = start(tmp_path, *overrides, "seed=8", "study=killed")
+    wait_for(tmp_path, "runs/killed/*/*/checkpoint.pt", process)
+    process.kill()
+    process.wait()
+    assert "going on after epoch" in train(*overrides, "seed=8", "study=killed").stdout
+    (whole,), (killed,) = (list(tmp_path.glob(f"runs/{study}/*/seed8")) for study in ("whole", "killed"))
+    assert without_times(killed) == without_times(whole)
+    assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert json.loads((killed / "result.json").read_text())["compiled"] is True
+
+
+def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
+    caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = train("compile=true", env=caches | {"CXX": "/nowhere/c++"})
+    answers = [line for line in done.stdout.splitlines() if line.startswith("compile: going on without, ")]
+    assert len(answers) == 1 and "Traceback" not in done.stdout + done.stderr
+    assert json.loads((only(tmp_path) / "result.json").read_text())["compiled"] is False
 
 
 @pytest.mark.slow

@@ -1,0 +1,90 @@
+"""Batch norm, addition and ReLU as one operation: the network as torch.compile trains it fastest on a CPU.
+
+In bf16, convolutions run at the speed of the arithmetic; the time that is left to save is that of reading and writing
+activations. The network's own operations pass over each of them six times, seven where a shortcut is added: for batch
+norm's sums, for its output, for the addition, for the ReLU, and back again. Here it is four times: for the sums and
+for all that is computed with them, forward and backward.
+
+torch.compile does the merging. By itself it would not get there: it computes batch norm's sums and gradients in ways
+that cost more than the merging saves. What is written here, not compiled, is slower than the network's own operations.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resnet.model import ResNet
+
+
+class NormReLU(torch.autograd.Function):
+    """Compute ReLU(batch norm(x) + shortcut) and its gradients (Ioffe and Szegedy 2015, algorithm 1 and section 3).
+
+    Maps x and shortcut (or None), both (batch, channels, height, width), to the output of the same shape, and to the
+    mean and the variance of each channel of x over the batch, through which no gradient flows.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, shortcut: Tensor | None, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows = pixels(x).float()
+        mean = rows.mean(0)
+        variance = (rows.square().mean(0) - mean.square()).clamp(min=0)
+        scale = (variance + eps).rsqrt()
+        output = (rows - mean) * (scale * weight) + bias
+        if shortcut is not None:
+            output = output + pixels(shortcut)
+        output = images(output.relu().to(x.dtype), x)
+        ctx.save_for_backward(x, output, weight, mean, scale)
+        ctx.has_shortcut = shortcut is not None
+        ctx.mark_non_differentiable(mean, variance)
+        return output, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, output, weight, mean, scale = ctx.saved_tensors
+        passed = torch.where(pixels(output) > 0, pixels(gradient), 0)  # the ReLU's gradient, and the shortcut's
+        normal = (pixels(x).float() - mean) * scale
+        to_bias = passed.float().sum(0)
+        to_weight = (passed.float() * normal).sum(0)
+        to_x = (passed.float() - (to_bias + normal * to_weight) / len(normal)) * (weight * scale)
+        to_shortcut = images(passed, x) if ctx.has_shortcut else None
+        return images(to_x.to(x.dtype), x), to_shortcut, to_weight, to_bias, None
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Return images (batch, channels, height, width) as rows (batch * height * width, channels)."""
+    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
+
+
+def images(rows: Tensor, like: Tensor) -> Tensor:
+    """Return rows of channels as images of the shape of `like`, in the order of bytes called channels_last."""
+    batch, channels, height, width = like.shape
+    return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def norm_relu(norm: nn.BatchNorm2d, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    """Return ReLU(norm(x) + shortcut), and update the running statistics, as `norm` does when it trains."""
+    output, mean, variance = NormReLU.apply(x, shortcut, norm.weight, norm.bias, norm.eps)
+    with torch.no_grad():
+        count = x.numel() // x.shape[1]
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        norm.num_batches_tracked += 1
+    return output
+
+
+def fused(model: ResNet) -> Callable[[Tensor], Tensor]:
+    """Return what computes in training mode the logits that `model` does, with the same modules."""
+
+    def forward(images: Tensor) -> Tensor:
+        features = norm_relu(model.stem_norm, model.stem(images))
+        for block in model.blocks:
+            residual = norm_relu(block.norm1, block.conv1(features))
+            shortcut = block.shortcut(features) if block.shortcut is not None else None
+            features = norm_relu(block.norm2, block.conv2(residual), shortcut)
+        return model.classifier(features.mean(dim=(2, 3)))
+
+    return forward

@@ -1,0 +1,72 @@
+"""The fused forward pass computes what the network does: outputs, gradients, running statistics."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from resnet.device import resolve_compile
+from resnet.fused import fused, norm_relu
+from resnet.model import ResNet
+
+
+@pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
+def test_it_computes_what_the_network_does(shortcut):
+    torch.manual_seed(0)
+    model = ResNet([2, 1], 8, shortcut).to(memory_format=torch.channels_last).train()
+    twin = copy.deepcopy(model)
+    images, labels = torch.randn(8, 3, 16, 16), torch.randint(10, (8,))
+    expected, logits = model(images), fused(twin)(images)
+    torch.testing.assert_close(logits, expected)
+    for output in (expected, logits):
+        F.cross_entropy(output, labels).backward()
+    for (name, one), other in zip(model.named_parameters(), twin.parameters()):
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
+    for one, other in zip(model.buffers(), twin.buffers()):
+        torch.testing.assert_close(other, one)
+
+
+def test_gradients_are_those_of_finite_differences():
+    """The formulas themselves, on few enough numbers that fp32 is exact enough, away from the ReLU's corner."""
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm2d(2)
+    torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    x, shortcut, direction = torch.randn(4, 2, 2, 2), torch.randn(4, 2, 2, 2), torch.randn(4, 2, 2, 2)
+    for tensor in (x, shortcut):
+        tensor.requires_grad_()
+    (norm_relu(norm, x, shortcut) * direction).sum().backward()
+    for tensor in (x, shortcut, norm.weight, norm.bias):
+        step = 1e-2 * torch.randn_like(tensor)
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                tensor += sign * step
+                output = F.relu(F.batch_norm(x, None, None, norm.weight, norm.bias, True) + shortcut)
+                values.append((output * direction).sum())
+                tensor -= sign * step
+        expected = (values[0] - values[1]).item() / 2
+        assert (tensor.grad * step).sum().item() == pytest.approx(expected, rel=0.02, abs=1e-3)
+
+
+def test_a_channel_that_is_the_same_everywhere_stays_finite():
+    norm = torch.nn.BatchNorm2d(1)
+    x = torch.full((4, 1, 8, 8), 1234.5, requires_grad=True)
+    output = norm_relu(norm, x)
+    output.sum().backward()
+    assert output.isfinite().all() and x.grad.isfinite().all() and norm.running_var.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "wanted, device, bf16, images, compiles",
+    [
+        (None, "cpu", True, 20 * 45_000, True),  # the default where it pays
+        (None, "cpu", True, 5 * 45_000, False),
+        (None, "cpu", False, 20 * 45_000, False),
+        (None, "cuda", True, 20 * 45_000, False),
+        (True, "cpu", False, 1, True),
+        (False, "cpu", True, 20 * 45_000, False),
+    ],
+)
+def test_it_is_compiled_where_that_pays_or_is_asked_for(wanted, device, bf16, images, compiles):
+    assert resolve_compile(wanted, torch.device(device), bf16, images) is compiles
