@@ -62,3 +62,10 @@ def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
         counts = known.groupby("precision")["configuration"].nunique()
         said = " and ".join(f"{count} in {precision}" for precision, count in counts.items())
         yield f"Not all configurations ran in the same precision ({said}), which is another difference between them."
+    compiled = runs.dropna(subset="compiled").groupby("configuration")["compiled"].agg(set)
+    together = [sum(kinds == {kind} for kinds in compiled) for kind in (True, False)]
+    if all(together) and sum(together) == len(compiled):
+        yield (
+            f"Not all configurations were compiled ({together[0]} were and {together[1]} were not), "
+            "which rounds differently in them."
+        )

@@ -65,12 +65,14 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
 def commands(runs: pd.DataFrame) -> dict[str, str]:
     """Return configuration -> the command that computes its runs again.
 
-    Every setting is in it, so that it means the same whatever the defaults have become.
+    Every setting is in it, and whether they were compiled, so that it means the same whatever the defaults have become.
     """
     found = {}
     for name, rows in runs.groupby("configuration", sort=False):
         settings = {key: as_text(value) for key, value in rows["settings"].iloc[0].items()}
         settings |= {"study": Path(rows["study"].iloc[0]).name, "seed": ",".join(map(str, rows["seed"]))}
+        if known := rows["compiled"].dropna().tolist():
+            settings["compile"] = str(bool(known[0])).lower()
         words = (shlex.quote(f"{key}={value}") for key, value in settings.items())
         found[name] = f"python -m resnet.run -m {' '.join(words)}"
     return found

@@ -19,7 +19,7 @@ METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
 METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
 
-# What cannot change the figures, and the seed, which is an axis of its own. Every other key is a setting.
+# What changes rounding at most, and the seed, which is an axis of its own. Every other key is a setting.
 NOT_SETTINGS = {"seed", "study", "device", "compile", "progress", "resume", "fail_fast", "probe_every"}
 NOT_SETTINGS |= {"data.root", "logger.name"}
 

@@ -7,6 +7,9 @@ for all that is computed with them, forward and backward.
 
 torch.compile does the merging. By itself it would not get there: it computes batch norm's sums and gradients in ways
 that cost more than the merging saves. What is written here, not compiled, is slower than the network's own operations.
+
+The variance is the mean square less the squared mean, which takes one pass, and loses as many digits as the square of
+mean / deviation has. Beside the three that bf16 has that is nothing; in fp32, where nothing is gained, it is not used.
 """
 
 from collections.abc import Callable
@@ -36,7 +39,7 @@ class NormReLU(torch.autograd.Function):
         output = (rows - mean) * (scale * weight) + bias
         if shortcut is not None:
             output = output + pixels(shortcut)
-        output = images(output.relu().to(x.dtype), x)
+        output = as_images(output.relu().to(x.dtype), x)
         ctx.save_for_backward(x, output, weight, mean, scale)
         ctx.has_shortcut = shortcut is not None
         ctx.mark_non_differentiable(mean, variance)
@@ -50,8 +53,8 @@ class NormReLU(torch.autograd.Function):
         to_bias = passed.float().sum(0)
         to_weight = (passed.float() * normal).sum(0)
         to_x = (passed.float() - (to_bias + normal * to_weight) / len(normal)) * (weight * scale)
-        to_shortcut = images(passed, x) if ctx.has_shortcut else None
-        return images(to_x.to(x.dtype), x), to_shortcut, to_weight, to_bias, None
+        to_shortcut = as_images(passed, x) if ctx.has_shortcut else None
+        return as_images(to_x.to(x.dtype), x), to_shortcut, to_weight, to_bias, None
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -59,7 +62,7 @@ def pixels(images: Tensor) -> Tensor:
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 
-def images(rows: Tensor, like: Tensor) -> Tensor:
+def as_images(rows: Tensor, like: Tensor) -> Tensor:
     """Return rows of channels as images of the shape of `like`, in the order of bytes called channels_last."""
     batch, channels, height, width = like.shape
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)

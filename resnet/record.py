@@ -13,7 +13,7 @@ import os
 import socket
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,14 @@ class RunFolder:
             self.set_aside(*TABLES)
         self._trim_tables(0)
         return 0
+
+    def begun_compiled(self) -> bool | None:
+        """Return whether the newest whole checkpoint is of a compiled network; None where there is none."""
+        for name in (CHECKPOINT, PREVIOUS):
+            if (self.path / name).exists():
+                with suppress(ValueError):
+                    return load_checkpoint(self.path / name).get("compiled", False)  # older ones do not say
+        return None
 
     def _check_rows(self, epochs: int) -> None:
         rows = read_table(self.path / "metrics.csv", METRICS)[:epochs]

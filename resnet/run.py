@@ -132,6 +132,8 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     steps_per_epoch = -(-len(data.train) // batch_size)
     steps = total_steps(config["epochs"], steps_per_epoch)
     epochs = epochs_of(steps, steps_per_epoch)
+    if config["compile"] is None:
+        config = config | {"compile": run.begun_compiled()}
     trainer = make_trainer(config, data, precision == "bf16", steps, steps_per_epoch)
     augmenter = Augmenter(data.train.images, data.mean, **config["augmentation"])
 
@@ -173,7 +175,7 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     import torch
 
     from resnet.device import resolve_compile
-    from resnet.model import ResNet
+    from resnet.model import ResNet, cost
     from resnet.optim import make_optimizer, make_schedule
     from resnet.train import Normalize, Trainer, compiled
 
@@ -186,7 +188,8 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     if milestone_epochs := schedule.pop("milestone_epochs"):
         schedule["milestone_steps"] = [epoch * steps_per_epoch for epoch in milestone_epochs]
     trainer = Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
-    if resolve_compile(config["compile"], data.mean.device, bf16, steps * config["batch_size"]):
+    image = cost(**network, classes=len(data.classes), channels=data.channels, size=data.size).multiply_adds
+    if resolve_compile(config["compile"], data.mean.device, bf16, steps * config["batch_size"] * image):
         trainer.compiled = compiled(trainer, data.train, config["batch_size"])
     return trainer
 
@@ -203,8 +206,8 @@ def restore(checkpoint: dict[str, Any], trainer: "Trainer", conditions: dict[str
         )
     if (before := checkpoint.get("compiled", False)) != conditions["compiled"]:
         raise RecordError(
-            f"begun {'compiled' if before else 'without compiling'}, but would go on otherwise; "
-            f"compile={str(before).lower()} goes on in the same way, resume=never starts this one over"
+            f"begun {'compiled' if before else 'without compiling'}, and cannot go on otherwise; without a value "
+            "for compile, and a compiler if it was compiled, it goes on; resume=never starts this one over"
         )
     trainer.restore(checkpoint)
 

@@ -122,16 +122,18 @@ class Trainer:
 def compiled(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
     """Return the trainer's network compiled for batches of `batch_size`, the others going through the network as it is.
 
-    Compiled here, with the trainer left as it was. None, with a line that says why, where that fails.
+    Compiled here, with the trainer left as it was; others of the process compile again when they are next used.
+    None, with a line that says why, where that fails.
     """
+    log.info("compiling")
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
-    network = fused(trainer.model) if split.images.device.type == "cpu" else trainer.model
+    network = fused(trainer.model) if trainer.bf16 and split.images.device.type == "cpu" else trainer.model
     threads = {"cpp.threads": torch.get_num_threads()}  # in the key of PyTorch's cache, which has to tell them apart
-    network = torch.compile(network, fullgraph=True, dynamic=False, options=threads)
     before = copy.deepcopy(trainer.model.state_dict())
     trainer.model.train()
     try:
+        network = torch.compile(network, fullgraph=True, dynamic=False, options=threads)
         replace(trainer, compiled=network).logits(split.images[:batch_size]).sum().backward()
     except RuntimeError as error:
         log.warning(f"compile: going on without, {' '.join(str(error).splitlines()[:2])}")

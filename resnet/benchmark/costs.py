@@ -50,6 +50,7 @@ def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
         seconds = []
         for size in sizes:
             stages = f"model.stages=[{size if what == 'blocks' else 1}]"
+            # so short a training would not be compiled, but a Bench's trainer is that of a long one
             bench = Bench([stages, "compile=false", *overrides], images=size if what == "images" else 512)
             steps = bench.steps_per_epoch * (size if what == "epochs" else 2)
             times = []

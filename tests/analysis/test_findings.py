@@ -278,6 +278,13 @@ def test_seeds_in_different_precisions_are_named():
     ]
 
 
+def test_configurations_compiled_and_not_are_counted():
+    runs = configuration().assign(compiled=False), configuration(**DEEP).assign(compiled=True)
+    assert sentences(*runs, topic="What the comparison mixes") == [
+        "Not all configurations were compiled (1 were and 1 were not), which rounds differently in them."
+    ]
+
+
 def test_runs_that_do_not_count_are_counted_and_left_out():
     runs = configuration(test=(0.8, 0.9, 0.9)).assign(status=["complete", "diverged", "unfinished"])
     found = sentences(runs, configuration(**DEEP, test=(0.85,)))

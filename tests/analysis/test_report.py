@@ -1,5 +1,6 @@
 """The report: one page that holds what it says, brings all it needs, and tells how to get there again."""
 
+import json
 import re
 import shlex
 import xml.etree.ElementTree as ElementTree
@@ -176,8 +177,6 @@ def test_the_same_runs_are_the_same_bytes(build, report):
 
 
 def test_environments_are_counted(build):
-    import json
-
     for seed, commit in enumerate(("a" * 40, "a" * 40, "b" * 40)):
         run = build.complete(seed)
         result = json.loads((run / "result.json").read_text())
@@ -195,6 +194,16 @@ def test_environments_are_counted(build):
         ["1", f"{'b' * 12} with changes", *same],
         ["1", "unknown", "bf16", *["unknown"] * 4, "sha256 unknown"],
     ]
+
+
+def test_a_command_compiles_where_its_runs_were_compiled(build):
+    build.complete(study="plain")
+    run = build.complete(study="merged")
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {"compiled": True}))
+    said = {command.split("study=")[1].split()[0]: command for command in commands(load_runs(["runs"])).values()}
+    assert " compile=true" in said["merged"] and " compile=false" in said["plain"]
+    assert [row[2] for row in environments(load_runs(["runs"])).rows] == ["bf16, compiled", "bf16"]
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):

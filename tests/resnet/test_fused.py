@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from resnet.device import resolve_compile
 from resnet.fused import fused, norm_relu
-from resnet.model import ResNet
+from resnet.model import ResNet, cost
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
@@ -58,15 +58,16 @@ def test_a_channel_that_is_the_same_everywhere_stays_finite():
 
 
 @pytest.mark.parametrize(
-    "wanted, device, bf16, images, compiles",
+    "wanted, device, bf16, epochs, compiles",
     [
-        (None, "cpu", True, 20 * 45_000, True),  # the default where it pays
-        (None, "cpu", True, 5 * 45_000, False),
-        (None, "cpu", False, 20 * 45_000, False),
-        (None, "cuda", True, 20 * 45_000, False),
+        (None, "cpu", True, 20, True),  # the default where it pays
+        (None, "cpu", True, 5, False),
+        (None, "cpu", False, 20, False),
+        (None, "cuda", True, 20, False),
         (True, "cpu", False, 1, True),
-        (False, "cpu", True, 20 * 45_000, False),
+        (False, "cpu", True, 20, False),
     ],
 )
-def test_it_is_compiled_where_that_pays_or_is_asked_for(wanted, device, bf16, images, compiles):
-    assert resolve_compile(wanted, torch.device(device), bf16, images) is compiles
+def test_it_is_compiled_where_that_pays_or_is_asked_for(wanted, device, bf16, epochs, compiles):
+    multiply_adds = epochs * 45_000 * cost([2, 2], 32, "projection").multiply_adds
+    assert resolve_compile(wanted, torch.device(device), bf16, multiply_adds) is compiles

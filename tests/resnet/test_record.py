@@ -154,7 +154,19 @@ def test_a_folder_of_another_configuration_is_left_alone(run, found):
 
 
 def test_an_older_versions_configuration_is_the_same_run(run):
-    run.begin(CONFIG | {"compile": False, "model": {"width": 32}})
+    run.begin(CONFIG | {"precision": "auto", "model": {"width": 32}})
+
+
+def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.begun_compiled() is None
+    run.begin(CONFIG)
+    run.finish_epoch(row(1), [], {"epoch": 1})  # as an older version left it
+    assert run.begun_compiled() is False
+    run.finish_epoch(row(2), [], {"epoch": 2, "compiled": True})
+    assert run.begun_compiled() is True
+    (run.path / "checkpoint.pt").write_bytes(b"damaged")
+    assert run.begun_compiled() is False
 
 
 def test_starting_over_moves_everything_aside(run):

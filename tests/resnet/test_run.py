@@ -223,11 +223,11 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
     for changed, answer in (
         ({"precision": other}, f"begun in {other}, but this machine would go on in {precision}; "),
-        ({"compiled": True}, "begun compiled, but would go on otherwise; compile=true goes on in the same way, "),
+        ({"compiled": True}, "begun compiled, and cannot go on otherwise; "),
     ):
         torch.save(state | changed, path)
         before = path.read_bytes()
-        done = train("epochs.count=300", code=1)
+        done = train("epochs.count=300", "compile=false", code=1)
         assert answer in done.stdout and "resume=never starts this one over" in done.stdout
         assert path.read_bytes() == before
 
@@ -254,6 +254,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
     done = train("compile=true", env=caches | {"CXX": "/nowhere/c++"})
     answers = [line for line in done.stdout.splitlines() if line.startswith("compile: going on without, ")]
     assert len(answers) == 1 and "Traceback" not in done.stdout + done.stderr
+    assert answers[0].startswith("compile: going on without, ") and "compiler" in answers[0].lower()
     assert json.loads((only(tmp_path) / "result.json").read_text())["compiled"] is False
 
 
