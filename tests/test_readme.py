@@ -1,6 +1,7 @@
 """The READMEs: what they claim is in the files, and the two say the same."""
 
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,18 @@ def measured_here(readme: str) -> str:
 def test_what_is_said_of_the_tables_stands_in_them(readme):
     percentages = re.findall(r"\d+\.\d\d(?= ?%| against)", measured_here(readme))
     assert len(percentages) >= 12 and set(percentages) <= numbers(results(readme))
+
+
+@pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
+def test_fp32_and_bf16_stand_as_their_fifth_epochs_do(readme):
+    (paragraph,) = (p for p in readme.split("\n\n") if "`runs/reference/precision`" in p)
+    for study in ("precision", "seed_table"):
+        tables = (ROOT / "runs" / "reference" / study).glob("blocks4-*/seed*/metrics.csv")
+        rows = [table.read_text().splitlines()[5].split(",") for table in tables]
+        assert len(rows) == 3 and all(row[0] == "5" for row in rows)
+        for column in (3, 5):  # train_acc, val_acc
+            values = [100 * float(row[column]) for row in rows]
+            assert f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} %" in paragraph
 
 
 def text(page: str) -> str:

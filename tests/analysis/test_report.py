@@ -201,9 +201,10 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
     run = build.complete(study="merged")
     result = json.loads((run / "result.json").read_text())
     (run / "result.json").write_text(json.dumps(result | {"compiled": True}))
-    said = {command.split("study=")[1].split()[0]: command for command in commands(load_runs(["runs"])).values()}
-    assert " compile=true" in said["merged"] and " compile=false" in said["plain"]
-    assert [row[2] for row in environments(load_runs(["runs"])).rows] == ["bf16, compiled", "bf16"]
+    for study, compiled, precision in (("plain", "false", "bf16"), ("merged", "true", "bf16, compiled")):
+        runs = load_runs([f"runs/{study}"])
+        assert f" compile={compiled}" in "".join(commands(runs).values())
+        assert [row[2] for row in environments(runs).rows] == [precision]
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
