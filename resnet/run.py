@@ -177,7 +177,7 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     from resnet.device import resolve_compile
     from resnet.model import ResNet, cost
     from resnet.optim import make_optimizer, make_schedule
-    from resnet.train import Normalize, Trainer, compiled
+    from resnet.train import Normalize, Trainer, compile_network
 
     torch.manual_seed(config["seed"])
     network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
@@ -190,7 +190,7 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     trainer = Trainer(model, Normalize(data.mean, data.std), optimizer, make_schedule(**schedule), bf16)
     image = cost(**network, classes=len(data.classes), channels=data.channels, size=data.size).multiply_adds
     if resolve_compile(config["compile"], data.mean.device, bf16, steps * config["batch_size"] * image):
-        trainer.compiled = compiled(trainer, data.train, config["batch_size"])
+        trainer.compiled = compile_network(trainer, data.train, config["batch_size"])
     return trainer
 
 

@@ -119,7 +119,7 @@ class Trainer:
         return Figures(F.cross_entropy(logits.double(), labels).item(), hits.item()), logits
 
 
-def compiled(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
+def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
     """Return the trainer's network compiled for batches of `batch_size`, the others going through the network as it is.
 
     Compiled here, with the trainer left as it was; others of the process compile again when they are next used.
