@@ -101,13 +101,13 @@ def find_training(name: str, by_depth: dict[int, pd.DataFrame]) -> Iterator[str]
 
 
 def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say how far training is above validation accuracy, and whether that widens with depth."""
+    """Say how far training is above validation accuracy, and how that changes with depth."""
     runs = runs.assign(gap=runs["train_acc"] - runs["val_acc"]).dropna(subset="gap")
     for name, by_depth in all_series(runs, configurations):
         (shallow, a), (deep, b) = list(by_depth.items())[0], list(by_depth.items())[-1]
         gaps = f"{100 * a['gap'].mean():+.2f} pp at {shallow} layers and {100 * b['gap'].mean():+.2f} pp at {deep}"
-        subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this gap"
-        yield claim(subject, ("widens", "narrows"), welch(a["gap"], b["gap"]), a, b)
+        subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this difference"
+        yield claim(subject, ("rises", "falls"), welch(a["gap"], b["gap"]), a, b)
 
 
 def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:

@@ -159,12 +159,12 @@ def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
 @pytest.mark.parametrize(
     ("deep", "said"),
     [
-        ((0.98, 0.97), "widens by 7.50 pp, which is more than the noise of seeds"),
-        ((0.95, 0.87), "widens by 1.00 pp, but no difference can be claimed"),
-        ((0.82, 0.81), "narrows by 8.50 pp, which is more than the noise of seeds"),
+        ((0.98, 0.97), "rises by 7.50 pp, which is more than the noise of seeds"),
+        ((0.95, 0.87), "rises by 1.00 pp, but no difference can be claimed"),
+        ((0.82, 0.81), "falls by 8.50 pp, which is more than the noise of seeds"),
     ],
 )
-def test_the_gap_widens_only_where_it_does(deep, said):
+def test_the_gap_rises_only_where_it_does(deep, said):
     two = {"test": (0.8, 0.81)}
     shallow = configuration(**two).assign(train_acc=[0.90, 0.90])
     (found,) = sentences(shallow, configuration(**DEEP, **two).assign(train_acc=deep), topic="Training and validation")
