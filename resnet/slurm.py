@@ -79,6 +79,8 @@ class SlurmArray(SlurmLauncher):
                 ends |= dict.fromkeys(jobs)  # their ends are news, whenever they came
             jobs |= self.submit({folder: todo[folder] for folder in todo if folder not in jobs})
             self.wait(jobs, ends)
+        except SlurmError as error:  # what is in the queue has done nothing wrong
+            raise SlurmError(f"{error}; jobs of this sweep that are in the queue stay there") from None
         except BaseException:  # also Ctrl-C and SIGTERM
             self.cancel(todo)
             raise

@@ -230,6 +230,21 @@ def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@on_a_cluster
+def test_a_refusal_leaves_alone_what_is_in_the_queue(cluster, train, tmp_path):
+    first = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400")
+    first.wait_for_epochs(1)
+    jobs = first.jobs()
+    more = ("seed=0,1", "epochs.count=400", "hydra.launcher.partition=other")
+    done = train(*SLURM, *more, env=cluster, code=1)
+    assert "1 of the runs are in the queue already" in done.stdout
+    assert "jobs of this sweep that are in the queue stay there" in done.stderr.splitlines()[-1]
+    assert first.jobs() == jobs and len(jobs) == 1 and first.process.poll() is None
+    first.process.send_signal(signal.SIGTERM)
+    first.end()
+    assert not first.jobs()
+
+
 def test_without_m_nothing_is_trained_here(train, tmp_path):
     done = train("hydra/launcher=slurm", code=2)
     assert done.stderr.splitlines()[-1].startswith("error: hydra/launcher=slurm: add -m;")
