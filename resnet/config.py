@@ -161,10 +161,12 @@ def check(config: Any, schema: type = Config, prefix: str = "") -> None:
 
 def _check_together(config: Any) -> None:
     """Hold to the rules that involve more than one key, or more than a range."""
-    study, stages, epochs = config["study"], config["model"]["stages"], config["epochs"]
+    stages, epochs = config["model"]["stages"], config["epochs"]
     optimizer, schedule = config["optimizer"], config["schedule"]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", study):
-        raise ConfigError(f"study={study}: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first")
+    for key, name in (("study", config["study"]), ("model.name", config["model"]["name"])):  # of folders
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            rule = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+            raise ConfigError(f"{key}={name}: must be {rule}")
     if not 1 <= len(stages) <= 8:
         raise ConfigError(f"model.stages={stages}: must list 1 to 8 stages, e.g. [3,3,3]")
     width = config["model"]["width"]

@@ -117,11 +117,12 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
         from resnet import pictures
         from resnet.augment import Augmenter
         from resnet.data import load, training_batches
-        from resnet.device import resolve_device, resolve_precision, set_up_process
+        from resnet.device import git_state, resolve_device, resolve_precision, set_up_process
         from resnet.probes import probe
         from resnet.result import make_result
         from resnet.train import fit
 
+    code = git_state()  # now, as the checkout may be another one when the training ends
     device = resolve_device(config["device"], place.job)
     precision = resolve_precision(config["precision"], device)
     set_up_process()
@@ -164,7 +165,7 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
             raise Interrupted(received[0], epochs)
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
-    result = make_result(config, run.metrics(), data, trainer, conditions)
+    result = make_result(config, run.metrics(), data, trainer, conditions, code)
     tracker.summarize(result)
     run.complete(result, trainer.model.state_dict())
     return result

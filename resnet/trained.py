@@ -58,6 +58,8 @@ def load_trained(path: Path) -> Trained:
     check_complete(path)
     try:
         config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
+            raise TrainedError(f"{path / 'config.yaml'}: damaged: it says nothing of the data")
         result = RunFolder(path).result()
         network = {key: result[key] for key in ("stages", "width", "shortcut")}
         classes = tuple(result["test"]["per_class_acc"])

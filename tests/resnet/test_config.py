@@ -153,6 +153,8 @@ def test_the_fingerprint_of_the_defaults_is_settled(composed):
         ("study='a b'", "study=a b: must be 1 to 64 letters"),
         ("study='Tiefe-é'", "study=Tiefe-é: must be 1 to 64 letters"),
         ("study=''", "study=: must be 1 to 64 letters"),
+        ("model.name=../../up", "model.name=../../up: must be 1 to 64 letters"),
+        ("model.name=a/b", "model.name=a/b: must be 1 to 64 letters"),
     ],
 )
 def test_wrong_values_are_answered_with_key_value_and_what_is_right(composed, override, answer):

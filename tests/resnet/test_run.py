@@ -260,7 +260,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
 
 @pytest.mark.slow
 def test_cifar10_learns(command, tmp_path, cifar10):
-    """Half an epoch of the real thing: chance is 10 %."""
+    """A fifth of an epoch of the real thing: chance is 10 %."""
     command("resnet.run", "model=blocks4", "data.limit=1000", "epochs.count=1", f"data.root={cifar10}")
     row = rows(only(tmp_path))[0]
     assert float(row["train_acc"]) > 0.25 and float(row["train_loss"]) < 2.1

@@ -105,6 +105,8 @@ MISTAKES = {
     "cut result": ("result.json", cut_in_half, 1, "damaged"),
     "list for result": ("result.json", lambda path: path.write_text("[]"), 1, "result.json: damaged"),
     "cut configuration": ("config.yaml", lambda path: path.write_text("{"), 1, "config.yaml: damaged"),
+    "empty configuration": ("config.yaml", lambda path: path.write_text(""), 1, "config.yaml: damaged"),
+    "part of a configuration": ("config.yaml", lambda path: path.write_text("seed: 0"), 1, "config.yaml: damaged"),
     "old result": ("result.json", forget_statistics, 1, "result.json: has no 'mean'; an older version wrote it"),
     "another network": (
         "weights.safetensors",
