@@ -20,9 +20,11 @@ quickstart: $(INSTALLED)
 
 results: $(INSTALLED)
 	mkdir -p figures
-	$(VENV)/bin/python -m analysis.table runs/reference --published | sed 's/^## /#### /' > figures/tables.md
+	$(VENV)/bin/python -m analysis.table runs/reference --published --out figures/table.md
+	sed 's/^## /#### /' figures/table.md > figures/tables.md
 	for readme in README.md README.ko.md; do \
-	  sed -i -e '/^<!-- results -->/,/^<!-- .results -->/{//!d}' -e '/^<!-- results -->/r figures/tables.md' $$readme; done
+	  sed -e '/^<!-- results -->/,/^<!-- .results -->/{//!d;}' -e '/^<!-- results -->/r figures/tables.md' \
+	    $$readme > figures/$$readme && cp figures/$$readme $$readme || exit 1; done
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
 	cp figures/reference/depth/depth.svg figures/reference/degradation/degradation.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report runs/reference --out runs/reference/report.html
