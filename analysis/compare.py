@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.computed import find_precisions
 from analysis.configurations import as_text, data_of, summarize
 from analysis.find import RunsError
 from analysis.render import Grid, markdown
@@ -51,14 +52,16 @@ def compare(a: str, b: str, folders: Sequence[str]) -> str:
         raise BadChoice(f"{name(all_a)} and {name(all_b)} cannot be compared: they are about {datas}")
     runs_a, runs_b = complete(all_a), complete(all_b)
     differences = {measure: difference(runs_a, runs_b, measure) for measure in MEASURES}
+    both = pd.concat([runs_a, runs_b])
     left_out = len(all_a) + len(all_b) - len(runs_a) - len(runs_b)
     notes = [
         f"A is {name(runs_a)}, {_runs(runs_a)}; B is {name(runs_b)}, {_runs(runs_b)}."
         + (f" Left out as not complete: {left_out}." if left_out else ""),
-        *data(runs_a, runs_b),
+        *data(both),
         *basis(runs_a, runs_b, differences[HEADLINE]),
         verdict(differences[HEADLINE]),
         cause(runs_a, runs_b),
+        *find_precisions(both, summarize(both)),
     ]
     rows = [row(measure, runs_a, runs_b, found) for measure, found in differences.items()]
     head = ["", "A", "B", "B - A (pp)", "95 % interval", "p"]
@@ -111,10 +114,10 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | N
     )
 
 
-def data(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
+def data(runs: pd.DataFrame) -> list[str]:
     """Return which part of the data the two are about, if not the usual one."""
-    text = data_of(summarize(pd.concat([a, b])))
-    return [] if text == a["data"].iloc[0] else [f"This is about {text}."]
+    text = data_of(summarize(runs))
+    return [] if text == runs["data"].iloc[0] else [f"This is about {text}."]
 
 
 def row(measure: str, a: pd.DataFrame, b: pd.DataFrame, found: Difference | None) -> list[str]:

@@ -1,12 +1,11 @@
 """Configurations as rows: the runs of each averaged over seeds, how many count, what tells them apart."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from analysis.runs import COMPUTED
+from analysis.computed import find_mixtures
 
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
@@ -38,7 +37,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     rows = rows.join(progress.agg(least_epochs="min", most_epochs="max")).reset_index()
     rows["seeds"] = [_seeds(row) for row in rows.to_dict("records")]
     rows["images"] = [_images(settings) for settings in rows["settings"]]
-    mixed = _mixed(runs[runs["status"] == "complete"])
+    mixed = find_mixtures(runs[runs["status"] == "complete"])
     rows["mixed"] = [mixed.get(folder, "") for folder in rows["folder"]]
     rows["differs"] = pd.concat([_differs(study) for _, study in rows.groupby("study", sort=False)])
     return rows.drop(columns=["least_epochs", "most_epochs"])
@@ -87,33 +86,6 @@ def data_of(configurations: pd.DataFrame) -> str:
     own = configurations.dropna(subset="images")  # published rows have none
     texts = own["data"] + (", " + own["images"]).where(own["images"] != "", "")
     return " and ".join(sorted(texts.unique()))
-
-
-def _mixed(runs: pd.DataFrame) -> dict[str, str]:
-    """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`."""
-    several = runs.groupby("folder")[list(COMPUTED)].nunique().gt(1)
-    found = {}
-    for folder, columns in several[several.any(axis=1)].iterrows():
-        own = runs[runs["folder"] == folder]
-        found[folder] = "; ".join(f"{name}: {_by_value(own, name)}" for name in COMPUTED if columns[name])
-    return found
-
-
-def _by_value(runs: pd.DataFrame, column: str) -> str:
-    """Return the values of a column, and which seeds have each."""
-    groups = runs.groupby(column)["seed"]
-    return ", ".join(f"{value} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for value, seeds in groups)
-
-
-def find_mixed(configurations: pd.DataFrame) -> Iterator[str]:
-    """Name the configurations whose seeds were not all computed alike, a sentence for those that are mixed alike."""
-    mixed = configurations[configurations["mixed"].fillna("") != ""]
-    for how, rows in mixed.groupby("mixed", sort=False):
-        names = [f"{row.model} ({', '.join(filter(None, (row.shortcut, row.differs)))})" for row in rows.itertuples()]
-        yield (
-            f"The seeds of {', '.join(names)} were not all computed in the same way ({how}): "
-            "their deviation is not that of seeds alone."
-        )
 
 
 def as_text(value: Any) -> str:

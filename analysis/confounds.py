@@ -1,4 +1,4 @@
-"""What a comparison mixes: configurations that differ in several things at once, and runs computed in several ways."""
+"""What a comparison mixes: configurations that differ in several things at once."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import things
-from analysis.configurations import as_text, find_mixed
+from analysis.configurations import as_text
 
 NAMED = 5  # of more sentences the rest is counted
 
@@ -52,20 +52,3 @@ def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
             for name in group[b]:
                 group[name] = group[a]
     return list({id(members): members for members in group.values()}.values())
-
-
-def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Name configurations whose seeds were not computed alike, or say that configurations had several precisions."""
-    yield from find_mixed(configurations)
-    known = runs.dropna(subset="precision")
-    if (known.groupby("configuration")["precision"].nunique() == 1).all() and known["precision"].nunique() > 1:
-        counts = known.groupby("precision")["configuration"].nunique()
-        said = " and ".join(f"{count} in {precision}" for precision, count in counts.items())
-        yield f"Not all configurations ran in the same precision ({said}), which is another difference between them."
-    compiled = runs.dropna(subset="compiled").groupby("configuration")["compiled"].agg(set)
-    together = [sum(kinds == {kind} for kinds in compiled) for kind in (True, False)]
-    if all(together) and sum(together) == len(compiled):
-        yield (
-            f"Not all configurations were compiled ({together[0]} were and {together[1]} were not), "
-            "which rounds differently in them."
-        )

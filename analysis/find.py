@@ -1,6 +1,5 @@
 """Find run folders, in `runs`, a study, a configuration, or being one."""
 
-import argparse
 import os
 import re
 import sys
@@ -29,17 +28,6 @@ class MissingFolder(RunsError):
 def warn(message: object) -> None:
     """Say on stderr, in one line, what was left out and why."""
     print("warning:", " ".join(str(message).split()), file=sys.stderr)
-
-
-def add_folders(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that says which runs are meant."""
-    parser.add_argument(
-        "folders",
-        nargs="*",
-        metavar="FOLDER",
-        help="all runs, a study, a configuration or a run (default: your own ones in runs; those in runs/reference "
-        "if there are no others)",
-    )
 
 
 def places(folders: Iterable[str | Path]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.compare import difference
+from analysis.computed import find_precisions
 from analysis.configurations import data_of
-from analysis.confounds import find_confounds, find_precisions
+from analysis.confounds import find_confounds
 from analysis.published import ORIGINAL, add_published, network
 from analysis.stats import Difference, welch, wilson
 from analysis.study import describe, kind
@@ -35,19 +36,30 @@ def find(runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame) -> list
         return [Finding("Runs", "No run is complete, so nothing can be said yet.")]
     configurations = describe(runs)
     done = configurations[configurations["n"] > 0]
-    epochs, layers = (table[table["path"].isin(complete["path"])] for table in (epochs, layers))
+    counted = each_once(complete, done)
+    epochs = epochs[epochs["path"].isin(complete["path"])]
+    layers = layers[layers["path"].isin(counted["path"])]
     topics = {
-        "Depth": find_gains(complete, done),
-        "Skip connections": find_twins(complete, done),
-        "Degradation": find_turns(complete, done),
+        "Depth": find_gains(counted, done),
+        "Skip connections": find_twins(counted, done),
+        "Degradation": find_turns(counted, done),
         "Published": find_published(complete, done),
         "Gradients": find_gradients(layers, done),
-        "Training and validation": find_gaps(complete, done),
+        "Training and validation": find_gaps(counted, done),
         "Length of training": find_slopes(epochs, done),
         "What the comparison mixes": [*find_confounds(done), *find_precisions(complete, done)],
         "Runs": [*find_singles(complete, done), *find_trials(done), *find_missing(configurations)],
     }
     return [Finding(topic, text) for topic, texts in topics.items() for text in texts]
+
+
+def each_once(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs without those that are another one again, the same training under another configuration's name.
+
+    A name tells nothing of a network, and a folder can be copied: counted twice, a seed would make intervals narrower.
+    """
+    recipes = runs["folder"].map(configurations.set_index("folder")["recipe"])
+    return runs[~runs.assign(recipe=recipes).duplicated(["recipe", "shortcut", "depth", "seed"])]
 
 
 def find_gains(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:

@@ -100,7 +100,7 @@ def panel_title(configuration: dict[str, Any], shown: pd.DataFrame) -> str:
 
 
 def draw_responses(study: Study) -> Figure:
-    """Return the deviation of each layer's response after the last epoch (He et al. 2016, figure 7); raises NoData."""
+    """Return the deviation of each layer's response, last epoch probed (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
     rows = rows[np.isfinite(rows["response_std"])]
     if rows.empty:
@@ -109,7 +109,7 @@ def draw_responses(study: Study) -> Figure:
     shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
     groups, colors = by_shortcut(shown), key(shown)
     deviations = over_seeds(last, ["layer"], "response_std")
-    figure = new_figure(study, "Response of the layers after the last epoch", 6.2)
+    figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2)
     axes = figure.subplots(2, len(groups), squeeze=False, sharey=True)
     for column, (shortcut, part) in zip(axes.T, groups.items()):
         for name in part["configuration"]:

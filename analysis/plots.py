@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from analysis.against_depth import draw_depth
 from analysis.by_class import draw_classes, draw_confusion
+from analysis.command import add_folders, answered
 from analysis.curves import draw_curves, draw_degradation
-from analysis.find import RunsError, add_folders, places
+from analysis.find import RunsError, places
 from analysis.layers import draw_gradients, draw_responses
 from analysis.study import Study, load_studies
 from analysis.style import NoData
@@ -107,6 +108,7 @@ def plot_all(folders: Sequence[str], out: Path, form: str) -> None:
         raise RunsError(f"{places(folders)}: nothing to draw yet, no run has finished an epoch")
 
 
+@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.plots", description=__doc__)
@@ -116,11 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
     given = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name can hold what a terminal cannot show
-    try:
-        plot_all(given.folders, given.out, given.format)
-    except RunsError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    plot_all(given.folders, given.out, given.format)
     return 0
 
 

@@ -15,9 +15,12 @@ ORIGINAL, PAPER = "original project", "He et al. 2016"
 # By the first part of a source: how it trained, by the keys of a configuration; published.csv says how long.
 FLIP_CROP = {"augmentation.flip": True, "augmentation.crop_padding": 4}
 FLIP_CROP |= {"augmentation.cutout": 0, "augmentation.trivial": False, "data.limit": None}
-ADAM = {"optimizer.name": "adam", "optimizer.lr": 0.001, "optimizer.weight_decay": 0, "schedule.name": "constant"}
+ADAM = {"optimizer.name": "adam", "optimizer.lr": 0.001, "optimizer.weight_decay": 0}
+ADAM |= {"schedule.name": "constant", "schedule.warmup_steps": 0}
 SGD = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 0.0001}
 SGD |= {"optimizer.nesterov": False, "schedule.name": "multistep", "schedule.milestone_steps": [32000, 48000]}
+SGD |= {"schedule.gamma": 0.1, "schedule.warmup_steps": 0}
+WARM_UP = {"schedule.warmup_steps": 400, "schedule.warmup_factor": 0.1}  # of the paper's 110 layers alone
 RECIPES: dict[str, dict[str, Any]] = {
     ORIGINAL: {"batch_size": 64, **ADAM, **FLIP_CROP, "data.val_fraction": 0.1},
     PAPER: {"batch_size": 128, **SGD, **FLIP_CROP},
@@ -34,8 +37,10 @@ def read_published() -> pd.DataFrame:
     rows["seeds"] = rows["n"].astype(str)
     rows["by"] = rows["source"].str.split(",").str[0]
     rows["settings"] = [
-        RECIPES[by] | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
-        for by, e, s in zip(rows["by"], rows["epochs"], rows["steps"])
+        RECIPES[by]
+        | (WARM_UP if model == "resnet110" else {})
+        | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
+        for model, by, e, s in zip(rows["model"], rows["by"], rows["epochs"], rows["steps"])
     ]
     return rows
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.command import add_folders, answered
 from analysis.configurations import summarize
-from analysis.find import RunsError, add_folders
 from analysis.findings import find
 from analysis.inline import as_html, describe
 from analysis.origin import commands, differences, environments
@@ -65,6 +65,7 @@ def section(study: Study, name: str) -> dict[str, Any]:
     }
 
 
+@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
@@ -72,11 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--out", metavar="FILE", type=Path, default=Path("report.html"), help="where to (default: report.html)")
     given = parser.parse_args(arguments)
-    try:
-        put(report(given.folders), given.out)
-    except RunsError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    put(report(given.folders), given.out)
     print(given.out)
     return 0
 

@@ -109,6 +109,7 @@ def _read_identity(path: Path) -> dict[str, Any]:
     try:
         model, stages = config["model"], tuple(map(int, config["model"]["stages"]))
         epochs = config["epochs"]["count"]
+        without_effect = NOT_SETTINGS | ({"epochs.steps"} if epochs is not None else set())
         folder = Path(os.path.abspath(path)).parent
         in_reference = folder.parents[1].name == "reference"
         return {
@@ -123,7 +124,7 @@ def _read_identity(path: Path) -> dict[str, Any]:
             "blocks": sum(stages),
             "depth": 2 * sum(stages) + 2,
             "epochs": None if epochs is None else int(epochs),
-            "settings": {key: value for key, value in _flat(config) if key not in NOT_SETTINGS},
+            "settings": {key: value for key, value in _flat(config) if key not in without_effect},
             "folder": str(folder),
             "path": str(path),
         }

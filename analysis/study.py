@@ -26,7 +26,6 @@ class Study:
     """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of."""
 
     name: str
-    data: str
     runs: pd.DataFrame
 
     @property
@@ -63,7 +62,7 @@ def load_studies(folders: Iterable[str | Path]) -> list[Study]:
     runs = load_runs(folders)
     several = runs.groupby("study")["data"].nunique() > 1
     return [
-        Study(f"{name}/{data}" if several[name] else name, data, part.reset_index(drop=True))
+        Study(f"{name}/{data}" if several[name] else name, part.reset_index(drop=True))
         for (name, data), part in runs.groupby(["study", "data"], sort=False)
     ]
 

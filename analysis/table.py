@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.columns import COLUMNS, MEASURES, optional
-from analysis.configurations import STATUSES, data_of, find_mixed, summarize
-from analysis.find import RunsError, add_folders
+from analysis.command import add_folders, answered
+from analysis.computed import find_mixed
+from analysis.configurations import STATUSES, data_of, summarize
+from analysis.find import RunsError
 from analysis.published import ORIGINAL, add_published, read_published
 from analysis.render import Grid, latex, markdown
 from analysis.runs import load_runs
@@ -112,6 +114,7 @@ def tabulate(folders: Sequence[str], form: str, published: bool) -> str:
     return "\n".join(map({"markdown": markdown, "latex": latex}[form], for_people(configurations, published)))
 
 
+@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.table", description=__doc__)
@@ -124,17 +127,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown"):
         parser.error("--compare answers in sentences: it goes without --format and --published")
-    try:
-        if given.compare:
-            from analysis.compare import compare  # scipy takes as long to import as all the rest
+    if given.compare:
+        from analysis.compare import compare  # scipy takes as long to import as all the rest
 
-            text = compare(*given.compare, given.folders)
-        else:
-            text = tabulate(given.folders, given.format, given.published)
-        put(text, given.out)
-    except RunsError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        text = compare(*given.compare, given.folders)
+    else:
+        text = tabulate(given.folders, given.format, given.published)
+    put(text, given.out)
     return 0
 
 

@@ -1,5 +1,7 @@
 """What two configurations' runs support, and what they do not."""
 
+import json
+
 import pytest
 
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
@@ -100,6 +102,17 @@ def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, 
 def test_trials_on_a_part_of_the_data_are_said_to_be_so(build, table):
     a, b = seeds(build, [0.3], **{"data.limit": 50}), seeds(build, [0.4], **DEEP, **{"data.limit": 50})
     assert "This is about cifar10, first 50 training images of each class." in table("--compare", a, b)
+
+
+def test_what_was_not_computed_alike_is_said_to_be_so(build, table):
+    runs = [build.complete(seed, test=0.83 + seed / 100) for seed in (0, 1)]
+    b = seeds(build, [0.88, 0.89], **DEEP)
+    a = runs[0].parent.name
+    assert "precision" not in table("--compare", a, b)
+    for seed, said in ((0, "(precision: bf16 (seed 1), fp32 (seed 0))"), (1, "(1 in bf16 and 1 in fp32)")):
+        result = json.loads((runs[seed] / "result.json").read_text())
+        (runs[seed] / "result.json").write_text(json.dumps(result | {"precision": "fp32"}))
+        assert said in table("--compare", a, b)
 
 
 def test_what_cannot_be_compared_is_refused(build, table):

@@ -295,6 +295,16 @@ def test_runs_that_do_not_count_are_counted_and_left_out():
     assert sentences(runs.assign(status="failed")) == ["No run is complete, so nothing can be said yet."]
 
 
+def test_the_same_training_under_two_names_counts_once():
+    two = [configuration(test=(0.80, 0.82)), configuration(**DEEP, test=(0.83, 0.87))]
+    again = configuration("mine", DEEP["stages"], test=(0.83, 0.87))
+    layers = pd.concat([by_layer(runs, [1.0, 99, 1, 1.0]) for runs in (*two, again)])
+    for topic in ("Depth", "Training and validation", "Gradients"):
+        assert sentences(*two, again, layers=layers, topic=topic) == sentences(*two, layers=layers, topic=topic)
+    (found,) = sentences(*two, again, topic="Depth")
+    assert "2 and 2 seeds" in found and "no difference can be claimed" in found
+
+
 def test_recipes_are_not_mixed():
     found = sentences(configuration(), configuration(**DEEP, **{"optimizer.lr": 0.1}), topic="Depth")
     assert found == []

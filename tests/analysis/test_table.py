@@ -16,6 +16,7 @@ from analysis.configurations import MEASURES as SUMMARIZED
 from analysis.published import read_published
 from analysis.table import main
 
+ROOT = str(Path(__file__).resolve().parents[2])
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
 
@@ -180,12 +181,28 @@ def test_the_same_recipe_is_not_called_another(build, table):
     assert rows(printed)[0]["against published"] == "test -1.25 pp" and "recipes differ" not in printed
 
 
+@pytest.mark.parametrize(("warmup", "said"), [(400, "test -3.39 pp"), (0, "test -3.39 pp, recipes differ: schedule")])
+def test_the_papers_110_layers_are_those_that_are_warmed_up(build, table, warmup, said):
+    network = {"model.name": "resnet110", "model.stages": [18, 18, 18], "model.width": 16, "model.shortcut": "pad"}
+    run = build.begin(**network, **PAPERS, **{"schedule.warmup_steps": warmup, "schedule.warmup_factor": 0.1})
+    built = build.complete(1, test=0.9, **network)
+    (run / "result.json").write_text((built / "result.json").read_text())
+    assert rows(table("--published", run))[0]["against published"] == said
+
+
+def test_steps_that_a_number_of_epochs_overrules_are_no_difference(build, table):
+    build.complete(**{"epochs.steps": 64000})
+    build.complete(**DEEP)
+    assert "epochs.steps" not in table("runs")
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
         ({"data.limit": 100}, "data"),
         ({"optimizer.lr": 0.01, "augmentation.cutout": 8}, "optimizer, augmentation"),
         ({"epochs.count": 1, "schedule.name": "cosine"}, "1 epoch against 20 epochs, schedule"),
+        ({"schedule.warmup_steps": 5000}, "schedule"),
     ],
 )
 def test_what_recipes_differ_in_is_named(build, table, other, said):
@@ -366,6 +383,24 @@ def test_requests_that_cannot_be_met_are_one_line(build, table, tmp_path):
         table("--format", "html")
 
 
+def test_a_reader_who_has_enough_is_no_error(build):
+    """As `head` is: it closes the pipe."""
+    build.complete()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "analysis.table"], env={"PYTHONPATH": ROOT}, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_an_interrupt_is_a_word(build, monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis.table.tabulate", interrupt)
+    assert main(["runs"]) == 130 and capsys.readouterr().err == "stopped\n"
+
+
 def test_the_measures_that_are_averaged_are_those_that_are_shown():
     assert tuple(MEASURES) == SUMMARIZED
 
@@ -373,8 +408,7 @@ def test_the_measures_that_are_averaged_are_those_that_are_shown():
 def test_the_command_starts_quickly_and_without_pytorch(build):
     build.complete()
     code = "import sys; from analysis.table import main; main(); sys.exit('torch' in sys.modules)"
-    root = str(Path(__file__).resolve().parents[2])
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ROOT}, capture_output=True, text=True)
     assert time.perf_counter() - start < 3  # 1.5 s where nothing else runs
     assert done.returncode == 0 and rows(done.stdout)[0]["model"] == "blocks4", done.stderr
