@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from analysis.stats import welch
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
@@ -56,13 +59,18 @@ def test_what_is_said_of_the_tables_stands_in_them(readme):
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
 def test_fp32_and_bf16_stand_as_their_fifth_epochs_do(readme):
     (paragraph,) = (p for p in readme.split("\n\n") if "`runs/reference/precision`" in p)
+    found = {"train": [], "val": []}
     for study in ("precision", "seed_table"):
         tables = (ROOT / "runs" / "reference" / study).glob("blocks4-*/seed*/metrics.csv")
         rows = [table.read_text().splitlines()[5].split(",") for table in tables]
         assert len(rows) == 3 and all(row[0] == "5" for row in rows)
-        for column in (3, 5):  # train_acc, val_acc
-            values = [100 * float(row[column]) for row in rows]
+        for column, accuracies in zip((3, 5), found.values()):
+            accuracies.append([float(row[column]) for row in rows])
+            values = [100 * accuracy for accuracy in accuracies[-1]]
             assert f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} %" in paragraph
+    train, val = (welch(*map(pd.Series, pair)) for pair in found.values())
+    assert -0.5 < train.low < 0 < train.high
+    assert re.search(rf"{val.low:.1f}\D*{val.high:+.1f}", paragraph)
 
 
 def text(page: str) -> str:
