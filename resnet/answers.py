@@ -16,6 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import Config, ConfigError, UserError
 
+arrived: list[int] = []  # signals that raised an exception, which may have been lost in a callback without a caller
+
 
 class Terminated(BaseException):
     """SIGTERM arrived outside the training loop, which finishes its step."""
@@ -27,7 +29,9 @@ def answered() -> Iterator[None]:
     # Hydra's own report of an exception is a piece of its traceback; with this set it lets the exception through.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     logging.raiseExceptions = False  # a full disk under run.log would be reported with a traceback a line
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except UserError as error:
@@ -45,8 +49,9 @@ def answered() -> Iterator[None]:
     sys.exit(code)
 
 
-def _terminate(signum: int, frame: Any) -> None:
-    raise Terminated
+def _stop(signum: int, frame: Any) -> None:
+    arrived.append(signum)
+    raise Terminated if signum == signal.SIGTERM else KeyboardInterrupt
 
 
 def unwritable(error: OSError) -> str:

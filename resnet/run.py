@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import resnet.sweep  # noqa: F401  registers the sweeper
-from resnet.answers import answered
+from resnet.answers import answered, arrived
 from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
 from resnet.record import RecordError, RunFolder
 from resnet.trackers import Tracker
@@ -233,8 +233,11 @@ def held_back() -> Iterator[None]:
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that the step under way is finished; a second one has its usual effect."""
-    received: list[int] = []
+    """Collect SIGINT and SIGTERM, so that the step under way is finished; a second one has its usual effect.
+
+    One that arrived before, and whose exception was lost, is among them.
+    """
+    received = list(arrived)
 
     def note(signum: int, frame: Any) -> None:
         received.append(signum)

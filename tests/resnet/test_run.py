@@ -194,6 +194,40 @@ def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code):
     assert "unfinished" in output and "not started" in output and "Traceback" not in output
 
 
+LOSE_A_SIGNAL = """
+import os, sys, weakref
+import resnet.data, resnet.run
+
+signum = int(sys.argv.pop(1))
+
+class Thing: pass
+
+def kill(reference):
+    os.kill(os.getpid(), signum)
+    for _ in range(1000): pass  # the exception comes in here, where Python can only print it
+
+def load(load=resnet.data.load, **settings):
+    thing = Thing()
+    reference = weakref.ref(thing, kill)
+    del thing
+    return load(**settings)
+
+resnet.data.load = load
+resnet.run.cli()
+"""
+
+
+@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, signum, code):
+    """As it was once in the middle of compiling, in the callback of a weak reference."""
+    command = (sys.executable, "-c", LOSE_A_SIGNAL, str(int(signum)), *small("epochs.count=500"))
+    options = {"capture_output": True, "text": True, "preexec_fn": heed_interrupts}
+    done = subprocess.run(command, cwd=tmp_path, env=one_thread(), timeout=120, **options)
+    assert "Exception ignored in" in done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"stopped by {signal.Signals(signum).name} in epoch 1" in done.stdout
+
+
 def test_two_processes_do_not_share_a_folder(tmp_path):
     first = start(tmp_path, "epochs.count=500")
     wait_for(tmp_path, "runs/*/*/seed0/metrics.csv", first)
