@@ -4,12 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.runs import COMPUTED
+from analysis.runs import COMPUTED, THEN
 
 
 def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:
-    """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`."""
+    """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`.
+
+    One that changed its number of threads on the way is not computed like itself: `threads: 2 then 1 (seed 0)`.
+    """
     several = runs.groupby("folder")[list(COMPUTED)].nunique().gt(1)
+    moved = runs["threads"].map(lambda threads: THEN in str(threads)).astype(bool)
+    several["threads"] |= moved.groupby(runs["folder"]).any()
     found = {}
     for folder, columns in several[several.any(axis=1)].iterrows():
         own = runs[runs["folder"] == folder]

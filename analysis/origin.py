@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.configurations import as_text
 from analysis.read import Damaged, read_json
 from analysis.render import Grid
+from analysis.runs import THEN, origins
 
 UNKNOWN = "unknown"
 
@@ -25,11 +26,16 @@ def environments(runs: pd.DataFrame) -> Grid:
 
 
 def environment(file: Path) -> tuple[str, ...]:
-    """Return what a result says of where it was computed, as the cells of a row."""
+    """Return what a result says of where it was computed, as the cells of a row, `A then B` of a run that moved."""
     try:
         result = read_json(file)
     except Damaged:
         result = None
+    parts = map(_cells, origins(result) if isinstance(result, dict) else [{}])
+    return tuple(THEN.join(dict.fromkeys(values)) for values in zip(*parts))
+
+
+def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     parts = {name: _part(result, name) for name in ("git", "machine", "versions", "data")}
     machine, git = parts["machine"], parts["git"]
     commit = str(git.get("commit", UNKNOWN))[:12] + (" with changes" if git.get("dirty") else "")
@@ -45,9 +51,9 @@ def environment(file: Path) -> tuple[str, ...]:
     return tuple(map(str, cells))
 
 
-def _part(result: Any, name: str) -> Any:
+def _part(result: dict[str, Any], name: str) -> Any:
     """Return a part of a result; an empty one where it is missing, as in a run of an older version."""
-    return (result.get(name) if isinstance(result, dict) else None) or {}
+    return result.get(name) or {}
 
 
 def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:

@@ -41,9 +41,10 @@ FIGURES = {
     "wall_seconds": ("wall_seconds",),
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
-COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images", "threads")
-# How; missing where a result does not say.
-COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": int}
+COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
+# How; missing where a result does not say. A run that was moved has two numbers of threads, one THEN the other.
+COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": str}
+THEN = " then "
 IDENTITY = ("study", "configuration", "seed", "status")
 IDENTITY += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*IDENTITY, *FIGURES, *COMPUTED, "error", "settings", "folder", "path")
@@ -165,11 +166,22 @@ def _figures(file: Path, result: Any) -> dict[str, Any]:
         if not _is_figure(column, value) and not (value is None and column in OPTIONAL):
             raise Damaged(f"{file}: {'.'.join(keys)} cannot be {value!r:.40}")
         row[column] = value
-    machine = result.get("machine")
-    threads = machine.get("threads") if isinstance(machine, dict) else None
-    computed = {name: result.get(name) for name in ("precision", "device")} | {"threads": threads}
+    computed = {name: result.get(name) for name in ("precision", "device")} | {"threads": _threads(result)}
     computed["compiled"] = result.get("compiled", False)  # older results do not say
     return row | {name: value if type(value) is COMPUTED[name] else None for name, value in computed.items()}
+
+
+def _threads(result: dict[str, Any]) -> str | None:
+    """Return with how many threads a run was computed, as `2` or `2 then 1`; None where the result does not say."""
+    machines = [machine for part in origins(result) if isinstance(machine := part.get("machine"), dict)]
+    return THEN.join(dict.fromkeys(str(machine["threads"]) for machine in machines if "threads" in machine)) or None
+
+
+def origins(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a result as it would be of each part of its training, where what computed it changed on the way."""
+    earlier = result.get("earlier")
+    parts = [part for part in earlier if isinstance(part, dict)] if isinstance(earlier, list) else []
+    return [*(result | part for part in parts), result]
 
 
 def _is_figure(column: str, value: Any) -> bool:

@@ -104,6 +104,11 @@ def keep_freed_memory() -> None:
         library.malloc_trim(0)
 
 
+def origin(device: torch.device) -> dict[str, dict[str, Any]]:
+    """Return by which code, on what machine, and with which packages this process computes."""
+    return {"git": git_state(), "machine": machine(device), "versions": versions()}
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on."""
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
@@ -120,14 +125,14 @@ def machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def git_state() -> dict[str, Any] | None:
+def git_state() -> dict[str, Any]:
     """Return the commit of the checkout that this code runs from, and whether its code was changed since.
 
-    None where there is no checkout, as in an installed wheel.
+    Nothing where there is no checkout, as in an installed wheel.
     """
     folder = Path(__file__).resolve().parent.parent
     if not (folder / ".git").exists():
-        return None
+        return {}
 
     def git(*arguments: str) -> str:
         done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
@@ -137,7 +142,7 @@ def git_state() -> dict[str, Any] | None:
         changes = git("status", "--porcelain", "--", "resnet", "conf")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
     except (OSError, subprocess.CalledProcessError):  # no git, or nothing committed yet
-        return None
+        return {}
 
 
 def _cpu_model() -> str:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from resnet.data import Dataset
-from resnet.device import machine, versions
 from resnet.model import cost, depth
 from resnet.train import Trainer
 
@@ -18,12 +17,12 @@ def make_result(
     data: Dataset,
     trainer: Trainer,
     conditions: dict[str, Any],
-    code: dict[str, Any] | None,
+    origin: dict[str, Any],
 ) -> dict[str, Any]:
     """Evaluate the final network on the test set, and return all that a reader of the run may ask for.
 
-    `rows` are those of metrics.csv, `conditions` say how they were computed, `code` by which commit. The final
-    figures are the last epoch's; the best is chosen on validation data.
+    `rows` are those of metrics.csv, `conditions` say how they were computed, `origin` by what. The final figures
+    are the last epoch's; the best is chosen on validation data.
     """
     network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
     network_cost = cost(**network, classes=len(data.classes), channels=data.channels, size=data.size)
@@ -46,9 +45,7 @@ def make_result(
         **conditions,
         "device": data.mean.device.type,
         "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 1),
-        "versions": versions(),
-        "machine": machine(data.mean.device),
-        "git": code,
+        **origin,
         "data": {
             "name": data.name,
             "sha256": data.sha256(),

@@ -117,15 +117,15 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
         from resnet import pictures
         from resnet.augment import Augmenter
         from resnet.data import load, training_batches
-        from resnet.device import git_state, resolve_device, resolve_precision, set_up_process
+        from resnet.device import origin, resolve_device, resolve_precision, set_up_process
         from resnet.probes import probe
         from resnet.result import make_result
         from resnet.train import fit
 
-    code = git_state()  # now, as the checkout may be another one when the training ends
     device = resolve_device(config["device"], place.job)
     precision = resolve_precision(config["precision"], device)
     set_up_process()
+    here = origin(device)  # now, as the checkout may be another one when the training ends
     data = load(**config["data"]).to(device)
     batch_size, seed = config["batch_size"], config["seed"]
     if batch_size > len(data.train):
@@ -139,9 +139,17 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     augmenter = Augmenter(data.train.images, data.mean, **config["augmentation"])
 
     conditions = {"precision": precision, "compiled": trainer.compiled is not None}
-    done = run.resume(lambda checkpoint: restore(checkpoint, trainer, conditions))
+    earlier: list[dict[str, Any]] = []
+
+    def go_on(checkpoint: dict[str, Any]) -> None:
+        restore(checkpoint, trainer, conditions)
+        earlier[:] = computed_elsewhere(checkpoint, here)
+
+    done = run.resume(go_on)
     start = f"going on after epoch {done} of {epochs}" if done else f"starting, to epoch {epochs}"
     log.info(f"{run.path}: {start}, in {precision} on {device}")
+    if earlier and earlier[-1]["to_epoch"] == done:
+        log.warning(f"{run.path}: {changes(earlier[-1], here)}; figures may not be those of a run in one piece")
     tracker.start(config, run.metrics())
     if done == 0:
         images, labels = next(training_batches(data.train.labels, augmenter, batch_size, seed, epoch=1))
@@ -158,14 +166,15 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
         for row in fit(trainer, data, augmenter, batch_size, seed, steps, done, watch):
             probed = config["probe_every"] and row["epoch"] % config["probe_every"] == 0
             layers = probe(trainer, data.train, row["epoch"]) if probed else []
-            run.finish_epoch(row, layers, {"epoch": row["epoch"]} | conditions | trainer.state())
+            state = conditions | {"origin": here, "earlier": earlier} | trainer.state()
+            run.finish_epoch(row, layers, {"epoch": row["epoch"]} | state)
             tracker.log(row)
             log.info(f"{run.path}: " * place.beside_others + one_line(row, epochs))
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], epochs)
 
     run.write("curves.png", pictures.draw_curves(run.metrics(), str(run.path)))
-    result = make_result(config, run.metrics(), data, trainer, conditions, code)
+    result = make_result(config, run.metrics(), data, trainer, conditions, here | {"earlier": earlier})
     tracker.summarize(result)
     run.complete(result, trainer.model.state_dict())
     return result
@@ -211,6 +220,19 @@ def restore(checkpoint: dict[str, Any], trainer: "Trainer", conditions: dict[str
             "for compile, and a compiler if it was compiled, it goes on; resume=never starts this one over"
         )
     trainer.restore(checkpoint)
+
+
+def computed_elsewhere(checkpoint: dict[str, Any], here: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the origins of a checkpoint's epochs that are not `here`, in their order, each with its last epoch."""
+    before = checkpoint.get("origin", here)  # older ones do not say
+    return checkpoint.get("earlier", []) + [before | {"to_epoch": checkpoint["epoch"]}] * (before != here)
+
+
+def changes(before: dict[str, Any], here: dict[str, Any]) -> str:
+    """Return in what two origins differ, as `threads 2, now 1`."""
+    places = [(part, name) for part in here for name in before[part] | here[part]]
+    values = [(name, before[part].get(name), here[part].get(name)) for part, name in places]
+    return "; ".join(f"{name} {old}, now {new}" for name, old, new in values if old != new)
 
 
 class Interrupted(Exception):

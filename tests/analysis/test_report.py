@@ -196,6 +196,19 @@ def test_environments_are_counted(build):
     ]
 
 
+def test_a_run_that_moved_names_both_environments(build):
+    run = build.complete()
+    result = json.loads((run / "result.json").read_text())
+    machine = {"system": "Linux", "cpu": "Some CPU", "gpu": None}
+    result |= {"git": {"commit": "b" * 40, "dirty": False}, "machine": machine | {"threads": 2}}
+    result["earlier"] = [
+        {"git": {"commit": "a" * 40, "dirty": False}, "machine": machine | {"threads": 1}, "to_epoch": 3}
+    ]
+    (run / "result.json").write_text(json.dumps(result))
+    (row,) = environments(load_runs(["runs"])).rows
+    assert row[:6] == ["1", f"{'a' * 12} then {'b' * 12}", "bf16", "Linux", "Some CPU", "1 then 2"]
+
+
 def test_a_command_compiles_where_its_runs_were_compiled(build):
     build.complete(study="plain")
     run = build.complete(study="merged")

@@ -346,6 +346,18 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 
+def test_a_seed_that_changed_its_threads_on_the_way_is_marked(build, table):
+    computed(build.complete(), "bf16", 2)
+    assert "same way" not in table()
+    run = build.complete(1)
+    computed(run, "bf16", 2)
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {"earlier": [{"machine": {"threads": 1}, "to_epoch": 3}]}))
+    assert "(threads: 1 then 2 (seed 1), 2 (seed 0))" in table()
+    (run.parent / "seed0" / "result.json").unlink()
+    assert "not all computed in the same way (threads: 1 then 2 (seed 1))" in table()
+
+
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
     build.complete(study="reference/depth")
     assert "## reference/depth (cifar10)" in table()

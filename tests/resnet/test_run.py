@@ -266,6 +266,25 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
         assert path.read_bytes() == before
 
 
+def test_a_run_that_goes_on_elsewhere_says_so(train, tmp_path):
+    process = start(tmp_path, "epochs.count=300")
+    wait_for(tmp_path, "runs/*/*/*/checkpoint.pt", process)
+    process.kill()
+    process.wait()
+    path = only(tmp_path) / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    here = state["origin"]
+    first = {"git": {"commit": "a" * 40, "dirty": False}, "machine": here["machine"] | {"threads": 7}}
+    earlier = {"to_epoch": 1, **first, "versions": here["versions"]}
+    torch.save(state | {"origin": here | first, "earlier": [earlier]}, path)
+    done = train("epochs.count=300")
+    (said,) = (line for line in done.stdout.splitlines() if "may not be those of a run in one piece" in line)
+    assert f"commit {'a' * 40}, now " in said and "threads 7, now 1; " in said and "torch" not in said
+    result = json.loads((only(tmp_path) / "result.json").read_text())
+    assert result["earlier"] == [earlier, here | first | {"to_epoch": state["epoch"]}]
+    assert {name: result[name] for name in here} == here
+
+
 @pytest.mark.slow
 def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     """Nine networks in one process, of which PyTorch by itself compiles eight; then the last of them, killed."""
