@@ -3,12 +3,7 @@
 import ctypes
 import gc
 import os
-import platform
-import subprocess
-import sys
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from joblib import cpu_count
@@ -18,8 +13,6 @@ from resnet.config import ConfigError
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 PAYS_FROM = 5e13  # multiply-adds of forward passes, 15 epochs of CIFAR-10 with blocks4: from here on time is won
-
-PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
 
 def resolve_device(device: str, job: int = 0) -> torch.device:
@@ -102,52 +95,3 @@ def keep_freed_memory() -> None:
         for parameter, value in ((M_TRIM_THRESHOLD, 2**31 - 1), (M_MMAP_MAX, 0)):
             library.mallopt(parameter, value)
         library.malloc_trim(0)
-
-
-def origin(device: torch.device) -> dict[str, dict[str, Any]]:
-    """Return by which code, on what machine, and with which packages this process computes."""
-    return {"git": git_state(), "machine": machine(device), "versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return what kind of machine this is; it has no name in it."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-    }
-
-
-def git_state() -> dict[str, Any]:
-    """Return the commit of the checkout that this code runs from, and whether its code was changed since.
-
-    Nothing where there is no checkout, as in an installed wheel.
-    """
-    folder = Path(__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return {}
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        changes = git("status", "--porcelain", "--", "resnet", "conf")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
-    except (OSError, subprocess.CalledProcessError):  # no git, or nothing committed yet
-        return {}
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or sys.platform
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

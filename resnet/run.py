@@ -117,7 +117,8 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
         from resnet import pictures
         from resnet.augment import Augmenter
         from resnet.data import load, training_batches
-        from resnet.device import origin, resolve_device, resolve_precision, set_up_process
+        from resnet.device import resolve_device, resolve_precision, set_up_process
+        from resnet.origin import changes, origin, origins_before
         from resnet.probes import probe
         from resnet.result import make_result
         from resnet.train import fit
@@ -143,7 +144,7 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
 
     def go_on(checkpoint: dict[str, Any]) -> None:
         restore(checkpoint, trainer, conditions)
-        earlier[:] = computed_elsewhere(checkpoint, here)
+        earlier[:] = origins_before(checkpoint, here)
 
     done = run.resume(go_on)
     start = f"going on after epoch {done} of {epochs}" if done else f"starting, to epoch {epochs}"
@@ -220,19 +221,6 @@ def restore(checkpoint: dict[str, Any], trainer: "Trainer", conditions: dict[str
             "for compile, and a compiler if it was compiled, it goes on; resume=never starts this one over"
         )
     trainer.restore(checkpoint)
-
-
-def computed_elsewhere(checkpoint: dict[str, Any], here: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the origins of a checkpoint's epochs that are not `here`, in their order, each with its last epoch."""
-    before = checkpoint.get("origin", here)  # older ones do not say
-    return checkpoint.get("earlier", []) + [before | {"to_epoch": checkpoint["epoch"]}] * (before != here)
-
-
-def changes(before: dict[str, Any], here: dict[str, Any]) -> str:
-    """Return in what two origins differ, as `threads 2, now 1`."""
-    places = [(part, name) for part in here for name in before[part] | here[part]]
-    values = [(name, before[part].get(name), here[part].get(name)) for part, name in places]
-    return "; ".join(f"{name} {old}, now {new}" for name, old, new in values if old != new)
 
 
 class Interrupted(Exception):

@@ -94,7 +94,7 @@ def attempt(folder: Path, config: dict, last: int | None = None) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("resnet.pictures.draw_samples", lambda *_: b"samples")
         patch.setattr("resnet.pictures.draw_curves", lambda *_: b"curves")
-        patch.setattr("resnet.device.git_state", dict)
+        patch.setattr("resnet.origin.git_state", dict)
         patch.setattr("resnet.files.open", torn(moments), raising=False)
         patch.setattr(resnet.train, "set_lr", before(moments, resnet.train.set_lr))
         patch.setattr(os, "fsync", lambda _: moments())  # what is on the disk is what was written, as with SIGKILL

@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file
 
 from resnet.model import ResNet
+from resnet.origin import origins_before
 from tests.conftest import heed_interrupts, one_thread, small
 
 CONTRACT = set(
@@ -148,11 +149,11 @@ def test_a_failing_job_leaves_the_others_alone(train, tmp_path):
     assert "not started" in stopped.stdout
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen:
+def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
     """Start a run that takes some seconds, as a process that can be killed."""
     return subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small(*overrides)),
-        cwd=folder, env=one_thread(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, env=one_thread() | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=heed_interrupts,
     )  # fmt: skip
 
@@ -161,6 +162,16 @@ def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
     while not list(folder.glob(pattern)):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
+
+
+def begun(folder: Path, *overrides: str, study: str = "default", **environment: str) -> Path:
+    """Return the folder of a run that was killed after an epoch."""
+    process = start(folder, *overrides, f"study={study}", **environment)
+    wait_for(folder, f"runs/{study}/*/*/checkpoint.pt", process)
+    process.kill()
+    process.wait()
+    (run,) = folder.glob(f"runs/{study}/*/*")
+    return run
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
@@ -247,11 +258,7 @@ def test_starting_over_keeps_what_was_there(train, tmp_path):
 
 
 def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
-    process = start(tmp_path, "epochs.count=300")
-    wait_for(tmp_path, "runs/*/*/*/checkpoint.pt", process)
-    process.kill()
-    process.wait()
-    path = only(tmp_path) / "checkpoint.pt"
+    path = begun(tmp_path, "epochs.count=300") / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     precision = state["precision"]
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
@@ -267,22 +274,24 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
 
 
 def test_a_run_that_goes_on_elsewhere_says_so(train, tmp_path):
-    process = start(tmp_path, "epochs.count=300")
-    wait_for(tmp_path, "runs/*/*/*/checkpoint.pt", process)
-    process.kill()
-    process.wait()
-    path = only(tmp_path) / "checkpoint.pt"
-    state = torch.load(path, weights_only=True)
-    here = state["origin"]
-    first = {"git": {"commit": "a" * 40, "dirty": False}, "machine": here["machine"] | {"threads": 7}}
-    earlier = {"to_epoch": 1, **first, "versions": here["versions"]}
-    torch.save(state | {"origin": here | first, "earlier": [earlier]}, path)
-    done = train("epochs.count=300")
-    (said,) = (line for line in done.stdout.splitlines() if "may not be those of a run in one piece" in line)
-    assert f"commit {'a' * 40}, now " in said and "threads 7, now 1; " in said and "torch" not in said
-    result = json.loads((only(tmp_path) / "result.json").read_text())
-    assert result["earlier"] == [earlier, here | first | {"to_epoch": state["epoch"]}]
-    assert {name: result[name] for name in here} == here
+    run = begun(tmp_path, "epochs.count=100", OMP_NUM_THREADS="2")
+    before = torch.load(run / "checkpoint.pt", weights_only=True)
+    printed = train("epochs.count=100").stdout
+    assert f"{run.relative_to(tmp_path)}: threads 2, now 1; figures may not be those of a run in one piece\n" in printed
+    result = json.loads((run / "result.json").read_text())
+    assert result["machine"]["threads"] == 1
+    assert result["earlier"] == [before["origin"] | {"to_epoch": before["epoch"]}]
+    after = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert after["earlier"] == result["earlier"] and after["origin"] == {name: result[name] for name in after["origin"]}
+
+
+def test_origins_add_up_and_nothing_is_said_where_they_are_the_same():
+    here, there = ({"git": {}, "machine": {"threads": threads}, "versions": {}} for threads in (1, 2))
+    state = {"epoch": 3, "origin": there, "earlier": []}
+    assert origins_before(state, there) == origins_before({"epoch": 3}, here) == []
+    state = {"epoch": 5, "origin": here, "earlier": origins_before(state, here)}
+    assert origins_before(state, here) == [there | {"to_epoch": 3}]
+    assert origins_before(state, there) == [there | {"to_epoch": 3}, here | {"to_epoch": 5}]
 
 
 @pytest.mark.slow
@@ -291,12 +300,9 @@ def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     overrides = ("compile=true", "precision=auto", "epochs.count=40", "model.stages=[1]")
     done = train(*overrides, "-m", f"seed={','.join(map(str, range(9)))}", "study=whole")
     assert done.stdout.count("compiled in ") == 9
-    process = start(tmp_path, *overrides, "seed=8", "study=killed")
-    wait_for(tmp_path, "runs/killed/*/*/checkpoint.pt", process)
-    process.kill()
-    process.wait()
+    killed = begun(tmp_path, *overrides, "seed=8", study="killed")
     assert "going on after epoch" in train(*overrides, "seed=8", "study=killed").stdout
-    (whole,), (killed,) = (list(tmp_path.glob(f"runs/{study}/*/seed8")) for study in ("whole", "killed"))
+    (whole,) = tmp_path.glob("runs/whole/*/seed8")
     assert without_times(killed) == without_times(whole)
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     assert json.loads((killed / "result.json").read_text())["compiled"] is True
