@@ -4,17 +4,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.runs import COMPUTED, THEN
+from analysis.runs import COMPUTED
 
 
 def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:
     """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`.
 
-    One that changed its number of threads on the way is not computed like itself: `threads: 2 then 1 (seed 0)`.
+    A seed whose parts differ stands with each: `threads: 1 (seed 0), 2 (seeds 0, 1)`.
     """
+    runs = runs.explode("threads")
     several = runs.groupby("folder")[list(COMPUTED)].nunique().gt(1)
-    moved = runs["threads"].map(lambda threads: THEN in str(threads)).astype(bool)
-    several["threads"] |= moved.groupby(runs["folder"]).any()
     found = {}
     for folder, columns in several[several.any(axis=1)].iterrows():
         own = runs[runs["folder"] == folder]
@@ -24,7 +23,7 @@ def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:
 
 def _by_value(runs: pd.DataFrame, column: str) -> str:
     """Return the values of a column, and which seeds have each."""
-    groups = runs.groupby(column)["seed"]
+    groups = runs.groupby(column)["seed"].unique().items()
     return ", ".join(f"{value} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for value, seeds in groups)
 
 

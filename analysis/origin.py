@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.configurations import as_text
 from analysis.read import Damaged, read_json
 from analysis.render import Grid
-from analysis.runs import THEN, origins
+from analysis.runs import origins
 
 UNKNOWN = "unknown"
 
@@ -32,7 +32,7 @@ def environment(file: Path) -> tuple[str, ...]:
     except Damaged:
         result = None
     parts = map(_cells, origins(result) if isinstance(result, dict) else [{}])
-    return tuple(THEN.join(dict.fromkeys(values)) for values in zip(*parts))
+    return tuple(" then ".join(dict.fromkeys(values)) for values in zip(*parts))
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:

@@ -42,9 +42,8 @@ FIGURES = {
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
 COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
-# How; missing where a result does not say. A run that was moved has two numbers of threads, one THEN the other.
-COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": str}
-THEN = " then "
+# How; missing where a result does not say. Threads are those of each part of the training.
+COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": list}
 IDENTITY = ("study", "configuration", "seed", "status")
 IDENTITY += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*IDENTITY, *FIGURES, *COMPUTED, "error", "settings", "folder", "path")
@@ -171,14 +170,14 @@ def _figures(file: Path, result: Any) -> dict[str, Any]:
     return row | {name: value if type(value) is COMPUTED[name] else None for name, value in computed.items()}
 
 
-def _threads(result: dict[str, Any]) -> str | None:
-    """Return with how many threads a run was computed, as `2` or `2 then 1`; None where the result does not say."""
+def _threads(result: dict[str, Any]) -> list[int]:
+    """Return with how many threads each part of a run was computed, as far as the result says."""
     machines = [machine for part in origins(result) if isinstance(machine := part.get("machine"), dict)]
-    return THEN.join(dict.fromkeys(str(machine["threads"]) for machine in machines if "threads" in machine)) or None
+    return [machine["threads"] for machine in machines if type(machine.get("threads")) is int]
 
 
 def origins(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a result as it would be of each part of its training, where what computed it changed on the way."""
+    """Return a result once for each part of its training: one, or several where what computed it changed on the way."""
     earlier = result.get("earlier")
     parts = [part for part in earlier if isinstance(part, dict)] if isinstance(earlier, list) else []
     return [*(result | part for part in parts), result]

@@ -353,9 +353,9 @@ def test_a_seed_that_changed_its_threads_on_the_way_is_marked(build, table):
     computed(run, "bf16", 2)
     result = json.loads((run / "result.json").read_text())
     (run / "result.json").write_text(json.dumps(result | {"earlier": [{"machine": {"threads": 1}, "to_epoch": 3}]}))
-    assert "(threads: 1 then 2 (seed 1), 2 (seed 0))" in table()
+    assert "(threads: 1 (seed 1), 2 (seeds 0, 1))" in table()
     (run.parent / "seed0" / "result.json").unlink()
-    assert "not all computed in the same way (threads: 1 then 2 (seed 1))" in table()
+    assert "not all computed in the same way (threads: 1 (seed 1), 2 (seed 1))" in table()
 
 
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
