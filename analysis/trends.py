@@ -35,7 +35,8 @@ def find_slopes(epochs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[
         slope = fit(epochs[epochs["configuration"] == row.configuration], measure)
         if slope is not None:
             way = "falling" if slope.high < 0 else "rising" if slope.low > 0 else ""
-            change = f"{slope.value:+.4f} ± {slope.error:.4f} an epoch, last {slope.epochs}"
+            digits = 4 if slope.error >= 0.00005 else 6  # four would call the error zero
+            change = f"{slope.value:+.{digits}f} ± {slope.error:.{digits}f} an epoch, last {slope.epochs}"
             slopes[way].append(f"{row.full_label} ({change})")
     if slopes["falling"]:
         yield (

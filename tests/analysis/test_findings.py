@@ -177,8 +177,12 @@ def test_the_gap_of_runs_without_validation_is_not_spoken_of():
 
 
 LOSSES = {
-    "falling": ([2 - 0.05 * epoch for epoch in range(20)], "was still falling", "(-0.0500 ± 0.0000 an epoch, last 5)"),
-    "rising": ([1 + 0.05 * epoch for epoch in range(20)], "was rising", "(+0.0500 ± 0.0000 an epoch, last 5)"),
+    "falling": (
+        [2 - 0.05 * epoch for epoch in range(20)],
+        "was still falling",
+        "(-0.050000 ± 0.000000 an epoch, last 5)",
+    ),
+    "rising": ([1 + 0.05 * epoch for epoch in range(20)], "was rising", "(+0.050000 ± 0.000000 an epoch, last 5)"),
     "flat": ([1 + 0.01 * (epoch % 2) for epoch in range(20)], "cannot be told", "± 0.0020 an epoch, last 5)"),
 }
 
