@@ -10,9 +10,8 @@ from analysis.runs import COMPUTED
 def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:
     """Return, by folder, how seeds not computed alike were, as `precision: bf16 (seed 0), fp32 (seed 1)`.
 
-    A seed whose parts differ stands with each: `threads: 1 (seed 0), 2 (seeds 0, 1)`.
+    A seed whose parts differ stands with each, if others' do not: `threads: 1 (seed 0), 2 (seeds 0, 1)`.
     """
-    runs = runs.explode("threads")
     several = runs.groupby("folder")[list(COMPUTED)].nunique().gt(1)
     found = {}
     for folder, columns in several[several.any(axis=1)].iterrows():
@@ -23,7 +22,7 @@ def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:
 
 def _by_value(runs: pd.DataFrame, column: str) -> str:
     """Return the values of a column, and which seeds have each."""
-    groups = runs.groupby(column)["seed"].unique().items()
+    groups = runs.explode(column).groupby(column)["seed"].unique().items()
     return ", ".join(f"{value} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for value, seeds in groups)
 
 
@@ -41,15 +40,19 @@ def find_mixed(configurations: pd.DataFrame) -> Iterator[str]:
 def find_precisions(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
     """Name configurations whose seeds were not computed alike, or say that configurations had several precisions."""
     yield from find_mixed(configurations)
-    known = runs.dropna(subset="precision")
-    if (known.groupby("folder")["precision"].nunique() == 1).all() and known["precision"].nunique() > 1:
-        counts = known.groupby("precision")["folder"].nunique()
-        said = " and ".join(f"{count} in {precision}" for precision, count in counts.items())
+    precisions = _throughout(runs, "precision").value_counts().sort_index()
+    if len(precisions) > 1:
+        said = " and ".join(f"{count} in {precision}" for precision, count in precisions.items())
         yield f"Not all configurations ran in the same precision ({said}), which is another difference between them."
-    compiled = runs.dropna(subset="compiled").groupby("folder")["compiled"].agg(set)
-    together = [sum(kinds == {kind} for kinds in compiled) for kind in (True, False)]
-    if all(together) and sum(together) == len(compiled):
+    compiled = _throughout(runs, "compiled").value_counts()
+    if len(compiled) > 1:
         yield (
-            f"Not all configurations were compiled ({together[0]} were and {together[1]} were not), "
+            f"Not all configurations were compiled ({compiled[True]} were and {compiled[False]} were not), "
             "which rounds differently in them."
         )
+
+
+def _throughout(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Return, by folder, the value that all its runs have in a column; without those that have several or none."""
+    values = runs.dropna(subset=column).groupby("folder")[column]
+    return values.first()[values.nunique() == 1]

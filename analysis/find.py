@@ -99,6 +99,7 @@ class _Walk:
 
 
 def _is_run(folder: str, entries: list[os.DirEntry], below: list[os.DirEntry]) -> bool:
-    """Return whether a folder is read as a run: by its name, or by its files if nothing is below it."""
+    """Return whether a folder is read as a run: by its name, unless it is that of a study, or by its files."""
     named = SEED_FOLDER.fullmatch(os.path.basename(os.path.abspath(folder)))
-    return bool(named) or (not below and any(entry.name in RUN_FILES for entry in entries))
+    has_files = any(entry.name in RUN_FILES for entry in entries)
+    return has_files or not below if named else has_files and not below

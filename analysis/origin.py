@@ -1,6 +1,7 @@
 """Where the figures of a study come from: on what they were computed, what is set otherwise, how to get them again."""
 
 import shlex
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def environment(file: Path) -> tuple[str, ...]:
     except Damaged:
         result = None
     parts = map(_cells, origins(result) if isinstance(result, dict) else [{}])
-    return tuple(" then ".join(dict.fromkeys(values)) for values in zip(*parts))
+    return tuple(" then ".join(value for value, _ in groupby(values)) for values in zip(*parts))
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     commit = str(git.get("commit", UNKNOWN))[:12] + (" with changes" if git.get("dirty") else "")
     packages = ", ".join(f"{name} {version}" for name, version in parts["versions"].items())
     processor = machine.get("gpu") or machine.get("cpu") or UNKNOWN
-    precision = (_part(result, "precision") or UNKNOWN) + ", compiled" * bool(_part(result, "compiled"))
+    precision = f"{result.get('precision') or UNKNOWN}" + ", compiled" * bool(result.get("compiled"))
     cells = [commit, precision, machine.get("system", UNKNOWN), processor]
     cells += [
         machine.get("threads", UNKNOWN),
@@ -51,9 +52,10 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, cells))
 
 
-def _part(result: dict[str, Any], name: str) -> Any:
+def _part(result: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a part of a result; an empty one where it is missing, as in a run of an older version."""
-    return result.get(name) or {}
+    part = result.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
@@ -71,14 +73,20 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
 def commands(runs: pd.DataFrame) -> dict[str, str]:
     """Return configuration -> the command that computes its runs again.
 
-    Every setting is in it, and whether they were compiled, so that it means the same whatever the defaults have become.
+    Every setting is in it, and whether they were compiled, so that it means the same whatever the defaults have become:
+    a line for those that were, and one for those that were not.
     """
     found = {}
     for name, rows in runs.groupby("configuration", sort=False):
         settings = {key: as_text(value) for key, value in rows["settings"].iloc[0].items()}
-        settings |= {"study": Path(rows["study"].iloc[0]).name, "seed": ",".join(map(str, rows["seed"]))}
-        if known := rows["compiled"].dropna().tolist():
-            settings["compile"] = str(bool(known[0])).lower()
-        words = (shlex.quote(f"{key}={value}") for key, value in settings.items())
-        found[name] = f"python -m resnet.run -m {' '.join(words)}"
+        settings["study"] = Path(rows["study"].iloc[0]).name
+        known, lines = rows["compiled"].dropna(), []
+        kinds = rows["compiled"].where(rows["compiled"].notna(), known.iloc[0] if len(known) else None)
+        for compiled, seeds in rows["seed"].groupby(kinds, dropna=False):
+            own = settings | {"seed": ",".join(map(str, seeds))}
+            if not pd.isna(compiled):
+                own["compile"] = str(compiled).lower()
+            words = (shlex.quote(f"{key}={value}") for key, value in own.items())
+            lines.append(f"python -m resnet.run -m {' '.join(words)}")
+        found[name] = "\n".join(lines)
     return found

@@ -42,8 +42,8 @@ FIGURES = {
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
 COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
-# How; missing where a result does not say. Threads are those of each part of the training.
-COMPUTED = {"precision": str, "compiled": bool, "device": str, "threads": list}
+# How; missing where a result does not say. Devices and threads are those of all parts of the training.
+COMPUTED = {"precision": str, "compiled": bool, "device": tuple, "threads": tuple}
 IDENTITY = ("study", "configuration", "seed", "status")
 IDENTITY += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*IDENTITY, *FIGURES, *COMPUTED, "error", "settings", "folder", "path")
@@ -128,7 +128,7 @@ def _read_identity(path: Path) -> dict[str, Any]:
             "folder": str(folder),
             "path": str(path),
         }
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise Damaged(f"{file}: not the configuration of a run ({reason})") from None
 
@@ -165,15 +165,19 @@ def _figures(file: Path, result: Any) -> dict[str, Any]:
         if not _is_figure(column, value) and not (value is None and column in OPTIONAL):
             raise Damaged(f"{file}: {'.'.join(keys)} cannot be {value!r:.40}")
         row[column] = value
-    computed = {name: result.get(name) for name in ("precision", "device")} | {"threads": _threads(result)}
-    computed["compiled"] = result.get("compiled", False)  # older results do not say
+    machines = [machine for part in origins(result) if isinstance(machine := part.get("machine"), dict)]
+    computed = {
+        "precision": result.get("precision"),
+        "compiled": result.get("compiled", False),  # older results do not say
+        "device": _each_once("cuda" if machine.get("gpu") else "cpu" for machine in machines),
+        "threads": _each_once(machine["threads"] for machine in machines if type(machine.get("threads")) is int),
+    }
     return row | {name: value if type(value) is COMPUTED[name] else None for name, value in computed.items()}
 
 
-def _threads(result: dict[str, Any]) -> list[int]:
-    """Return with how many threads each part of a run was computed, as far as the result says."""
-    machines = [machine for part in origins(result) if isinstance(machine := part.get("machine"), dict)]
-    return [machine["threads"] for machine in machines if type(machine.get("threads")) is int]
+def _each_once(values: Iterable[Any]) -> tuple[Any, ...] | None:
+    """Return, sorted, the values that parts of a run have; None where there is none."""
+    return tuple(sorted(set(values))) or None
 
 
 def origins(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -185,11 +189,13 @@ def origins(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_figure(column: str, value: Any) -> bool:
     """Return whether a value can be what its column says: a number, a count, or a fraction."""
-    if type(value) not in (int, float) or (isinstance(value, int) and abs(value) >= 2**63):
+    if type(value) not in (int, float):
         return False
+    if column in COUNTS:
+        return 1 <= value < 2**63 and value == int(value)
     if column.endswith("_acc"):
         return 0 <= value <= 1
-    return column not in COUNTS or float(value).is_integer()
+    return isinstance(value, float) or abs(value) < 2**63
 
 
 def _comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

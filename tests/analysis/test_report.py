@@ -201,12 +201,24 @@ def test_a_run_that_moved_names_both_environments(build):
     result = json.loads((run / "result.json").read_text())
     machine = {"system": "Linux", "cpu": "Some CPU", "gpu": None}
     result |= {"git": {"commit": "b" * 40, "dirty": False}, "machine": machine | {"threads": 2}}
-    result["earlier"] = [
-        {"git": {"commit": "a" * 40, "dirty": False}, "machine": machine | {"threads": 1}, "to_epoch": 3}
-    ]
-    (run / "result.json").write_text(json.dumps(result))
-    (row,) = environments(load_runs(["runs"])).rows
-    assert row[:6] == ["1", f"{'a' * 12} then {'b' * 12}", "bf16", "Linux", "Some CPU", "1 then 2"]
+    first = {"git": {"commit": "a" * 40, "dirty": False}, "machine": machine | {"threads": 1}, "to_epoch": 3}
+    a, b = "a" * 12, "b" * 12
+    for earlier, commits, threads in (
+        ([first], f"{a} then {b}", "1 then 2"),
+        ([{**result, "to_epoch": 2}, first], f"{b} then {a} then {b}", "2 then 1 then 2"),
+        ([first | {"git": result["git"]}], b, "1 then 2"),
+    ):
+        (run / "result.json").write_text(json.dumps(result | {"earlier": earlier}))
+        (row,) = environments(load_runs(["runs"])).rows
+        assert row[:6] == ["1", commits, "bf16", "Linux", "Some CPU", threads]
+
+
+@pytest.mark.parametrize("key", ["git", "machine", "versions", "data", "precision", "earlier"])
+def test_what_is_not_what_it_should_be_is_unknown(build, report, key):
+    run = build.complete()
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {key: [7]}))
+    assert "unknown" in report("--out", "report.html")
 
 
 def test_a_command_compiles_where_its_runs_were_compiled(build):
@@ -218,6 +230,10 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
         runs = load_runs([f"runs/{study}"])
         assert f" compile={compiled}" in "".join(commands(runs).values())
         assert [row[2] for row in environments(runs).rows] == [precision]
+    build.complete(1, study="merged")
+    (lines,) = commands(load_runs(["runs/merged"])).values()
+    ends = [[word for word in line.split() if word.startswith(("seed", "compile"))] for line in lines.splitlines()]
+    assert ends == [["seed=1", "compile=false"], ["seed=0", "compile=true"]]
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):

@@ -90,6 +90,8 @@ DAMAGE = {
     "result.json foreign": ("result.json", b'{"total": 3}', "parameters cannot be None"),
     "result.json list": ("result.json", b"[1, 2]", "parameters cannot be None"),
     "result.json huge": ("result.json", b'{"parameters": 1' + b"0" * 400 + b"}", "parameters cannot be 1000"),
+    "result.json long": ("result.json", b'{"parameters": 1e300}', "parameters cannot be 1e+300"),
+    "config.yaml endless": ("config.yaml", b"{model: {stages: [.inf]}, epochs: {count: 1}}", "cannot convert float"),
     "result.json NUL": ("result.json", b'{"parameters": 1\0}', "delimiter"),
 }
 
@@ -114,6 +116,12 @@ def test_an_accuracy_that_is_no_fraction_is_not_averaged(build, capsys, value):
     (run / "result.json").write_text(json.dumps(result))
     assert load_runs(["runs"])["status"].tolist() == ["damaged"]
     assert "result.json: test.acc cannot be" in capsys.readouterr().err
+
+
+def test_a_study_may_be_called_like_a_seed(build, capsys):
+    run = build.complete(study="seed7")
+    assert load_runs(["runs"])["path"].tolist() == [os.path.relpath(run)]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_foreign_folder_is_one_line_and_a_new_or_hidden_one_none(build, capsys):

@@ -346,16 +346,23 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 
-def test_a_seed_that_changed_its_threads_on_the_way_is_marked(build, table):
-    computed(build.complete(), "bf16", 2)
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ({"threads": 1}, "(threads: 1 (seed 1), 2 (seeds 0, 1))"),
+        ({"threads": 2, "gpu": "Some GPU"}, "(device: cpu (seeds 0, 1), cuda (seed 1))"),
+    ],
+)
+def test_a_seed_that_moved_on_the_way_is_marked_beside_one_that_did_not(build, table, before, said):
+    for seed in (0, 1):
+        computed(build.complete(seed), "bf16", 2)
     assert "same way" not in table()
-    run = build.complete(1)
-    computed(run, "bf16", 2)
-    result = json.loads((run / "result.json").read_text())
-    (run / "result.json").write_text(json.dumps(result | {"earlier": [{"machine": {"threads": 1}, "to_epoch": 3}]}))
-    assert "(threads: 1 (seed 1), 2 (seeds 0, 1))" in table()
-    (run.parent / "seed0" / "result.json").unlink()
-    assert "not all computed in the same way (threads: 1 (seed 1), 2 (seed 1))" in table()
+    earlier = {"earlier": [{"machine": before, "to_epoch": 3}]}
+    moved, other = (build.root.glob(f"depth/*/seed{seed}/result.json") for seed in (1, 0))
+    for (file,), printed in ((list(moved), said), (list(other), None)):
+        file.write_text(json.dumps(json.loads(file.read_text()) | earlier))
+        assert (said in table()) == (printed is not None)
+    assert "same way" not in table()
 
 
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
