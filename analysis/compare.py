@@ -157,7 +157,7 @@ def verdict(found: Difference) -> str:
 def cause(a: pd.DataFrame, b: pd.DataFrame) -> str:
     """Return what the two differ in, and that of several things none can be called the cause."""
     one, other = things(a.iloc[0]), things(b.iloc[0])
-    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    keys = unlike(one, other)
     said = [f"{key} ({as_text(one.get(key))} against {as_text(other.get(key))})" for key in keys]
     unknown = " The data do not tell which of these makes the difference." if len(keys) > 1 else ""
     return f"They differ in {', '.join(said) or 'no setting that is recorded'}.{unknown}"
@@ -173,6 +173,13 @@ def things(run: pd.Series) -> dict[str, Any]:
     }
     del settings["model.name"], settings["model.stages"]
     return network | settings
+
+
+def unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Return in which `things` two runs differ; a width that follows from another difference is none of its own."""
+    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    follows = "model.width" in keys and "stages" not in keys
+    return [key for key in keys if not (follows and key == "width of the last stage")]
 
 
 def name(runs: pd.DataFrame) -> str:

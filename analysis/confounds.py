@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import pandas as pd
 
-from analysis.compare import things
+from analysis.compare import things, unlike
 from analysis.configurations import as_text
 
 NAMED = 5  # of more sentences the rest is counted
@@ -34,13 +33,6 @@ def find_confounds(configurations: pd.DataFrame) -> Iterator[str]:
         )
     if len(closest) > NAMED:
         yield f"The same goes for {len(closest) - NAMED} more pairs of groups of configurations."
-
-
-def unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Return what two configurations differ in; a width that follows from another difference is none of its own."""
-    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
-    follows = "model.width" in keys and "stages" not in keys
-    return [key for key in keys if not (follows and key == "width of the last stage")]
 
 
 def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:

@@ -6,16 +6,17 @@ can be claimed; where there is none, as with a single seed, the finding is that 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from analysis.compare import difference
 from analysis.computed import find_precisions
-from analysis.configurations import data_of
+from analysis.configurations import as_text, data_of
 from analysis.confounds import find_confounds
 from analysis.published import ORIGINAL, add_published, network
 from analysis.stats import Difference, welch, wilson
-from analysis.study import describe, kind
+from analysis.study import NETWORK, describe, kind
 from analysis.trends import find_gradients, find_slopes, listed, seeds
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
@@ -147,18 +148,26 @@ def find_trials(configurations: pd.DataFrame) -> Iterator[str]:
 def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
     """Set the step that the original project found beside one's own, if both of its networks have its recipe here."""
     rows = add_published(configurations)
-    own = {network(row): row["configuration"] for row in rows.to_dict("records") if row["other_recipe"] == ""}
-    steps = [row for row in rows[rows["by"] == ORIGINAL].to_dict("records") if network(row) in own]
-    if len(steps) != 2:
-        return
-    a, b = (runs[runs["configuration"] == own[network(row)]].dropna(subset="val_acc") for row in steps)
-    points = 100 * (steps[1]["val_acc_mean"] - steps[0]["val_acc_mean"])
-    subject = (
-        f"From {steps[0]['model']} to {steps[1]['model']}, the {ORIGINAL} found {points:+.2f} pp of validation "
-        "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it"
-    )
-    if len(a) and len(b):
-        yield claim(subject, ("rises", "falls"), welch(a["val_acc"], b["val_acc"]), a, b)
+    theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
+    same = rows[rows["other_recipe"] == ""]
+    for _, alike in same.groupby(same["settings"].map(beside_network), sort=False):
+        own = {network(row): row["configuration"] for row in alike.to_dict("records")}
+        steps = [row for row in theirs if network(row) in own]
+        if len(steps) != 2:
+            continue
+        a, b = (runs[runs["configuration"] == own[network(row)]].dropna(subset="val_acc") for row in steps)
+        points = 100 * (steps[1]["val_acc_mean"] - steps[0]["val_acc_mean"])
+        subject = (
+            f"From {steps[0]['model']} to {steps[1]['model']}, the {ORIGINAL} found {points:+.2f} pp of validation "
+            "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it"
+        )
+        if len(a) and len(b):
+            yield claim(subject, ("rises", "falls"), welch(a["val_acc"], b["val_acc"]), a, b)
+
+
+def beside_network(settings: dict[str, Any]) -> str:
+    """Return all settings but those of the network, as a text to group by."""
+    return as_text({key: value for key, value in settings.items() if key not in NETWORK})
 
 
 def find_missing(configurations: pd.DataFrame) -> Iterator[str]:

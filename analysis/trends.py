@@ -35,7 +35,7 @@ def find_slopes(epochs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[
         slope = fit(epochs[epochs["configuration"] == row.configuration], measure)
         if slope is not None:
             way = "falling" if slope.high < 0 else "rising" if slope.low > 0 else ""
-            digits = 4 if slope.error >= 0.00005 else 6  # four would call the error zero
+            digits = 4 if slope.error >= 0.0005 else 6  # four would leave nothing of the error
             change = f"{slope.value:+.{digits}f} ± {slope.error:.{digits}f} an epoch, last {slope.epochs}"
             slopes[way].append(f"{row.full_label} ({change})")
     if slopes["falling"]:
@@ -86,16 +86,19 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
 def reach(layers: pd.DataFrame) -> pd.Series:
     """Return, per run, the log10 of the first layers' gradient norm over the last ones', in the mean over epochs.
 
-    First and last are a tenth of the 3x3 layers each, and at least one.
+    First and last are a tenth of the 3x3 layers each, rounded, and at least one. An epoch in which one of them has no
+    gradient has no ratio, and does not count.
     """
-    rows = layers[layers["response_std"].notna() & (layers["grad_norm"] > 0) & np.isfinite(layers["grad_norm"])]
-    place = rows.groupby(["path", "epoch"])["layer"].rank(pct=True, method="first")
-    count = rows.groupby(["path", "epoch"])["layer"].transform("size")
-    logs = np.log10(rows["grad_norm"])
-    tenth = np.maximum(0.1, 1 / count)
-    first = logs[place <= tenth + 1e-9].groupby([rows["path"], rows["epoch"]]).mean()
-    last = logs[place > 1 - tenth + 1e-9].groupby([rows["path"], rows["epoch"]]).mean()
-    return (first - last).groupby("path").mean()
+    rows = layers[layers["response_std"].notna()]
+    by_epoch = rows.groupby(["path", "epoch"])["layer"]
+    place, count = by_epoch.rank(method="first"), by_epoch.transform("size")
+    tenth = (count / 10).round().clip(lower=1)
+    with np.errstate(divide="ignore"):
+        logs = np.log10(rows["grad_norm"].fillna(0))
+    first = logs[place <= tenth].groupby([rows["path"], rows["epoch"]]).mean()
+    last = logs[place > count - tenth].groupby([rows["path"], rows["epoch"]]).mean()
+    ratios = first - last
+    return ratios[np.isfinite(ratios)].groupby("path").mean()
 
 
 def gradient_sentence(name: str, depth: int, plain: pd.Series, residual: pd.Series) -> str:

@@ -58,6 +58,8 @@ def test_a_controlled_comparison_is_not_called_confounded(build, table):
     printed = table("--compare", a, b)
     assert "They differ in model.shortcut (projection against none)." in printed
     assert "which of these" not in printed
+    narrow = seeds(build, [0.80, 0.81], **{"model.width": 8})
+    assert "They differ in model.width (32 against 8).\n" in table("--compare", a, narrow)
 
 
 def test_runs_that_are_not_complete_are_left_out_and_counted(build, table):

@@ -154,6 +154,12 @@ def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
     )
     other = configuration(**DEEP, **{"optimizer.lr": 0.01})
     assert sentences(shallow, other, topic="Published") == sentences(deep, topic="Published") == []
+    rounded = configuration("blocks4", (2, 2), val_acc=0.70, test=(0.8, 0.81), precision="bf16")
+    in_bf16 = rounded.assign(
+        settings=[row | {"precision": "bf16"} for row in rounded["settings"]], configuration="b", folder="runs/s/b"
+    )
+    assert sentences(shallow, deep, in_bf16, topic="Published") == [found]
+    assert sentences(in_bf16, shallow, deep, topic="Published") == [found]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +189,11 @@ LOSSES = {
         "(-0.050000 ± 0.000000 an epoch, last 5)",
     ),
     "rising": ([1 + 0.05 * epoch for epoch in range(20)], "was rising", "(+0.050000 ± 0.000000 an epoch, last 5)"),
+    "slow": (
+        [1 + 0.0015 * epoch + 0.0002 * (epoch % 2) for epoch in range(20)],
+        "was rising",
+        "(+0.001500 ± 0.000040 an epoch, last 5)",
+    ),
     "flat": ([1 + 0.01 * (epoch % 2) for epoch in range(20)], "cannot be told", "± 0.0020 an epoch, last 5)"),
 }
 
@@ -247,6 +258,9 @@ def test_first_and_last_layers_are_a_tenth_each():
     runs = configuration()
     norms = [10.0, 99.0, 10.0, *[1.0] * 16, 0.1, 0.1]  # 20 layers and a projection
     assert reach(by_layer(runs, norms)).iloc[0] == pytest.approx(2)
+    one_each = [10.0, 99.0, *[1.0] * 11, 0.1]  # 13 layers, of which a tenth is one at either end
+    assert reach(by_layer(runs, one_each)).iloc[0] == pytest.approx(2)
+    assert reach(by_layer(runs, [0.0, *norms[1:]])).empty  # a first layer without a gradient is not left out
     assert (times(0.0123), times(3.21), times(1234.5)) == ("0.012", "3.2", "1,234")
 
 
@@ -280,6 +294,9 @@ def test_seeds_in_different_precisions_are_named():
         "Not all configurations ran in the same precision (1 in bf16 and 1 in fp32), which is another difference "
         "between them."
     ]
+    wide = configuration(width=64, test=(0.8, 0.81)).assign(precision=["bf16", "fp32"])
+    kinds = [configuration(), configuration(**DEEP, precision="bf16"), wide]
+    assert found[0] in sentences(*kinds, topic="What the comparison mixes")
 
 
 def test_configurations_compiled_and_not_are_counted():
