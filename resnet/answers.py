@@ -42,7 +42,8 @@ def answered() -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, ValueError) else error
         code, text = (1, unwritable(cause)) if isinstance(cause, OSError) else (2, explain(error))
     except (KeyboardInterrupt, Terminated) as stop:
-        code, text = (143 if isinstance(stop, Terminated) else 130), "stopped; the same command goes on"
+        again = "the same command" + " without resume=never" * ("resume=never" in sys.argv)
+        code, text = (143 if isinstance(stop, Terminated) else 130), f"stopped; {again} goes on"
     else:
         return
     print(f"error: {text}", file=sys.stderr)

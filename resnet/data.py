@@ -102,12 +102,20 @@ def load(name: str, root: str, val_fraction: float, limit: int | None) -> Datase
     Of its training images, `val_fraction` are held out, stratified by class; `limit` keeps the first so many of each
     class before that. Raises DataError for data that cannot be had, ConfigError for a split that cannot be made.
     """
-    train, test, classes = _digits() if name == "digits" else _cifar(name, Path(root).expanduser())
+    train, test, classes = _digits() if name == "digits" else _cifar(name, _expand(root))
     mean, std = channel_statistics(train.images)
     if limit is not None:
         train = train.take(first_of_each_class(train.labels.numpy(), limit))
     train, val = hold_out(train, val_fraction)
     return Dataset(name, train, val, test, mean, std, classes)
+
+
+def _expand(root: str) -> Path:
+    """Return a folder, `~` and `~name` in it replaced by the home that they mean."""
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:
+        raise DataError(f"data.root={root}: must be a folder, and {Path(root).parts[0]} is nobody's") from None
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split | None]:

@@ -77,9 +77,10 @@ def set_up_process() -> None:
 
 
 def be_reproducible() -> None:
-    """Have a GPU compute the same bytes each time, as a CPU does."""
+    """Have a GPU compute the same bytes each time, and fp32 in fp32, as a CPU does."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's convolutions would round to 10 bits; its other products do not
 
 
 def keep_freed_memory() -> None:

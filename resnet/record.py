@@ -56,6 +56,11 @@ class RunFolder:
             return self.failure().get("status", "failed")
         return "unfinished" if (self.path / "config.yaml").exists() else "not started"
 
+    def begun_at(self) -> int | None:
+        """Return when config.yaml was written, in nanoseconds; None where it is not there."""
+        path = self.path / "config.yaml"
+        return path.stat().st_mtime_ns if path.exists() else None
+
     def ended_at(self) -> int | None:
         """Return when result.json or failure.json was written, in nanoseconds; None where neither is there."""
         ends = [self.path / name for name in ("result.json", "failure.json")]
@@ -165,8 +170,7 @@ class RunFolder:
         return None
 
     def _check_rows(self, epochs: int) -> None:
-        rows = read_table(self.path / "metrics.csv", METRICS)[:epochs]
-        if [row[0] for row in rows] != [str(epoch) for epoch in range(1, epochs + 1)]:
+        if [row["epoch"] for row in self.metrics()[:epochs]] != list(range(1, epochs + 1)):
             raise ValueError(f"metrics.csv does not hold its {epochs} epochs")
 
     def _set_aside_foreign_tables(self) -> None:
@@ -237,18 +241,21 @@ class RunFolder:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint on the CPU: tensors, numbers and words, never code; raises ValueError for a damaged one.
 
-    The file is a zip archive with a checksum of each part, which PyTorch writes and does not check.
+    The file is a zip archive with a checksum of each part, which PyTorch writes and does not check. One that cannot be
+    read just now, as on a network's disk, is not damaged: that is an OSError.
     """
     import pickle
 
     import torch  # the sweep looks at run folders without it
 
+    file = io.BytesIO(path.read_bytes())
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             if (part := archive.testzip()) is not None:
                 raise ValueError(f"damaged: {part} does not match its checksum")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        file.seek(0)
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
         raise ValueError("it is not a run's checkpoint")

@@ -1,6 +1,6 @@
 """Train one network, or a sweep of them: `python -m resnet.run model=blocks15`; `--help` tells the rest.
 
-Reads from top to bottom as the story of a run. Only this file and its extensions, sweep.py and answers.py, know Hydra.
+Reads from top to bottom as the story of a run. What else knows Hydra extends this file: sweep.py, slurm.py, answers.py.
 """
 
 import logging
@@ -61,7 +61,8 @@ def main(composed: DictConfig) -> float:
         with run.lock():
             result = bring_to_end(run, config, place)
     except Interrupted as stop:
-        log.warning(f"{run.path}: {stop}; the same command goes on from the end of epoch {len(run.metrics())}")
+        again = "the same command" + " without resume=never" * ("resume=never" in job.overrides.task)
+        log.warning(f"{run.path}: {stop}; {again} goes on from the end of epoch {len(run.metrics())}")
         raise SystemExit(128 + stop.signum) from None
     except (UserError, OSError) as error:
         log.error(f"{run.path}: {error}")
@@ -131,6 +132,12 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     batch_size, seed = config["batch_size"], config["seed"]
     if batch_size > len(data.train):
         raise ConfigError(f"batch_size={batch_size}: must be at most {len(data.train)}, the number of training images")
+    stages = config["model"]["stages"]
+    if data.size <= 2 ** (len(stages) - 1) and (len(data.train) - 1) % batch_size == 0:
+        raise ConfigError(
+            f"batch_size={batch_size}: leaves a last batch of one image, of which the {len(stages)} stages of "
+            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
+        )
     steps_per_epoch = -(-len(data.train) // batch_size)
     steps = total_steps(config["epochs"], steps_per_epoch)
     epochs = epochs_of(steps, steps_per_epoch)
@@ -253,7 +260,8 @@ def signals() -> Iterator[list[int]]:
         received.append(signum)
         signal.signal(signum, before[signum])
 
-    before = {signum: signal.signal(signum, note) for signum in STOPS}
+    heeded = [signum for signum in STOPS if signal.getsignal(signum) is not signal.SIG_IGN]  # as a shell may have it
+    before = {signum: signal.signal(signum, note) for signum in heeded}
     try:
         yield received
     finally:

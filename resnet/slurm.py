@@ -87,7 +87,7 @@ class SlurmArray(SlurmLauncher):
         return [_returned(overrides, RunFolder(folder)) for folder, overrides in todo.items()]
 
     def queued(self) -> dict[Path, str]:
-        """Return the runs that are waiting or running on the cluster, and their jobs, whoever submitted them."""
+        """Return the runs that wait or run on the cluster, and their jobs, whatever command submitted them."""
         folders, found = {}, {}
         for job, (name, state, _) in read_queue().items():
             if name not in folders:

@@ -6,8 +6,10 @@ the folders, so that it is right whatever became of the processes that did the w
 """
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +24,7 @@ from omegaconf import DictConfig
 
 from resnet.answers import unwritable
 from resnet.config import UserError, as_plain
-from resnet.files import format_rows, write_whole
+from resnet.files import format_rows
 from resnet.record import RunFolder
 
 log = logging.getLogger(__name__)
@@ -32,16 +34,21 @@ log = logging.getLogger(__name__)
 class Job:
     """A point of the grid: its overrides, its folder, and how that was found.
 
-    `complete` means that there is nothing to do, `ended_before` is what the folder answered to `ended_at`, and
-    `obstacle` is what keeps the folder from being used, where something does.
+    `complete` means that there is nothing to do, `begun_before` and `ended_before` are what the folder answered to
+    `begun_at` and `ended_at`, and `obstacle` is what keeps the folder from being used, where something does.
     """
 
     overrides: Sequence[str]
     study: str
     run: RunFolder
     complete: bool
+    begun_before: int | None
     ended_before: int | None
     obstacle: str
+
+    def begun(self) -> bool:
+        """Return whether this sweep began the run, which an earlier one may have begun before it."""
+        return self.run.begun_at() not in (None, self.begun_before)
 
     def ended(self) -> bool:
         """Return whether this sweep brought the run to an end, be it a failure."""
@@ -110,6 +117,9 @@ class ResumableSweeper(Sweeper):
         left = [job for job in jobs if not job.ended()]
         suspects = [job for job in left if job.run.state() == "unfinished"] or left
         log.warning(f"The launcher failed ({reason}); going on with {len(suspects)} of {len(left)} runs one by one.")
+        for job in suspects:
+            if job.begun():  # resume=never has been done
+                job.overrides = [*job.overrides, "resume=auto"]
         returns = [returned for job in suspects for returned in self._launch([job])]
         rest = [job for job in left if job not in suspects]
         return returns + (self._launch(rest) if rest else [])
@@ -127,7 +137,7 @@ class ResumableSweeper(Sweeper):
             over = config.resume == "never"
             obstacle = "" if over else run.claimed_otherwise(as_plain(config))
             complete = run.state() == "complete" and not obstacle and not over
-            jobs.setdefault(run.path, Job(point, config.study, run, complete, run.ended_at(), obstacle))
+            jobs.setdefault(run.path, Job(point, config.study, run, complete, run.begun_at(), run.ended_at(), obstacle))
         return list(jobs.values())
 
 
@@ -143,12 +153,16 @@ def summarize(jobs: list[Job]) -> None:
 
 
 def write_summary(study_folder: Path, rows: list[tuple[str, Path, str]]) -> None:
-    """Write sweep.csv, a row per run of the sweep that was last issued for the study."""
+    """Write sweep.csv, a row per run of that sweep of the study which ended last; others may end with it."""
+    temporary = study_folder / f".sweep.csv.{os.getpid()}"
     try:
         study_folder.mkdir(parents=True, exist_ok=True)
-        write_whole(study_folder / "sweep.csv", format_rows([("outcome", "run", "reason"), *rows]))
+        temporary.write_bytes(format_rows([("outcome", "run", "reason"), *rows]))
+        os.replace(temporary, study_folder / "sweep.csv")
     except OSError as error:
         log.warning(unwritable(error))
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def register() -> None:

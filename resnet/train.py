@@ -83,7 +83,7 @@ class Trainer:
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state; raises ValueError, with nothing changed, for one of another network or optimizer."""
+        """Go back to a state; raises ValueError, with nothing changed, for one of another network."""
         shapes, own = ({k: v.shape for k, v in m.items()} for m in (state["model"], self.model.state_dict()))
         if shapes != own:
             raise ValueError("it holds another network")

@@ -24,16 +24,17 @@ PAUSE = 0.2  # seconds before each, in which data workers of the one before it c
 class Bench:
     """A composed configuration, random images of CIFAR-10's shape, and the trainer that resnet.run would make of it."""
 
-    def __init__(self, overrides: Sequence[str], images: int = 4096):
+    def __init__(self, overrides: Sequence[str], images: int | None = None):
         self.overrides = overrides
         with initialize_config_dir(str(CONF), version_base="1.3"):
             self.config = as_plain(compose("config", list(overrides)))
         check(self.config)
         self.device = resolve_device(self.config["device"])
         self.precision = resolve_precision(self.config["precision"], self.device)
-        self.batch_size, self.images = self.config["batch_size"], images
-        self.data = random_data(images).to(self.device)
-        self.steps_per_epoch = -(-images // self.batch_size)
+        self.batch_size = self.config["batch_size"]
+        self.images = images or max(4096, STEPS * self.batch_size)  # an epoch has all the steps that are measured
+        self.data = random_data(self.images).to(self.device)
+        self.steps_per_epoch = -(-self.images // self.batch_size)
         self.network = {key: self.config["model"][key] for key in ("stages", "width", "shortcut")}
 
     def trainer(self) -> Trainer:

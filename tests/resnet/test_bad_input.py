@@ -130,12 +130,22 @@ def test_a_study_that_is_no_folders_name(train, tmp_path, study):
     [
         ("epochs=7", "epochs=7: must be the name of a choice, see --help; a single value is epochs.KEY=VALUE"),
         ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),
+        ("model=[blocks4,blocks15]", "model: must be one choice; -m model=A,B makes a run of each"),
         ("seed=null", "seed=null: field 'seed' is not Optional"),
         ("data.root=${nope}", "Interpolation key 'nope' not found full_key: data.root"),
     ],
 )
 def test_requests_that_hydra_answers_with_a_traceback(train, argument, said):
     assert answer(train(argument, code=2)).startswith(f"error: {said}")
+
+
+def test_a_last_batch_that_batch_norm_cannot_take(train):
+    deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # of the 1,293 training images a batch of 4 leaves one
+    said = answer(train(*deep, "batch_size=4", code=2))
+    assert (
+        "batch_size=4: leaves a last batch of one image, of which the 4 stages of model.stages make one pixel" in said
+    )
+    train(*deep, "batch_size=1000")
 
 
 def test_bf16_where_it_is_emulated(monkeypatch):

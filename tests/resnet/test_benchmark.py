@@ -4,6 +4,8 @@ import csv
 
 import pytest
 
+from resnet.benchmark.bench import STEPS, Bench
+
 
 @pytest.mark.slow
 def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
@@ -15,6 +17,10 @@ def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
     for row in rows.values():
         ratio = int(rows["ours"]["images/s"]) / int(row["images/s"])
         assert float(row["ours / it"]) == pytest.approx(ratio, rel=0.02)
+
+
+def test_an_epoch_has_all_the_steps_that_are_measured():
+    assert Bench(["batch_size=512"]).steps_per_epoch == STEPS
 
 
 @pytest.mark.parametrize(

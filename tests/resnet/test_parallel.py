@@ -87,12 +87,15 @@ def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path):
-    sweep = start(tmp_path, "seed=0,1,2")
+    """Even with resume=never, which has been done by then."""
+    sweep = start(tmp_path, "seed=0,1,2", "resume=never")
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
     time.sleep(0.1)
     while "one by one" not in (line := sweep.stdout.readline()):
         assert line, "the sweep goes on by itself"
     assert "2 of 3 runs" in line, "those that were under way; the third had not begun"
+    while "going on after epoch" not in (line := sweep.stdout.readline()):
+        assert line and "starting" not in line
     sweep.terminate()
     assert sweep.wait() == 143
     assert not orphans(tmp_path)

@@ -1,3 +1,4 @@
+import errno
 import zipfile
 
 import pytest
@@ -68,6 +69,21 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(run, damage, caplo
     assert [row["epoch"] for row in run.metrics()] == [1, 2]
 
 
+def test_a_checkpoint_that_cannot_be_read_just_now_is_left_where_it_is(run, monkeypatch):
+    def stale(path):
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_bytes", stale)
+        with pytest.raises(OSError, match="Stale file handle"):
+            load_checkpoint(run.path / CHECKPOINT)
+    with monkeypatch.context() as patch:
+        patch.setattr("resnet.record.load_checkpoint", stale)
+        with pytest.raises(OSError, match="Stale file handle"):
+            resumed(run)
+    assert resumed(run) == (3, 3.0)
+
+
 def test_without_any_checkpoint_the_run_starts_over(run):
     for name in (CHECKPOINT, PREVIOUS):
         (run.path / name).write_bytes(b"nonsense")
@@ -130,6 +146,13 @@ def test_a_table_damaged_in_the_middle_is_kept_beside_the_new_one(run):
     path.write_bytes(damaged)
     assert resumed(run) == (0, 0.0) and run.metrics() == []
     assert [p.read_bytes() for p in run.path.glob(".aside/*/metrics.csv")] == [damaged]
+
+
+def test_a_table_with_a_damaged_figure_is_kept_beside_the_new_one(run):
+    path = run.path / "metrics.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n2,0.3", b"\n2,0x3"))
+    assert resumed(run) == (0, 0.0) and run.metrics() == []
+    assert [b"0x3" in p.read_bytes() for p in run.path.glob(".aside/*/metrics.csv")] == [True]
 
 
 def test_a_table_of_another_make_is_set_aside_not_destroyed(run, caplog):

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from resnet.model import ResNet
 from resnet.origin import origins_before
+from resnet.run import signals
 from tests.conftest import heed_interrupts, one_thread, small
 
 CONTRACT = set(
@@ -193,15 +194,16 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
         assert (only(killed) / name).read_bytes() == (only(whole) / name).read_bytes()
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code):
-    process = start(tmp_path, "-m", "seed=0,1", "epochs.count=500")
+@pytest.mark.parametrize("signum, code, resume", [(signal.SIGTERM, 143, "auto"), (signal.SIGINT, 130, "never")])
+def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
+    process = start(tmp_path, "-m", "seed=0,1", "epochs.count=500", f"resume={resume}")
     wait_for(tmp_path, "runs/*/*/seed0/checkpoint.pt", process)
     process.send_signal(signum)
     output = process.communicate()[0]
     assert process.returncode == code, output
     assert f"stopped by {signal.Signals(signum).name} in epoch" in output
-    assert "the same command goes on from the end of epoch" in output
+    again = {"auto": "the same command", "never": "the same command without resume=never"}[resume]
+    assert f"{again} goes on from the end of epoch" in output
     assert "unfinished" in output and "not started" in output and "Traceback" not in output
 
 
@@ -237,6 +239,16 @@ def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, sig
     assert "Exception ignored in" in done.stderr
     assert done.returncode == code, done.stdout + done.stderr
     assert f"stopped by {signal.Signals(signum).name} in epoch 1" in done.stdout
+
+
+def test_a_signal_that_the_shell_has_ignored_is_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals() as received:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert received == [] and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):

@@ -81,7 +81,7 @@ def test_a_killed_worker_does_not_take_the_others_along(tmp_path, fail_fast):
     jobs = []
     for name in ("first", "deadly", "last"):
         (tmp_path / name).mkdir()
-        jobs.append(Job([str(tmp_path / name)], "default", RunFolder(tmp_path / name), False, None, ""))
+        jobs.append(Job([str(tmp_path / name)], "default", RunFolder(tmp_path / name), False, None, None, ""))
     sweeper = ResumableSweeper(None)
     sweeper.launcher, sweeper.config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
     sweeper._launch(jobs)
