@@ -6,7 +6,6 @@ can be claimed; where there is none, as with a single seed, the finding is that 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from analysis.configurations import as_text, data_of
 from analysis.confounds import find_confounds
 from analysis.published import ORIGINAL, add_published, network
 from analysis.stats import Difference, welch, wilson
-from analysis.study import NETWORK, describe, kind
+from analysis.study import beside_network, describe, kind
 from analysis.trends import find_gradients, find_slopes, listed, seeds
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
@@ -150,7 +149,8 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
     rows = add_published(configurations)
     theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
     same = rows[rows["other_recipe"] == ""]
-    for _, alike in same.groupby(same["settings"].map(beside_network), sort=False):
+    recipes = [as_text(beside_network(settings)) for settings in same["settings"]]
+    for _, alike in same.groupby(recipes, sort=False):
         own = {network(row): row["configuration"] for row in alike.to_dict("records")}
         steps = [row for row in theirs if network(row) in own]
         if len(steps) != 2:
@@ -163,11 +163,6 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
         )
         if len(a) and len(b):
             yield claim(subject, ("rises", "falls"), welch(a["val_acc"], b["val_acc"]), a, b)
-
-
-def beside_network(settings: dict[str, Any]) -> str:
-    """Return all settings but those of the network, as a text to group by."""
-    return as_text({key: value for key, value in settings.items() if key not in NETWORK})
 
 
 def find_missing(configurations: pd.DataFrame) -> Iterator[str]:

@@ -98,7 +98,12 @@ def recipe(row: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration's settings but for its depth and its shortcut."""
     stages = row["stages"]
     shape = {"stages": len(stages) if len(set(stages)) == 1 else stages, "width": row["width"]}
-    return shape | {key: value for key, value in row["settings"].items() if key not in NETWORK}
+    return shape | beside_network(row["settings"])
+
+
+def beside_network(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings but those of the network."""
+    return {key: value for key, value in settings.items() if key not in NETWORK}
 
 
 def told_apart(recipes: Iterable[str]) -> dict[str, str]:

@@ -228,13 +228,18 @@ def fingerprint(config: dict[str, Any]) -> str:
 
 def run_name(config: Any) -> str:
     """Return the name of a configuration's folder, `<model>-<shortcut>-<fingerprint>`; raises ConfigError."""
-    choices = OmegaConf.select(config, "hydra.runtime.choices") if "hydra" in config else None
-    for f in fields(Config) if choices else ():
-        if is_dataclass(f.type) and f.name not in choices:  # Hydra merges a list of choices, of which the last one wins
-            raise ConfigError(f"{f.name}: must be one choice; -m {f.name}=A,B makes a run of each")
+    if "hydra" in config:
+        _check_choices(config["hydra"]["runtime"]["choices"])
     plain = as_plain(config)
     check(plain)
     return f"{plain['model']['name']}-{plain['model']['shortcut']}-{fingerprint(plain)}"
+
+
+def _check_choices(choices: Any) -> None:
+    """Hold each group to one choice: of a list, `model=[blocks4,blocks15]`, Hydra would quietly take the last."""
+    for f in fields(Config):
+        if is_dataclass(f.type) and f.name not in choices:
+            raise ConfigError(f"{f.name}: must be one choice; -m {f.name}=A,B makes a run of each")
 
 
 def as_plain(config: Any) -> dict[str, Any]:

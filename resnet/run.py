@@ -1,6 +1,6 @@
 """Train one network, or a sweep of them: `python -m resnet.run model=blocks15`; `--help` tells the rest.
 
-Reads from top to bottom as the story of a run. What else knows Hydra extends this file: sweep.py, slurm.py, answers.py.
+Reads from top to bottom as the story of a run. sweep.py, slurm.py and answers.py extend it where Hydra is concerned.
 """
 
 import logging
@@ -130,14 +130,7 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     here = origin(device)  # now, as the checkout may be another one when the training ends
     data = load(**config["data"]).to(device)
     batch_size, seed = config["batch_size"], config["seed"]
-    if batch_size > len(data.train):
-        raise ConfigError(f"batch_size={batch_size}: must be at most {len(data.train)}, the number of training images")
-    stages = config["model"]["stages"]
-    if data.size <= 2 ** (len(stages) - 1) and (len(data.train) - 1) % batch_size == 0:
-        raise ConfigError(
-            f"batch_size={batch_size}: leaves a last batch of one image, of which the {len(stages)} stages of "
-            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
-        )
+    check_batches(batch_size, data, len(config["model"]["stages"]))
     steps_per_epoch = -(-len(data.train) // batch_size)
     steps = total_steps(config["epochs"], steps_per_epoch)
     epochs = epochs_of(steps, steps_per_epoch)
@@ -186,6 +179,21 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     tracker.summarize(result)
     run.complete(result, trainer.model.state_dict())
     return result
+
+
+def check_batches(batch_size: int, data: "Dataset", stages: int) -> None:
+    """Hold the batch size to the data; raises ConfigError where there is no such batch, or one that cannot be trained.
+
+    Batch norm takes a deviation over the images and pixels of a channel, of which there must be two.
+    """
+    images = len(data.train)
+    if batch_size > images:
+        raise ConfigError(f"batch_size={batch_size}: must be at most {images}, the number of training images")
+    if data.size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
+        raise ConfigError(
+            f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
+            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
+        )
 
 
 def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int, steps_per_epoch: int) -> "Trainer":

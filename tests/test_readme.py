@@ -94,6 +94,17 @@ def test_the_page_is_that_of_the_reference_runs_and_of_the_readmes(tmp_path):
         assert set(re.findall(r"([\d.]+)(?: times|배)", measured_here(readme))) >= set(sum(shares, ()))
 
 
+@pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
+def test_the_last_five_epochs_differ_by_what_is_said(readme):
+    means = []
+    for model in ("blocks4", "blocks15"):
+        tables = (ROOT / "runs" / "reference" / "seed_table").glob(f"{model}-*/seed*/metrics.csv")
+        rows = [row.split(",") for table in tables for row in table.read_text().splitlines()[-5:]]
+        assert len(rows) == 15
+        means.append(statistics.mean(float(row[5]) for row in rows))
+    assert re.search(rf"{100 * (means[1] - means[0]):.1f} (?:points|포인트)", readme)
+
+
 def test_the_korean_readme_is_in_step():
     assert results(KOREAN) == results(ENGLISH)
     assert commands(KOREAN) == commands(ENGLISH)

@@ -274,10 +274,13 @@ def test_a_folder_of_something_else_gets_the_data_beside_it(small_cifar, found):
     assert (small_cifar / found).read_text() == "something else"
 
 
+def test_the_home_of_nobody():
+    with pytest.raises(DataError, match=r"^data.root=~nobody-0/x: must be a folder, and ~nobody-0 is nobody's$"):
+        load("cifar10", "~nobody-0/x", 0.0, None)
+
+
 def test_a_data_folder_that_is_a_file(tmp_path):
     (tmp_path / "data").write_text("")
-    with pytest.raises(DataError, match=r"^data.root=~nobody-0/x: must be a folder, and ~nobody-0 is nobody's$"):
-        load("cifar10", "~nobody-0/x", val_fraction=0.1, limit=None)
     with pytest.raises(DataError, match=r"data.root=\S+/data: cannot be read or written: .*(exists|Not a directory)"):
         load("cifar10", str(tmp_path / "data"), 0.0, None)
 
