@@ -105,6 +105,25 @@ def test_the_last_five_epochs_differ_by_what_is_said(readme):
     assert re.search(rf"{100 * (means[1] - means[0]):.1f} (?:points|포인트)", readme)
 
 
+@pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
+def test_the_residual_networks_learn_as_is_said(readme):
+    def accuracies(study: str, network: str, epoch: int) -> list[float]:
+        tables = sorted((ROOT / "runs" / "reference" / study).glob(f"{network}-*/seed*/metrics.csv"))
+        rows = [table.read_text().splitlines()[epoch].split(",") for table in tables]
+        assert rows and all(row[0] == str(epoch) for row in rows)
+        return [100 * float(row[3]) for row in rows]
+
+    (behind,) = (p for p in readme.split("\n\n") if p.startswith("`reference/degradation`"))
+    pairs = zip(accuracies("degradation", "resnet20-pad", 10), accuracies("degradation", "resnet56-pad", 10))
+    gaps = [f"{shallow - deep:.1f}" for shallow, deep in pairs]
+    assert re.search(r"\D+".join(map(re.escape, gaps)), behind)
+    (reason,) = (" ".join(p.split()) for p in readme.split("\n\n") if "`reference/warmup`" in p)
+    for study, epoch in (("degradation", 1), ("warmup", 1), ("warmup", 2)):
+        for network in ("resnet20-pad", "resnet56-pad"):
+            assert f"{statistics.mean(accuracies(study, network, epoch)):.1f} %" in reason
+    assert f"{statistics.mean(accuracies('warmup', 'resnet56-none', 1)):.1f} %" in reason
+
+
 def test_the_korean_readme_is_in_step():
     assert results(KOREAN) == results(ENGLISH)
     assert commands(KOREAN) == commands(ENGLISH)
