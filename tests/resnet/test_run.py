@@ -175,7 +175,7 @@ def begun(folder: Path, *overrides: str, study: str = "default", **environment: 
     return run
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("precision", ["auto", pytest.param("fp32", marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
     overrides = (f"precision={precision}", "epochs.count=12", "schedule=onecycle", "augmentation=flip_crop")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -286,9 +286,9 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
 
 
 def test_a_run_that_goes_on_elsewhere_says_so(train, tmp_path):
-    run = begun(tmp_path, "epochs.count=100", OMP_NUM_THREADS="2")
+    run = begun(tmp_path, "epochs.count=30", OMP_NUM_THREADS="2")
     before = torch.load(run / "checkpoint.pt", weights_only=True)
-    printed = train("epochs.count=100").stdout
+    printed = train("epochs.count=30").stdout
     assert f"{run.relative_to(tmp_path)}: threads 2, now 1; figures may not be those of a run in one piece\n" in printed
     result = json.loads((run / "result.json").read_text())
     assert result["machine"]["threads"] == 1
