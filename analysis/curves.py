@@ -66,9 +66,9 @@ def draw_degradation(study: Study) -> Figure:
         lines(axis, errors, groups[shortcut], colors.colors)
         axis.set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
         axis.set_xlabel("epoch")
-        axis.set_ylim(bottom=0)
         whole_numbers(axis)
     axes[0].set_ylabel("training error (%)")
+    axes[0].set_ylim(bottom=0)  # after all are drawn: it ends the search for the top, which they share
     explain(figure, axes, colors)
     return figure
 

@@ -219,6 +219,17 @@ def test_only_the_same_networks_are_published_points_and_another_recipe_is_named
     assert find_published(load_studies(["runs/toy"])[0].configurations).empty
 
 
+@pytest.mark.parametrize("worse", ["projection", "none"])
+def test_all_of_the_training_error_is_in_the_figure(build, worse):
+    sweep(build)
+    for metrics in Path("runs").glob(f"*/*-{worse}-*/seed*/metrics.csv"):
+        metrics.write_text(metrics.read_text().replace(",0.5,", ",0.1,"))
+    axes = figure("degradation").axes
+    highest = [max(line.get_ydata().max() for line in axis.lines) for axis in axes]
+    assert sorted(highest) == pytest.approx([50, 90])
+    assert all(axis.get_ylim()[0] == 0 and axis.get_ylim()[1] > 90 for axis in axes)
+
+
 def test_many_configurations_have_a_scale_instead_of_a_legend(build):
     depths = {f"blocks{3 * n}": [n, n, n] for n in range(1, 14)}
     sweep(build, seeds=1, depths=depths)
