@@ -1,7 +1,6 @@
 """The READMEs: what they claim is in the files, and the two say the same."""
 
 import re
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -56,19 +55,22 @@ def test_what_is_said_of_the_tables_stands_in_them(readme):
     assert len(percentages) >= 12 and set(percentages) <= numbers(results(readme))
 
 
+def accuracies(study: str, network: str, column: str) -> pd.DataFrame:
+    """Return a network's accuracies in a reference study in per cent, a row an epoch, a column a seed."""
+    paths = sorted((ROOT / "runs" / "reference" / study).glob(f"{network}-*/seed*/metrics.csv"))
+    return 100 * pd.concat([pd.read_csv(path, index_col="epoch")[column] for path in paths], axis=1)
+
+
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
 def test_fp32_and_bf16_stand_as_their_fifth_epochs_do(readme):
     (paragraph,) = (p for p in readme.split("\n\n") if "`runs/reference/precision`" in p)
-    found = {"train": [], "val": []}
-    for study in ("precision", "seed_table"):
-        tables = (ROOT / "runs" / "reference" / study).glob("blocks4-*/seed*/metrics.csv")
-        rows = [table.read_text().splitlines()[5].split(",") for table in tables]
-        assert len(rows) == 3 and all(row[0] == "5" for row in rows)
-        for column, accuracies in zip((3, 5), found.values()):
-            accuracies.append([float(row[column]) for row in rows])
-            values = [100 * accuracy for accuracy in accuracies[-1]]
-            assert f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} %" in paragraph
-    train, val = (welch(*map(pd.Series, pair)) for pair in found.values())
+    intervals = []
+    for column in ("train_acc", "val_acc"):
+        fifth = [accuracies(study, "blocks4", column).loc[5] for study in ("precision", "seed_table")]
+        for values in fifth:
+            assert len(values) == 3 and f"{values.mean():.2f} ± {values.std():.2f} %" in paragraph
+        intervals.append(welch(*(values / 100 for values in fifth)))
+    train, val = intervals
     assert -0.5 < train.low < 0 < train.high
     assert re.search(rf"{val.low:.1f}\D*{val.high:+.1f}", paragraph)
 
@@ -88,40 +90,34 @@ def test_the_page_is_that_of_the_reference_runs_and_of_the_readmes(tmp_path):
     step = re.search(
         r"on unaugmented images, it rises by (\S+) pp, .*? interval \+(\S+) to \+(\S+) pp", committed
     ).groups()
+    worse, better = re.search(
+        r"From 20 to 56 layers, .*? residual \(pad\) networks falls .*? interval -(\S+) to \+(\S+) pp", committed
+    ).groups()
     for readme in (ENGLISH, KOREAN):
         assert re.search(r"{} (?:points|포인트)\(?.*?{}\D*{}\D".format(*map(re.escape, step)), readme)
         assert numbers(readme.split("<!-- results -->")[0]) == numbers(answer) != set()
+        assert re.search(rf"\s{float(worse):.0f} (?:points|포인트)[^)]*?\s{float(better):.0f} [^)]*\)", readme)
         assert set(re.findall(r"([\d.]+)(?: times|배)", measured_here(readme))) >= set(sum(shares, ()))
 
 
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
 def test_the_last_five_epochs_differ_by_what_is_said(readme):
-    means = []
-    for model in ("blocks4", "blocks15"):
-        tables = (ROOT / "runs" / "reference" / "seed_table").glob(f"{model}-*/seed*/metrics.csv")
-        rows = [row.split(",") for table in tables for row in table.read_text().splitlines()[-5:]]
-        assert len(rows) == 15
-        means.append(statistics.mean(float(row[5]) for row in rows))
-    assert re.search(rf"{100 * (means[1] - means[0]):.1f} (?:points|포인트)", readme)
+    last = [accuracies("seed_table", model, "val_acc").loc[16:20] for model in ("blocks4", "blocks15")]
+    assert [found.shape for found in last] == [(5, 3), (5, 3)]
+    shallow, deep = (found.to_numpy().mean() for found in last)
+    assert re.search(rf"{deep - shallow:.1f} (?:points|포인트)", readme)
 
 
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
 def test_the_residual_networks_learn_as_is_said(readme):
-    def accuracies(study: str, network: str, epoch: int) -> list[float]:
-        tables = sorted((ROOT / "runs" / "reference" / study).glob(f"{network}-*/seed*/metrics.csv"))
-        rows = [table.read_text().splitlines()[epoch].split(",") for table in tables]
-        assert rows and all(row[0] == str(epoch) for row in rows)
-        return [100 * float(row[3]) for row in rows]
-
     (behind,) = (p for p in readme.split("\n\n") if p.startswith("`reference/degradation`"))
-    pairs = zip(accuracies("degradation", "resnet20-pad", 10), accuracies("degradation", "resnet56-pad", 10))
-    gaps = [f"{shallow - deep:.1f}" for shallow, deep in pairs]
-    assert re.search(r"\D+".join(map(re.escape, gaps)), behind)
+    shallow, deep = (accuracies("degradation", network, "train_acc") for network in ("resnet20-pad", "resnet56-pad"))
+    assert deep.shape == (10, 3)
+    assert re.search(r"\D+".join(f"{gap:.1f}" for gap in (shallow - deep).loc[10]), behind)
+    slow = [accuracies("warmup", network, "train_acc") for network in ("resnet20-pad", "resnet56-pad", "resnet56-none")]
     (reason,) = (" ".join(p.split()) for p in readme.split("\n\n") if "`reference/warmup`" in p)
-    for study, epoch in (("degradation", 1), ("warmup", 1), ("warmup", 2)):
-        for network in ("resnet20-pad", "resnet56-pad"):
-            assert f"{statistics.mean(accuracies(study, network, epoch)):.1f} %" in reason
-    assert f"{statistics.mean(accuracies('warmup', 'resnet56-none', 1)):.1f} %" in reason
+    means = [found.loc[1].mean() for found in (shallow, deep, *slow)] + [found.loc[2].mean() for found in slow[:2]]
+    assert sorted(re.findall(r"\b\d+\.\d(?= %)", reason)) == sorted(f"{mean:.1f}" for mean in means)
 
 
 def test_the_korean_readme_is_in_step():
