@@ -93,8 +93,12 @@ def test_the_page_is_that_of_the_reference_runs_and_of_the_readmes(tmp_path):
     worse, better = re.search(
         r"From 20 to 56 layers, .*? residual \(pad\) networks falls .*? interval -(\S+) to \+(\S+) pp", committed
     ).groups()
+    ahead = re.search(
+        r"From 20 to 56 layers, .*? \(pad\) networks rises by (\S+) pp, .*? interval \+(\S+) to \+(\S+) pp", committed
+    ).groups()
     for readme in (ENGLISH, KOREAN):
-        assert re.search(r"{} (?:points|포인트)\(?.*?{}\D*{}\D".format(*map(re.escape, step)), readme)
+        for difference in (step, ahead):
+            assert re.search(r"{}\s(?:points|포인트)\s?\(.*?{}\D*{}\D".format(*map(re.escape, difference)), readme)
         assert numbers(readme.split("<!-- results -->")[0]) == numbers(answer) != set()
         assert re.search(rf"\s{float(worse):.0f} (?:points|포인트)[^)]*?\s{float(better):.0f} [^)]*\)", readme)
         assert set(re.findall(r"([\d.]+)(?: times|배)", measured_here(readme))) >= set(sum(shares, ()))
@@ -118,6 +122,9 @@ def test_the_residual_networks_learn_as_is_said(readme):
     (reason,) = (" ".join(p.split()) for p in readme.split("\n\n") if "`reference/warmup`" in p)
     means = [found.loc[1].mean() for found in (shallow, deep, *slow)] + [found.loc[2].mean() for found in slow[:2]]
     assert sorted(re.findall(r"\b\d+\.\d(?= %)", reason)) == sorted(f"{mean:.1f}" for mean in means)
+    low_rate = [accuracies("rate", network, "train_acc") for network in ("resnet20-pad", "resnet56-pad")]
+    ahead = (low_rate[1] > low_rate[0]).all(axis=1)
+    assert ahead.sum() == 7 and ahead.loc[4:].all()  # "from the fourth epoch on"
 
 
 def test_the_korean_readme_is_in_step():
