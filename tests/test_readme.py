@@ -122,9 +122,16 @@ def test_the_residual_networks_learn_as_is_said(readme):
     (reason,) = (" ".join(p.split()) for p in readme.split("\n\n") if "`reference/warmup`" in p)
     means = [found.loc[1].mean() for found in (shallow, deep, *slow)] + [found.loc[2].mean() for found in slow[:2]]
     assert sorted(re.findall(r"\b\d+\.\d(?= %)", reason)) == sorted(f"{mean:.1f}" for mean in means)
-    low_rate = [accuracies("rate", network, "train_acc") for network in ("resnet20-pad", "resnet56-pad")]
-    ahead = (low_rate[1] > low_rate[0]).all(axis=1)
-    assert ahead.sum() == 7 and ahead.loc[4:].all()  # "from the fourth epoch on"
+
+
+@pytest.mark.parametrize(("readme", "since"), [(ENGLISH, "From the fourth epoch on"), (KOREAN, "넷째 에폭부터")])
+def test_at_the_low_rate_the_deeper_network_is_ahead_since_the_epoch_that_is_said(readme, since):
+    shallow, deep = (accuracies("rate", network, "train_acc") for network in ("resnet20-pad", "resnet56-pad"))
+    assert shallow.shape == deep.shape == (10, 3)
+    with_each_seed = (deep > shallow).all(axis=1)
+    assert with_each_seed.loc[4:].all() and not with_each_seed.loc[3]
+    (paragraph,) = (p for p in readme.split("\n\n") if p.startswith("`reference/rate`"))
+    assert since in paragraph
 
 
 def test_the_korean_readme_is_in_step():
