@@ -128,12 +128,16 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     log.info("compiling")
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
-    network = fused(trainer.model) if trainer.bf16 and split.images.device.type == "cpu" else trainer.model
-    threads = {"cpp.threads": torch.get_num_threads()}  # in the key of PyTorch's cache, which has to tell them apart
+    cpu = split.images.device.type == "cpu"
+    network = fused(trainer.model) if trainer.bf16 and cpu else trainer.model
+    options: dict[str, Any] = {
+        "cpp.threads": torch.get_num_threads(),  # in the key of PyTorch's cache, which has to tell them apart
+        "cpp_wrapper": cpu,  # what lies between two kernels in C++ instead of Python
+    }
     before = copy.deepcopy(trainer.model.state_dict())
     trainer.model.train()
     try:
-        network = torch.compile(network, fullgraph=True, dynamic=False, options=threads)
+        network = torch.compile(network, fullgraph=True, dynamic=False, options=options)
         replace(trainer, compiled=network).logits(split.images[:batch_size]).sum().backward()
     except RuntimeError as error:
         log.warning(f"compile: going on without, {' '.join(str(error).splitlines()[:2])}")
