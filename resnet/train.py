@@ -132,7 +132,8 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     network = fused(trainer.model) if trainer.bf16 and cpu else trainer.model
     options: dict[str, Any] = {
         "cpp.threads": torch.get_num_threads(),  # in the key of PyTorch's cache, which has to tell them apart
-        "cpp_wrapper": cpu,  # what lies between two kernels in C++ instead of Python
+        "cpp_wrapper": cpu,  # its kernels are called from C++ instead of Python
+        "triton.cudagraphs": not cpu,  # on a GPU they are recorded, and launched as one
     }
     before = copy.deepcopy(trainer.model.state_dict())
     trainer.model.train()
