@@ -82,6 +82,8 @@ def explain(error: BaseException) -> str:
     if "Config group override must be a string" in text:
         return _not_a_choice(sys.argv[1:]) or text
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
+            return f"{match[1]}: --cfg shows one run; give one value"
         return f"{match[1]}: to sweep over several values, add -m"
     if isinstance(error, OverrideParseException):
         form = "cannot be read as key=value" if "=" in error.override else "not of the form key=value"
