@@ -16,7 +16,7 @@ import pytest
         ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
         ("epochs.count=1.5", "error: epochs.count=1.5: Value '1.5' of type 'float' could not be converted to Integer"),
         ("seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),
-        ("-m seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
+        ("seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
         ("data.root", "error: data.root: not of the form key=value"),
         ("seed=(", "error: seed=(: cannot be read as key=value"),
         ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
