@@ -47,6 +47,21 @@ class Block(nn.Module):
         return F.relu(residual, inplace=True)
 
 
+class Projection(nn.Conv2d):
+    """Match a change of shape with a strided 1x1 convolution (option B)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__(inputs, outputs, kernel_size=1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_channels >= 16:
+            return super().forward(x)
+        # oneDNN takes 8 or 16 channels at a time; its gradient for fewer, with a stride, writes where it must not (its
+        # issue 6035). Without the pixels that are skipped there is no stride, and the output is the same.
+        vertical, horizontal = self.stride
+        return F.conv2d(x[:, :, ::vertical, ::horizontal], self.weight)
+
+
 class Pad(nn.Module):
     """Match a change of shape without parameters: subsample, then append zero channels (option A)."""
 
@@ -71,8 +86,7 @@ def make_shortcut(inputs: int, outputs: int, stride: int, shortcut: str) -> nn.M
         return nn.Identity()
     if shortcut == "pad":
         return Pad(outputs - inputs, stride)
-    projection = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
-    return nn.Sequential(projection, nn.BatchNorm2d(outputs))
+    return nn.Sequential(Projection(inputs, outputs, stride), nn.BatchNorm2d(outputs))
 
 
 class ResNet(nn.Module):

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -47,6 +51,35 @@ def test_plain_block_without_residual_passes_nothing_on():
     block = Block(4, 4, 1, "none")
     torch.nn.init.zeros_(block.norm2.weight)
     assert not block(torch.randn(2, 4, 5, 5)).any()
+
+
+PROJECTION = """
+import torch
+from resnet.model import Projection
+
+for inputs in 2, 4, 8, 16:
+    own = Projection(inputs, 8, stride=2)
+    exact = torch.nn.Conv2d(inputs, 8, kernel_size=1, stride=2, bias=False, dtype=torch.float64)
+    exact.load_state_dict(own.state_dict())
+    images = torch.randn(128, inputs, 8, 8).to(memory_format=torch.channels_last)
+    direction = torch.randn(128, 8, 4, 4).to(memory_format=torch.channels_last)
+    for _ in range(10):
+        results = []
+        for conv in own, exact:
+            x = images.to(conv.weight).requires_grad_()
+            output = conv(x)
+            results.append((output, *torch.autograd.grad(output, (x, conv.weight), direction.to(output))))
+        for mine, expected in zip(*results):
+            torch.testing.assert_close(mine.double(), expected, rtol=1e-4, atol=1e-4)
+"""
+
+
+@pytest.mark.parametrize("most", ["AVX2", "AVX512_CORE"])
+def test_projection_is_a_strided_convolution_on_any_cpu(most):
+    """In a process of its own, kept to what such CPUs have: there, a strided Conv2d crashes from few channels."""
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": most}
+    done = subprocess.run((sys.executable, "-c", PROJECTION), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_pad_takes_every_second_pixel_and_appends_zero_channels():
