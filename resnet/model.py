@@ -56,8 +56,9 @@ class Projection(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.in_channels >= 16:
             return super().forward(x)
-        # oneDNN takes 8 or 16 channels at a time; its gradient for fewer, with a stride, writes where it must not (its
-        # issue 6035). Without the pixels that are skipped there is no stride, and the output is the same.
+        # Of fewer channels than oneDNN takes at a time (8 with AVX2, 16 with AVX-512), its gradient for the weights of
+        # a strided 1x1 convolution in fp32 writes past a buffer (its issue 6035). Without the pixels that the stride
+        # skips it has no stride, and the output is the same.
         vertical, horizontal = self.stride
         return F.conv2d(x[:, :, ::vertical, ::horizontal], self.weight)
 
