@@ -3,7 +3,7 @@
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 
 Computed as at the end of the training, on the same kind of device and in the same precision where this machine has
-them: the figures are then those of result.json, which stand beside them.
+them: on the same kind of machine, the figures are then those of result.json, which stand beside them.
 """
 
 import os
