@@ -159,7 +159,8 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     with signals() as received:
 
         def watch(batches: "Batches", epoch: int) -> "Batches":
-            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", steps_per_epoch, progress):
+            total = min(steps_per_epoch, steps - (epoch - 1) * steps_per_epoch)
+            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", total, progress):
                 if received:
                     raise Interrupted(received[0], epoch)
                 yield batch

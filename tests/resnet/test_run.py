@@ -121,7 +121,9 @@ def test_without_validation_nothing_is_held_out(train, tmp_path):
 
 
 def test_training_ends_at_a_step_within_an_epoch(train, tmp_path):
-    train("epochs.count=null", "epochs.steps=25", "schedule=multistep", "schedule.milestone_steps=[22]")
+    schedule = ("schedule=multistep", "schedule.milestone_steps=[22]")
+    done = train("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
+    assert "| 0/21 [" in done.stderr and "| 0/4 [" in done.stderr
     assert [row["lr"] for row in rows(only(tmp_path))] == ["0.001", "0.0001"]  # 21 steps, then 4
 
 
