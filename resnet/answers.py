@@ -24,8 +24,11 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Turn a wrong request into an exit with code 2, a folder that cannot be written into 1, a signal into 128 + it."""
+def answered(trains: bool = True) -> Iterator[None]:
+    """Turn a wrong request into an exit with code 2, a folder that cannot be written into 1, a signal into 128 + it.
+
+    `trains` is whether the command trains runs: it goes on where it was stopped, and takes several values with -m.
+    """
     # Hydra's own report of an exception is a piece of its traceback; with this set it lets the exception through.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     logging.raiseExceptions = False  # a full disk under run.log would be reported with a traceback a line
@@ -37,13 +40,13 @@ def answered() -> Iterator[None]:
     except UserError as error:
         code, text = error.exit_code, str(error)
     except (HydraException, OmegaConfBaseException) as error:
-        code, text = 2, explain(error)
+        code, text = 2, explain(error, trains)
     except (OSError, ValueError) as error:  # while Hydra makes the folder or opens the log; or a case it leaves plain
         cause = error.__cause__ if isinstance(error, ValueError) else error
-        code, text = (1, unwritable(cause)) if isinstance(cause, OSError) else (2, explain(error))
+        code, text = (1, unwritable(cause)) if isinstance(cause, OSError) else (2, explain(error, trains))
     except (KeyboardInterrupt, Terminated) as stop:
         again = "the same command" + " without resume=never" * ("resume=never" in sys.argv)
-        code, text = (143 if isinstance(stop, Terminated) else 130), f"stopped; {again} goes on"
+        code, text = (143 if isinstance(stop, Terminated) else 130), "stopped" + f"; {again} goes on" * trains
     else:
         return
     print(f"error: {text}", file=sys.stderr)
@@ -61,7 +64,7 @@ def unwritable(error: OSError) -> str:
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 
-def explain(error: BaseException) -> str:
+def explain(error: BaseException, trains: bool) -> str:
     """Return what an exception of Hydra's or OmegaConf's means to the person who typed the command."""
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
@@ -70,7 +73,7 @@ def explain(error: BaseException) -> str:
         return str(own)
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return f"{match[1]}: no such key{_suggestion(match[1])}; --cfg job prints them all"
+        return f"{match[1]}: no such key{_suggestion(match[1])}; python -m resnet.run --cfg job prints them all"
     if match := re.search(r"In 'hydra/launcher/(\w+)': Could not load", text):  # it builds on one that a package brings
         return f'hydra/launcher={match[1]}: is not installed; pip install -e ".[{match[1]}]"'
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
@@ -84,6 +87,8 @@ def explain(error: BaseException) -> str:
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
             return f"{match[1]}: --cfg shows one run; give one value"
+        if not trains:
+            return f"{match[1]}: give one value"
         return f"{match[1]}: to sweep over several values, add -m"
     if isinstance(error, OverrideParseException):
         form = "cannot be read as key=value" if "=" in error.override else "not of the form key=value"

@@ -143,7 +143,7 @@ def check(config: Any, schema: type = Config, prefix: str = "") -> None:
     at: OmegaConf has answered for those when the configuration was composed.
     """
     if unknown := [key for key in config if key not in {f.name for f in fields(schema)}]:
-        raise ConfigError(f"{prefix}{unknown[0]}: no such key; --cfg job prints them all")
+        raise ConfigError(f"{prefix}{unknown[0]}: no such key; python -m resnet.run --cfg job prints them all")
     for f in fields(schema):
         key, value = prefix + f.name, config[f.name]
         if is_dataclass(f.type):

@@ -31,9 +31,11 @@ def main() -> None:
     """Measure what the first argument names, `speed` where it names nothing; print it and write a CSV file of it."""
     sections = {"speed": speed, "harness": harness, "scaling": scaling, "seeds": seeds, "sweep": sweep}
     arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        return print(__doc__, end="")
     section = arguments.pop(0) if arguments and "=" not in arguments[0] else "speed"
     if section not in sections:
-        raise ConfigError(f"{section}: must be one of {', '.join(sections)}, or key=value")
+        raise ConfigError(f"{section}: must be one of {', '.join(sections)}, or key=value; see --help")
     set_up_process()
     rows = sections[section](arguments)
     print_table(rows)
@@ -44,5 +46,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with answered():
+    with answered(trains=False):
         main()

@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from resnet.augment import Augmenter
-from resnet.config import as_plain, check
+from resnet.config import ConfigError, as_plain, check
 from resnet.data import Dataset, Split, channel_statistics
 from resnet.device import resolve_device, resolve_precision
 from resnet.run import CONF, make_trainer
@@ -29,6 +29,8 @@ class Bench:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             self.config = as_plain(compose("config", list(overrides)))
         check(self.config)
+        if (data := self.config["data"]["name"]) != "cifar10":
+            raise ConfigError(f"data={data}: here all images are random, of CIFAR-10's shape; leave it out")
         self.device = resolve_device(self.config["device"])
         self.precision = resolve_precision(self.config["precision"], self.device)
         self.batch_size = self.config["batch_size"]

@@ -2,6 +2,7 @@
 
 import atexit
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ def tutorial_loop(bench: Bench) -> Callable[[], None]:
 
 def tutorial_process(connection: Connection, overrides: Sequence[str]) -> None:
     """Train as most tutorials do, STEPS steps at each word: PIL transforms in two workers, fp32, `item()` each step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who is asking; with that, the connection ends
     bench = Bench(overrides)
     transform = transforms.Compose(
         [
@@ -53,7 +55,7 @@ def tutorial_process(connection: Connection, overrides: Sequence[str]) -> None:
     batches = (batch for _ in count() for batch in loader)
     model = ResNet(**bench.network).to(bench.device)
     optimizer = make_optimizer(model.parameters(), **bench.config["optimizer"])
-    with suppress(EOFError):
+    with suppress(EOFError, BrokenPipeError):
         while connection.recv():
             for images, labels in islice(batches, STEPS):
                 images, labels = images.to(bench.device), labels.to(bench.device)

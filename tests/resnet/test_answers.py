@@ -2,14 +2,16 @@
 
 import pytest
 
+ALL_KEYS = "python -m resnet.run --cfg job prints them all"
+
 
 @pytest.mark.parametrize(
     "arguments, answer",
     [
-        ("foo=1", "error: foo: no such key; --cfg job prints them all"),
-        ("model.widht=8", "error: model.widht: no such key, did you mean model.width?; --cfg job prints them all"),
-        ("modle=blocks4", "error: modle: no such key, did you mean model?; --cfg job prints them all"),
-        ("+foo=1", "error: foo: no such key; --cfg job prints them all"),
+        ("foo=1", f"error: foo: no such key; {ALL_KEYS}"),
+        ("model.widht=8", f"error: model.widht: no such key, did you mean model.width?; {ALL_KEYS}"),
+        ("modle=blocks4", f"error: modle: no such key, did you mean model?; {ALL_KEYS}"),
+        ("+foo=1", f"error: foo: no such key; {ALL_KEYS}"),
         ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
         ("optimizer=", "error: optimizer=: must be one of adam, adamw, sgd"),
         ("optimizer.lr=fast", "error: optimizer.lr=fast: Value 'fast' of type 'str' could not be converted to Float"),

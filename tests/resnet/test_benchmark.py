@@ -1,10 +1,16 @@
 """The benchmark runs and says what it promises; how fast anything is, no test asks."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from resnet.benchmark.bench import STEPS, Bench
+from tests.conftest import heed_interrupts, one_thread
 
 
 @pytest.mark.slow
@@ -19,6 +25,31 @@ def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
         assert float(row["ours / it"]) == pytest.approx(ratio, rel=0.02)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_says_so_and_no_more(tmp_path, signum, code):
+    """Ctrl-C reaches the tutorial's processes too, SIGTERM only the first."""
+    command = (sys.executable, "-m", "resnet.benchmark", "model.stages=[1]", "model.width=8", "device=cpu")
+    options = {"cwd": tmp_path, "text": True, "env": one_thread(), "preexec_fn": heed_interrupts}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, **options) as benchmark:
+        while processes(benchmark.pid) < 5:  # itself, multiprocessing's tracker, the tutorial, its two workers
+            time.sleep(0.2)
+            assert benchmark.poll() is None
+        (os.killpg if signum == signal.SIGINT else os.kill)(benchmark.pid, signum)
+        assert benchmark.communicate(timeout=120)[1] == "error: stopped\n"
+    assert benchmark.returncode == code
+
+
+def processes(group: int) -> int:
+    """Return the number of processes of a group."""
+    done = subprocess.run(("ps", "-A", "-o", "pgid="), capture_output=True, text=True, check=True)
+    return done.stdout.split().count(str(group))
+
+
+def test_help_names_the_sections(command):
+    assert "python -m resnet.benchmark seeds" in command("resnet.benchmark", "--help").stdout
+
+
 def test_an_epoch_has_all_the_steps_that_are_measured():
     assert Bench(["batch_size=512"]).steps_per_epoch == STEPS
 
@@ -29,6 +60,8 @@ def test_an_epoch_has_all_the_steps_that_are_measured():
         ("fast", "fast: must be one of speed, "),
         ("batch_size=0", "batch_size=0: must lie"),
         ("model=none", "model=none: "),
+        ("model=blocks3,blocks4", "model=blocks3,blocks4: give one value"),
+        ("data=digits", "data=digits: here all images are random"),
     ],
 )
 def test_a_wrong_argument_is_answered_in_a_line(command, argument, answer):
