@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -230,6 +231,7 @@ def run_name(config: Any) -> str:
     """Return the name of a configuration's folder, `<model>-<shortcut>-<fingerprint>`; raises ConfigError."""
     if "hydra" in config:
         _check_choices(config["hydra"]["runtime"]["choices"])
+        _check_steps(config["epochs"], OmegaConf.to_container(config["hydra"]["overrides"]["task"], resolve=False))
     plain = as_plain(config)
     check(plain)
     return f"{plain['model']['name']}-{plain['model']['shortcut']}-{fingerprint(plain)}"
@@ -240,6 +242,13 @@ def _check_choices(choices: Any) -> None:
     for f in fields(Config):
         if is_dataclass(f.type) and f.name not in choices:
             raise ConfigError(f"{f.name}: must be one choice; -m {f.name}=A,B makes a run of each")
+
+
+def _check_steps(epochs: Any, overrides: Sequence[str]) -> None:
+    """Refuse steps that were asked for where they decide nothing; a choice of `epochs` may bring some along."""
+    asked = any(override.lstrip("+").startswith("epochs.steps=") for override in overrides)
+    if asked and None not in (epochs["steps"], epochs["count"]):
+        raise ConfigError(f"epochs.steps={epochs['steps']}: epochs.count={epochs['count']} wins; add epochs.count=null")
 
 
 def as_plain(config: Any) -> dict[str, Any]:

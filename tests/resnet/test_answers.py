@@ -22,6 +22,11 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("data.root", "error: data.root: not of the form key=value"),
         ("seed=(", "error: seed=(: cannot be read as key=value"),
         ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
+        ("epochs.steps=9", "error: epochs.steps=9: epochs.count=20 wins; add epochs.count=null"),
+        (
+            "epochs=he2015 -m epochs.count=7,8 epochs.steps=9,10",
+            "error: epochs.steps=9: epochs.count=7 wins; add epochs.count=null",
+        ),
         ("-m seed=1,2 model.width=8,0", "error: model.width=0: must lie between 1 and 4096"),
         ("model.width=8,0 -m seed=1,2", "error: model.width=0: must lie between 1 and 4096"),
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
