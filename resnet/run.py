@@ -158,9 +158,8 @@ def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker
     progress = "lines" if place.beside_others and config["progress"] == "auto" else config["progress"]
     with signals() as received:
 
-        def watch(batches: "Batches", epoch: int) -> "Batches":
-            total = min(steps_per_epoch, steps - (epoch - 1) * steps_per_epoch)
-            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", total, progress):
+        def watch(batches: "Batches", epoch: int, epoch_steps: int) -> "Batches":
+            for batch in progress_bar(batches, f"epoch {epoch}/{epochs}", epoch_steps, progress):
                 if received:
                     raise Interrupted(received[0], epoch)
                 yield batch

@@ -167,11 +167,12 @@ def fit(
     seed: int,
     total_steps: int,
     epochs_done: int = 0,
-    watch: Callable[[Batches, int], Batches] = lambda batches, epoch: batches,
+    watch: Callable[[Batches, int, int], Batches] = lambda batches, epoch, steps: batches,
 ) -> Iterator[dict[str, Any]]:
     """Train to `total_steps` from where `epochs_done` epochs left off; yield the row of metrics.csv of each epoch.
 
-    The last epoch ends early where the steps do. `watch` may pass on, look at, or stop, each epoch's batches.
+    The last epoch ends early where the steps do. `watch` is given each epoch's batches, its number and its steps; it
+    may pass the batches on, look at them, or stop.
     """
     steps_per_epoch = -(-len(data.train) // batch_size)
     for epoch in range(epochs_done + 1, epochs_of(total_steps, steps_per_epoch) + 1):
@@ -179,7 +180,7 @@ def fit(
         steps = min(steps_per_epoch, total_steps - first_step)
         batches = training_batches(data.train.labels, augmenter, batch_size, seed, epoch)
         started = time.perf_counter()
-        train = trainer.train_epoch(watch(islice(batches, steps), epoch), first_step)
+        train = trainer.train_epoch(watch(islice(batches, steps), epoch, steps), first_step)
         trained = time.perf_counter()
         val = trainer.evaluate(data.val)[0] if data.val is not None else None
         yield {
