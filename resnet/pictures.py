@@ -16,14 +16,19 @@ PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
 
 
 def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> bytes:
-    """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class."""
-    figure = Figure(figsize=(COLUMNS * 1.1, ROWS * 1.3), layout="constrained")
-    axes = figure.subplots(ROWS, COLUMNS)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, image, label in zip(axes.flat, images.cpu(), labels.tolist()):
-        axis.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(classes[label], fontsize=8, pad=2)
+    """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class.
+
+    All in one pair of axes: a pair for each image would take more time than an epoch of a small training.
+    """
+    figure = Figure(figsize=(COLUMNS * 1.1, ROWS * 1.3))
+    axes = figure.add_axes((0, 0, 1, 0.95), xticks=[], yticks=[], frame_on=False)
+    for place, (image, label) in enumerate(zip(images[: ROWS * COLUMNS].cpu(), labels.tolist())):
+        row, column = divmod(place, COLUMNS)
+        left, top = column, row * 1.12  # an image is 0.92 wide and high, below 0.2 for its name
+        extent = (left + 0.04, left + 0.96, top + 1.12, top + 0.2)
+        axes.imshow(image.squeeze(-1).numpy(), "gray", vmin=0, vmax=255, interpolation="nearest", extent=extent)
+        axes.text(left + 0.5, top + 0.17, classes[label], fontsize=8, ha="center")
+    axes.set(xlim=(0, COLUMNS), ylim=(ROWS * 1.12 + 0.04, 0))
     figure.suptitle("Training images as the network sees them", fontsize=10)
     return as_png(figure)
 
