@@ -124,7 +124,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_run_that_goes_on_continues_its_tracker(train, tmp_path, tracker, signum):
     process = start(tmp_path, f"logger={tracker}", "epochs.count=30")
     process.send_signal(signum)
