@@ -106,7 +106,7 @@ def gradient_sentence(name: str, depth: int, plain: pd.Series, residual: pd.Seri
     mean, other = (times(10 ** estimate(side).mean) for side in (residual, plain))
     start = (
         f"At {depth} layers, the first layers of {name} get {mean} times the gradient norm of the last ones, those "
-        f"of their plain twins {other} times (in the mean over epochs, {seeds(residual, plain)})."
+        f"of their plain twins {other} times (geometric mean over epochs, {seeds(residual, plain)})."
     )
     found = welch(plain, residual)
     if found.p is None:

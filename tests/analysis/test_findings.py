@@ -240,7 +240,7 @@ def test_the_gradient_of_the_first_layers_is_compared_as_a_ratio():
     layers = pd.concat([by_layer(residual, [1.0, 99, 1, 1.0]), by_layer(plain, [0.001, 99, 0.1, 1.0])])
     (found,) = sentences(residual, plain, layers=layers, topic="Gradients")
     assert "the first layers of residual (projection) networks get 1 times the gradient norm of the last ones" in found
-    assert "those of their plain twins 0.001 times (in the mean over epochs, 2 and 2 seeds)." in found
+    assert "those of their plain twins 0.001 times (geometric mean over epochs, 2 and 2 seeds)." in found
     assert "With skip connections that is 748 to 1,336 times more (95 % interval over seeds)." in found
 
 
