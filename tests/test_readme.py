@@ -137,6 +137,15 @@ def test_at_the_low_rate_the_deeper_network_is_ahead_since_the_epoch_that_is_sai
     assert since in paragraph
 
 
+@pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
+def test_fp32_starts_as_badly_as_is_said(readme):
+    in_fp32, in_bf16 = (accuracies(study, "resnet56-pad", "train_acc") for study in ("degradation_fp32", "degradation"))
+    assert in_fp32.shape == (10, 1)
+    (paragraph,) = (p for p in readme.split("\n\n") if "`reference/degradation_fp32`" in p and not p.startswith("|"))
+    said = [f"{in_fp32.loc[1].item():.1f}", f"{in_fp32.loc[10].item():.2f}", f"{in_bf16.iloc[9, 1]:.1f}"]
+    assert re.findall(r"[\d.]+(?= %)", paragraph) == said
+
+
 def test_the_korean_readme_is_in_step():
     assert results(KOREAN) == results(ENGLISH)
     assert commands(KOREAN) == commands(ENGLISH)
