@@ -26,7 +26,8 @@ def test_noise_is_not_called_a_difference(build, table):
     a = seeds(build, (0.830, 0.850))
     b = seeds(build, (0.835, 0.856), **DEEP)
     printed = table("--compare", a, b)
-    assert "No difference in test accuracy can be claimed" in printed
+    assert "No difference in test accuracy can be claimed: as far as the seeds tell, B may be anything" in printed
+    assert "anything from 5.70 pp worse to 6.80 pp better than A." in printed
     assert "support" not in printed
 
 
@@ -37,6 +38,11 @@ def test_single_seeds_have_the_test_images_interval_only_and_it_is_labelled(buil
     assert "binomial one of 10,000 test images" in printed
     assert "does NOT cover what another seed would change" in printed
     assert "For these runs, B's test accuracy is higher" in printed and "The data support" not in printed
+    cells = [line.split("|") for line in printed.splitlines() if " acc (%)" in line]
+    intervals = {cell[1].strip(): cell[5].strip() for cell in cells}
+    assert intervals["train acc (%)"] == intervals["val acc (%)"] == "-" != intervals["test acc (%)"]
+    several = table("--compare", a, seeds(build, [0.87, 0.89], **DEEP, **{"optimizer.lr": 0.01}))
+    assert "1 of A and 2 of B" in several and "no seed's" not in several
 
 
 def test_seeds_without_any_spread_are_said_to_be_so(build, table):
@@ -85,6 +91,12 @@ def test_folders_prefixes_and_studies_name_a_configuration(build, table):
     assert "+5.00" in expected
     assert table("--compare", "a/", deep, "runs") == expected
     assert table("--compare", deep, next((build.root / "a").iterdir()), "nowhere")  # not needed, so not looked at
+
+
+def test_a_whole_name_is_not_taken_for_the_beginning_of_another(build, table):
+    a, b = build.complete(0), build.complete(0, **DEEP)
+    b.parent.rename(b.parent.with_name(f"{a.parent.name}-copy"))
+    assert f"B is depth/{a.parent.name}-copy" in table("--compare", a.parent.name, f"{a.parent.name}-copy")
 
 
 def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, table):

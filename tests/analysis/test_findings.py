@@ -127,6 +127,19 @@ def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degra
     assert training.endswith("So this is degradation, not overfitting.")
 
 
+def test_the_turn_is_not_chosen_by_what_it_is_judged_by():
+    runs = depths(n1=0.80, n3=0.85, n9=0.70)
+    runs[0] = runs[0].assign(test_acc=[0.90, 0.901])
+    assert sentences(*runs, topic="Degradation")[0].startswith("Of plain networks, those with 20 layers are best")
+
+
+def test_it_is_not_degradation_where_the_training_accuracy_rises():
+    runs = depths(n1=0.80, n3=0.85, n9=0.70)
+    runs[2] = runs[2].assign(train_acc=[0.95, 0.951])
+    (turn,) = sentences(*runs, topic="Degradation")
+    assert "test accuracy falls by 15.00 pp" in turn
+
+
 def test_plain_networks_that_only_grow_do_not_turn_down():
     (found,) = sentences(*depths(n1=0.80, n3=0.83, n9=0.85), topic="Degradation")
     assert found == "Of plain networks, the deepest, with 56 layers, are best by validation: no turning point is seen."
@@ -220,6 +233,13 @@ def test_of_a_single_seed_is_said_what_the_test_images_leave_open():
     (found,) = sentences(one, three, topic="Runs")
     assert found.startswith("A single seed has no interval over seeds.")
     assert found.endswith(": blocks6, residual (projection), 79.20 to 80.77 %.")  # Wilson's, by hand, n = 10,000
+
+
+def test_without_validation_the_training_loss_tells():
+    runs = configuration()
+    epochs = by_epoch(runs, [np.nan] * 20).assign(train_loss=LOSSES["falling"][0])
+    (found,) = sentences(runs, epochs=epochs, topic="Length of training")
+    assert found.startswith("The training loss was still falling over the last epochs")
 
 
 def test_each_seed_has_its_own_level():

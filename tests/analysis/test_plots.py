@@ -1,18 +1,22 @@
 """Which figures are made of what there is, and that what is written on them is right."""
 
+import json
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from analysis.against_depth import find_published
+from analysis.against_depth import draw_published, find_published
+from analysis.by_class import best_by_validation
 from analysis.layers import grid, layers_of
 from analysis.plots import PLOTS, draw_all, main
 from analysis.study import load_studies
-from analysis.style import COLORS, key, spread
+from analysis.style import COLORS, key, over_seeds, spread
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
@@ -286,6 +290,60 @@ def test_requests_that_cannot_be_met_are_one_line(build, plots):
     assert plots("--out", "file", code=2)[1].splitlines()[-1].startswith("file/depth/curves.png: cannot be written, ")
     with pytest.raises(SystemExit, match="2"):
         plots("--format", "gif")
+
+
+def test_training_is_dashed_and_validation_solid_each_with_its_own_figures(build):
+    build.begin(done=4)  # training 2 / epoch and 50 %, validation 2.5 / epoch and 40 %
+    loss, accuracy = figure("curves").axes
+    for axis, training, validation in (
+        (loss, [2, 1, 2 / 3, 0.5], [2.5, 1.25, 2.5 / 3, 0.625]),
+        (accuracy, [50] * 4, [40] * 4),
+    ):
+        drawn = {line.get_linestyle(): list(line.get_ydata()) for line in axis.get_lines()}
+        assert drawn["--"] == pytest.approx(training) and drawn["-"] == pytest.approx(validation)
+
+
+def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_right(build):
+    build.look_inside(build.complete(), layers=3, first=100.0, last=1.0)
+    (image,) = figure("gradients").axes[0].get_images()
+    left, right, bottom, top = image.get_extent()
+    assert (left, right, bottom, top) == (0.5, 3.5, 3.5, 0.5) and image.origin == "upper"
+    assert list(image.get_array()[:, 0]) == pytest.approx([100, 10, 1])
+
+
+def test_published_figures_stand_at_the_measure_that_is_shown():
+    published = pd.DataFrame(
+        {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
+    )
+    for measure, heights in (("test_acc", [90, 93]), ("val_acc", [70, 80])):
+        axis = Figure().subplots()
+        draw_published(axis, published, measure)
+        (line,) = axis.get_lines()
+        assert list(line.get_xdata()) == [20, 56] and list(line.get_ydata()) == pytest.approx(heights)
+
+
+def test_a_band_goes_from_the_lowest_seed_to_the_highest():
+    seeds = pd.DataFrame({"configuration": "a", "epoch": 1, "seed": [0, 1, 2], "loss": [1.0, 2.0, 6.0]})
+    (found,) = over_seeds(seeds, ["epoch"], "loss").itertuples()
+    assert (found.low, found.mean, found.high) == (1, 3, 6)
+
+
+def test_the_confusion_is_that_of_the_best_by_validation(build):
+    for stages, val, test in (([1, 1], 0.7, 0.9), ([2, 2], 0.9, 0.7), ([3, 3], 0.8, 0.8)):
+        build.classify(build.complete(val=val, test=test, **{"model.stages": stages}))
+    (best,) = best_by_validation(*load_studies(["runs"]))["depth"]
+    assert best == 10
+
+
+def test_a_share_is_one_of_the_true_class_and_stands_in_its_row(build):
+    run = build.complete()
+    result = json.loads((run / "result.json").read_text())
+    result["test"] |= {"per_class_acc": {"cat": 0.8, "dog": 1.0}, "confusion": [[8, 2], [0, 40]]}
+    (run / "result.json").write_text(json.dumps(result))
+    axis = figure("confusion").axes[0]
+    places = {(text.get_position(), text.get_text()) for text in axis.texts}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog"]
+    assert places == {((0, 0), "80"), ((1, 0), "20"), ((1, 1), "100")}
 
 
 def test_few_of_many_are_spread_evenly_with_both_ends():

@@ -64,6 +64,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 def test_wilson_is_the_one_in_the_books():
     assert wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=5e-4)
+    assert wilson(0.57, 100) == wilson(0.5701, 100), "57 hits, though 0.57 * 100 is a little less"
     low, high = wilson(1.0, 10)
     assert high == 1 and low == pytest.approx(0.7225, abs=5e-4)
 

@@ -72,3 +72,20 @@ def test_trivial_augment_leaves_the_global_generator_alone(images):
     before = torch.get_rng_state()
     trivial_augment(images[:4], [1, 2, 3, 4])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_trivial_augment_is_torchvisions_on_upright_images(images):
+    from torchvision.transforms.v2 import TrivialAugmentWide
+
+    for seed in range(12):
+        torch.manual_seed(seed)
+        expected = TrivialAugmentWide()(images[0].permute(2, 0, 1)).permute(1, 2, 0)
+        assert torch.equal(trivial_augment(images[:1], [seed])[0], expected)
+
+
+def test_trivial_augment_comes_after_the_others_with_a_seed_for_each_image(images):
+    index, dice = torch.arange(16), augmenter(images, flip=True).roll(torch.manual_seed(4))[:16]
+    before = augmenter(images, flip=True).batch(index, dice)
+    together = augmenter(images, flip=True, trivial=True).batch(index, dice)
+    assert torch.equal(together, trivial_augment(before, dice[:, DICE.index("seed")].tolist()))
+    assert not torch.equal(together, before)

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from resnet.config import Config, ConfigError, check, difference, fingerprint, not_identity, run_name
+from resnet.config import Config, ConfigError, check, difference, fingerprint, not_identity, run_name, total_steps
 from resnet.run import CONF
 
 
@@ -59,7 +59,7 @@ def test_names_are_true_whatever_the_stages(composed, override, name):
 @pytest.mark.parametrize(
     "override",
     ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"]
-    + ["logger=tensorboard", "logger=wandb"],
+    + ["logger=tensorboard", "logger=wandb", "probe_every=5", "compile=true"],
 )
 def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, override):
     assert run_name(composed(override)) == run_name(composed())
@@ -184,3 +184,8 @@ def test_every_experiment_says_what_it_asks_varies_holds_fixed_and_costs(compose
         assert part in text
     config = composed(f"experiment={experiment}")
     assert config.study == experiment and run_name(config)
+
+
+@pytest.mark.parametrize("count, steps, total", [(7, 64000, 70), (7, None, 70), (None, 64000, 64000)])
+def test_a_number_of_epochs_wins_over_one_of_steps(count, steps, total):
+    assert total_steps({"count": count, "steps": steps}, steps_per_epoch=10) == total

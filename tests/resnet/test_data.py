@@ -1,5 +1,6 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from resnet.augment import Augmenter
 from resnet.config import ConfigError
-from resnet.data import DataError, channel_statistics, first_of_each_class, load, training_batches
+from resnet.data import DataError, channel_statistics, epoch_generator, first_of_each_class, load, training_batches
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,30 @@ def test_limit_takes_the_first_of_each_class():
     assert len(data.test) == 360
 
 
+def test_what_is_left_out_of_the_training_still_counts_in_the_statistics(digits):
+    for fraction, limit in ((0.1, 20), (0.0, None)):
+        data = load("digits", "unused", fraction, limit)
+        assert torch.equal(data.mean, digits.mean) and torch.equal(data.std, digits.std)
+
+
+def test_which_images_are_held_out_is_settled(digits):
+    whole, labels = np.rint(load_digits().images * 255 / 16).astype(np.uint8)[..., None], load_digits().target
+    rest, test = train_test_split(np.arange(1797), test_size=0.2, stratify=labels, random_state=42)
+    assert np.array_equal(digits.test.images.numpy(), whole[np.sort(test)])
+    rest = np.sort(rest)
+    _, val = train_test_split(rest, test_size=0.1, stratify=labels[rest], random_state=42)
+    assert np.array_equal(digits.val.images.numpy(), whole[np.sort(val)])
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize("of", ["images", "labels"])
+def test_the_checksum_is_over_all_images_and_labels(digits, part, of):
+    split = getattr(digits, part)
+    changed = getattr(split, of).clone()
+    changed[-1] += 1
+    assert replace(digits, **{part: replace(split, **{of: changed})}).sha256() != digits.sha256()
+
+
 def test_statistics_are_exact():
     images = torch.randint(0, 256, (500, 7, 7, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
     mean, std = channel_statistics(images)
@@ -68,6 +93,16 @@ def test_an_epoch_holds_every_image_once(digits):
     assert [len(labels) for _, labels in batches] == [64] * 20 + [13]
     seen = torch.cat([images for images, _ in batches]).numpy().reshape(-1, 64)
     assert sorted(map(bytes, seen)) == sorted(map(bytes, digits.train.images.numpy().reshape(-1, 64)))
+
+
+def test_every_image_keeps_its_dice_through_all_batches(digits):
+    augmenter = Augmenter(digits.train.images, digits.mean, True, 2, 3, False)
+    generator = epoch_generator(7, 2)
+    order, dice = torch.randperm(1293, generator=generator), augmenter.roll(generator)
+    for place, (images, labels) in enumerate(training_batches(digits.train.labels, augmenter, 64, seed=7, epoch=2)):
+        index = order[64 * place : 64 * (place + 1)]
+        assert torch.equal(labels, digits.train.labels[index])
+        assert torch.equal(images, augmenter.batch(index, dice[index]))
 
 
 def test_an_epoch_is_a_function_of_seed_and_epoch(digits):

@@ -90,6 +90,8 @@ def test_pad_takes_every_second_pixel_and_appends_zero_channels():
 
 
 def test_initial_weights_have_the_deviation_of_he_et_al():
+    torch.manual_seed(0)
     model = ResNet([1, 1, 1], 64, "projection")
-    weight = model.blocks[2].conv2.weight  # 256 channels, 3x3
-    assert weight.std().item() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)
+    block = model.blocks[1]  # from 64 channels to 128
+    for conv, fan_out in ((model.stem, 64 * 9), (block.conv1, 128 * 9), (block.shortcut[0], 128)):
+        assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)

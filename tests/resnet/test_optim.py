@@ -40,6 +40,12 @@ def test_schedules_are_pytorchs(ours, theirs):
     assert [schedule(step) for step in range(STEPS)] == pytest.approx(pytorchs(scheduler, **options), abs=tolerance)
 
 
+def test_one_cycle_begins_and_ends_where_it_is_said_to():
+    schedule = make_schedule("onecycle", 0.1, STEPS)
+    assert [schedule(0), schedule(30), schedule(STEPS)] == pytest.approx([0.1 / 25, 0.1, 0.1 / 250_000])
+    assert make_schedule("onecycle", 0.1, total_steps=1)(0) == pytest.approx(0.1 / 25)
+
+
 def test_rate_comes_back_after_the_warm_up():
     schedule = make_schedule("multistep", 0.1, 1000, milestone_steps=[500], warmup_steps=40, warmup_factor=0.1)
     rates = [schedule(step) for step in (0, 39, 40, 499, 500)]

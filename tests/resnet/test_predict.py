@@ -55,6 +55,22 @@ def test_the_kind_of_picture_makes_no_difference(tmp_path, name, image, channels
     assert (read.int() - 200).abs().max() <= 3  # JPEG is not exact
 
 
+def test_the_ends_of_sixteen_bits_are_those_of_eight(tmp_path):
+    for value, read in ((0, 0), (65535, 255)):
+        image = Image.fromarray(np.full((9, 9), value, dtype=np.uint16))
+        assert (predict.read_picture(save(tmp_path, image, "deep.png"), 9, 1) == read).all()
+    for value in (-1, 65536):
+        path = save(tmp_path, Image.fromarray(np.full((9, 9), value, dtype=np.int32)), "deeper.tiff")
+        with pytest.raises(predict.PictureError, match="more than 16 bits a pixel"):
+            predict.read_picture(path, 9, 1)
+
+
+def test_a_large_picture_is_averaged_not_sampled(tmp_path):
+    squares = Image.fromarray((np.indices((320, 320)).sum(axis=0) % 2 * 255).astype(np.uint8))
+    read = predict.read_picture(save(tmp_path, squares, "squares.png"), 32, 1)
+    assert (read.int() - 127).abs().max() <= 2
+
+
 def test_black_and_white_is_read_as_both(tmp_path):
     for value in (0, 255):
         assert (predict.read_picture(save(tmp_path, grey(value, mode="1"), "bit.png"), 8, 3) == value).all()

@@ -40,11 +40,18 @@ def test_every_convolution_has_a_row_in_the_order_of_the_network(split):
 
 def test_figures_are_those_of_the_network(split):
     probed = trainer("none")
+    norms = [module for module in probed.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for number, norm in enumerate(norms, start=1):
+        torch.nn.init.constant_(norm.weight, number)  # else the responses of all layers have a deviation of 1
     rows = {row["name"]: row for row in probe(probed, split, epoch=1)}
     model = copy.deepcopy(probed.model).train()
     images = probed.normalize(split.images[:PROBE_IMAGES])
     stem = model.stem_norm(model.stem(images))
-    assert rows["stem"]["response_std"] == pytest.approx(stem.std().item(), rel=1e-5)
+    block = model.blocks[0]
+    first = block.norm1(block.conv1(stem.relu()))
+    second = block.norm2(block.conv2(first.relu()))
+    for name, response in (("stem", stem), ("blocks.0.conv1", first), ("blocks.0.conv2", second)):
+        assert rows[name]["response_std"] == pytest.approx(response.std().item(), rel=1e-5)
     loss = F.cross_entropy(model(images), split.labels[:PROBE_IMAGES])
     gradient = torch.autograd.grad(loss, model.blocks[1].conv2.weight)[0]
     assert rows["blocks.1.conv2"]["grad_norm"] == pytest.approx(gradient.norm().item(), rel=1e-5)

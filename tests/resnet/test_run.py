@@ -17,7 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from resnet.model import ResNet
+from resnet.model import ResNet, cost
 from resnet.origin import origins_before
 from resnet.run import signals
 from tests.conftest import heed_interrupts, one_thread, small
@@ -60,6 +60,8 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     )
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "complete" and result["seed"] == 3 and result["depth"] == 6
+    network = cost([1, 1], 8, "projection", classes=10, channels=1, size=8)
+    assert (result["parameters"], result["multiply_adds"]) == (network.parameters, network.multiply_adds)
     assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
     assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
     confusion = torch.tensor(result["test"]["confusion"])
@@ -266,7 +268,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
 def test_starting_over_keeps_what_was_there(train, tmp_path):
     train("epochs.count=1")
     before = (only(tmp_path) / "metrics.csv").read_bytes()
-    train("epochs.count=1", "resume=never")
+    train("-m", "seed=0", "epochs.count=1", "resume=never")
     assert (only(tmp_path) / ".aside" / "1" / "metrics.csv").read_bytes() == before
     assert (only(tmp_path) / "result.json").exists()
 

@@ -10,9 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
 from resnet.record import RunFolder
-from resnet.sweep import Job, ResumableSweeper
+from resnet.run import CONF
+from resnet.sweep import Job, ResumableSweeper, summarize
 from tests.conftest import heed_interrupts, one_thread, small
 
 
@@ -59,6 +63,28 @@ def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, 
     sweep.send_signal(signum)
     assert sweep.wait() == code
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
+
+
+def test_the_command_line_wins_over_an_experiments_grid():
+    sweeper = ResumableSweeper({"seed": "0,1,2", "model": "blocks3,blocks4"})
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        sweeper.config_loader = GlobalHydra.instance().config_loader()
+        sweeper.config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
+        jobs = sweeper._jobs(["seed=7", "study=mine"])
+    assert [job.run.path.parts[:2] for job in jobs] == [("runs", "mine")] * 2
+    assert [(job.run.path.parent.name.split("-")[0], job.run.path.name) for job in jobs] == [
+        ("blocks3", "seed7"),
+        ("blocks4", "seed7"),
+    ]
+
+
+def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
+    runs = [RunFolder(tmp_path / study / "blocks4" / f"seed{seed}") for study in "ab" for seed in (0, 1)]
+    summarize([Job([], run.path.parts[-3], run, True, None, None, "") for run in runs])
+    for study in "ab":
+        with open(tmp_path / study / "sweep.csv", newline="") as file:
+            listed = [row["run"] for row in csv.DictReader(file)]
+        assert listed == [str(run.path) for run in runs if run.path.parts[-3] == study]
 
 
 class PoolOfWorkers:

@@ -1,0 +1,70 @@
+"""The training loop by itself: which steps it takes, at which rates, on which images, and what it says of them."""
+
+import pytest
+import torch
+
+import resnet.train
+from resnet.augment import Augmenter
+from resnet.data import Dataset, load, training_batches
+from resnet.model import ResNet
+from resnet.train import Diverged, Normalize, Trainer, fit, running_figures
+
+BATCH, SEED = 16, 5
+
+
+@pytest.fixture
+def data() -> Dataset:
+    """Return 60 training images, three batches and three quarters of one, and 20 held out."""
+    return load("digits", "unused", 0.25, 8)
+
+
+def trainer(data: Dataset, bf16: bool = False) -> Trainer:
+    torch.manual_seed(0)
+    model = ResNet([1, 1], 4, "projection", channels=1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    return Trainer(model, Normalize(data.mean, data.std), optimizer, lambda step: 0.01 / (1 + step), bf16)
+
+
+def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
+    """Six steps: an epoch of four, and two of the next one."""
+    rates, seen = [], []
+    monkeypatch.setattr(resnet.train, "set_lr", lambda optimizer, lr: rates.append(lr))
+    augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
+
+    def watch(batches, epoch, steps):
+        for batch in batches:
+            seen.append((epoch, steps, batch))
+            yield batch
+
+    rows = list(fit(trainer(data), data, augmenter, BATCH, SEED, total_steps=6, watch=watch))
+    assert rates == [0.01 / (1 + step) for step in range(6)]
+    assert [row["lr"] for row in rows] == [rates[3], rates[5]]
+    expected = [
+        (epoch, steps, batch)
+        for epoch, steps in ((1, 4), (2, 2))
+        for batch in list(training_batches(data.train.labels, augmenter, BATCH, SEED, epoch))[:steps]
+    ]
+    assert [place for *place, _ in seen] == [place for *place, _ in expected]
+    assert all(torch.equal(a, b) for (*_, one), (*_, other) in zip(seen, expected) for a, b in zip(one, other))
+    for row, images in zip(rows, (60, 32)):
+        assert row["images_per_second"] * row["train_seconds"] == pytest.approx(images, rel=0.05)
+
+
+def test_a_smaller_last_batch_counts_less():
+    figures = running_figures(torch.tensor([1.0, 2.0]), torch.tensor([2, 1]), torch.tensor([4, 1]), first_step=0)
+    assert (figures.loss, figures.accuracy) == (pytest.approx(1.2), pytest.approx(0.6))
+
+
+def test_the_first_loss_that_is_not_finite_is_named():
+    losses = torch.tensor([1.0, float("nan"), 2.0, float("inf")])
+    with pytest.raises(Diverged, match="the loss was not finite, first at step 11") as error:
+        running_figures(losses, torch.zeros(4), torch.ones(4), first_step=10)
+    assert error.value.step == 11
+
+
+def test_bf16_rounds_and_fp32_does_not(data):
+    images = data.train.images[:BATCH]
+    exact = trainer(data).model.double().train()(trainer(data).normalize(images).double())
+    in_fp32, in_bf16 = (trainer(data, bf16).logits(images) for bf16 in (False, True))
+    assert in_fp32.dtype == in_bf16.dtype == torch.float32
+    assert (in_fp32 - exact).abs().max() < 1e-4 < 1e-3 < (in_bf16 - exact).abs().max() < 0.1
