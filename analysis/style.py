@@ -57,7 +57,8 @@ def key(configurations: pd.DataFrame) -> Key:
 def new_figure(study: Study, about: str, height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure that is headed by its subject."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(f"{about}: {study.title}", fontsize=11, parse_math=False)
+    heading = textwrap.fill(f"{about}: {study.title}", int(12 * width))  # letters to the inch, at this size
+    figure.suptitle(heading, fontsize=11, parse_math=False)
     return figure
 
 

@@ -311,6 +311,21 @@ def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_
     assert list(image.get_array()[:, 0]) == pytest.approx([100, 10, 1])
 
 
+@pytest.mark.parametrize("study", ["degradation_fp32", "-".join(["a-name"] * 9)])
+def test_a_heading_stays_within_its_figure(build, study):
+    run = build.complete(study=study)
+    build.look_inside(run)
+    build.classify(run)
+    figures = [drawn for _, drawn in draw_all(*load_studies(["runs"])) if isinstance(drawn, Figure)]
+    assert len(figures) == 5
+    for drawn in figures:
+        drawn.canvas.draw()
+        heading = drawn.get_suptitle()
+        (text,) = [text for text in drawn.texts if text.get_text() == heading]
+        assert "".join(heading.split()).endswith(f"{study}(cifar10)")
+        assert drawn.bbox.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < drawn.bbox.x1
+
+
 def test_published_figures_stand_at_the_measure_that_is_shown():
     published = pd.DataFrame(
         {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
