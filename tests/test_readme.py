@@ -139,11 +139,12 @@ def test_at_the_low_rate_the_deeper_network_is_ahead_since_the_epoch_that_is_sai
 
 @pytest.mark.parametrize("readme", [ENGLISH, KOREAN], ids=["English", "Korean"])
 def test_fp32_starts_as_badly_as_is_said(readme):
-    in_fp32, in_bf16 = (accuracies(study, "resnet56-pad", "train_acc") for study in ("degradation_fp32", "degradation"))
-    assert in_fp32.shape == (10, 1)
+    shallow, deep = (accuracies("degradation_fp32", f"resnet{n}-pad", "train_acc")["train_acc"] for n in (20, 56))
+    assert len(shallow) == len(deep) == 10
+    in_bf16 = accuracies("degradation", "resnet56-pad", "train_acc").iloc[9, 1]
     (paragraph,) = (p for p in readme.split("\n\n") if "`reference/degradation_fp32`" in p and not p.startswith("|"))
-    said = [f"{in_fp32.loc[1].item():.1f}", f"{in_fp32.loc[10].item():.2f}", f"{in_bf16.iloc[9, 1]:.1f}"]
-    assert re.findall(r"[\d.]+(?= %)", paragraph) == said
+    ends = [f"{side.loc[epoch]:.{digits}f}" for epoch, digits in ((1, 1), (10, 2)) for side in (deep, shallow)]
+    assert re.findall(r"[\d.]+(?= %)", paragraph) == [*ends, f"{in_bf16:.1f}"]
 
 
 def test_the_korean_readme_is_in_step():
