@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 ROWS, COLUMNS = 4, 8
+ROW = 1.12  # the height of a row, by the width of a column: 0.2 for a name, and an image of 0.92 below it
 CURVES = {"loss": ("cross entropy", 1), "acc": ("accuracy (%)", 100)}
 PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
     "train": ("training", "--", "#d55e00"),
@@ -24,11 +25,10 @@ def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> byte
     axes = figure.add_axes((0, 0, 1, 0.95), xticks=[], yticks=[], frame_on=False)
     for place, (image, label) in enumerate(zip(images[: ROWS * COLUMNS].cpu(), labels.tolist())):
         row, column = divmod(place, COLUMNS)
-        left, top = column, row * 1.12  # an image is 0.92 wide and high, below 0.2 for its name
-        extent = (left + 0.04, left + 0.96, top + 1.12, top + 0.2)
+        extent = (column + 0.04, column + 0.96, (row + 1) * ROW, row * ROW + 0.2)
         axes.imshow(image.squeeze(-1).numpy(), "gray", vmin=0, vmax=255, interpolation="nearest", extent=extent)
-        axes.text(left + 0.5, top + 0.17, classes[label], fontsize=8, ha="center")
-    axes.set(xlim=(0, COLUMNS), ylim=(ROWS * 1.12 + 0.04, 0))
+        axes.text(column + 0.5, row * ROW + 0.17, classes[label], fontsize=8, ha="center")
+    axes.set(xlim=(0, COLUMNS), ylim=(ROWS * ROW + 0.04, 0))
     figure.suptitle("Training images as the network sees them", fontsize=10)
     return as_png(figure)
 
