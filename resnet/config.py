@@ -276,7 +276,7 @@ def register_resolvers() -> None:
 
 
 def _runs_at_once() -> int:
-    from resnet.device import runs_at_once  # PyTorch, for the few who ask
+    from resnet.training.device import runs_at_once  # PyTorch, for the few who ask
 
     return runs_at_once()
 

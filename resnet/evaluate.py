@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet.command import Parser, answered
-from resnet.data import Split, load
-from resnet.device import be_reproducible, has_native_bf16
-from resnet.result import by_class
-from resnet.train import Figures, Trainer
-from resnet.trained import Trained, load_trained
+from resnet.record.result import by_class
+from resnet.record.trained import Trained, load_trained
+from resnet.training.data import Split, load
+from resnet.training.device import be_reproducible, has_native_bf16
+from resnet.training.loop import Figures, Trainer
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead

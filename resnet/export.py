@@ -26,8 +26,8 @@ from torch.export import Dim, ExportedProgram
 
 from resnet.command import Parser, answered
 from resnet.config import ConfigError, UserError
-from resnet.files import write_whole
-from resnet.trained import Trained, load_trained
+from resnet.record.files import write_whole
+from resnet.record.trained import Trained, load_trained
 
 METADATA = "metadata.json"  # the name that torch.export.load's extra_files knows it by
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from resnet.command import Parser, answered
 from resnet.config import UserError
-from resnet.trained import Trained, load_trained
+from resnet.record.trained import Trained, load_trained
 
 
 class PictureError(UserError):

@@ -20,21 +20,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-import resnet.sweep  # noqa: F401  registers the sweeper
-from resnet.answers import answered, arrived
+import resnet.launch.sweeper  # noqa: F401  registers the sweeper
 from resnet.config import Config, ConfigError, UserError, as_plain, epochs_of, total_steps
-from resnet.record import RecordError, RunFolder
-from resnet.trackers import Tracker
+from resnet.launch.answers import answered, arrived
+from resnet.record.folder import RecordError, RunFolder
+from resnet.record.trackers import Tracker
 
 try:
-    import resnet.slurm  # noqa: F401  registers the launcher
+    import resnet.launch.slurm  # noqa: F401  registers the launcher
 except ModuleNotFoundError as missing:  # hydra-submitit-launcher is an extra
     if not missing.name.startswith("hydra_plugins"):
         raise
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, for which only a run that has something to do should pay
-    from resnet.data import Dataset
-    from resnet.train import Batches, Trainer
+    from resnet.training.data import Dataset
+    from resnet.training.loop import Batches, Trainer
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place = Place())
     except (Interrupted, RecordError):
         raise
     except Exception as error:
-        from resnet.train import Diverged
+        from resnet.training.loop import Diverged
 
         status = "diverged" if isinstance(error, Diverged) else "failed"
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -115,14 +115,14 @@ def bring_to_end(run: RunFolder, config: dict[str, Any], place: Place = Place())
 def train(run: RunFolder, config: dict[str, Any], place: Place, tracker: Tracker) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
     with held_back():
-        from resnet import pictures
-        from resnet.augment import Augmenter
-        from resnet.data import load, training_batches
-        from resnet.device import resolve_device, resolve_precision, set_up_process
-        from resnet.origin import changes, origin, origins_before
-        from resnet.probes import probe
-        from resnet.result import make_result
-        from resnet.train import fit
+        from resnet.record import pictures
+        from resnet.record.environment import changes, origin, origins_before
+        from resnet.record.result import make_result
+        from resnet.training.augment import Augmenter
+        from resnet.training.data import load, training_batches
+        from resnet.training.device import resolve_device, resolve_precision, set_up_process
+        from resnet.training.loop import fit
+        from resnet.training.probes import probe
 
     device = resolve_device(config["device"], place.job)
     precision = resolve_precision(config["precision"], device)
@@ -200,10 +200,10 @@ def make_trainer(config: dict[str, Any], data: "Dataset", bf16: bool, steps: int
     """Return a network with its initial weights, which the seed decides, and what trains it."""
     import torch
 
-    from resnet.device import resolve_compile
-    from resnet.model import ResNet, cost
-    from resnet.optim import make_optimizer, make_schedule
-    from resnet.train import Normalize, Trainer, compile_network
+    from resnet.training.device import resolve_compile
+    from resnet.training.loop import Normalize, Trainer, compile_network
+    from resnet.training.model import ResNet, cost
+    from resnet.training.optim import make_optimizer, make_schedule
 
     torch.manual_seed(config["seed"])
     network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}

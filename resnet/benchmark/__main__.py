@@ -13,11 +13,11 @@ import csv
 import sys
 from typing import Any
 
-from resnet.answers import answered
 from resnet.benchmark.costs import harness, scaling, seeds, sweep
 from resnet.benchmark.speed import speed
 from resnet.config import ConfigError
-from resnet.device import set_up_process
+from resnet.launch.answers import answered
+from resnet.training.device import set_up_process
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import torch
 from hydra import compose, initialize_config_dir
 
-from resnet.augment import Augmenter
 from resnet.config import ConfigError, as_plain, check
-from resnet.data import Dataset, Split, channel_statistics
-from resnet.device import resolve_device, resolve_precision
 from resnet.run import CONF, make_trainer
-from resnet.train import Trainer
+from resnet.training.augment import Augmenter
+from resnet.training.data import Dataset, Split, channel_statistics
+from resnet.training.device import resolve_device, resolve_precision
+from resnet.training.loop import Trainer
 
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
 PAUSE = 0.2  # seconds before each, in which data workers of the one before it come to rest

@@ -13,9 +13,9 @@ from typing import Any
 
 from resnet.benchmark.bench import STEPS, Bench, in_turns
 from resnet.benchmark.speed import our_loop
-from resnet.probes import probe
-from resnet.record import RunFolder
-from resnet.train import fit
+from resnet.record.folder import RunFolder
+from resnet.training.loop import fit
+from resnet.training.probes import probe
 
 CIFAR = 45_000  # training images of CIFAR-10 after the split
 

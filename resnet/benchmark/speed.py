@@ -13,8 +13,8 @@ import torch.nn.functional as F
 
 from resnet.benchmark.bench import STEPS, Bench, in_turns
 from resnet.benchmark.tutorial import tutorial_loop
-from resnet.data import training_batches
-from resnet.model import cost
+from resnet.training.data import training_batches
+from resnet.training.model import cost
 
 
 def speed(overrides: Sequence[str]) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def fixed_costs(bench: Bench) -> dict[str, float]:
         subprocess.run((sys.executable, *arguments), stdout=subprocess.DEVNULL, check=True)
 
     return {
-        "imports": seconds(lambda: python("-c", "import resnet.train")),
+        "imports": seconds(lambda: python("-c", "import resnet.training.loop")),
         "start and composition": seconds(lambda: python("-m", "resnet.run", "--cfg", "job", *bench.overrides)),
         "network and optimizer, compiled where that pays": seconds(bench.trainer),
     }

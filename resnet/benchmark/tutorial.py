@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from resnet.benchmark.bench import STEPS, Bench
-from resnet.model import ResNet
-from resnet.optim import make_optimizer
+from resnet.training.model import ResNet
+from resnet.training.optim import make_optimizer
 
 
 def tutorial_loop(bench: Bench) -> Callable[[], None]:

@@ -14,8 +14,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from resnet.config import ConfigError, run_name
-from resnet.device import resolve_precision
 from resnet.run import CONF
+from resnet.training.device import resolve_precision
 from tests.conftest import small
 
 
@@ -149,17 +149,17 @@ def test_a_last_batch_that_batch_norm_cannot_take(train):
 
 
 def test_bf16_where_it_is_emulated(monkeypatch):
-    monkeypatch.setattr("resnet.device.has_native_bf16", lambda device: False)
+    monkeypatch.setattr("resnet.training.device.has_native_bf16", lambda device: False)
     with pytest.raises(ConfigError, match="^precision=bf16: this cpu has no native bf16; use precision=fp32 or auto$"):
         resolve_precision("bf16", torch.device("cpu"))
 
 
 OUT_OF_MEMORY = """
-import resnet.run, resnet.train, torch
-init = resnet.train.Trainer.__init__
+import resnet.run, resnet.training.loop, torch
+init = resnet.training.loop.Trainer.__init__
 def greedy(self, model, *others, **more):
     torch.empty(2**50) if model.classifier.in_features == 32 else init(self, model, *others, **more)
-resnet.train.Trainer.__init__ = greedy
+resnet.training.loop.Trainer.__init__ = greedy
 resnet.run.cli()
 """
 

@@ -12,8 +12,8 @@ from safetensors import safe_open
 
 import resnet
 from resnet import export
-from resnet.model import ResNet
-from resnet.trained import load_trained
+from resnet.record.trained import load_trained
+from resnet.training.model import ResNet
 from tests.resnet.conftest import CLASSES
 
 STRANGER = """

@@ -19,10 +19,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import resnet.data
-import resnet.train
+import resnet.training.data
+import resnet.training.loop
 from resnet.config import Config, Data, Epochs, Model
-from resnet.record import RunFolder
+from resnet.record.folder import RunFolder
 from resnet.run import Interrupted, bring_to_end
 
 SCHEDULES = {
@@ -92,11 +92,11 @@ def attempt(folder: Path, config: dict, last: int | None = None) -> int:
     """Bring a run to its end or to its `last` moment; return the number of moments that it had."""
     moments = Moments(last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnet.pictures.draw_samples", lambda *_: b"samples")
-        patch.setattr("resnet.pictures.draw_curves", lambda *_: b"curves")
-        patch.setattr("resnet.origin.git_state", dict)
-        patch.setattr("resnet.files.open", torn(moments), raising=False)
-        patch.setattr(resnet.train, "set_lr", before(moments, resnet.train.set_lr))
+        patch.setattr("resnet.record.pictures.draw_samples", lambda *_: b"samples")
+        patch.setattr("resnet.record.pictures.draw_curves", lambda *_: b"curves")
+        patch.setattr("resnet.record.environment.git_state", dict)
+        patch.setattr("resnet.record.files.open", torn(moments), raising=False)
+        patch.setattr(resnet.training.loop, "set_lr", before(moments, resnet.training.loop.set_lr))
         patch.setattr(os, "fsync", lambda _: moments())  # what is on the disk is what was written, as with SIGKILL
         for place, name in ((os, "replace"), (Path, "unlink"), (Path, "rename")):
             patch.setattr(place, name, before(moments, getattr(place, name)))
@@ -114,7 +114,7 @@ def cheap():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnet.data._digits", cache(resnet.data._digits))
+        patch.setattr("resnet.training.data._digits", cache(resnet.training.data._digits))
         yield
     torch.set_num_threads(threads)
 
@@ -209,7 +209,7 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
 
 def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
     """The run is left short of its result, and so the next of a sweep does not begin."""
-    evaluate, calls = resnet.train.Trainer.evaluate, []
+    evaluate, calls = resnet.training.loop.Trainer.evaluate, []
 
     def signalled(trainer, split):
         calls.append(split)
@@ -217,7 +217,7 @@ def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return evaluate(trainer, split)
 
-    monkeypatch.setattr(resnet.train.Trainer, "evaluate", signalled)
+    monkeypatch.setattr(resnet.training.loop.Trainer, "evaluate", signalled)
     config = configuration()
     with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 3"):
         bring_to_end(RunFolder(tmp_path), config)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from resnet import data, predict
-from resnet.trained import load_trained
+from resnet import predict
+from resnet.record.trained import load_trained
+from resnet.training import data
 
 
 def save(folder, image: Image.Image, name: str, **options):

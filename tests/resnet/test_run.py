@@ -17,9 +17,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from resnet.model import ResNet, cost
-from resnet.origin import origins_before
+from resnet.record.environment import origins_before
 from resnet.run import signals
+from resnet.training.model import ResNet, cost
 from tests.conftest import heed_interrupts, one_thread, small
 
 CONTRACT = set(
@@ -213,7 +213,7 @@ def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
 
 LOSE_A_SIGNAL = """
 import os, sys, weakref
-import resnet.data, resnet.run
+import resnet.training.data, resnet.run
 
 signum = int(sys.argv.pop(1))
 
@@ -223,13 +223,13 @@ def kill(reference):
     os.kill(os.getpid(), signum)
     for _ in range(1000): pass  # the exception comes in here, where Python can only print it
 
-def load(load=resnet.data.load, **settings):
+def load(load=resnet.training.data.load, **settings):
     thing = Thing()
     reference = weakref.ref(thing, kill)
     del thing
     return load(**settings)
 
-resnet.data.load = load
+resnet.training.data.load = load
 resnet.run.cli()
 """
 

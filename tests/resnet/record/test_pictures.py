@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from resnet.pictures import draw_samples
+from resnet.record.pictures import draw_samples
 
 
 def test_samples_stand_upright_and_in_order_one_as_large_as_the_other():

@@ -54,7 +54,7 @@ def git_state() -> dict[str, Any]:
 
     Nothing where there is no checkout, as in an installed wheel.
     """
-    folder = Path(__file__).resolve().parent.parent
+    folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return {}
 

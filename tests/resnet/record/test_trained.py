@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from resnet import evaluate, predict
-from resnet.data import DataError, load
-from resnet.model import ResNet
-from resnet.result import by_class
-from resnet.trained import load_trained
+from resnet.record.result import by_class
+from resnet.record.trained import load_trained
+from resnet.training.data import DataError, load
+from resnet.training.model import ResNet
 from tests.resnet.conftest import edit
 
 

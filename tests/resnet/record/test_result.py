@@ -1,6 +1,6 @@
 import torch
 
-from resnet.result import by_class
+from resnet.record.result import by_class
 
 
 def test_a_class_is_right_by_the_share_of_its_own_images():

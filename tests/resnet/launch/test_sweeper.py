@@ -14,9 +14,9 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from resnet.record import RunFolder
+from resnet.launch.sweeper import Job, ResumableSweeper, summarize
+from resnet.record.folder import RunFolder
 from resnet.run import CONF
-from resnet.sweep import Job, ResumableSweeper, summarize
 from tests.conftest import heed_interrupts, one_thread, small
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resnet.files import read_table, write_whole
-from resnet.record import CHECKPOINT, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
+from resnet.record.files import read_table, write_whole
+from resnet.record.folder import CHECKPOINT, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
 
 CONFIG = {"seed": 0, "batch_size": 64}
 
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_left_where_it_is(run, monk
         with pytest.raises(OSError, match="Stale file handle"):
             load_checkpoint(run.path / CHECKPOINT)
     with monkeypatch.context() as patch:
-        patch.setattr("resnet.record.load_checkpoint", stale)
+        patch.setattr("resnet.record.folder.load_checkpoint", stale)
         with pytest.raises(OSError, match="Stale file handle"):
             resumed(run)
     assert resumed(run) == (3, 3.0)

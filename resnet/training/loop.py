@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet.augment import Augmenter
 from resnet.config import UserError, epochs_of
-from resnet.data import Dataset, Split, training_batches
-from resnet.fused import fused
-from resnet.optim import Schedule, set_lr
+from resnet.training.augment import Augmenter
+from resnet.training.data import Dataset, Split, training_batches
+from resnet.training.fused import fused
+from resnet.training.optim import Schedule, set_lr
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,16 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from resnet.augment import Augmenter
 from resnet.config import ConfigError
-from resnet.data import DataError, channel_statistics, epoch_generator, first_of_each_class, load, training_batches
+from resnet.training.augment import Augmenter
+from resnet.training.data import (
+    DataError,
+    channel_statistics,
+    epoch_generator,
+    first_of_each_class,
+    load,
+    training_batches,
+)
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +275,7 @@ def fall_silent(connection, kept=[]):  # noqa: B006  kept open, that is what sil
 
 @pytest.mark.parametrize("behaviour", [hang_up, reset, talk_nonsense, fall_silent])
 def test_a_network_that_dies_half_way(small_cifar, monkeypatch, behaviour):
-    monkeypatch.setattr("resnet.data.STALLED", 0.3)
+    monkeypatch.setattr("resnet.training.data.STALLED", 0.3)
     with monkeypatch.context() as while_broken:
         while_broken.setattr("torchvision.datasets.CIFAR10.url", dying_server(behaviour))
         with pytest.raises(DataError, match=r"and downloading http://\S+ failed: .+\nPut the folder") as error:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet.model import Block, ResNet
+from resnet.training.model import Block, ResNet
 
 
 class NormReLU(torch.autograd.Function):

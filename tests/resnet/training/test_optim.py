@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from resnet.optim import make_optimizer, make_schedule, set_lr
+from resnet.training.optim import make_optimizer, make_schedule, set_lr
 
 STEPS = 100
 

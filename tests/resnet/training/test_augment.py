@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from resnet.augment import DICE, Augmenter, trivial_augment
+from resnet.training.augment import DICE, Augmenter, trivial_augment
 
 N, SIZE, CHANNELS = 40, 10, 3
 MEAN = torch.tensor([10.2, 20.0, 29.9])

@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from resnet.data import Split
-from resnet.model import ResNet
-from resnet.probes import PROBE_IMAGES, probe
-from resnet.train import Normalize, Trainer
+from resnet.training.data import Split
+from resnet.training.loop import Normalize, Trainer
+from resnet.training.model import ResNet
+from resnet.training.probes import PROBE_IMAGES, probe
 
 
 @pytest.fixture

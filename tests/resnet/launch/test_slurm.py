@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from resnet import slurm_job
+from resnet.launch import slurm_job
 from tests.conftest import heed_interrupts, one_thread, small
-from tests.resnet.cluster import obstacle, slurm
-from tests.resnet.test_sweep import summary
+from tests.resnet.launch.cluster import obstacle, slurm
+from tests.resnet.launch.test_sweeper import summary
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")

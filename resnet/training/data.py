@@ -21,8 +21,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from resnet.augment import Augmenter
 from resnet.config import ConfigError, UserError
+from resnet.training.augment import Augmenter
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
 STALLED = 30.0  # seconds without a byte, after which a download is given up

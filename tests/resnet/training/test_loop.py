@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import resnet.train
-from resnet.augment import Augmenter
-from resnet.data import Dataset, load, training_batches
-from resnet.model import ResNet
-from resnet.train import Diverged, Normalize, Trainer, fit, running_figures
+import resnet.training.loop
+from resnet.training.augment import Augmenter
+from resnet.training.data import Dataset, load, training_batches
+from resnet.training.loop import Diverged, Normalize, Trainer, fit, running_figures
+from resnet.training.model import ResNet
 
 BATCH, SEED = 16, 5
 
@@ -31,8 +31,9 @@ def trainer(data: Dataset, bf16: bool = False) -> Trainer:
 def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
     """Six steps: an epoch of four, and two of the next one."""
     rates, seen = [], []
-    monkeypatch.setattr(resnet.train, "time", SimpleNamespace(perf_counter=count().__next__))  # a second at each look
-    monkeypatch.setattr(resnet.train, "set_lr", lambda optimizer, lr: rates.append(lr))
+    clock = SimpleNamespace(perf_counter=count().__next__)  # a second at each look
+    monkeypatch.setattr(resnet.training.loop, "time", clock)
+    monkeypatch.setattr(resnet.training.loop, "set_lr", lambda optimizer, lr: rates.append(lr))
     augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
 
     def watch(batches, epoch, steps):

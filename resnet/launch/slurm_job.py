@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resnet.slurm_queue import OVER
+from resnet.launch.slurm_queue import OVER
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 EARLY = 90  # seconds by which Slurm may send its signal too early (60), and a job begin late
@@ -34,8 +34,8 @@ class RunJob:
     def __call__(self, folder: str, overrides: Sequence[str]) -> None:
         """Bring the run to its end; raises Unsuccessful, or SystemExit where it was stopped."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until someone is there to answer
-        from resnet.answers import answered
-        from resnet.record import RunFolder
+        from resnet.launch.answers import answered
+        from resnet.record.folder import RunFolder
         from resnet.run import main
 
         signal.signal(signal.SIGUSR2, lambda signum, frame: os.kill(os.getpid(), signal.SIGTERM))

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from resnet.config import ConfigError, UserError
-from resnet.model import ResNet
-from resnet.record import RunFolder
-from resnet.train import Normalize
+from resnet.record.folder import RunFolder
+from resnet.training.loop import Normalize
+from resnet.training.model import ResNet
 
 
 class TrainedError(UserError):

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from resnet.config import UserError, difference
-from resnet.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
+from resnet.record.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resnet.data import Dataset
-from resnet.model import cost, depth
-from resnet.train import Trainer
+from resnet.training.data import Dataset
+from resnet.training.loop import Trainer
+from resnet.training.model import cost, depth
 
 
 def make_result(

@@ -22,10 +22,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from resnet.answers import unwritable
 from resnet.config import UserError, as_plain
-from resnet.files import format_rows
-from resnet.record import RunFolder
+from resnet.launch.answers import unwritable
+from resnet.record.files import format_rows
+from resnet.record.folder import RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet.model import Block, Pad, ResNet, cost, depth
+from resnet.training.model import Block, Pad, ResNet, cost, depth
 
 PAPER = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}
 NETWORKS = [([2, 2], 32, "projection"), ([5, 5, 5], 32, "projection"), ([3, 3, 3], 16, "pad"), ([1, 2, 3], 8, "none")]
@@ -55,7 +55,7 @@ def test_plain_block_without_residual_passes_nothing_on():
 
 PROJECTION = """
 import torch
-from resnet.model import Projection
+from resnet.training.model import Projection
 
 for inputs in 2, 4, 8, 16:
     own = Projection(inputs, 8, stride=2)

@@ -13,9 +13,9 @@ import joblib
 import pytest
 import torch
 
-from resnet.device import resolve_device, runs_at_once
+from resnet.training.device import resolve_device, runs_at_once
 from tests.conftest import heed_interrupts, one_thread, small
-from tests.resnet.test_sweep import summary
+from tests.resnet.launch.test_sweeper import summary
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
 PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from resnet.device import resolve_compile
-from resnet.fused import fused, norm_relu
-from resnet.model import ResNet, cost
+from resnet.training.device import resolve_compile
+from resnet.training.fused import fused, norm_relu
+from resnet.training.model import ResNet, cost
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from resnet.config import ConfigError
-from resnet.files import write_whole
+from resnet.record.files import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -24,12 +24,12 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from omegaconf import OmegaConf
 
-import resnet.sweep
+import resnet.launch.sweeper
 from resnet.config import ConfigError
-from resnet.files import write_whole
-from resnet.record import RunFolder
-from resnet.slurm_job import RunJob
-from resnet.slurm_queue import OVER, Queued, SlurmError, ask, read_queue, read_queue_patiently
+from resnet.launch.slurm_job import RunJob
+from resnet.launch.slurm_queue import OVER, Queued, SlurmError, ask, read_queue, read_queue_patiently
+from resnet.record.files import write_whole
+from resnet.record.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -222,6 +222,6 @@ def _returned(overrides: Sequence[str], run: RunFolder) -> JobReturn:
 
 
 # Under the name that Hydra takes this project's plugins from, see sweep.py.
-resnet.sweep.SlurmArray = SlurmArray
+resnet.launch.sweeper.SlurmArray = SlurmArray
 SlurmArray.__module__ = "hydra_plugins.resnet"
 Plugins.instance().register(SlurmArray)

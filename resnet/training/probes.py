@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet.data import Split
-from resnet.model import Block
-from resnet.train import Trainer
+from resnet.training.data import Split
+from resnet.training.loop import Trainer
+from resnet.training.model import Block
 
 PROBE_IMAGES = 128  # the first of the training images, not augmented
 

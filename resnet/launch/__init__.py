@@ -1,0 +1,1 @@
+"""Many runs: the sweeper, Slurm, and what the command line says to a mistake."""
