@@ -14,30 +14,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resnet.command import Parser, answered
+from resnet.command import RunParser
+from resnet.errors import exit_on_error
 from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_trained
 from resnet.training.data import Split, load
 from resnet.training.device import be_reproducible, has_native_bf16
-from resnet.training.loop import Figures, Trainer
+from resnet.training.trainer import Figures, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead
 COLUMN = 6
 
 
-@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
-    parser = Parser("resnet.evaluate", __doc__)
+    parser = RunParser("resnet.evaluate", __doc__)
     root = os.environ.get("RESNET_DATA", "data")
     where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data)"
     parser.add_argument("--data-root", metavar="DIR", default=root, help=where)
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
-    device, precision = conditions(trained)
+    device, precision = conditions_of(trained)
     data = load(**trained.config["data"] | {"root": given.data_root})
-    figures, logits = evaluate(trained, data.test, device, precision)
+    figures, logits = measure(trained, data.test, device, precision)
     print(headline(trained, data.test, figures, f"{precision} on {device}"))
     if precision != trained.result["precision"]:
         print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no other.")
@@ -50,19 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def conditions(trained: Trained) -> tuple[str, str]:
+def conditions_of(trained: Trained) -> tuple[str, str]:
     """Return the device and the precision that come closest to those of the training."""
     device = "cuda" if trained.result["device"] == "cuda" and torch.cuda.is_available() else "cpu"
     bf16 = trained.result["precision"] == "bf16" and has_native_bf16(torch.device(device))
     return device, "bf16" if bf16 else "fp32"
 
 
-def evaluate(trained: Trained, test: Split, device: str, precision: str) -> tuple[Figures, Tensor]:
+def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple[Figures, Tensor]:
     """Return the figures over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
     be_reproducible()
     model, normalize = trained.model.to(device), trained.normalize().to(device)
-    evaluator = Trainer(model, normalize, optimizer=None, schedule=None, bf16=precision == "bf16")  # takes no step
-    return evaluator.evaluate(test.to(torch.device(device)))
+    return evaluate(model, normalize, test.to(torch.device(device)), bf16=precision == "bf16")
 
 
 def headline(trained: Trained, test: Split, figures: Figures, here: str) -> str:
@@ -119,4 +118,5 @@ def most_frequent(confusion: list[list[int]], classes: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with exit_on_error():
+        sys.exit(main())

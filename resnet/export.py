@@ -24,8 +24,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from resnet.command import Parser, answered
-from resnet.config import ConfigError, UserError
+from resnet.command import RunParser
+from resnet.errors import ConfigError, UserError, exit_on_error
 from resnet.record.files import write_whole
 from resnet.record.trained import Trained, load_trained
 
@@ -49,10 +49,9 @@ class Classifier(nn.Module):
         return self.network((images - self.mean) / self.std)
 
 
-@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
-    parser = Parser("resnet.export", __doc__)
+    parser = RunParser("resnet.export", __doc__)
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="default: a name like the run's, in the working folder"
@@ -108,13 +107,13 @@ def export(trained: Trained) -> ExportedProgram:
 
 
 def metadata(trained: Trained) -> dict[str, str]:
-    """Return what a stranger has to know about the network, each value as JSON."""
+    """Return what a user of the file has to know about the network, each value as JSON."""
     known = {
         "classes": trained.classes,
         "mean": trained.mean.tolist(),
         "std": trained.std.tolist(),
         "size": trained.size,
-        **{key: trained.result[key] for key in ("stages", "width", "shortcut")},
+        "network": trained.network.as_dict(),
     }
     return {key: json.dumps(value) for key, value in known.items()}
 
@@ -127,4 +126,5 @@ FORMATS = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with exit_on_error():
+        sys.exit(main())

@@ -19,8 +19,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from resnet.command import Parser, answered
-from resnet.config import UserError
+from resnet.command import RunParser
+from resnet.errors import UserError, exit_on_error
 from resnet.record.trained import Trained, load_trained
 
 
@@ -28,10 +28,9 @@ class PictureError(UserError):
     """A picture that cannot be read."""
 
 
-@answered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
-    parser = Parser("resnet.predict", __doc__)
+    parser = RunParser("resnet.predict", __doc__)
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=Path, help="a picture in any format that Pillow reads"
     )
@@ -108,4 +107,5 @@ def opaque(image: Image.Image, mode: str) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with exit_on_error():
+        sys.exit(main())

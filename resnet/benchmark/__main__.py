@@ -15,8 +15,8 @@ from typing import Any
 
 from resnet.benchmark.costs import harness, scaling, seeds, sweep
 from resnet.benchmark.speed import speed
-from resnet.config import ConfigError
-from resnet.launch.answers import answered
+from resnet.errors import ConfigError, exit_on_error
+from resnet.launch.messages import explain_hydra, quiet_hydra
 from resnet.training.device import set_up_process
 
 
@@ -46,5 +46,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with answered(trains=False):
+    quiet_hydra()
+    with exit_on_error(explain_hydra):
         main()

@@ -6,18 +6,22 @@ On a machine that is shared, ratios of what was measured in turns mean something
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import torch
-from hydra import compose, initialize_config_dir
 
-from resnet.config import ConfigError, as_plain, check
-from resnet.run import CONF, make_trainer
+from resnet.errors import ConfigError
+from resnet.launch.compose import compose_config
+from resnet.train import network_of
 from resnet.training.augment import Augmenter
+from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, Split, channel_statistics
-from resnet.training.device import resolve_device, resolve_precision
-from resnet.training.loop import Trainer
+from resnet.training.device import resolve_compile, resolve_device, resolve_precision
+from resnet.training.optim import make_schedule
+from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
+LONG = 10**6  # steps of a training for which compiling pays
 PAUSE = 0.2  # seconds before each, in which data workers of the one before it come to rest
 
 
@@ -26,24 +30,30 @@ class Bench:
 
     def __init__(self, overrides: Sequence[str], images: int | None = None):
         self.overrides = overrides
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            self.config = as_plain(compose("config", list(overrides)))
-        check(self.config)
-        if (data := self.config["data"]["name"]) != "cifar10":
+        self.config = compose_config(overrides)
+        if (data := self.config.data.name) != "cifar10":
             raise ConfigError(f"data={data}: here all images are random, of CIFAR-10's shape; leave it out")
-        self.device = resolve_device(self.config["device"])
-        self.precision = resolve_precision(self.config["precision"], self.device)
-        self.batch_size = self.config["batch_size"]
+        self.device = resolve_device(self.config.device)
+        self.precision = resolve_precision(self.config.precision, self.device)
+        self.batch_size = self.config.batch_size
         self.images = images or max(4096, STEPS * self.batch_size)  # an epoch has all the steps that are measured
         self.data = random_data(self.images).to(self.device)
         self.steps_per_epoch = -(-self.images // self.batch_size)
-        self.network = {key: self.config["model"][key] for key in ("stages", "width", "shortcut")}
+        self.network = network_of(self.config, len(self.data.classes), self.data.channels)
 
     def trainer(self) -> Trainer:
-        return make_trainer(self.config, self.data, self.precision == "bf16", 10**6, self.steps_per_epoch)
+        """Return the trainer of a long training, compiled where that pays."""
+        schedule = make_schedule(lr=self.config.optimizer.lr, total_steps=LONG, **asdict(self.config.schedule))
+        normalize = Normalize(self.data.mean, self.data.std)
+        bf16, optimizer = self.precision == "bf16", asdict(self.config.optimizer)
+        trainer = make_trainer(self.network, normalize, self.config.seed, bf16, optimizer, schedule)
+        work = LONG * self.batch_size * self.network.cost().multiply_adds
+        if resolve_compile(self.config.compile, self.device, bf16, work):
+            trainer.compiled = compile_network(trainer, self.data.train, self.batch_size)
+        return trainer
 
     def augmenter(self) -> Augmenter:
-        return Augmenter(self.data.train.images, self.data.mean, **self.config["augmentation"])
+        return Augmenter(self.data.train.images, self.data.mean, **asdict(self.config.augmentation))
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":

@@ -28,10 +28,10 @@ def harness(overrides: Sequence[str]) -> list[dict[str, Any]]:
     row = next(fit(trainer, bench.data, bench.augmenter(), bench.batch_size, 0, total_steps=2))
     with tempfile.TemporaryDirectory(dir=".") as folder:
         run, epochs = RunFolder(Path(folder)), count(1)
-        layers = probe(trainer, bench.data.train, 1)
+        layers = probe(trainer, bench.network, bench.data.train, 1)
         things = {
             "rows and checkpoint": lambda: run.finish_epoch(row | {"epoch": next(epochs)}, layers, trainer.state()),
-            "probes": lambda: probe(trainer, bench.data.train, 1),
+            "probes": lambda: probe(trainer, bench.network, bench.data.train, 1),
         }
         speeds = in_turns({name: (call, 1) for name, call in things.items()}, bench.synchronize)
     seconds = {name: 1 / value for name, value in speeds.items()}

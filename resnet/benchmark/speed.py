@@ -14,13 +14,12 @@ import torch.nn.functional as F
 from resnet.benchmark.bench import STEPS, Bench, in_turns
 from resnet.benchmark.tutorial import tutorial_loop
 from resnet.training.data import training_batches
-from resnet.training.model import cost
 
 
 def speed(overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Compare the real training path with the usual loop, with computation alone, and with the limit."""
     bench = Bench(overrides)
-    name, where = bench.config["model"]["name"], f"{bench.precision} on {bench.device.type}"
+    name, where = bench.config.model.name, f"{bench.precision} on {bench.device.type}"
     print(f"{name}, batch {bench.batch_size}, {where}")
     print("fixed costs: " + ", ".join(f"{what} {seconds:.1f} s" for what, seconds in fixed_costs(bench).items()))
     images = STEPS * bench.batch_size
@@ -47,7 +46,7 @@ def fixed_costs(bench: Bench) -> dict[str, float]:
         subprocess.run((sys.executable, *arguments), stdout=subprocess.DEVNULL, check=True)
 
     return {
-        "imports": seconds(lambda: python("-c", "import resnet.training.loop")),
+        "imports": seconds(lambda: python("-c", "import resnet.train")),
         "start and composition": seconds(lambda: python("-m", "resnet.run", "--cfg", "job", *bench.overrides)),
         "network and optimizer, compiled where that pays": seconds(bench.trainer),
     }
@@ -70,12 +69,13 @@ def compute_only(bench: Bench) -> Callable[[], None]:
     images = trainer.normalize(bench.data.train.images[: bench.batch_size])
     labels = bench.data.train.labels[: bench.batch_size]
     trainer.model.train()
+    network = trainer.compiled or trainer.model
 
     def steps() -> None:
         for _ in range(STEPS):
             trainer.optimizer.zero_grad(set_to_none=True)
             with torch.autocast(bench.device.type, torch.bfloat16, enabled=trainer.bf16):
-                logits = trainer.network(images).float()
+                logits = network(images).float()
             F.cross_entropy(logits, labels).backward()
             trainer.optimizer.step()
 
@@ -87,5 +87,5 @@ def limit(bench: Bench) -> tuple[Callable[[], None], float]:
     size = 2048 if bench.device.type == "cpu" else 8192
     dtype = torch.bfloat16 if bench.precision == "bf16" else torch.float32
     a = torch.randn(size, size, device=bench.device).to(dtype)
-    multiply_adds = cost(**bench.network).multiply_adds * 3  # forward, and backward to weights and to inputs
+    multiply_adds = bench.network.cost().multiply_adds * 3  # forward, and backward to weights and to inputs
     return lambda: torch.mm(a, a), size**3 / multiply_adds

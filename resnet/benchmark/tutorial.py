@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count, islice
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from resnet.benchmark.bench import STEPS, Bench
-from resnet.training.model import ResNet
 from resnet.training.optim import make_optimizer
 
 
@@ -53,8 +52,8 @@ def tutorial_process(connection: Connection, overrides: Sequence[str]) -> None:
     dataset = Pictures(pictures, bench.data.train.labels.tolist(), transform)
     loader = DataLoader(dataset, bench.batch_size, shuffle=True, num_workers=2, persistent_workers=True)
     batches = (batch for _ in count() for batch in loader)
-    model = ResNet(**bench.network).to(bench.device)
-    optimizer = make_optimizer(model.parameters(), **bench.config["optimizer"])
+    model = bench.network.build().to(bench.device)
+    optimizer = make_optimizer(model.parameters(), **asdict(bench.config.optimizer))
     with suppress(EOFError, BrokenPipeError):
         while connection.recv():
             for images, labels in islice(batches, STEPS):

@@ -25,7 +25,7 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from omegaconf import OmegaConf
 
 import resnet.launch.sweeper
-from resnet.config import ConfigError
+from resnet.errors import ConfigError
 from resnet.launch.slurm_job import RunJob
 from resnet.launch.slurm_queue import OVER, Queued, SlurmError, ask, read_queue, read_queue_patiently
 from resnet.record.files import write_whole
@@ -105,7 +105,7 @@ class SlurmArray(SlurmLauncher):
         if self.config.resume == "never":  # by the jobs it would be done again whenever one is queued again
             for run in map(RunFolder, filter(Path.exists, todo)):
                 with run.lock():
-                    run.set_aside()
+                    run.archive()
         longest = int(re.search(r"MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"))[1])
         folders, submitted = list(todo), {}
         parts = [folders[start : start + longest] for start in range(0, len(folders), longest)]

@@ -6,7 +6,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from resnet.config import UserError
+from resnet.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from resnet.config import UserError, as_plain
-from resnet.launch.answers import unwritable
+from resnet.errors import UserError
+from resnet.launch.compose import to_config
+from resnet.launch.messages import unwritable
 from resnet.record.files import format_rows
 from resnet.record.folder import RunFolder
 
@@ -135,7 +136,7 @@ class ResumableSweeper(Sweeper):
             config = self.config_loader.load_sweep_config(self.config, list(point))
             run = RunFolder(Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir)
             over = config.resume == "never"
-            obstacle = "" if over else run.claimed_otherwise(as_plain(config))
+            obstacle = "" if over else run.config_conflict(to_config(config))
             complete = run.state() == "complete" and not obstacle and not over
             jobs.setdefault(run.path, Job(point, config.study, run, complete, run.begun_at(), run.ended_at(), obstacle))
         return list(jobs.values())

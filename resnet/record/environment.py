@@ -1,36 +1,48 @@
-"""Where a run is computed, and was before if it moved: by which code, on what machine, with which packages."""
+"""What computes a run: the code, the machine, the packages."""
 
+import ast
+import hashlib
 import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # the sweep asks for the code's checksum without PyTorch, which takes seconds to import
+    import torch
 
+ROOM = Path(__file__).resolve().parents[1] / "training"  # the code that computes
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
-Origin = dict[str, dict[str, Any]]
 
-
-def origin(device: torch.device) -> Origin:
+def environment(device: "torch.device") -> dict[str, Any]:
     """Return by which code, on what machine, and with which packages this process computes."""
-    return {"git": git_state(), "machine": machine(device), "versions": versions()}
+    return {"code": code_checksum(), "git": git_state(), "machine": machine(device), "versions": versions()}
 
 
-def origins_before(checkpoint: dict[str, Any], here: Origin) -> list[dict[str, Any]]:
-    """Return the origins of a checkpoint's epochs up to its last that is not `here`, each with its last epoch."""
-    before = checkpoint.get("origin", here)  # older ones do not say
-    return checkpoint.get("earlier", []) + [before | {"to_epoch": checkpoint["epoch"]}] * (before != here)
+def code_checksum(folder: Path = ROOM) -> str:
+    """Return a checksum of the code that computes, over its syntax trees: comments and layout do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(repr(_tree(ast.parse(path.read_bytes()))).encode())
+    return digest.hexdigest()
 
 
-def changes(before: Origin, here: Origin) -> str:
-    """Return in what two origins differ, as `threads 2, now 1`."""
-    places = [(part, name) for part in here for name in before[part] | here[part]]
-    values = [(name, before[part].get(name), here[part].get(name)) for part, name in places]
-    return "; ".join(f"{name} {old}, now {new}" for name, old, new in values if old != new)
+def _tree(node: Any) -> Any:
+    """Return a syntax tree as tuples, without docstrings, and without what is empty: other Pythons add fields."""
+    if isinstance(node, list):
+        return [_tree(item) for item in node if not _is_docstring(item)]
+    if isinstance(node, ast.AST):
+        return type(node).__name__, [(k, _tree(v)) for k, v in ast.iter_fields(node) if v not in (None, [])]
+    return node
+
+
+def _is_docstring(node: Any) -> bool:
+    """Return whether a statement is a text that nobody reads."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def versions() -> dict[str, str]:
@@ -38,8 +50,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(device: "torch.device") -> dict[str, Any]:
     """Return what kind of machine this is; it has no name in it."""
+    import torch
+
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
@@ -52,7 +66,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 def git_state() -> dict[str, Any]:
     """Return the commit of the checkout that this code runs from, and whether its code was changed since.
 
-    Nothing where there is no checkout, as in an installed wheel.
+    Empty where there is no checkout, as in an installed wheel.
     """
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():

@@ -12,27 +12,29 @@ import logging
 import os
 import socket
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from resnet.config import UserError, difference
+from resnet.config import Config, identity
+from resnet.errors import UserError
 from resnet.record.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
 
 METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
 METRICS += ("train_seconds", "val_seconds", "images_per_second")
-LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "response_std")
+LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
 TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-# What says how the run stands comes first: a run that is half set aside must not look complete.
+# What says how the run stands comes first: a run that is archived in part must not look complete.
 FILES = ("result.json", "failure.json", "config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors")
-FILES += ("curves.png", "samples.png", "tensorboard", "wandb")
+FILES += ("predictions.npy", "starts.jsonl", "curves.png", "samples.png", "tensorboard", "wandb")
 
 
 class RecordError(UserError):
@@ -113,25 +115,33 @@ class RunFolder:
             file.flush()
             yield
 
-    def begin(self, config: dict[str, Any]) -> None:
-        """Write config.yaml and forget an earlier failure; raises RecordError where it is another configuration's."""
-        if claim := self.claimed_otherwise(config):
-            raise RecordError(claim)
-        if not (self.path / "config.yaml").exists():
-            write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
-        (self.path / "failure.json").unlink(missing_ok=True)
+    def begin(self, config: Config, choices: Mapping[str, str | None]) -> None:
+        """Write config.yaml: the configuration, its identity, and the names of the choices it was composed from.
 
-    def claimed_otherwise(self, config: dict[str, Any]) -> str:
+        Raises RecordError where the folder holds another configuration's run.
+        """
+        if conflict := self.config_conflict(config):
+            raise RecordError(conflict)
+        if not (self.path / "config.yaml").exists():
+            content = asdict(config) | {"identity": identity(config), "choices": dict(choices)}
+            write_whole(self.path / "config.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+
+    def config_conflict(self, config: Config) -> str:
         """Return a line that says so where the folder holds another configuration's run."""
         path = self.path / "config.yaml"
         if not path.exists():
             return ""
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
-            same = found["seed"] == config["seed"] and difference(found) == difference(config)
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+            same = found["seed"] == config.seed and found["identity"] == identity(config)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
             same = False
         return "" if same else f"{path} is not this run's configuration; move the folder away, or give resume=never"
+
+    def start(self, start: dict[str, Any]) -> None:
+        """Note a process that starts to train here, a line of starts.jsonl; an earlier failure is past."""
+        append(self.path / "starts.jsonl", (json.dumps(start) + "\n").encode())
+        (self.path / "failure.json").unlink(missing_ok=True)
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> int:
         """Go back to the newest checkpoint that is whole and that `restore` takes; return its epoch, or 0.
@@ -139,7 +149,7 @@ class RunFolder:
         `restore` gets the checkpoint and raises ValueError for one that does not fit. The tables are left with
         the rows of these epochs, what else was there is set aside.
         """
-        self._set_aside_foreign_tables()
+        self._archive_foreign_tables()
         lost = False
         for name in (CHECKPOINT, PREVIOUS):
             path = self.path / name
@@ -150,14 +160,14 @@ class RunFolder:
                 self._check_rows(checkpoint["epoch"])
                 restore(checkpoint)
             except (ValueError, KeyError) as error:
-                log.warning(f"{path}: set aside, {error}")
-                self.set_aside(name)
+                log.warning(f"{path}: archived, {error}")
+                self.archive(name)
                 lost = True
             else:
                 self._trim_tables(checkpoint["epoch"])
                 return checkpoint["epoch"]
         if lost:  # the rows of epochs that are computed anew are kept, too
-            self.set_aside(*TABLES)
+            self.archive(*TABLES)
         self._trim_tables(0)
         return 0
 
@@ -173,12 +183,12 @@ class RunFolder:
         if [row["epoch"] for row in self.metrics()[:epochs]] != list(range(1, epochs + 1)):
             raise ValueError(f"metrics.csv does not hold its {epochs} epochs")
 
-    def _set_aside_foreign_tables(self) -> None:
+    def _archive_foreign_tables(self) -> None:
         for name, columns in TABLES.items():
             path = self.path / name
             if path.exists() and read_header(path) != list(columns):
-                log.warning(f"{path}: set aside, its columns are not {','.join(columns)}")
-                self.set_aside(name)
+                log.warning(f"{path}: archived, its columns are not {','.join(columns)}")
+                self.archive(name)
 
     def _trim_tables(self, epochs: int) -> None:
         """Leave in the tables the rows up to an epoch, byte for byte."""
@@ -188,13 +198,18 @@ class RunFolder:
             if path.exists() or name == "metrics.csv":
                 write_whole(path, format_rows([columns, *rows]))
 
+    def write_layers(self, layers: Sequence[dict[str, Any]]) -> None:
+        """Append what was measured inside the network after an epoch, or before the first step."""
+        if not layers:
+            return
+        if not (self.path / "layers.csv").exists():
+            write_whole(self.path / "layers.csv", format_rows([LAYERS]))
+        append(self.path / "layers.csv", format_rows([[layer[name] for name in LAYERS] for layer in layers]))
+
     def finish_epoch(self, row: dict[str, Any], layers: Sequence[dict[str, Any]], checkpoint: dict[str, Any]) -> None:
         """Append an epoch's rows, then replace the checkpoint; the one before it stays as `checkpoint.previous.pt`."""
         append(self.path / "metrics.csv", format_rows([[row[name] for name in METRICS]]))
-        if layers:
-            if not (self.path / "layers.csv").exists():
-                write_whole(self.path / "layers.csv", format_rows([LAYERS]))
-            append(self.path / "layers.csv", format_rows([[layer[name] for name in LAYERS] for layer in layers]))
+        self.write_layers(layers)
         content = serialize(checkpoint)
         if (self.path / CHECKPOINT).exists():
             os.replace(self.path / CHECKPOINT, self.path / PREVIOUS)
@@ -224,14 +239,14 @@ class RunFolder:
         }
         write_whole(self.path / "failure.json", format_json(failure))
 
-    def set_aside(self, *names: str) -> None:
-        """Move files of the run, all of them unless some are named, into a new numbered folder under `.aside`."""
+    def archive(self, *names: str) -> None:
+        """Move files of the run, all of them unless some are named, into a new numbered folder under `.archive`."""
         present = [self.path / name for name in names or FILES if (self.path / name).exists()]
         if not present:
             return
-        aside = self.path / ".aside"
-        aside.mkdir(exist_ok=True)
-        numbered = aside / str(1 + max((int(p.name) for p in aside.iterdir() if p.name.isdigit()), default=0))
+        archive = self.path / ".archive"
+        archive.mkdir(exist_ok=True)
+        numbered = archive / str(1 + max((int(p.name) for p in archive.iterdir() if p.name.isdigit()), default=0))
         numbered.mkdir()
         for file in present:
             file.rename(numbered / file.name)

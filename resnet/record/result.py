@@ -1,51 +1,48 @@
-"""What a finished run says about itself: the content of result.json."""
+"""What a finished run says about itself: the content of result.json, and what it predicts on the test set."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from resnet.training.data import Dataset
-from resnet.training.loop import Trainer
-from resnet.training.model import cost, depth
+from resnet.training.model import Network
+from resnet.training.trainer import Figures
 
 
 def make_result(
-    config: dict[str, Any],
+    model: str,
+    network: Network,
+    seed: int,
     rows: Sequence[dict[str, Any]],
     data: Dataset,
-    trainer: Trainer,
-    conditions: dict[str, Any],
-    origin: dict[str, Any],
+    figures: Figures,
+    predicted: Tensor,
 ) -> dict[str, Any]:
-    """Evaluate the final network on the test set, and return all that a reader of the run may ask for.
+    """Return the figures of a run: `rows` are those of metrics.csv, `figures` and `predicted` the test set's.
 
-    `rows` are those of metrics.csv, `conditions` say how they were computed, `origin` by what. The final figures
-    are the last epoch's; the best is chosen on validation data.
+    The final figures are the last epoch's; the best epoch is chosen on validation data.
     """
-    network = {key: config["model"][key] for key in ("stages", "width", "shortcut")}
-    network_cost = cost(**network, classes=len(data.classes), channels=data.channels, size=data.size)
-    figures, logits = trainer.evaluate(data.test)
+    cost = network.cost(data.size)
     best = max((row for row in rows if row["val_acc"] is not None), key=lambda row: row["val_acc"], default=None)
     return {
         "status": "complete",
-        "model": config["model"]["name"],
-        **network,
-        "blocks": sum(network["stages"]),
-        "depth": depth(network["stages"]),
-        "parameters": network_cost.parameters,
-        "multiply_adds": network_cost.multiply_adds,
-        "seed": config["seed"],
+        "model": model,
+        "network": network.as_dict(),
+        "blocks": sum(network.stages),
+        "depth": network.depth,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "seed": seed,
         "epochs": len(rows),
         "final": {key: rows[-1][key] for key in ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")},
         "best": {key: best[key] for key in ("epoch", "val_loss", "val_acc")} if best else None,
         "test": {"loss": figures.loss, "acc": figures.accuracy, "images": len(data.test)}
-        | by_class(logits.argmax(dim=1), data.test.labels.cpu(), data.classes),
-        **conditions,
-        "device": data.mean.device.type,
+        | by_class(predicted, data.test.labels.cpu(), data.classes),
         "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 1),
-        **origin,
         "data": {
             "name": data.name,
             "sha256": data.sha256(),
@@ -64,3 +61,10 @@ def by_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[
     confusion = torch.bincount(labels * n + predicted, minlength=n * n).view(n, n)
     accuracy = confusion.diagonal().double() / confusion.sum(dim=1)
     return {"per_class_acc": dict(zip(classes, accuracy.tolist())), "confusion": confusion.tolist()}
+
+
+def predictions(predicted: Tensor, labels: Tensor) -> bytes:
+    """Return predictions.npy: uint8 (2, n), the true class of every test image, and the predicted one."""
+    buffer = io.BytesIO()
+    np.save(buffer, torch.stack([labels.cpu(), predicted]).numpy().astype(np.uint8))
+    return buffer.getvalue()

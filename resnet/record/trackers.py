@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from resnet.config import ConfigError
+from resnet.errors import ConfigError
 from resnet.record.files import write_whole
 
 log = logging.getLogger(__name__)

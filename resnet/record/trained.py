@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from resnet.config import ConfigError, UserError
+from resnet.errors import ConfigError, UserError
 from resnet.record.folder import RunFolder
-from resnet.training.loop import Normalize
-from resnet.training.model import ResNet
+from resnet.training.model import Network, ResNet
+from resnet.training.trainer import Normalize
 
 
 class TrainedError(UserError):
@@ -34,6 +34,7 @@ class Trained:
     path: Path
     config: dict[str, Any]
     result: dict[str, Any]
+    network: Network
     model: ResNet
     mean: Tensor
     std: Tensor
@@ -61,11 +62,11 @@ def load_trained(path: Path) -> Trained:
         if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
             raise TrainedError(f"{path / 'config.yaml'}: damaged: it says nothing of the data")
         result = RunFolder(path).result()
-        network = {key: result[key] for key in ("stages", "width", "shortcut")}
+        network = Network(**result["network"])
         classes = tuple(result["test"]["per_class_acc"])
         mean, std = (torch.tensor(result["data"][key], dtype=torch.float32) for key in ("mean", "std"))
         size = result["data"]["size"]
-        model = ResNet(**network, classes=len(classes), channels=len(mean))
+        model = network.build()
     except KeyError as error:
         raise TrainedError(f"{path / 'result.json'}: has no {error}; an older version wrote it") from None
     except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
@@ -74,7 +75,7 @@ def load_trained(path: Path) -> Trained:
     load_weights(model, path / "weights.safetensors")
     # in the memory layout of the training, without which the last digits would be others
     model = model.eval().to(memory_format=torch.channels_last)
-    return Trained(path, config, result, model, mean, std, size, classes)
+    return Trained(path, config, result, network, model, mean, std, size, classes)
 
 
 def check_complete(path: Path) -> None:

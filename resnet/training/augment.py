@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, each image by its own dice, on the device where the images are.
+"""Augmentation of a whole batch at once, each image by its own draws, on the device where the images are.
 
 Mirroring, shifting and cutting out only decide which pixel of the data set goes where. So the data set is one long
 table of pixels, and an augmented batch is read from it through row numbers that contain all three: no pass over an
@@ -8,7 +8,7 @@ image, and no padded copy: two more rows of the table, one black and one of the 
 import torch
 from torch import Tensor
 
-DICE = ("flip", "top", "left", "hole_row", "hole_column", "seed")
+DRAWS = ("flip", "top", "left", "hole_row", "hole_column", "seed")
 
 
 class Augmenter:
@@ -26,8 +26,8 @@ class Augmenter:
         self.pixels = torch.cat([images.reshape(-1, channels), margin_and_hole])
         self.margin, self.hole = len(self.pixels) - 2, len(self.pixels) - 1
 
-    def roll(self, generator: torch.Generator) -> Tensor:
-        """Cast an epoch's dice, int64 (n, 6), columns as in DICE.
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Draw an epoch's random numbers, int64 (n, 6), columns as in DRAWS.
 
         All of them, whatever is switched on, so that one switch does not change what another does.
         """
@@ -40,18 +40,18 @@ class Augmenter:
             "hole_column": (0, size),
             "seed": (0, 2**62),
         }
-        columns = [torch.randint(*bounds[die], (self.count,), generator=generator) for die in DICE]
+        columns = [torch.randint(*bounds[draw], (self.count,), generator=generator) for draw in DRAWS]
         return torch.stack(columns, dim=1)
 
-    def batch(self, index: Tensor, dice: Tensor) -> Tensor:
-        """Return the images at `index`, uint8 (batch, size, size, channels), changed as their dice say."""
-        where = self._pixel_rows(index, dice)
+    def batch(self, index: Tensor, draws: Tensor) -> Tensor:
+        """Return the images at `index`, uint8 (batch, size, size, channels), changed as their draws say."""
+        where = self._pixel_rows(index, draws)
         batch = self.pixels.index_select(0, where.flatten()).view(*where.shape, -1)
-        return trivial_augment(batch, dice[:, DICE.index("seed")].tolist()) if self.trivial else batch
+        return trivial_augment(batch, draws[:, DRAWS.index("seed")].tolist()) if self.trivial else batch
 
-    def _pixel_rows(self, index: Tensor, dice: Tensor) -> Tensor:
+    def _pixel_rows(self, index: Tensor, draws: Tensor) -> Tensor:
         """Return the row of the pixel table that each pixel of each image is read from, int64 (batch, size, size)."""
-        flip, top, left, hole_row, hole_column, _ = dice[:, :, None].unbind(1)  # (batch, 1) each
+        flip, top, left, hole_row, hole_column, _ = draws[:, :, None].unbind(1)  # (batch, 1) each
         to = torch.arange(self.size, device=index.device)
         rows = (to + top)[:, :, None]
         mirrored = torch.where(flip.bool(), self.size - 1 - to, to) if self.flip else to

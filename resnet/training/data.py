@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from resnet.config import ConfigError, UserError
+from resnet.errors import ConfigError, UserError
 from resnet.training.augment import Augmenter
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
@@ -158,9 +158,9 @@ def training_batches(
     """
     generator = epoch_generator(seed, epoch)
     order = torch.randperm(len(labels), generator=generator).to(labels.device)
-    dice = augmenter.roll(generator).to(labels.device)
+    draws = augmenter.draw(generator).to(labels.device)
     for index in order.split(batch_size):
-        yield augmenter.batch(index, dice[index]), labels[index]
+        yield augmenter.batch(index, draws[index]), labels[index]
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from joblib import cpu_count
 
-from resnet.config import ConfigError
+from resnet.errors import ConfigError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
@@ -63,7 +63,7 @@ def runs_at_once() -> int:
     return torch.cuda.device_count() or cpu_count()
 
 
-def heed_thread_limit() -> None:
+def apply_omp_num_threads() -> None:
     """Have OMP_NUM_THREADS decide how many threads compute: joblib's workers limit MKL apart from it."""
     if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(threads) > 0:
         torch.set_num_threads(int(threads))
@@ -72,7 +72,7 @@ def heed_thread_limit() -> None:
 def set_up_process() -> None:
     """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
     be_reproducible()
-    heed_thread_limit()
+    apply_omp_num_threads()
     keep_freed_memory()
 
 

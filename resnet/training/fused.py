@@ -6,20 +6,21 @@ norm's sums, for its output, for the addition, for the ReLU, and back again. Her
 for all that is computed with them, forward and backward.
 
 torch.compile does the merging. By itself it would not get there: it computes batch norm's sums and gradients in ways
-that cost more than the merging saves. What is written here, not compiled, is slower than the network's own operations.
+that cost more than the merging saves. Not compiled, the code here is slower than the network's own operations.
 
 The variance is the mean square less the squared mean, which takes one pass, and loses as many digits as the square of
 mean / deviation has. Beside the three that bf16 has that is nothing; in fp32, where nothing is gained, it is not used.
 """
 
-from collections.abc import Callable
+import copy
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet.training.model import Block, ResNet
+from resnet.training.model import BatchNormReLU, Projection, ResNet
 
 
 class NormReLU(torch.autograd.Function):
@@ -49,9 +50,9 @@ class NormReLU(torch.autograd.Function):
         return output, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, output, mean, scale, factor = ctx.saved_tensors
-        passed = torch.where(pixels(output) > 0, pixels(gradient), 0)  # the ReLU's gradient, and the shortcut's
+        passed = torch.where(pixels(output) > 0, pixels(gradients[0]), 0)  # the ReLU's gradient, and the shortcut's
         normal = (pixels(x).float() - mean) * scale
         to_bias = total(passed.float())
         to_weight = total(passed.float() * normal)
@@ -80,38 +81,35 @@ def as_images(rows: Tensor, like: Tensor) -> Tensor:
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def norm_relu(norm: nn.BatchNorm2d, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-    """Return ReLU(norm(x) + shortcut), and update the running statistics, as `norm` does when it trains."""
-    output, mean, variance = NormReLU.apply(x, shortcut, norm.weight, norm.bias, norm.eps)
-    with torch.no_grad():
-        count = x.numel() // x.shape[1]
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
-        norm.num_batches_tracked += 1
-    return output
+class FusedBatchNormReLU(BatchNormReLU):
+    """Compute what BatchNormReLU does in training mode, in one pass, and update its running statistics."""
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        output, mean, variance = NormReLU.apply(x, shortcut, self.weight, self.bias, self.eps)  # type: ignore[misc]
+        with torch.no_grad():
+            count = x.numel() // x.shape[1]
+            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr]
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)  # type: ignore[union-attr]
+            self.num_batches_tracked += 1  # type: ignore[operator]
+        return output
 
 
-def carried(block: Block, x: Tensor) -> Tensor | None:
-    """Return block.shortcut(x), None for a plain block.
+class DenseProjection(Projection):
+    """Compute what Projection does; the pixels that its stride skips are left out first, which halves its time."""
 
-    The pixels that a projection's stride skips are left out before its convolution, which takes half as long then.
-    """
-    if not isinstance(block.shortcut, nn.Sequential):
-        return block.shortcut(x) if block.shortcut is not None else None
-    projection, norm = block.shortcut
-    vertical, horizontal = projection.stride
-    read = x[:, :, ::vertical, ::horizontal].contiguous(memory_format=torch.channels_last)
-    return norm(F.conv2d(read, projection.weight))
+    def forward(self, x: Tensor) -> Tensor:
+        vertical, horizontal = self.stride
+        read = x[:, :, ::vertical, ::horizontal].contiguous(memory_format=torch.channels_last)
+        return F.conv2d(read, self.weight, self.bias)
 
 
-def fused(model: ResNet) -> Callable[[Tensor], Tensor]:
-    """Return what computes in training mode the logits that `model` does, with the same modules."""
+FUSED: dict[type[nn.Module], type[nn.Module]] = {BatchNormReLU: FusedBatchNormReLU, Projection: DenseProjection}
 
-    def forward(images: Tensor) -> Tensor:
-        features = norm_relu(model.stem_norm, model.stem(images))
-        for block in model.blocks:
-            residual = norm_relu(block.norm1, block.conv1(features))
-            features = norm_relu(block.norm2, block.conv2(residual), carried(block, features))
-        return model.classifier(features.mean(dim=(2, 3)))
 
-    return forward
+def fuse(model: ResNet) -> ResNet:
+    """Return the network with its operations replaced by those here; both share their weights and statistics."""
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    twin = copy.deepcopy(model, shared)  # type: ignore[arg-type]
+    for module in twin.modules():
+        module.__class__ = FUSED.get(type(module), type(module))
+    return twin

@@ -1,149 +1,26 @@
 """Residual networks for small images, of any depth, and their plain twins.
 
-Written out in full because the network is what the project is about. Each block also counts its own
-parameters and multiply-adds, so that a configuration's cost is known without building or running it.
+Written out in full because the network is what the project is about. `Network` describes one: it builds the module,
+counts parameters and multiply-adds without building it, and names its layers. A block is a class with its own count.
 
 The paper's family (`shortcut="pad"`, width 16, n blocks in each of three stages) has 6n+2 weighted layers:
 
     stages        layers   parameters
-    [3, 3, 3]         20      269,722
-    [5, 5, 5]         32      464,154
-    [7, 7, 7]         44      658,586
-    [9, 9, 9]         56      853,018
-    [18, 18, 18]     110    1,727,962
+    (3, 3, 3)         20      269,722
+    (5, 5, 5)         32      464,154
+    (7, 7, 7)         44      658,586
+    (9, 9, 9)         56      853,018
+    (18, 18, 18)     110    1,727,962
 
-The original project's pair (`shortcut="projection"`, width 32): [2, 2] with 170,410 and [5, 5, 5] with 1,860,522.
+The original project's pair (`shortcut="projection"`, width 32): (2, 2) with 170,410 and (5, 5, 5) with 1,860,522.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class Block(nn.Module):
-    """Compute ReLU(F(x) + shortcut(x)), F being two 3x3 convolutions (He et al. 2016, equations 1 and 2, figure 2).
-
-    Maps (batch, inputs, height, width) to (batch, outputs, height / stride, width / stride). The shortcut is the
-    identity wherever the shape stays. Where it changes, `projection` is a strided 1x1 convolution with batch norm
-    (option B), and `pad` takes every stride-th pixel and fills the new channels with zeros (option A). `none` leaves
-    ReLU(F(x)): the plain twin.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: str):
-        super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = conv3x3(outputs, outputs)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.shortcut = make_shortcut(inputs, outputs, stride, shortcut)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual = F.relu(self.norm1(self.conv1(x)), inplace=True)
-        residual = self.norm2(self.conv2(residual))
-        if self.shortcut is not None:
-            residual += self.shortcut(x)
-        return F.relu(residual, inplace=True)
-
-
-class Projection(nn.Conv2d):
-    """Match a change of shape with a strided 1x1 convolution (option B)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__(inputs, outputs, kernel_size=1, stride=stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.in_channels >= 16:
-            return super().forward(x)
-        # Of fewer channels than oneDNN takes at a time (8 with AVX2, 16 with AVX-512), its gradient for the weights of
-        # a strided 1x1 convolution in fp32 writes past a buffer (its issue 6035). Without the pixels that the stride
-        # skips it has no stride, and the output is the same.
-        vertical, horizontal = self.stride
-        return F.conv2d(x[:, :, ::vertical, ::horizontal], self.weight)
-
-
-class Pad(nn.Module):
-    """Match a change of shape without parameters: subsample, then append zero channels (option A)."""
-
-    def __init__(self, new_channels: int, stride: int):
-        super().__init__()
-        self.new_channels, self.stride = new_channels, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
-
-
-def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """Return a 3x3 convolution that keeps the resolution but for its stride; batch norm follows, so no bias."""
-    return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-
-
-def make_shortcut(inputs: int, outputs: int, stride: int, shortcut: str) -> nn.Module | None:
-    """Return what carries a block's input past its convolutions, or None for a plain block."""
-    if shortcut == "none":
-        return None
-    if inputs == outputs and stride == 1:
-        return nn.Identity()
-    if shortcut == "pad":
-        return Pad(outputs - inputs, stride)
-    return nn.Sequential(Projection(inputs, outputs, stride), nn.BatchNorm2d(outputs))
-
-
-class ResNet(nn.Module):
-    """Stack `stages[i]` blocks of `width * 2**i` channels, halving the resolution as each later stage begins.
-
-    Maps images (batch, channels, height, width), normalised, to logits (batch, classes). Before the stages a 3x3
-    convolution, after them global average pooling and one linear layer (He et al. 2016, section 4.2).
-    """
-
-    def __init__(
-        self,
-        stages: Sequence[int],
-        width: int,
-        shortcut: str,
-        classes: int = 10,
-        channels: int = 3,
-    ):
-        super().__init__()
-        self.stem = conv3x3(channels, width)
-        self.stem_norm = nn.BatchNorm2d(width)
-        shapes = block_shapes(stages, width)
-        self.blocks = nn.Sequential(*(Block(s.inputs, s.outputs, s.stride, shortcut) for s in shapes))
-        self.classifier = nn.Linear(shapes[-1].outputs, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # He et al. 2015, "Delving Deep into Rectifiers", equation 14
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        features = F.relu(self.stem_norm(self.stem(images)), inplace=True)
-        features = self.blocks(features)
-        return self.classifier(features.mean(dim=(2, 3)))
-
-
-@dataclass(frozen=True)
-class BlockShape:
-    """What a block of the network turns into what."""
-
-    inputs: int
-    outputs: int
-    stride: int
-
-
-def block_shapes(stages: Sequence[int], width: int) -> list[BlockShape]:
-    """Return the shape of every block, in order."""
-    shapes, inputs = [], width
-    for stage, blocks in enumerate(stages):
-        for block in range(blocks):
-            outputs = width * 2**stage
-            shapes.append(BlockShape(inputs, outputs, stride=2 if stage > 0 and block == 0 else 1))
-            inputs = outputs
-    return shapes
-
-
-def depth(stages: Sequence[int]) -> int:
-    """Return the number of weighted layers as the paper counts them: two a block, the stem, the classifier."""
-    return 2 * sum(stages) + 2
 
 
 @dataclass(frozen=True)
@@ -157,25 +34,248 @@ class Cost:
         return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
 
-def cost(
-    stages: Sequence[int], width: int, shortcut: str, classes: int = 10, channels: int = 3, size: int = 32
-) -> Cost:
-    """Return the cost of a network on images of `size` x `size` pixels, without building it.
+@dataclass(frozen=True)
+class Layer:
+    """A convolution of a network: its module's name, the name of the norm after it, and where it stands.
 
-    Multiply-adds are those of convolutions and the linear layer, as papers count them.
+    `stage` counts from 1, 0 is the stem; `block` counts from 0, None is the stem. `branch` is "residual", "shortcut"
+    or, for the stem, "". `closes` says whether the layer ends its block's residual branch.
     """
-    total = _conv_cost(channels, width, 3, size)
-    for shape in block_shapes(stages, width):
-        size = (size - 1) // shape.stride + 1
-        total += _conv_cost(shape.inputs, shape.outputs, 3, size)
-        total += _conv_cost(shape.outputs, shape.outputs, 3, size)
-        if shortcut == "projection" and shape.inputs != shape.outputs:
-            total += _conv_cost(shape.inputs, shape.outputs, 1, size)
-    features = width * 2 ** (len(stages) - 1)
-    return total + Cost(features * classes + classes, features * classes)
+
+    name: str
+    norm: str
+    stage: int
+    block: int | None
+    branch: str
+    closes: bool = False
 
 
-def _conv_cost(inputs: int, outputs: int, kernel: int, size: int) -> Cost:
-    """Return the cost of a convolution to `size` x `size` pixels and of the batch norm after it."""
+@dataclass(frozen=True)
+class Network:
+    """Describe a network: `stages[i]` blocks of `width * 2**i` channels, the resolution halved as a later stage begins.
+
+    `block` is a key of BLOCKS; `shortcut`, `norm` and `zero_init` are its arguments; `classes` and `channels` are the
+    images'. A 3x3 convolution comes before the stages, global average pooling and one linear layer come after them
+    (He et al. 2016, section 4.2).
+    """
+
+    stages: tuple[int, ...]
+    width: int
+    shortcut: str
+    block: str = "basic"
+    norm: str = "batch"
+    zero_init: bool = False
+    classes: int = 10
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))  # a list, where it comes from JSON or YAML
+
+    @property
+    def depth(self) -> int:
+        """Return the number of weighted layers as the paper counts them: without the shortcuts' projections."""
+        return sum(layer.branch != "shortcut" for layer in self.layers()) + 1  # the classifier
+
+    @property
+    def features(self) -> int:
+        """Return the number of channels that the classifier reads."""
+        return self.width * 2 ** (len(self.stages) - 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the description as JSON holds it; `Network(**description)` is the way back."""
+        return asdict(self) | {"stages": list(self.stages)}
+
+    def build(self) -> "ResNet":
+        """Return the network with new random weights."""
+        return ResNet(self)
+
+    def shapes(self) -> Iterator[tuple[int, "Shape"]]:
+        """Yield the stage, from 1, and the shape of every block, in order."""
+        inputs = self.width
+        for stage, blocks in enumerate(self.stages, start=1):
+            outputs = self.width * 2 ** (stage - 1)
+            for block in range(blocks):
+                yield stage, Shape(inputs, outputs, stride=2 if stage > 1 and block == 0 else 1)
+                inputs = outputs
+
+    def cost(self, size: int = 32) -> Cost:
+        """Return the cost on images of `size` x `size` pixels, without building the network.
+
+        Multiply-adds are those of convolutions and the linear layer, as papers count them.
+        """
+        total = conv_cost(self.channels, self.width, 3, size, self.norm)
+        for _, shape in self.shapes():
+            total += BLOCKS[self.block].cost(shape, size, self.shortcut, self.norm)
+            size = shape.size_after(size)
+        return total + Cost(self.features * self.classes + self.classes, self.features * self.classes)
+
+    def layers(self) -> list[Layer]:
+        """Return every convolution in the order of the network, a block's shortcut after its residual branch."""
+        layers = [Layer("stem", "stem_norm", 0, None, "")]
+        for number, (stage, shape) in enumerate(self.shapes()):
+            layers += BLOCKS[self.block].layers(f"blocks.{number}.", stage, number, shape, self.shortcut, self.norm)
+        return layers
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a block maps to what: channels, and the stride by which it leaves out pixels."""
+
+    inputs: int
+    outputs: int
+    stride: int
+
+    @property
+    def changes(self) -> bool:
+        return self.inputs != self.outputs or self.stride != 1
+
+    def size_after(self, size: int) -> int:
+        """Return the side of the output of an input of `size` x `size` pixels."""
+        return (size - 1) // self.stride + 1
+
+
+class AddReLU(nn.Module):
+    """Compute ReLU(x + shortcut), in place; the shortcut may be None."""
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        if shortcut is not None:
+            x += shortcut
+        return F.relu(x, inplace=True)
+
+
+class BatchNormReLU(nn.BatchNorm2d):
+    """Compute ReLU(batch norm(x) + shortcut); the shortcut may be None."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.add_relu = AddReLU()
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        return self.add_relu(super().forward(x), shortcut)
+
+
+# What ends a layer: x, shortcut or None -> ReLU(norm(x) + shortcut).
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNormReLU, "none": lambda channels: AddReLU()}
+
+
+class Block(nn.Module):
+    """Compute ReLU(F(x) + shortcut(x)), F being two 3x3 convolutions (He et al. 2016, equations 1 and 2, figure 2).
+
+    Maps (batch, inputs, height, width) to (batch, outputs, height / stride, width / stride). The shortcut is the
+    identity wherever the shape stays. Where it changes, `projection` is a strided 1x1 convolution with batch norm
+    (option B), and `pad` takes every stride-th pixel and fills the new channels with zeros (option A). `none` leaves
+    ReLU(F(x)): the plain twin. With `norm="none"` convolutions have a bias instead of a norm. `zero_init` starts the
+    scale of the last norm at 0, so that F is 0 at first (Goyal et al. 2017, section 5.1).
+    """
+
+    def __init__(self, shape: Shape, shortcut: str, norm: str, zero_init: bool):
+        super().__init__()
+        self.conv1 = conv3x3(shape.inputs, shape.outputs, norm, shape.stride)
+        self.norm1 = NORMS[norm](shape.outputs)
+        self.conv2 = conv3x3(shape.outputs, shape.outputs, norm)
+        self.norm2 = NORMS[norm](shape.outputs)
+        self.shortcut = make_shortcut(shape, shortcut, norm)
+        if zero_init:
+            nn.init.zeros_(self.norm2.weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.norm1(self.conv1(x))
+        shortcut = None if self.shortcut is None else self.shortcut(x)
+        return self.norm2(self.conv2(residual), shortcut)
+
+    @staticmethod
+    def cost(shape: Shape, size: int, shortcut: str, norm: str) -> Cost:
+        """Return the cost of a block on an input of `size` x `size` pixels."""
+        size = shape.size_after(size)
+        cost = conv_cost(shape.inputs, shape.outputs, 3, size, norm)
+        cost += conv_cost(shape.outputs, shape.outputs, 3, size, norm)
+        if shortcut == "projection" and shape.changes:
+            cost += conv_cost(shape.inputs, shape.outputs, 1, size, norm)
+        return cost
+
+    @staticmethod
+    def layers(prefix: str, stage: int, block: int, shape: Shape, shortcut: str, norm: str) -> list[Layer]:
+        """Return a block's convolutions; `prefix` begins their names."""
+        layers = [
+            Layer(f"{prefix}conv1", f"{prefix}norm1", stage, block, "residual"),
+            Layer(f"{prefix}conv2", f"{prefix}norm2", stage, block, "residual", closes=True),
+        ]
+        if shortcut == "projection" and shape.changes:
+            names = (f"{prefix}shortcut.0", f"{prefix}shortcut.1") if norm == "batch" else (f"{prefix}shortcut", "")
+            layers.append(Layer(*names, stage, block, "shortcut"))
+        return layers
+
+
+BLOCKS: dict[str, type[Block]] = {"basic": Block}
+
+
+class Projection(nn.Conv2d):
+    """Match a change of shape with a strided 1x1 convolution (option B)."""
+
+    def __init__(self, shape: Shape, bias: bool):
+        super().__init__(shape.inputs, shape.outputs, kernel_size=1, stride=shape.stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_channels >= 16:
+            return super().forward(x)
+        # Of fewer channels than oneDNN takes at a time (8 with AVX2, 16 with AVX-512), its gradient for the weights of
+        # a strided 1x1 convolution in fp32 writes past a buffer (its issue 6035). Without the pixels that the stride
+        # skips it has no stride, and the output is the same.
+        vertical, horizontal = self.stride
+        return F.conv2d(x[:, :, ::vertical, ::horizontal], self.weight, self.bias)
+
+
+class Pad(nn.Module):
+    """Match a change of shape without parameters: subsample, then append zero channels (option A)."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.new_channels, self.stride = shape.outputs - shape.inputs, shape.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+
+def conv3x3(inputs: int, outputs: int, norm: str, stride: int = 1) -> nn.Conv2d:
+    """Return a 3x3 convolution that keeps the resolution but for its stride; with a bias where no norm follows."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=norm == "none")
+
+
+def make_shortcut(shape: Shape, shortcut: str, norm: str) -> nn.Module | None:
+    """Return the module that carries a block's input past its convolutions, or None for a plain block."""
+    if shortcut == "none":
+        return None
+    if not shape.changes:
+        return nn.Identity()
+    if shortcut == "pad":
+        return Pad(shape)
+    if norm == "none":
+        return Projection(shape, bias=True)
+    return nn.Sequential(Projection(shape, bias=False), nn.BatchNorm2d(shape.outputs))
+
+
+class ResNet(nn.Module):
+    """Map normalised images (batch, channels, height, width) to logits (batch, classes), as `network` describes."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.stem = conv3x3(network.channels, network.width, network.norm)
+        self.stem_norm = NORMS[network.norm](network.width)
+        block, arguments = BLOCKS[network.block], (network.shortcut, network.norm, network.zero_init)
+        self.blocks = nn.Sequential(*(block(shape, *arguments) for _, shape in network.shapes()))
+        self.classifier = nn.Linear(network.features, network.classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # He et al. 2015, "Delving Deep into Rectifiers", equation 14
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.blocks(self.stem_norm(self.stem(images)))
+        return self.classifier(features.mean(dim=(2, 3)))
+
+
+def conv_cost(inputs: int, outputs: int, kernel: int, size: int, norm: str) -> Cost:
+    """Return the cost of a convolution to `size` x `size` pixels, and of the norm or the bias that it has."""
     weights = inputs * outputs * kernel**2
-    return Cost(weights + 2 * outputs, weights * size**2)
+    return Cost(weights + (2 if norm == "batch" else 1) * outputs, weights * size**2)

@@ -1,7 +1,7 @@
 """Optimizer and learning-rate schedule from plain values.
 
-A schedule is a function of the step alone: nothing to save, nothing to restore, and what a warm-up lowers
-comes back because no one has to remember to raise it.
+A schedule is a function of the step alone: there is no state to save or restore, and no warm-up whose rate someone has
+to remember to raise again.
 """
 
 import math
@@ -32,25 +32,30 @@ def make_schedule(
     name: str,
     lr: float,
     total_steps: int,
-    milestone_steps: Sequence[int] = (),
+    milestones: Sequence[float] = (),
     gamma: float = 0.1,
-    warmup_steps: int = 0,
+    warmup: float = 0.0,
     warmup_factor: float = 0.1,
 ) -> Schedule:
     """Return the learning rate as a function of the step, 0 to `total_steps` - 1.
 
-    `constant`, `multistep` (times `gamma` from each of `milestone_steps` on), `cosine` (to 0 at `total_steps`,
-    Loshchilov and Hutter 2017, equation 5) or `onecycle` (Smith and Topin 2018). The first `warmup_steps` steps run
-    at `warmup_factor` times that (He et al. 2016, section 4.2, for 110 layers).
+    `constant`, `multistep` (times `gamma` from each of `milestones` on), `cosine` (to 0 at `total_steps`, Loshchilov
+    and Hutter 2017, equation 5) or `onecycle` (Smith and Topin 2018). During `warmup` the rate is `warmup_factor` times
+    that (He et al. 2016, section 4.2, for 110 layers). Milestones and warm-up are fractions of the training.
     """
-    shapes: dict[str, Schedule] = {
-        "constant": lambda step: 1.0,
-        "multistep": lambda step: gamma ** bisect_right(milestone_steps, step),
-        "cosine": lambda step: _cosine(1.0, 0.0, step / total_steps),
-        "onecycle": lambda step: _onecycle(step / total_steps),
+    shapes: dict[str, Callable[[float], float]] = {
+        "constant": lambda progress: 1.0,
+        "multistep": lambda progress: gamma ** bisect_right(milestones, progress),
+        "cosine": lambda progress: _cosine(1.0, 0.0, progress),
+        "onecycle": _onecycle,
     }
     shape = shapes[name]
-    return lambda step: lr * shape(step) * (warmup_factor if step < warmup_steps else 1.0)
+
+    def rate(step: int) -> float:
+        progress = step / total_steps
+        return lr * shape(progress) * (warmup_factor if progress < warmup else 1.0)
+
+    return rate
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -1,4 +1,4 @@
-"""What depth does inside a network: how much gradient each layer gets, and how strongly each one responds.
+"""What depth does inside a network: the gradient and weights of each layer, and how strongly each one responds.
 
 Measured on one fixed batch and on a copy of the network, so that looking changes nothing: with probes or without,
 a training goes the same way to the byte.
@@ -8,60 +8,60 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnet.training.data import Split
-from resnet.training.loop import Trainer
-from resnet.training.model import Block
+from resnet.training.model import AddReLU, Network
+from resnet.training.trainer import Trainer
 
 PROBE_IMAGES = 128  # the first of the training images, not augmented
 
 
-def probe(trainer: Trainer, split: Split, epoch: int) -> list[dict[str, Any]]:
-    """Return the rows of layers.csv for an epoch, a row a convolution in the order of the network.
+def probe(trainer: Trainer, network: Network, split: Split, epoch: int) -> list[dict[str, Any]]:
+    """Return the rows of layers.csv after an epoch, a row a convolution in the order of the network.
 
-    `grad_norm` is the Euclidean norm of the gradient of the loss by the convolution's weights. `response_std` is the
-    standard deviation, over images, channels and positions, of a 3x3 layer's output after batch norm and before
-    addition and nonlinearity (He et al. 2016, figure 7); none for 1x1 projections. `stage` 0 is the stem.
+    `grad_norm` and `weight_norm` are the Euclidean norms of the convolution's weights' gradient and of the weights.
+    `response_std` is the standard deviation, over images, channels and positions, of a 3x3 layer's output after batch
+    norm and before addition and nonlinearity (He et al. 2016, figure 7); none for 1x1 projections. `residual_ratio`
+    is the norm of a residual branch's response over that of what its shortcut carries, in the row of the branch's last
+    layer. `stage` 0 is the stem.
     """
     trainer = replace(trainer, model=copy.deepcopy(trainer.model).train(), compiled=None)
-    layers = list(convolutions(trainer.model))
-    responses: dict[str, Tensor] = {}
-    for name, _, conv, norm in layers:
-        if conv.kernel_size == (3, 3):
-            norm.register_forward_hook(lambda _, __, output, name=name: responses.update({name: output.float().std()}))
+    layers = network.layers()
+    responses: dict[str, dict[str, Tensor]] = {}
+    for layer in layers:
+        if layer.branch != "shortcut":
+            watch(trainer.model.get_submodule(layer.norm), responses.setdefault(layer.name, {}))
     logits = trainer.logits(split.images[:PROBE_IMAGES])
     F.cross_entropy(logits, split.labels[:PROBE_IMAGES]).backward()
-    norms = torch.stack([conv.weight.grad.norm() for _, _, conv, _ in layers]).tolist()
-    deviations = dict(zip(responses, torch.stack(list(responses.values())).tolist()))
-    return [
-        {
-            "epoch": epoch,
-            "layer": number,
-            "name": name,
-            "stage": stage,
-            "grad_norm": grad_norm,
-            "response_std": deviations.get(name),
-        }
-        for number, ((name, stage, _, _), grad_norm) in enumerate(zip(layers, norms), start=1)
-    ]
+    rows = []
+    for number, layer in enumerate(layers, start=1):
+        weight = trainer.model.get_parameter(f"{layer.name}.weight")
+        assert weight.grad is not None
+        seen = {name: float(value) for name, value in responses.get(layer.name, {}).items()}
+        rows.append(
+            {
+                "epoch": epoch,
+                "layer": number,
+                "name": layer.name,
+                "stage": layer.stage,
+                "grad_norm": float(weight.grad.norm()),
+                "weight_norm": float(weight.detach().norm()),
+                "response_std": seen.get("response_std"),
+                "residual_ratio": seen.get("residual_ratio"),
+            }
+        )
+    return rows
 
 
-def convolutions(model: nn.Module) -> list[tuple[str, int, nn.Conv2d, nn.BatchNorm2d]]:
-    """Return name, stage, convolution and the batch norm after it, of every convolution in the order of the network."""
-    layers = [("stem", 0, model.stem, model.stem_norm)]
-    stage, channels = 0, 0
-    for number, block in enumerate(model.blocks):
-        stage += block.conv1.out_channels != channels
-        channels = block.conv1.out_channels
-        layers += [(f"blocks.{number}.{name}", stage, conv, norm) for name, conv, norm in _of_block(block)]
-    return layers
+def watch(norm: nn.Module, found: dict[str, Tensor]) -> None:
+    """Have the end of a layer note in `found` how strongly it responds, and by how much more than the shortcut."""
 
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        response = inputs[0].detach().float()
+        found["response_std"] = response.std()
+        if len(inputs) > 1 and inputs[1] is not None:
+            found["residual_ratio"] = response.norm() / inputs[1].detach().float().norm()
 
-def _of_block(block: Block) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
-    layers = [("conv1", block.conv1, block.norm1), ("conv2", block.conv2, block.norm2)]
-    if isinstance(block.shortcut, nn.Sequential):
-        layers.append(("shortcut", *block.shortcut))
-    return layers
+    next(module for module in norm.modules() if isinstance(module, AddReLU)).register_forward_pre_hook(note)

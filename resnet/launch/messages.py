@@ -1,61 +1,45 @@
-"""What the command line says to a mistake of the user's: one or two lines on standard error, and an exit code."""
+"""What the command line says about a request that Hydra or OmegaConf refuses, in one or two lines."""
 
 import difflib
 import logging
 import os
 import re
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
-from typing import Any
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from resnet.config import Config, ConfigError, UserError
-
-arrived: list[int] = []  # signals that raised an exception, which may have been lost in a callback without a caller
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived outside the training loop, which finishes its step."""
+from resnet.config import GROUPS, Config, flat_fields
+from resnet.errors import ConfigError
 
 
-@contextmanager
-def answered(trains: bool = True) -> Iterator[None]:
-    """Turn a wrong request into an exit with code 2, a folder that cannot be written into 1, a signal into 128 + it.
-
-    `trains` is whether the command trains runs: it goes on where it was stopped, and takes several values with -m.
-    """
-    # Hydra's own report of an exception is a piece of its traceback; with this set it lets the exception through.
+def quiet_hydra() -> None:
+    """Have exceptions pass through Hydra, which would print a piece of their traceback instead."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     logging.raiseExceptions = False  # a full disk under run.log would be reported with a traceback a line
-    signal.signal(signal.SIGTERM, _stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-        signal.signal(signal.SIGINT, _stop)
-    try:
-        yield
-    except UserError as error:
-        code, text = error.exit_code, str(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        code, text = 2, explain(error, trains)
-    except (OSError, ValueError) as error:  # while Hydra makes the folder or opens the log; or a case it leaves plain
-        cause = error.__cause__ if isinstance(error, ValueError) else error
-        code, text = (1, unwritable(cause)) if isinstance(cause, OSError) else (2, explain(error, trains))
-    except (KeyboardInterrupt, Terminated) as stop:
-        again = "the same command" + " without resume=never" * ("resume=never" in sys.argv)
-        code, text = (143 if isinstance(stop, Terminated) else 130), "stopped" + f"; {again} goes on" * trains
-    else:
-        return
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(code)
 
 
-def _stop(signum: int, frame: Any) -> None:
-    arrived.append(signum)
-    raise Terminated if signum == signal.SIGTERM else KeyboardInterrupt
+def stopped() -> str:
+    """Return what to say after a signal that ended a training command."""
+    return "stopped; the same command" + " without resume=never" * ("resume=never" in sys.argv) + " resumes"
+
+
+def explain_training(error: Exception) -> tuple[int, str] | None:
+    """Return exit code and text for an exception of a command that trains runs; None for one that is our bug."""
+    return explain_hydra(error, sweeps=True)
+
+
+def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | None:
+    """Return exit code and text for an exception of Hydra's; `sweeps` is whether the command takes -m.
+
+    An OSError is one of Hydra making the folder or opening the log. Some cases Hydra leaves as a ValueError.
+    """
+    cause = error.__cause__ if isinstance(error, ValueError) else error
+    if isinstance(cause, OSError):
+        return 1, unwritable(cause)
+    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
+        return 2, explain(error, sweeps)
+    return None
 
 
 def unwritable(error: OSError) -> str:
@@ -64,7 +48,7 @@ def unwritable(error: OSError) -> str:
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 
-def explain(error: BaseException, trains: bool) -> str:
+def explain(error: BaseException, sweeps: bool) -> str:
     """Return what an exception of Hydra's or OmegaConf's means to the person who typed the command."""
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
@@ -87,7 +71,7 @@ def explain(error: BaseException, trains: bool) -> str:
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
             return f"{match[1]}: --cfg shows one run; give one value"
-        if not trains:
+        if not sweeps:
             return f"{match[1]}: give one value"
         return f"{match[1]}: to sweep over several values, add -m"
     if isinstance(error, OverrideParseException):
@@ -98,9 +82,8 @@ def explain(error: BaseException, trains: bool) -> str:
 
 def _not_a_choice(arguments: list[str]) -> str:
     """Return the answer to `epochs=7`, which Hydra's text does not name; nothing where it is not among `arguments`."""
-    groups = "|".join(f.name for f in fields(Config) if is_dataclass(f.type))
     for argument in arguments:
-        if match := re.match(rf"({groups})=([^a-z]|true|false|null)", argument):
+        if match := re.match(rf"({'|'.join(GROUPS)})=([^a-z]|true|false|null)", argument):
             return f"{argument}: must be the name of a choice, see --help; a single value is {match[1]}.KEY=VALUE"
     return ""
 
@@ -111,11 +94,6 @@ def _suggestion(key: str) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
-def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
+def known_keys() -> list[str]:
     """Return every key and group of the configuration, dotted."""
-    keys = []
-    for f in fields(schema):
-        keys.append(prefix + f.name)
-        if is_dataclass(f.type):
-            keys += known_keys(f.type, f"{prefix}{f.name}.")
-    return keys
+    return [*GROUPS, *(key for key, _, _ in flat_fields(Config()))]

@@ -1,0 +1,56 @@
+"""What a user can do wrong, and how a command answers: one or two lines on standard error, and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from resnet.signals import Terminated, raise_on_signals
+
+Explain = Callable[[Exception], tuple[int, str] | None]
+
+
+class UserError(Exception):
+    """A situation that the user can fix: reported by its text, without a traceback."""
+
+    exit_code = 1  # a run that failed
+
+
+class ConfigError(UserError):
+    """A request that makes no sense as it stands."""
+
+    exit_code = 2
+
+
+def explain_os_error(error: Exception) -> tuple[int, str] | None:
+    """Return exit code and text for a file that cannot be read or written; None for any other exception."""
+    if not isinstance(error, OSError):
+        return None
+    return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+@contextmanager
+def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped") -> Iterator[None]:
+    """Exit with a line on standard error where the user can act; let the exceptions that are our bugs through.
+
+    `explain` turns further exceptions into an exit code and a text, or returns None for a bug. `stopped` is what to say
+    after a signal. A reader of the output that is gone, such as `head`, is no error: exit code 141, nothing printed.
+    """
+    raise_on_signals()
+    try:
+        yield
+        sys.stdout.flush()
+        return
+    except UserError as error:
+        code, text = error.exit_code, str(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (KeyboardInterrupt, Terminated) as stop:
+        code, text = (143 if isinstance(stop, Terminated) else 130), stopped
+    except Exception as error:
+        if (explained := explain(error)) is None:
+            raise
+        code, text = explained
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,85 @@
+"""The network compiled, and compared with itself before it is trusted."""
+
+import copy
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resnet.training.data import Split
+from resnet.training.fused import fuse
+from resnet.training.trainer import Normalize, Trainer, forward
+
+log = logging.getLogger(__name__)
+
+ROUNDING = 4  # times the rounding error of the network itself, beyond which a compiled one computes something else
+EXACT = 1e-6  # a relative error that is none, where the network itself has hardly any
+
+
+class Unfaithful(Exception):
+    """The compiled network does not compute what the network does."""
+
+
+def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
+    """Return the trainer's network compiled for batches of `batch_size`; other batches go through the network itself.
+
+    Compiled here, with the trainer left as it was; any other compiled network of the process compiles again when it is
+    next used. None, with a line that says why, where compiling fails or the result is not the same network.
+    """
+    log.info("compiling")
+    torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
+    started = time.perf_counter()
+    cpu = split.images.device.type == "cpu"
+    options: dict[str, Any] = {
+        "cpp.threads": torch.get_num_threads(),  # in the key of PyTorch's cache, which has to tell them apart
+        "cpp_wrapper": cpu,  # its kernels are called from C++ instead of Python
+        "triton.cudagraphs": not cpu,  # on a GPU they are recorded, and launched as one
+    }
+    before = copy.deepcopy(trainer.model.state_dict())
+    try:
+        network = fuse(trainer.model) if trainer.bf16 and cpu else trainer.model
+        compiled = torch.compile(network, fullgraph=True, dynamic=False, options=options)
+        check_faithful(trainer, compiled, Split(split.images[:batch_size], split.labels[:batch_size]))
+    except Exception as error:  # the compiler, its compiler, its cache folder: whatever fails, the network itself works
+        reason = " ".join(str(error).splitlines()[:2]) or type(error).__name__
+        log.warning(f"compile: continuing without it, {reason}")
+        return None
+    finally:
+        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.model.load_state_dict(before)
+    log.info(f"compiled in {time.perf_counter() - started:.0f} s")
+    return lambda images: compiled(images) if len(images) == batch_size else trainer.model(images)
+
+
+def check_faithful(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch: Split) -> None:
+    """Raise Unfaithful unless `compiled` computes what the trainer's network does, in training mode, up to rounding.
+
+    The measure is float64: the compiled network's error against it must not be far above that of the network itself.
+    """
+    exact = copy.deepcopy(trainer.model).double().train()
+    trainer.model.train()
+    reference = outcome(lambda x: exact(x.double()), exact.stem.weight, trainer.normalize, batch, bf16=False)
+    own = outcome(trainer.model, trainer.model.stem.weight, trainer.normalize, batch, trainer.bf16)
+    found = outcome(compiled, trainer.model.stem.weight, trainer.normalize, batch, trainer.bf16)
+    for what, true, by_module, by_compiled in zip(("logits", "gradient"), reference, own, found):
+        error, allowed = relative(by_compiled, true), ROUNDING * relative(by_module, true) + EXACT
+        if not error <= allowed:
+            raise Unfaithful(f"the compiled network's {what} differ by {error:.1e} of their size")
+
+
+def outcome(
+    network: Callable[[Tensor], Tensor], weight: Tensor, normalize: Normalize, batch: Split, bf16: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of a batch, and the gradient of its loss by the first layer's weights."""
+    logits = forward(network, normalize, batch.images, bf16)
+    gradient = torch.autograd.grad(F.cross_entropy(logits, batch.labels), weight)[0]
+    return logits.detach().double(), gradient.double()
+
+
+def relative(values: Tensor, true: Tensor) -> float:
+    """Return the size of an error relative to the size of the true values."""
+    return float((values - true).norm() / true.norm())

@@ -1,0 +1,150 @@
+"""A network with what trains it: the step, an epoch of steps, an evaluation."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnet.errors import UserError
+from resnet.training.data import Split
+from resnet.training.model import Network, ResNet
+from resnet.training.optim import Schedule, make_optimizer, set_lr
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+EVALUATION_BATCH = 500  # images at a time; does not change the figures
+
+
+class Diverged(UserError):
+    """A loss was infinite or not a number; `step` counts from the first step of the training."""
+
+    def __init__(self, what: str, step: int):
+        super().__init__(f"the {what} was not finite, first at step {step}")
+        self.step = step
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Mean cross entropy and fraction of right answers."""
+
+    loss: float
+    accuracy: float
+
+
+class Normalize(nn.Module):
+    """Turn uint8 images (batch, height, width, channels) into float32 (batch, channels, height, width).
+
+    Each channel comes out with mean 0 and deviation 1 over the training set. The order of the bytes stays, which makes
+    the result what PyTorch calls channels_last: what convolutions are fastest in.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.register_buffer("scale", 1 / std)
+        self.register_buffer("shift", -mean / std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, images.float(), self.scale).permute(0, 3, 1, 2)
+
+
+@dataclass
+class Trainer:
+    """What takes a step: a network, its optimizer and schedule, and whether its convolutions compute in bf16.
+
+    `compiled` takes the network's place in training mode.
+    """
+
+    model: ResNet
+    normalize: Normalize
+    bf16: bool
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    compiled: Callable[[Tensor], Tensor] | None = None
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return float32 (batch, classes) for uint8 images (batch, height, width, channels)."""
+        network = self.compiled if self.compiled is not None and self.model.training else self.model
+        return forward(network, self.normalize, images, self.bf16)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to hold: the schedule is a function of the step, and the data of the epoch."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state; raises ValueError, with nothing changed, for one of another network."""
+        shapes, own = ({k: v.shape for k, v in m.items()} for m in (state["model"], self.model.state_dict()))
+        if shapes != own:
+            raise ValueError("it holds another network")
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.model.load_state_dict(state["model"])
+
+    def train_epoch(self, batches: Batches, first_step: int) -> Figures:
+        """Take a step for each batch; return the running figures, in training mode, over the epoch.
+
+        Nothing is read from the device before the last step. Raises Diverged if a loss was not finite.
+        """
+        self.model.train()
+        losses, hits, sizes = [], [], []
+        for step, (images, labels) in enumerate(batches, start=first_step):
+            set_lr(self.optimizer, self.schedule(step))
+            self.optimizer.zero_grad(set_to_none=True)
+            logits = self.logits(images)
+            loss = F.cross_entropy(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+            hits.append((logits.detach().argmax(dim=1) == labels).sum())
+            sizes.append(len(labels))
+        return running_figures(torch.stack(losses), torch.stack(hits), torch.tensor(sizes), first_step)
+
+    def evaluate(self, split: Split) -> tuple[Figures, Tensor]:
+        """Return the figures over a split in evaluation mode, and the logits (n, classes) on the CPU."""
+        return evaluate(self.model, self.normalize, split, self.bf16)
+
+
+def make_trainer(
+    network: Network, normalize: Normalize, seed: int, bf16: bool, optimizer: dict[str, Any], schedule: Schedule
+) -> Trainer:
+    """Return a trainer of a new network, on the device of `normalize`; the seed decides the initial weights.
+
+    `optimizer` are the arguments of `make_optimizer`. Raises RuntimeError where the network is not as it counts itself.
+    """
+    torch.manual_seed(seed)
+    model = network.build()
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    if counted != network.cost().parameters:
+        raise RuntimeError(f"{network} has {counted} parameters, and counts {network.cost().parameters}")
+    model = model.to(normalize.scale.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Trainer(model, normalize, bf16, make_optimizer(model.parameters(), **optimizer), schedule)
+
+
+def forward(network: Callable[[Tensor], Tensor], normalize: Normalize, images: Tensor, bf16: bool) -> Tensor:
+    """Return the float32 logits (batch, classes) of a network for uint8 images (batch, height, width, channels)."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        return network(normalize(images)).float()
+
+
+@torch.inference_mode()
+def evaluate(model: ResNet, normalize: Normalize, split: Split, bf16: bool) -> tuple[Figures, Tensor]:
+    """Return the figures of a network over a split in evaluation mode, and the logits (n, classes) on the CPU."""
+    model.eval()
+    batches = split.images.split(EVALUATION_BATCH)
+    logits = torch.cat([forward(model, normalize, images, bf16).cpu() for images in batches])
+    labels = split.labels.cpu()
+    hits = (logits.argmax(dim=1) == labels).double().mean()
+    return Figures(F.cross_entropy(logits.double(), labels).item(), hits.item()), logits
+
+
+def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int) -> Figures:
+    """Return an epoch's means from the figures of its steps, all (steps,); raises Diverged."""
+    losses = losses.double().cpu()
+    if not losses.isfinite().all():
+        raise Diverged("loss", first_step + int((~losses.isfinite()).nonzero()[0]))
+    images = sizes.sum()
+    return Figures((losses @ sizes.double() / images).item(), (hits.sum().cpu() / images).item())
