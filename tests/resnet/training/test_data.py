@@ -102,14 +102,14 @@ def test_an_epoch_holds_every_image_once(digits):
     assert sorted(map(bytes, seen)) == sorted(map(bytes, digits.train.images.numpy().reshape(-1, 64)))
 
 
-def test_every_image_keeps_its_dice_through_all_batches(digits):
+def test_every_image_keeps_its_draws_through_all_batches(digits):
     augmenter = Augmenter(digits.train.images, digits.mean, True, 2, 3, False)
     generator = epoch_generator(7, 2)
-    order, dice = torch.randperm(1293, generator=generator), augmenter.roll(generator)
+    order, draws = torch.randperm(1293, generator=generator), augmenter.draw(generator)
     for place, (images, labels) in enumerate(training_batches(digits.train.labels, augmenter, 64, seed=7, epoch=2)):
         index = order[64 * place : 64 * (place + 1)]
         assert torch.equal(labels, digits.train.labels[index])
-        assert torch.equal(images, augmenter.batch(index, dice[index]))
+        assert torch.equal(images, augmenter.batch(index, draws[index]))
 
 
 def test_an_epoch_is_a_function_of_seed_and_epoch(digits):
