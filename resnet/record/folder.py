@@ -95,7 +95,7 @@ class RunFolder:
         """Return the rows of metrics.csv as numbers; None where nothing was measured."""
         rows = read_table(self.path / "metrics.csv", METRICS)
         numbers = [{name: float(text) if text else None for name, text in zip(METRICS, row)} for row in rows]
-        return [row | {"epoch": int(row["epoch"])} for row in numbers]
+        return [figures | {"epoch": int(row[0])} for figures, row in zip(numbers, rows)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

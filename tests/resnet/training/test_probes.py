@@ -26,12 +26,16 @@ def trainer(network: Network) -> Trainer:
     )
 
 
+def look(trainer: Trainer, network: Network, split: Split, epoch: int) -> list[dict]:
+    return probe(trainer.model, network, trainer.normalize, split, trainer.bf16, epoch)
+
+
 def network(shortcut="projection", **options) -> Network:
     return Network((1, 2), 4, shortcut, channels=1, **options)
 
 
 def test_every_convolution_has_a_row_in_the_order_of_the_network(split):
-    rows = probe(trainer(network()), network(), split, epoch=7)
+    rows = look(trainer(network()), network(), split, epoch=7)
     assert [(row["epoch"], row["layer"], row["name"], row["stage"]) for row in rows] == [
         (7, 1, "stem", 0),
         (7, 2, "blocks.0.conv1", 1),
@@ -50,7 +54,7 @@ def test_figures_are_those_of_the_network(split):
     norms = [module for module in probed.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for number, norm in enumerate(norms, start=1):
         torch.nn.init.constant_(norm.weight, number)  # else the responses of all layers have a deviation of 1
-    rows = {row["name"]: row for row in probe(probed, network("none"), split, epoch=1)}
+    rows = {row["name"]: row for row in look(probed, network("none"), split, epoch=1)}
     model = copy.deepcopy(probed.model).train()
     images = probed.normalize(split.images[:PROBE_IMAGES])
     def normed(norm, x):
@@ -71,7 +75,7 @@ def test_figures_are_those_of_the_network(split):
 def test_a_residual_ratio_is_that_of_the_branch_over_its_shortcut(split, norm):
     described = network("pad", norm=norm)
     probed = trainer(described)
-    rows = {row["name"]: row for row in probe(probed, described, split, epoch=0)}
+    rows = {row["name"]: row for row in look(probed, described, split, epoch=0)}
     model = copy.deepcopy(probed.model).train()
     x = model.stem_norm(model.stem(probed.normalize(split.images[:PROBE_IMAGES])))
     block = model.blocks[0]
@@ -88,14 +92,14 @@ def test_a_residual_ratio_is_that_of_the_branch_over_its_shortcut(split, norm):
 
 
 def test_a_plain_network_has_no_residual_ratio(split):
-    rows = probe(trainer(network("none")), network("none"), split, epoch=0)
+    rows = look(trainer(network("none")), network("none"), split, epoch=0)
     assert all(row["residual_ratio"] is None for row in rows)
 
 
 def test_looking_changes_nothing(split):
     probed = trainer(network())
     before = copy.deepcopy(probed.model.state_dict())
-    probe(probed, network(), split, epoch=1)
+    look(probed, network(), split, epoch=1)
     assert all(torch.equal(value, before[name]) for name, value in probed.model.state_dict().items())
     assert all(parameter.grad is None for parameter in probed.model.parameters())
     assert not any(module._forward_pre_hooks for module in probed.model.modules())
