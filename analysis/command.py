@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.find import RunsError
+from analysis.frames.find import RunsError
 
 Main = Callable[[Sequence[str] | None], int]
 

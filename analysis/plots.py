@@ -13,14 +13,14 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from analysis.against_depth import draw_depth
-from analysis.by_class import draw_classes, draw_confusion
 from analysis.command import add_folders, answered
-from analysis.curves import draw_curves, draw_degradation
-from analysis.find import RunsError, places
-from analysis.layers import draw_gradients, draw_responses
-from analysis.study import Study, load_studies
-from analysis.style import NoData
+from analysis.figures.by_class import draw_classes, draw_confusion
+from analysis.figures.curves import draw_curves, draw_degradation
+from analysis.figures.depth import draw_depth
+from analysis.figures.layers import draw_gradients, draw_responses
+from analysis.figures.style import NoData
+from analysis.frames.find import RunsError, places
+from analysis.frames.study import Study, load_studies
 from analysis.table import Unwritable
 
 # A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.

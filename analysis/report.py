@@ -12,14 +12,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.claims.findings import find
 from analysis.command import add_folders, answered
-from analysis.configurations import summarize
-from analysis.findings import find
-from analysis.inline import as_html, describe
-from analysis.origin import commands, differences, environments
+from analysis.frames.configurations import summarize
+from analysis.frames.published import add_published
+from analysis.frames.study import Study, load_studies
+from analysis.page.inline import as_html, describe
+from analysis.page.provenance import commands, differences, environments
 from analysis.plots import draw_all
-from analysis.published import add_published
-from analysis.study import Study, load_studies
 from analysis.table import for_people, put
 
 TEMPLATE = "report.html.jinja"
@@ -28,7 +28,7 @@ TEMPLATE = "report.html.jinja"
 def report(folders: Sequence[str]) -> str:
     """Return the page; raises RunsError."""
     studies = load_studies(folders)
-    loader = FileSystemLoader(Path(__file__).parent)
+    loader = FileSystemLoader(Path(__file__).parent / "page")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

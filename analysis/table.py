@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.columns import COLUMNS, MEASURES, optional
 from analysis.command import add_folders, answered
-from analysis.computed import find_mixed
-from analysis.configurations import STATUSES, data_of, summarize
-from analysis.find import RunsError
-from analysis.published import ORIGINAL, add_published, read_published
-from analysis.render import Grid, latex, markdown
-from analysis.runs import load_runs
+from analysis.frames.computed import find_mixed
+from analysis.frames.configurations import STATUSES, data_of, summarize
+from analysis.frames.find import RunsError
+from analysis.frames.published import ORIGINAL, add_published, read_published
+from analysis.frames.runs import load_runs
+from analysis.page.columns import COLUMNS, MEASURES, optional
+from analysis.page.rendering import Grid, latex, markdown
 
 NUMBERS = ["study", "configuration", "data", "data_limit", "val_fraction"]
 NUMBERS += ["model", "shortcut", "stages", "width", "blocks", "depth"]
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.compare and (given.published or given.format != "markdown"):
         parser.error("--compare answers in sentences: it goes without --format and --published")
     if given.compare:
-        from analysis.compare import compare  # scipy takes as long to import as all the rest
+        from analysis.claims.compare import compare  # scipy takes as long to import as all the rest
 
         text = compare(*given.compare, given.folders)
     else:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.findings import find
-from analysis.runs import COLUMNS, COUNTS, KEYS, LAYERS, METRICS
-from analysis.trends import fit, reach, times
+from analysis.claims.findings import find
+from analysis.claims.trends import fit, reach, times
+from analysis.frames.runs import COLUMNS, COUNTS, KEYS, LAYERS, METRICS
 
 NO_EPOCHS = pd.DataFrame(columns=[*KEYS, *METRICS]).astype(dict.fromkeys(METRICS, float))
 NO_LAYERS = pd.DataFrame(columns=[*KEYS, *LAYERS]).astype(dict.fromkeys(("epoch", "grad_norm", "response_std"), float))

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.against_depth import draw_published, find_published
-from analysis.by_class import best_by_validation
-from analysis.layers import grid, layers_of
+from analysis.figures.by_class import best_by_validation
+from analysis.figures.depth import draw_published, find_published
+from analysis.figures.layers import grid, layers_of
+from analysis.figures.style import COLORS, key, over_seeds, spread
+from analysis.frames.study import load_studies
 from analysis.plots import PLOTS, draw_all, main
-from analysis.study import load_studies
-from analysis.style import COLORS, key, over_seeds, spread
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}

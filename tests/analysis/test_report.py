@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis.origin import commands, environments
+from analysis.frames.runs import load_runs
+from analysis.page.provenance import commands, environments
 from analysis.report import main
-from analysis.runs import load_runs
 
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 VOID = {"meta", "link"}

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from analysis.find import MissingFolder, RunsError
-from analysis.runs import find_runs, load_epochs, load_layers, load_runs
+from analysis.frames.find import MissingFolder, RunsError
+from analysis.frames.runs import find_runs, load_epochs, load_layers, load_runs
 
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 

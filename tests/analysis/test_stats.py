@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.stats import binomial_difference, estimate, welch, wilson
+from analysis.frames.statistics import binomial_difference, estimate, welch, wilson
 
 
 def test_the_interval_over_seeds_is_students():

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.columns import MEASURES
-from analysis.configurations import MEASURES as SUMMARIZED
-from analysis.published import read_published
+from analysis.frames.configurations import MEASURES as SUMMARIZED
+from analysis.frames.published import read_published
+from analysis.page.columns import MEASURES
 from analysis.table import main
 
 ROOT = str(Path(__file__).resolve().parents[2])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.runs import COMPUTED
+from analysis.frames.runs import COMPUTED
 
 
 def find_mixtures(runs: pd.DataFrame) -> dict[str, str]:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.study import SHORTCUTS, Study
-from analysis.style import MUTED, NoData, by_shortcut, explain, key, new_figure, over_seeds, whole_numbers
+from analysis.figures.style import MUTED, NoData, by_shortcut, explain, key, new_figure, over_seeds, whole_numbers
+from analysis.frames.study import SHORTCUTS, Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
 FEW = 10  # epochs, of which each one has a mark

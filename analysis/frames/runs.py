@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.find import RunsError, find_runs, places, warn
-from analysis.read import Damaged, read_json, read_tables, read_yaml, whole_lines
+from analysis.frames.find import RunsError, find_runs, places, warn
+from analysis.frames.read import Damaged, read_json, read_tables, read_yaml, whole_lines
 
 METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
 METRICS += ("train_seconds", "val_seconds", "images_per_second")

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from analysis.published import ORIGINAL, Row, add_published, network
-from analysis.stats import estimate
-from analysis.study import Study
-from analysis.style import COLORS, MUTED, NoData, legend, new_figure
+from analysis.figures.style import COLORS, MUTED, NoData, legend, new_figure
+from analysis.frames.published import ORIGINAL, Row, add_published, network
+from analysis.frames.statistics import estimate
+from analysis.frames.study import Study
 
 MEASURES = {"test_acc": "test accuracy (%)", "val_acc": "validation accuracy (%)"}
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}

@@ -8,8 +8,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.study import SHORTCUTS, Study
-from analysis.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
+from analysis.figures.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
+from analysis.frames.study import SHORTCUTS, Study
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
 MARKERS = {"projection": "o", "pad": "s", "none": "^"}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.computed import find_precisions
-from analysis.configurations import as_text, data_of, summarize
-from analysis.find import RunsError
-from analysis.render import Grid, markdown
-from analysis.runs import load_runs
-from analysis.stats import Difference, binomial_difference, estimate, welch
+from analysis.frames.computed import find_precisions
+from analysis.frames.configurations import as_text, data_of, summarize
+from analysis.frames.find import RunsError
+from analysis.frames.runs import load_runs
+from analysis.frames.statistics import Difference, binomial_difference, estimate, welch
+from analysis.page.rendering import Grid, markdown
 
 MEASURES = {"train_acc": "train acc (%)", "val_acc": "val acc (%)", "test_acc": "test acc (%)"}
 HEADLINE = "test_acc"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-FILE = Path(__file__).with_name("published.csv")
+FILE = Path(__file__).parents[1] / "published.csv"
 COMPARED = ("val_acc", "test_acc")
 FIGURES = ["train_loss", "train_acc", "val_loss", "val_acc", "test_acc"]
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.computed import find_mixtures
+from analysis.frames.computed import find_mixtures
 
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.configurations import as_text
-from analysis.read import Damaged, read_json
-from analysis.render import Grid
-from analysis.runs import origins
+from analysis.frames.configurations import as_text
+from analysis.frames.read import Damaged, read_json
+from analysis.frames.runs import origins
+from analysis.page.rendering import Grid
 
 UNKNOWN = "unknown"
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.compare import difference
-from analysis.computed import find_precisions
-from analysis.configurations import as_text, data_of
-from analysis.confounds import find_confounds
-from analysis.published import ORIGINAL, add_published, network
-from analysis.stats import Difference, welch, wilson
-from analysis.study import beside_network, describe, kind
-from analysis.trends import find_gradients, find_slopes, listed, seeds
+from analysis.claims.compare import difference
+from analysis.claims.confounds import find_confounds
+from analysis.claims.trends import find_gradients, find_slopes, listed, seeds
+from analysis.frames.computed import find_precisions
+from analysis.frames.configurations import as_text, data_of
+from analysis.frames.published import ORIGINAL, add_published, network
+from analysis.frames.statistics import Difference, welch, wilson
+from analysis.frames.study import beside_network, describe, kind
 
 MISSING = ("unfinished", "failed", "diverged", "damaged")
 

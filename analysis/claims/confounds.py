@@ -5,8 +5,8 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis.compare import things, unlike
-from analysis.configurations import as_text
+from analysis.claims.compare import things, unlike
+from analysis.frames.configurations import as_text
 
 NAMED = 5  # of more sentences the rest is counted
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from analysis.find import warn
+from analysis.frames.find import warn
 
 TYPES = {"epoch": int, "layer": int, "name": str}  # columns of tables; every other one is a float
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.stats import CONFIDENCE, estimate, welch
-from analysis.study import kind
+from analysis.frames.statistics import CONFIDENCE, estimate, welch
+from analysis.frames.study import kind
 
 WINDOW = 4  # the last quarter of all epochs is the end of a training
 LEAST = 3  # epochs, without which there is no slope with an error

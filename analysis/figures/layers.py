@@ -15,8 +15,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.study import SHORTCUTS, Study
-from analysis.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
+from analysis.figures.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
+from analysis.frames.study import SHORTCUTS, Study
 
 COLUMNS = 5  # panels beside each other
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.configurations import as_text, data_of, summarize
-from analysis.read import Damaged, read_json
-from analysis.runs import load_epochs, load_layers, load_runs
+from analysis.frames.configurations import as_text, data_of, summarize
+from analysis.frames.read import Damaged, read_json
+from analysis.frames.runs import load_epochs, load_layers, load_runs
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
