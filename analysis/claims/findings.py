@@ -1,151 +1,132 @@
-"""The sentences that the numbers support, and no others.
+"""What the runs of a study support, and nothing else.
 
-Every sentence holds for the data at hand. Where an interval over seeds holds zero, the finding is that no difference
-can be claimed; where there is none, as with a single seed, the finding is that the question is open.
+Every finding holds for the data at hand. Where an interval over seeds includes zero, the finding is that no difference
+can be claimed; where there is no interval, as with a single seed, the finding is that the question is open.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.compare import difference
-from analysis.claims.confounds import find_confounds
-from analysis.claims.trends import find_gradients, find_slopes, listed, seeds
-from analysis.frames.computed import find_precisions
-from analysis.frames.configurations import as_text, data_of
+from analysis.claims.finding import Finding
+from analysis.claims.gradients import find_gradients
+from analysis.frames.conditions import differing_programs
+from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
-from analysis.frames.statistics import Difference, welch, wilson
-from analysis.frames.study import beside_network, describe, kind
+from analysis.frames.settings import as_text
+from analysis.frames.statistics import wilson
+from analysis.frames.study import all_series, beside_network, describe, networks, twins
 
-MISSING = ("unfinished", "failed", "diverged", "damaged")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence, and what it is about."""
-
-    topic: str
-    text: str
+ByDepth = dict[int, pd.DataFrame]  # the runs of a series
 
 
-def find(runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame) -> list[Finding]:
-    """Return what the runs of one study say; the frames are those of `load_runs`, `load_epochs`, `load_layers`."""
+def find(runs: pd.DataFrame, layers: pd.DataFrame) -> list[Finding]:
+    """Return what the runs of one study support; the frames are those of `load_runs` and `load_layers`."""
     complete = runs[runs["status"] == "complete"]
     if complete.empty:
-        return [Finding("Runs", "No run is complete, so nothing can be said yet.")]
+        return [Finding("nothing complete")]
     configurations = describe(runs)
     done = configurations[configurations["n"] > 0]
-    counted = each_once(complete, done)
-    epochs = epochs[epochs["path"].isin(complete["path"])]
-    layers = layers[layers["path"].isin(counted["path"])]
-    topics = {
-        "Depth": find_gains(counted, done),
-        "Skip connections": find_twins(counted, done),
-        "Degradation": find_turns(counted, done),
-        "Published": find_published(complete, done),
-        "Gradients": find_gradients(layers, done),
-        "Training and validation": find_gaps(counted, done),
-        "Length of training": find_slopes(epochs, done),
-        "What the comparison mixes": [*find_confounds(done), *find_precisions(complete, done)],
-        "Runs": [*find_singles(complete, done), *find_trials(done), *find_missing(configurations)],
-    }
-    return [Finding(topic, text) for topic, texts in topics.items() for text in texts]
+    distinct = without_copies(complete, done)
+    return [
+        *find_gains(distinct, done),
+        *find_twins(distinct, done),
+        *find_turns(distinct, done),
+        *find_published(complete, done),
+        *find_gradients(layers[layers["path"].isin(distinct["path"])], done),
+        *find_gaps(distinct, done),
+        *find_confounds(done),
+        *find_mixed_seeds(done),
+        *find_mixed_conditions(done),
+        *find_singles(complete, done),
+        *find_parts(done),
+        *find_incomplete(configurations),
+    ]
 
 
-def each_once(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs without those that are another one again, the same training under another configuration's name.
+def without_copies(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs without those that repeat another: the same training in another configuration's folder.
 
-    A name tells nothing of a network, and a folder can be copied: counted twice, a seed would make intervals narrower.
+    A model's name says nothing about its network, and a folder can be copied. To count a seed twice would make
+    intervals too narrow.
     """
     recipes = runs["folder"].map(configurations.set_index("folder")["recipe"])
     return runs[~runs.assign(recipe=recipes).duplicated(["recipe", "shortcut", "depth", "seed"])]
 
 
-def find_gains(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say what the deepest network of each series gains over the shallowest."""
-    for name, by_depth in all_series(runs, configurations):
-        (shallow, a), (deep, b) = list(by_depth.items())[0], list(by_depth.items())[-1]
-        subject = f"From {shallow} to {deep} layers, the test accuracy of {name}"
-        yield claim(subject, ("rises", "falls"), difference(a, b, "test_acc"), a, b)
+def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, **more: Any) -> Finding:
+    """Return how much the runs `b` exceed the runs `a` in a measure."""
+    both = pd.concat([a, b])
+    return Finding(
+        kind,
+        configurations=tuple(both["configuration"].unique()),
+        difference=difference(a, b, measure),
+        seeds=(len(a), len(b)),
+        programs=differing_programs(both),
+        **more,
+    )
 
 
-def find_twins(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say what skip connections are worth at the least and the greatest depth that has both kinds."""
+def find_gains(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare the deepest network of each series with the shallowest."""
+    for name, by_depth in several_depths(runs, configurations):
+        low, high = min(by_depth), max(by_depth)
+        yield versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
+
+
+def find_twins(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
     for residual, plain in twins(configurations):
-        common = sorted(set(residual["depth"]) & set(plain["depth"]))
-        for depth in dict.fromkeys((common[0], common[-1])):
+        common = set(residual["depth"]) & set(plain["depth"])
+        for depth in dict.fromkeys((min(common), max(common))):
             a, b = (runs_of(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
-            subject = f"At {depth} layers, the test accuracy of {kind(residual)}"
-            found = difference(a, b, "test_acc")
-            yield claim(
-                subject, ("is above that of their plain twins", "is below that of their plain twins"), found, a, b
-            )
+            yield versus("twins", a, b, "test_acc", networks=networks(residual), depths=(depth,))
 
 
-def find_turns(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say whether plain networks get worse again beyond some depth, which is chosen by validation accuracy."""
-    for name, by_depth in all_series(runs, configurations[configurations["shortcut"] == "none"]):
+def find_turns(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one."""
+    for name, by_depth in several_depths(runs, configurations[configurations["shortcut"] == "none"]):
+        shallowest, deepest = min(by_depth), max(by_depth)
         means = {depth: rows["val_acc"].mean() for depth, rows in by_depth.items()}
-        if len(means) == 2:
-            yield from find_training(name, by_depth)
-        if len(means) < 3 or pd.isna(list(means.values())).any():
+        best = max(means, key=lambda depth: means[depth])
+        if len(by_depth) == 2:
+            a, b = by_depth[shallowest], by_depth[deepest]
+            yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
+        elif pd.isna(list(means.values())).any():
             continue
-        best, deepest = max(means, key=means.get), max(means)
-        if best == deepest:
-            yield f"Of {name}, the deepest, with {deepest} layers, are best by validation: no turning point is seen."
-            continue
-        a, b = by_depth[best], by_depth[deepest]
-        found = difference(a, b, "test_acc")
-        subject = f"Of {name}, those with {best} layers are best by validation. From there to {deepest} layers, their"
-        yield claim(f"{subject} test accuracy", ("rises", "falls"), found, a, b)
-        training = welch(a["train_acc"], b["train_acc"])
-        if found.p is not None and found.high < 0 and training.high is not None and training.high < 0:
-            text = claim("Over the same depths, the training accuracy", ("rises", "falls"), training, a, b)
-            yield f"{text} So this is degradation, not overfitting."
+        elif best == deepest:
+            yield Finding("no turn", networks=name, depths=(deepest,))
+        else:
+            yield from find_turn(name, by_depth, best)
 
 
-def find_training(name: str, by_depth: dict[int, pd.DataFrame]) -> Iterator[str]:
-    """Say whether the deeper of two plain networks trains worse, which is no overfitting."""
-    (shallow, a), (deep, b) = by_depth.items()
-    subject = f"From {shallow} to {deep} layers, the training accuracy of {name}"
-    yield claim(subject, ("rises", "falls"), welch(a["train_acc"], b["train_acc"]), a, b)
+def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
+    """Compare the deepest plain networks with the best; if the test accuracy falls, the training accuracy too."""
+    deepest = max(by_depth)
+    turn, training = (
+        versus(kind, by_depth[best], by_depth[deepest], measure, networks=name, depths=(best, deepest))
+        for kind, measure in (("turn", "test_acc"), ("degradation", "train_acc"))
+    )
+    yield turn
+    if all(found.difference is not None and found.difference.verdict == "less" for found in (turn, training)):
+        yield training
 
 
-def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say how far training is above validation accuracy, and how that changes with depth."""
+def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare training minus validation accuracy at the least and at the greatest depth."""
     runs = runs.assign(gap=runs["train_acc"] - runs["val_acc"]).dropna(subset="gap")
-    for name, by_depth in all_series(runs, configurations):
-        (shallow, a), (deep, b) = list(by_depth.items())[0], list(by_depth.items())[-1]
-        gaps = f"{100 * a['gap'].mean():+.2f} pp at {shallow} layers and {100 * b['gap'].mean():+.2f} pp at {deep}"
-        subject = f"Training minus validation accuracy of {name} is {gaps}. With depth, this difference"
-        yield claim(subject, ("rises", "falls"), welch(a["gap"], b["gap"]), a, b)
+    for name, by_depth in several_depths(runs, configurations):
+        low, high = min(by_depth), max(by_depth)
+        points = tuple(100 * float(by_depth[depth]["gap"].mean()) for depth in (low, high))
+        a, b = by_depth[low], by_depth[high]
+        yield versus("gap", a, b, "gap", networks=name, depths=(low, high), facts={"points": points})
 
 
-def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Say what the test images leave open of a configuration's only run, which has no interval over seeds."""
-    singles = []
-    for row in configurations[configurations["n"] == 1].itertuples():
-        (run,) = runs[runs["configuration"] == row.configuration].itertuples()
-        if pd.notna(run.test_acc):
-            low, high = wilson(run.test_acc, int(run.test_images))
-            singles.append(f"{row.full_label}, {100 * low:.2f} to {100 * high:.2f} %")
-    if singles:
-        yield (
-            "A single seed has no interval over seeds. What the test images alone leave open of its test accuracy "
-            f"(95 %, binomial): {listed(singles)}."
-        )
-
-
-def find_trials(configurations: pd.DataFrame) -> Iterator[str]:
-    """Say that a part of the data was trained on, as for trials."""
-    part = configurations[[settings.get("data.limit") is not None for settings in configurations["settings"]]]
-    if len(part):
-        yield f"Trained on a part of the data only: {data_of(part)}."
-
-
-def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[str]:
-    """Set the step that the original project found beside one's own, if both of its networks have its recipe here."""
+def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare the original project's step with one's own, if both of its networks were trained here by its recipe."""
     rows = add_published(configurations)
     theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
     same = rows[rows["other_recipe"] == ""]
@@ -156,53 +137,43 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
         if len(steps) != 2:
             continue
         a, b = (runs[runs["configuration"] == own[network(row)]].dropna(subset="val_acc") for row in steps)
-        points = 100 * (steps[1]["val_acc_mean"] - steps[0]["val_acc_mean"])
-        subject = (
-            f"From {steps[0]['model']} to {steps[1]['model']}, the {ORIGINAL} found {points:+.2f} pp of validation "
-            "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it"
-        )
         if len(a) and len(b):
-            yield claim(subject, ("rises", "falls"), welch(a["val_acc"], b["val_acc"]), a, b)
+            points = 100 * (steps[1]["val_acc_mean"] - steps[0]["val_acc_mean"])
+            facts = {"models": tuple(row["model"] for row in steps), "points": points}
+            yield versus("published step", a, b, "val_acc", facts=facts)
 
 
-def find_missing(configurations: pd.DataFrame) -> Iterator[str]:
-    """Say how many runs are left out, and why."""
-    counts = {status: int(configurations[status].sum()) for status in MISSING}
-    said = [f"{count} {status}" for status, count in counts.items() if count]
-    if said:
-        yield f"Not in any figure of the last epoch, because they are not complete: {', '.join(said)}."
+def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Give the test images' interval of configurations with one run, which have none over seeds."""
+    rows = configurations[configurations["n"] == 1]
+    intervals = {}
+    for name, label in zip(rows["configuration"], rows["full_label"]):
+        run = runs[runs["configuration"] == name].iloc[0]
+        intervals[label] = wilson(run["test_acc"], int(run["test_images"]))
+    if intervals:
+        yield Finding("single seeds", configurations=tuple(rows["configuration"]), facts={"intervals": intervals})
 
 
-def claim(subject: str, verbs: tuple[str, str], found: Difference, a: pd.DataFrame, b: pd.DataFrame) -> str:
-    """Return what can be said of a difference, and no more; `verbs` are those for more and for less."""
-    size = f"{verbs[bool(found.points < 0)]} by {abs(found.points):.2f} pp"
-    interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
-    if found.p is None:
-        why = "one seed tells nothing about the next" if min(len(a), len(b)) < 2 else "the seeds do not differ at all"
-        images = f" (The test images alone leave {interval} open.)" if interval else ""
-        return f"{subject} {size} in these runs ({seeds(a, b)}). Whether that is noise is open: {why}.{images}"
-    noise = found.low <= 0 <= found.high
-    verdict = (
-        "but no difference can be claimed: it could be noise" if noise else "which is more than the noise of seeds"
-    )
-    return f"{subject} {size}, {verdict} (95 % interval {interval}, {seeds(a, b)})."
+def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Name the part of the data, if only a part was trained on."""
+    part = configurations[[config.get("data.limit") is not None for config in configurations["config"]]]
+    if len(part):
+        yield Finding("part of the data", configurations=tuple(part["configuration"]), facts={"data": data_of(part)})
 
 
-def all_series(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[tuple[str, dict[int, pd.DataFrame]]]:
-    """Yield the name and depth -> runs, ascending, of configurations of several depths that differ in nothing else."""
-    for _, rows in configurations.groupby(["shortcut", "recipe"], sort=False):
+def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Count the runs that are left out, by their status."""
+    counts = {status: int(configurations[status].sum()) for status in STATUSES[1:]}
+    if any(counts.values()):
+        yield Finding("incomplete", facts={"counts": counts})
+
+
+def several_depths(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[tuple[str, ByDepth]]:
+    """Yield the name of each series that has several depths, and its runs by depth, ascending."""
+    for rows in all_series(configurations):
         by_depth = dict(list(runs_of(runs, rows).groupby("depth")))
         if len(by_depth) > 1:
-            yield kind(rows), by_depth
-
-
-def twins(configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield the residual and the plain configurations that share a recipe and at least one depth."""
-    for _, rows in configurations.groupby("recipe", sort=False):
-        plain = rows[rows["shortcut"] == "none"]
-        for shortcut, residual in rows.groupby("shortcut", sort=False):
-            if shortcut != "none" and set(residual["depth"]) & set(plain["depth"]):
-                yield residual, plain
+            yield networks(rows), by_depth
 
 
 def runs_of(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from analysis.frames.study import SHORTCUTS, Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
 FEW = 10  # epochs, of which each one has a mark
-MEASURES = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
+PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 NO_EPOCHS = "no run has finished an epoch"
 
 
@@ -25,9 +25,9 @@ def draw_curves(study: Study) -> Figure:
         raise NoData(NO_EPOCHS)
     groups, colors = by_shortcut(study.configurations), key(study.configurations)
     figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(groups))
-    axes = figure.subplots(len(groups), len(MEASURES), squeeze=False, sharex=True, sharey="col")
+    axes = figure.subplots(len(groups), len(PANELS), squeeze=False, sharex=True, sharey="col")
     for row, (shortcut, configurations) in zip(axes, groups.items()):
-        for axis, (measure, (label, factor)) in zip(row, MEASURES.items()):
+        for axis, (measure, (label, factor)) in zip(row, PANELS.items()):
             for part, (_, style, fill) in PARTS.items():
                 lines(
                     axis,

@@ -9,11 +9,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.figures.style import COLORS, MUTED, NoData, legend, new_figure
+from analysis.frames.measures import MEASURES
 from analysis.frames.published import ORIGINAL, Row, add_published, network
 from analysis.frames.statistics import estimate
-from analysis.frames.study import Study
+from analysis.frames.study import Study, all_series
 
-MEASURES = {"test_acc": "test accuracy (%)", "val_acc": "validation accuracy (%)"}
+SHOWN = ("test_acc", "val_acc")
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 GREY = "#BBBBBB"  # for series that no colour is left for
 SIGNS = "*PXDv<>"  # of published figures, a sign a source
@@ -41,39 +42,40 @@ def draw_depth(study: Study) -> Figure:
         raise NoData("no run is complete")
     if complete["depth"].nunique() == 1:
         raise NoData(f"all complete runs have {complete['depth'].iloc[0]} layers")
-    measures = {name: label for name, label in MEASURES.items() if complete[name].notna().any()}
+    measures = [name for name in SHOWN if complete[name].notna().any()]
     published = find_published(study.configurations[study.configurations["n"] > 0])
-    series = all_series(study.configurations[study.configurations["n"] > 0])
+    series = drawn_series(study.configurations[study.configurations["n"] > 0])
     figure = new_figure(study, "Accuracy of the last epoch by depth", 4.6)
     handles = [one.line() for one in series if one.color != GREY]
     if grey := len(series) - len(handles):
         handles.append(Line2D([], [], color=GREY, marker="o", ms=5, label=f"{grey} other series"))
-    for axis, (measure, label) in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures.items()):
+    for axis, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures):
         tables = [points(complete, one.configurations, measure) for one in series]
         axis.set_ylim(*limits(pd.concat(tables), published[f"{measure}_mean"]))
         for one, table in zip(series, side_by_side(tables)):
             draw_series(axis, one, table)
         handles += draw_published(axis, published, measure)
-        axis.set_ylabel(label)
+        axis.set_ylabel(MEASURES[measure].long)
         depth_axis(axis, {*complete["depth"], *published["depth"]})
     legend(figure, list({handle.get_label(): handle for handle in handles}.values()))
     return figure
 
 
-def all_series(configurations: pd.DataFrame) -> list[Series]:
+def drawn_series(configurations: pd.DataFrame) -> list[Series]:
     """Return the series that there are, residual ones first; colours are the shortcuts', of several recipes theirs."""
     recipes = configurations.groupby("recipe", as_index=False).agg(
         depths=("depth", "nunique"), varied=("varied", "first")
     )
-    recipes = recipes.sort_values(["depths", "varied"], ascending=[False, True])["recipe"]
-    colors, found = dict(zip(recipes, COLORS)), []
-    groups = dict(list(configurations.groupby(["shortcut", "recipe"])))
-    for shortcut in configurations["shortcut"].unique():
-        own, marker, style = LOOKS.get(shortcut, (GREY, "o", "-"))
-        for rows in (groups[shortcut, recipe] for recipe in recipes if (shortcut, recipe) in groups):
-            color = own if len(recipes) == 1 else colors.get(rows["recipe"].iloc[0], GREY)
-            found.append(Series(rows["series"].iloc[0], frozenset(rows["configuration"]), color, marker, style))
-    return found
+    recipes = recipes.sort_values(["depths", "varied"], ascending=[False, True])["recipe"].tolist()
+    colors, found = dict(zip(recipes, COLORS)), {}
+    for rows in all_series(configurations):
+        shortcut, recipe = rows["shortcut"].iloc[0], rows["recipe"].iloc[0]
+        color, marker, style = LOOKS.get(shortcut, (GREY, "o", "-"))
+        if len(recipes) > 1:
+            color = colors.get(recipe, GREY)
+        place = rows["order"].iloc[0], recipes.index(recipe)
+        found[place] = Series(rows["series"].iloc[0], frozenset(rows["configuration"]), color, marker, style)
+    return [found[place] for place in sorted(found)]
 
 
 def find_published(configurations: pd.DataFrame) -> pd.DataFrame:

@@ -1,20 +1,19 @@
-"""Configurations as rows: the runs of each averaged over seeds, how many count, what tells them apart."""
+"""Configurations as rows: runs averaged over seeds, how many count, and what tells configurations apart."""
 
-import json
 from typing import Any
 
 import pandas as pd
 
-from analysis.frames.computed import find_mixtures
+from analysis.frames.conditions import BY, mixtures, uniform
+from analysis.frames.measures import MEASURES
+from analysis.frames.settings import Settings, as_assignments, varied_settings
 
-MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_acc")
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
 VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
 SHOWN = {"model.name", "model.shortcut", "epochs.count"}  # settings that have a column of their own
 
-BY = ["study", "folder"]
 SAME = ["configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
-SAME += ["parameters", "multiply_adds", "epochs", "settings"]  # in all runs of a configuration that know it
+SAME += ["parameters", "multiply_adds", "epochs", "settings", "config", "identity", "choices"]
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
@@ -23,22 +22,22 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     `<measure>_mean` and `<measure>_std` are over complete runs, of which there are `n`; the deviation is
     missing where n is 1. Runs that do not count are in `unfinished`, `failed`, `diverged` and `damaged`;
     `seeds` says all this in words. `differs` names the settings, beyond SHOWN, that other rows
-    of the study have otherwise; `images` says of which part of the data a row is, if not of the usual one; and
-    `mixed` in what complete runs were computed otherwise than others of the same row.
+    of the study have otherwise; `images` says of which part of the data a row is, if not of the usual one. The
+    columns CONDITIONS hold how all complete runs were computed, and `mixed` says in what they were not computed alike.
     """
     groups = runs.groupby(BY, sort=False)
-    rows = groups[SAME].first()
+    rows = groups[SAME].first()  # an unfinished run does not know all of it
     status = pd.crosstab([runs["study"], runs["folder"]], runs["status"])
     status = status.reindex(columns=list(STATUSES), fill_value=0)
     rows = rows.join(status.rename(columns={"complete": "n"}))
-    complete = runs[runs["status"] == "complete"].groupby(BY)[list(MEASURES)]
+    done = runs["status"] == "complete"
+    complete = runs[done].groupby(BY)[list(MEASURES)]
     rows = rows.join(complete.mean().add_suffix("_mean")).join(complete.std().add_suffix("_std"))
+    rows = rows.join(uniform(runs[done])).join(mixtures(runs[done]).rename("mixed")).fillna({"mixed": ""})
     progress = runs[runs["status"] == "unfinished"].groupby(BY)["epochs_done"]
     rows = rows.join(progress.agg(least_epochs="min", most_epochs="max")).reset_index()
     rows["seeds"] = [_seeds(row) for row in rows.to_dict("records")]
-    rows["images"] = [_images(settings) for settings in rows["settings"]]
-    mixed = find_mixtures(runs[runs["status"] == "complete"])
-    rows["mixed"] = [mixed.get(folder, "") for folder in rows["folder"]]
+    rows["images"] = [_images(config) for config in rows["config"]]
     rows["differs"] = pd.concat([_differs(study) for _, study in rows.groupby("study", sort=False)])
     return rows.drop(columns=["least_epochs", "most_epochs"])
 
@@ -57,25 +56,22 @@ def _seeds(row: dict[str, Any]) -> str:
 
 def _differs(study: pd.DataFrame) -> pd.Series:
     """Return, for each row of a study, the settings that not all of them share, as `optimizer.lr=0.01`."""
-    settings = [{key: as_text(value) for key, value in row.items()} for row in study["settings"]]
-    keys = dict.fromkeys(key for row in settings for key in row if key not in SHOWN)
-    telling = [key for key in keys if len({row.get(key) for row in settings}) > 1]
+    hidden = set(SHOWN)
     if study.groupby("model")["stages"].nunique().max() == 1:  # then the model's name says it
-        telling = [key for key in telling if key != "model.stages"]
-    texts = [", ".join(f"{key}={row[key]}" for key in telling if key in row) for row in settings]
+        hidden.add("model.stages")
+    varied = varied_settings({key: row[key] for key in row if key not in hidden} for row in study["settings"])
+    texts = [as_assignments(settings) for settings in varied]
     differs = pd.Series(texts, index=study.index, dtype=object)
     alike = study.assign(differs=differs).duplicated(["model", "shortcut", "epochs", "differs"], keep=False)
     return differs.mask(alike, differs + " in " + study["configuration"]).str.strip()
 
 
-def _images(settings: dict[str, Any]) -> str:
+def _images(config: Settings) -> str:
     """Return which images were taken and held out, where that is not what conf/data/ says."""
-    limit, held_out = settings.get("data.limit"), settings.get("data.val_fraction", VAL_FRACTION)
-    said = (
-        []
-        if limit is None
-        else [f"first {limit} training images of each class" if limit > 1 else "first training image of each class"]
-    )
+    limit, held_out = config.get("data.limit"), config.get("data.val_fraction", VAL_FRACTION)
+    said = []
+    if limit is not None:
+        said.append(f"first {f'{limit} training images' if limit > 1 else 'training image'} of each class")
     if held_out != VAL_FRACTION:
         said.append(f"{100 * held_out:g} % held out" if held_out else "nothing held out")
     return ", ".join(said)
@@ -86,8 +82,3 @@ def data_of(configurations: pd.DataFrame) -> str:
     own = configurations.dropna(subset="images")  # published rows have none
     texts = own["data"] + (", " + own["images"]).where(own["images"] != "", "")
     return " and ".join(sorted(texts.unique()))
-
-
-def as_text(value: Any) -> str:
-    """Return a setting as one would give it on the command line."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)

@@ -1,13 +1,15 @@
-"""Figures that others have published, beside one's own of the same networks, and whether the recipe was the same."""
+"""Published figures beside one's own of the same networks, and whether the recipe was the same."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from analysis.frames.measures import MEASURES
+from analysis.frames.settings import Settings
+
 FILE = Path(__file__).parents[1] / "published.csv"
 COMPARED = ("val_acc", "test_acc")
-FIGURES = ["train_loss", "train_acc", "val_loss", "val_acc", "test_acc"]
 Row = dict[str, Any]
 
 ORIGINAL, PAPER = "original project", "He et al. 2016"
@@ -16,27 +18,29 @@ ORIGINAL, PAPER = "original project", "He et al. 2016"
 FLIP_CROP = {"augmentation.flip": True, "augmentation.crop_padding": 4}
 FLIP_CROP |= {"augmentation.cutout": 0, "augmentation.trivial": False, "data.limit": None}
 ADAM = {"optimizer.name": "adam", "optimizer.lr": 0.001, "optimizer.weight_decay": 0}
-ADAM |= {"schedule.name": "constant", "schedule.warmup_steps": 0}
+ADAM |= {"schedule.name": "constant", "schedule.warmup": 0}
 SGD = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 0.0001}
-SGD |= {"optimizer.nesterov": False, "schedule.name": "multistep", "schedule.milestone_steps": [32000, 48000]}
-SGD |= {"schedule.gamma": 0.1, "schedule.warmup_steps": 0}
-WARM_UP = {"schedule.warmup_steps": 400, "schedule.warmup_factor": 0.1}  # of the paper's 110 layers alone
-RECIPES: dict[str, dict[str, Any]] = {
+SGD |= {"optimizer.nesterov": False, "schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
+SGD |= {"schedule.gamma": 0.1, "schedule.warmup": 0}
+WARM_UP = {"schedule.warmup": 400 / 64_000, "schedule.warmup_factor": 0.1}  # of the paper's 110 layers alone
+RECIPES: dict[str, Settings] = {
     ORIGINAL: {"batch_size": 64, **ADAM, **FLIP_CROP, "data.val_fraction": 0.1},
     PAPER: {"batch_size": 128, **SGD, **FLIP_CROP},
 }
+# Of an own identity, no part of a recipe: the network and the data, which are the same in the two rows, and rounding.
+NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
 
 def read_published() -> pd.DataFrame:
     """Return the rows of published.csv with the columns that `summarize` has, `by` and `source`."""
     rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds"), "Int64"))
-    rows = rows.rename(columns={figure: f"{figure}_mean" for figure in FIGURES})
+    rows = rows.rename(columns={figure: f"{figure}_mean" for figure in MEASURES})
     rows["stages"] = [tuple(map(int, stages.split("-"))) for stages in rows["stages"]]
     rows["blocks"] = rows["stages"].map(sum)
     rows["depth"] = 2 * rows["blocks"] + 2
     rows["seeds"] = rows["n"].astype(str)
     rows["by"] = rows["source"].str.split(",").str[0]
-    rows["settings"] = [
+    rows["config"] = [
         RECIPES[by]
         | (WARM_UP if model == "resnet110" else {})
         | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
@@ -69,21 +73,28 @@ def against(own: Row, other: Row) -> Row:
     differences = {
         f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
     }
-    return differences | {"other_recipe": other_recipe(own["settings"], other["settings"])}
+    return differences | {"other_recipe": other_recipe(own, other["config"])}
 
 
-def other_recipe(own: dict[str, Any], other: dict[str, Any]) -> str:
-    """Return in what two recipes differ: the lengths of training, then the groups of settings; nothing if the same.
+def other_recipe(own: Row, other: Settings) -> str:
+    """Return in what an own recipe differs from a published one: length of training, then groups of keys; or nothing.
 
-    Only what is known of the other recipe is looked at.
+    A key that only the own identity has is another recipe, whatever it means. So is a published one that only an older
+    run does not know: its version had another key for it.
     """
-    lengths = training(own), training(other)
+    config, identity = own["config"], own["identity"]
+    lengths = training(config), training(other)
     said = [] if lengths[0] == lengths[1] else [" against ".join(lengths)]
-    unlike = [key for key in other if key in own and own[key] != other[key] and not key.startswith("epochs.")]
-    return ", ".join(said + [group.replace("_", " ") for group in dict.fromkeys(key.split(".")[0] for key in unlike)])
+    keys = [key for key in other if config.get(key, other[key]) != other[key]]
+    if isinstance(identity, dict):
+        keys += [key for key in identity if key not in other and key not in NO_RECIPE]
+    else:
+        keys += [key for key in other if key not in config]
+    groups = dict.fromkeys(key.split(".")[0] for key in keys if not key.startswith("epochs."))
+    return ", ".join(said + [group.replace("_", " ") for group in groups])
 
 
-def training(settings: dict[str, Any]) -> str:
+def training(settings: Settings) -> str:
     """Return how long a training is, in the unit in which it was asked for."""
     count, steps = settings.get("epochs.count"), settings.get("epochs.steps")
     number, unit = (steps, "step") if count is None else (count, "epoch")

@@ -1,4 +1,4 @@
-"""The files of a run folder, read with suspicion: each is what it should be, not there, or `Damaged`."""
+"""Read the files of a run folder: YAML, JSON, and tables that may still be growing."""
 
 import io
 import json
@@ -13,23 +13,28 @@ import yaml
 
 from analysis.frames.find import warn
 
-TYPES = {"epoch": int, "layer": int, "name": str}  # columns of tables; every other one is a float
+TYPES = {"epoch": int, "layer": int, "name": str}  # columns of tables; all others are floats
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, but not everywhere
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, but not always built
 
 
 class Damaged(Exception):
-    """A file that is not what a run folder should have there; its text names the file and the reason."""
+    """A file that cannot be read; the message names the file and the reason."""
 
 
 def read_yaml(file: Path) -> Any:
-    """Return what a YAML file holds, None where it is not there; raises Damaged."""
+    """Return the contents of a YAML file, None if there is no file; raises Damaged."""
     return _parse(file, lambda text: yaml.load(text, Loader))
 
 
 def read_json(file: Path) -> Any:
-    """Return what a JSON file holds, None where it is not there; raises Damaged."""
+    """Return the contents of a JSON file, None if there is no file; raises Damaged."""
     return _parse(file, json.loads)
+
+
+def read_json_lines(file: Path) -> list[Any]:
+    """Return the complete lines of a file of JSON lines, none if there is no file; raises Damaged."""
+    return _parse(file, lambda text: [json.loads(line) for line in text.split("\n")[:-1]]) or []
 
 
 def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
@@ -45,43 +50,51 @@ def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
         raise Damaged(f"{file}: {error}") from None
 
 
-def whole_lines(file: Path, columns: Sequence[str]) -> list[str]:
-    """Return a table's lines below its head, up to the first that is not whole; none where there is no file.
+def complete_lines(file: Path) -> tuple[list[str], list[str]]:
+    """Return a table's column names and its complete lines; both empty if there is no file. Raises Damaged.
 
-    What follows the last line end is a row being written. Raises Damaged where the columns are others.
+    Text after the last line end is a row that is being written. A line with too few or too many values ends the table,
+    with a warning.
     """
-    text = _parse(file, str)
-    if not text:
-        return []
-    head, *lines = text.split("\n")
-    if head != ",".join(columns):
-        raise Damaged(f"{file}: its columns are {head!r:.60}, not {','.join(columns)}")
+    head, *lines = (_parse(file, str) or "").split("\n")
     for number, line in enumerate(lines[:-1]):
-        if line.count(",") != len(columns) - 1 or "\0" in line:
+        if line.count(",") != head.count(",") or "\0" in line:
             warn(f"{file}: line {number + 2} is damaged; left out, with what follows")
-            return lines[:number]
-    return lines[:-1]
+            return head.split(","), lines[:number]
+    return head.split(",") if head else [], lines[:-1]
 
 
 def read_tables(files: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
-    """Return the whole rows of many tables, with each row's position in `files` as the index.
+    """Return the complete rows of many tables, with each row's position in `files` as the index.
 
-    A damaged file is left out with a warning; one that is not there has no rows.
+    A column that a file lacks is missing values, a column that is not in `columns` is dropped. A file that cannot be
+    read is left out with a warning; one that does not exist has no rows.
     """
-    lines: dict[int, list[str]] = {}
+    by_head: dict[tuple[str, ...], dict[int, list[str]]] = {}
     for position, file in enumerate(files):
         try:
-            lines[position] = whole_lines(file, columns)
+            head, lines = complete_lines(file)
+            if head and "epoch" not in head:
+                raise Damaged(f"{file}: its columns are {','.join(head)!r:.60}, without epoch")
         except Damaged as error:
             warn(error)
+        else:
+            by_head.setdefault(tuple(head), {})[position] = lines
+    tables = [_read_alike(files, lines, head) for head, lines in by_head.items() if head]
+    frames = [table.reindex(columns=list(columns)) for table in tables if len(table)]
+    return pd.concat(frames).sort_index(kind="stable") if frames else _as_frame({}, columns)
+
+
+def _read_alike(files: Sequence[Path], lines: dict[int, list[str]], head: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of tables that have the same columns; a table whose values do not parse is left out."""
     try:
-        return _as_frame(lines, columns)  # tens of times as fast as file by file
+        return _as_frame(lines, head)  # tens of times as fast as file by file
     except (ValueError, OverflowError):
-        return _as_frame({p: part for p, part in lines.items() if _is_sound(files[p], part, columns)}, columns)
+        return _as_frame({p: part for p, part in lines.items() if _parses(files[p], part, head)}, head)
 
 
 def _as_frame(lines: dict[int, list[str]], columns: Sequence[str]) -> pd.DataFrame:
-    """Return lines as typed rows, their key as the index; raises ValueError or OverflowError where one is no number."""
+    """Return lines as typed rows, their key as the index; raises ValueError or OverflowError where a value is wrong."""
     index = np.repeat(list(lines), [len(part) for part in lines.values()]).astype(int)
     types = {column: TYPES.get(column, float) for column in columns}
     if not len(index):
@@ -90,8 +103,8 @@ def _as_frame(lines: dict[int, list[str]], columns: Sequence[str]) -> pd.DataFra
     return pd.read_csv(text, header=None, names=list(columns), dtype=types).set_index(index)
 
 
-def _is_sound(file: Path, lines: list[str], columns: Sequence[str]) -> bool:
-    """Return whether a table's values are of their types, with a warning if not."""
+def _parses(file: Path, lines: list[str], columns: Sequence[str]) -> bool:
+    """Return whether a table's values have their types; warn if not."""
     try:
         _as_frame({0: lines}, columns)
     except (ValueError, OverflowError) as error:

@@ -27,12 +27,22 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much B exceeds A, in percentage points, with its 95 % interval and p, None if not to be had."""
+    """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
+
+    An interval without p is not over seeds, but over test images.
+    """
 
     points: float
     low: float | None
     high: float | None
     p: float | None
+
+    @property
+    def verdict(self) -> str:
+        """What seeds say: `open` without an interval over them, `noise` if it includes zero, else `more` or `less`."""
+        if self.p is None or self.low is None or self.high is None:
+            return "open"
+        return "more" if self.low > 0 else "less" if self.high < 0 else "noise"
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -4,8 +4,7 @@ Two configurations of the same `recipe` differ in nothing but blocks per stage a
 series, and of one depth they are twins.
 """
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.configurations import as_text, data_of, summarize
-from analysis.frames.read import Damaged, read_json
-from analysis.frames.runs import load_epochs, load_layers, load_runs
+from analysis.frames.configurations import data_of, summarize
+from analysis.frames.runs import load_runs
+from analysis.frames.settings import Settings, as_assignments, as_text, varied_settings
+from analysis.frames.tables import load_classes, load_epochs, load_layers
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
@@ -75,8 +75,9 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     that differ in depth only.
     """
     rows = summarize(runs)
-    rows["recipe"] = [as_text(recipe(row)) for row in rows.to_dict("records")]
-    rows["varied"] = rows["recipe"].map(told_apart(rows["recipe"]))
+    recipes = [recipe(row) for row in rows.to_dict("records")]
+    rows["recipe"] = [as_text(settings) for settings in recipes]
+    rows["varied"] = [as_assignments(settings) for settings in varied_settings(recipes)]
     names = rows["shortcut"].map(lambda shortcut: SHORTCUTS.get(shortcut, shortcut))
     rows["series"] = (names + ", " + rows["varied"]).str.removesuffix(", ")
     rows["label"] = (rows["model"] + ", " + rows["differs"]).str.removesuffix(", ")
@@ -88,52 +89,34 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
 
 
-def kind(configurations: pd.DataFrame) -> str:
-    """Return what configurations of one series are, in words: `plain networks with width=8`."""
+def networks(configurations: pd.DataFrame) -> str:
+    """Return what the configurations of one series are, in words: `plain networks with width=8`."""
     row = configurations.iloc[0]
     return f"{SHORTCUTS.get(row['shortcut'], row['shortcut'])} networks" + (row["varied"] and f" with {row['varied']}")
 
 
-def recipe(row: dict[str, Any]) -> dict[str, Any]:
+def recipe(row: dict[str, Any]) -> Settings:
     """Return a configuration's settings but for its depth and its shortcut."""
     stages = row["stages"]
     shape = {"stages": len(stages) if len(set(stages)) == 1 else stages, "width": row["width"]}
     return shape | beside_network(row["settings"])
 
 
-def beside_network(settings: dict[str, Any]) -> dict[str, Any]:
+def beside_network(settings: Settings) -> Settings:
     """Return all settings but those of the network."""
     return {key: value for key, value in settings.items() if key not in NETWORK}
 
 
-def told_apart(recipes: Iterable[str]) -> dict[str, str]:
-    """Return what each recipe has otherwise than another of them, as `width=8, optimizer.lr=0.01`."""
-    parsed = {text: json.loads(text) for text in recipes}
-    keys = dict.fromkeys(key for settings in parsed.values() for key in settings)
-    values = {key: {as_text(settings.get(key)) for settings in parsed.values()} for key in keys}
-    return {
-        text: ", ".join(f"{key}={as_text(settings.get(key))}" for key in keys if len(values[key]) > 1)
-        for text, settings in parsed.items()
-    }
+def all_series(configurations: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the configurations of each series: those that differ in nothing but depth."""
+    for _, rows in configurations.groupby(["shortcut", "recipe"], sort=False):
+        yield rows
 
 
-def load_classes(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run, true class and predicted class: `images` is how many there were."""
-    rows = []
-    for run in runs.itertuples():
-        names, counts = _confusion(Path(run.path) / "result.json")
-        for true, line in zip(names, counts):
-            rows += [(run.configuration, run.seed, true, predicted, n) for predicted, n in zip(names, line)]
-    return pd.DataFrame(rows, columns=["configuration", "seed", "true", "predicted", "images"])
-
-
-def _confusion(file: Path) -> tuple[list[str], list[list[int]]]:
-    """Return the classes and the confusion matrix of a result; nothing where it has none."""
-    try:
-        test = (read_json(file) or {})["test"]
-        names, counts = list(test["per_class_acc"]), test["confusion"]
-        whole = len(counts) == len(names) and all(len(line) == len(names) for line in counts)
-        numbers = all(type(n) is int for line in counts for n in line)
-    except (Damaged, KeyError, TypeError, AttributeError):
-        return [], []
-    return (names, counts) if whole and numbers else ([], [])
+def twins(configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the residual and the plain configurations that share a recipe and at least one depth."""
+    for _, rows in configurations.groupby("recipe", sort=False):
+        plain = rows[rows["shortcut"] == "none"]
+        for shortcut, residual in rows.groupby("shortcut", sort=False):
+            if shortcut != "none" and set(residual["depth"]) & set(plain["depth"]):
+                yield residual, plain

@@ -1,4 +1,4 @@
-"""How a configuration's row reads to people: the columns of a table, their names, factors and decimals."""
+"""The columns of a table for people: each with its label, and the text it makes of a configuration's row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,25 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.frames.measures import MEASURES
+
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How people read a figure: its name, what it is multiplied by, and its decimals."""
-
-    label: str
-    factor: float
-    digits: int
-
-
-MEASURES = {
-    "train_loss": Measure("train loss", 1, 4),
-    "train_acc": Measure("train acc (%)", 100, 2),
-    "val_loss": Measure("val loss", 1, 4),
-    "val_acc": Measure("val acc (%)", 100, 2),
-    "test_acc": Measure("test acc (%)", 100, 2),
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +42,7 @@ def optional(row: Row, name: str) -> str:
 
 def trained(row: Row) -> str:
     """Return the number of epochs, or of steps where that is all there is to know."""
-    steps = row["settings"].get("epochs.steps")
+    steps = row["config"].get("epochs.steps")
     return counted(row["epochs"]) if not pd.isna(row["epochs"]) or steps is None else f"{steps:,} steps"
 
 

@@ -1,4 +1,4 @@
-"""A matplotlib figure as a part of an HTML page: SVG that brings nothing but itself, and a text in its place."""
+"""A matplotlib figure inside an HTML page: self-contained SVG with a text alternative."""
 
 import io
 import re
@@ -6,7 +6,7 @@ import re
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from analysis.plots import save
+from analysis.figures.gallery import save
 
 NOT_NEEDED = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 REFERENCE = re.compile(r'((?:xlink:)?href="#|url\(#)([^")]+)')
@@ -16,8 +16,7 @@ ID = re.compile(r'\s+id="([^"]*)"')
 def as_html(figure: Figure, prefix: str, description: str) -> Markup:
     """Return an `svg` element.
 
-    Other figures on the page have the same ids, and two images that are alike have one: those that are referred to
-    get `prefix`, the others go.
+    Figures share ids with each other: those that are referenced get `prefix`, the others are dropped.
     """
     buffer = io.StringIO()
     save(figure, buffer, "svg")
@@ -30,7 +29,7 @@ def as_html(figure: Figure, prefix: str, description: str) -> Markup:
 
 
 def describe(figure: Figure, caption: str) -> str:
-    """Return what is to be seen: the caption, then what panels, axes and legend are called."""
+    """Return the text alternative: the caption, then the names of panels, axes and legend entries."""
     legends = [text.get_text() for legend in figure.legends for text in legend.texts]
     parts = {
         "Panels": [axis.get_title() for axis in figure.axes],

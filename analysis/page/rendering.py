@@ -1,17 +1,19 @@
-"""A grid of texts with a title and notes, as Markdown that is also legible on a terminal, or as LaTeX."""
+"""A grid of texts with a title and notes, rendered as Markdown that also reads well on a terminal, or as LaTeX."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
 LATEX |= {"±": r"$\pm$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-MATHS = re.compile(r"(?<![\w-])-(?=\d)")  # a sign, not a hyphen
+SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A title, a head, rows as long as the head, which columns hold numbers, and sentences for below."""
+    """A title, a head, rows as long as the head, which columns are numeric, and notes to go below."""
 
     title: str
     head: Sequence[str]
@@ -36,16 +38,16 @@ def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
 
 
 def latex(grid: Grid) -> str:
-    """Return the grid as a LaTeX table, which needs no package."""
-    lines = [" & ".join(map(latex_text, row)) + r" \\" for row in (grid.head, *grid.rows)]
+    """Return the grid as a LaTeX table, which needs the package booktabs."""
+    cells = [[latex_text(cell) for cell in row] for row in (grid.head, *grid.rows)]
+    table = pd.DataFrame(cells[1:], columns=cells[0]).style.hide(axis="index")
     columns = "".join("r" if right else "l" for right in grid.numeric)
-    notes = [f"\n\\footnotesize {latex_text(note)}" for note in grid.notes]
-    begin = [r"\begin{table}", rf"\caption{{{latex_text(grid.title)}}}", rf"\begin{{tabular}}{{{columns}}}"]
-    table = [r"\hline", lines[0], r"\hline", *lines[1:], r"\hline"]
-    return "\n".join([*begin, *table, r"\end{tabular}", *notes, r"\end{table}"]) + "\n"
+    text = table.to_latex(column_format=columns, caption=latex_text(grid.title), hrules=True)
+    notes = "".join(f"\n\\footnotesize {latex_text(note)}\n" for note in grid.notes)
+    return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
 
 def latex_text(text: str) -> str:
     """Return a text in which no character means anything to LaTeX."""
     plain = "".join(LATEX.get(character, character) for character in " ".join(text.split()))
-    return MATHS.sub("$-$", plain)
+    return SIGN.sub("$-$", plain)

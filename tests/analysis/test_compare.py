@@ -34,7 +34,7 @@ def test_noise_is_not_called_a_difference(build, table):
 def test_single_seeds_have_the_test_images_interval_only_and_it_is_labelled(build, table):
     a, b = seeds(build, [0.83]), seeds(build, [0.88], **DEEP)
     printed = table("--compare", a, b)
-    assert "The interval over seeds cannot be had" in printed and "1 of A and 1 of B" in printed
+    assert "There is no interval over seeds" in printed and "1 of A and 1 of B" in printed
     assert "binomial one of 10,000 test images" in printed
     assert "does NOT cover what another seed would change" in printed
     assert "For these runs, B's test accuracy is higher" in printed and "The data support" not in printed
