@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis.frames.find import BadRequest, RunsError
 
-Main = Callable[[Sequence[str] | None], int]
+Main = Callable[..., int]  # of the arguments, those of the command line by default
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.compare and (given.published or given.format != "markdown"):
         parser.error("--compare prints sentences: it goes without --format and --published")
     if given.compare:
-        text = compare_two(*given.compare, given.folders)
+        text = compare_two(given.compare[0], given.compare[1], given.folders)
     else:
         text = tabulate(given.folders, given.format, given.published)
     write_text(text, given.out)

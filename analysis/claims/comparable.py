@@ -8,13 +8,13 @@ import pandas as pd
 
 from analysis.claims.finding import Finding
 from analysis.frames.conditions import PROGRAM
-from analysis.frames.settings import DEFAULT, Settings, unequal_keys
+from analysis.frames.settings import DEFAULT, Row, Settings, unequal_keys
 
 NAMED = 5  # confounds; of more, the rest is counted
 CONDITIONS = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
-def flatten_settings(row: dict[str, Any]) -> Settings:
+def flatten_settings(row: Row) -> Settings:
     """Return a run's settings, with what its stages and width decide as entries of their own."""
     stages = row["stages"]
     network = {
@@ -73,7 +73,8 @@ def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
             f"{model} ({', '.join(filter(None, (shortcut, differs)))})"
             for model, shortcut, differs in zip(rows["model"], rows["shortcut"], rows["differs"])
         ]
-        yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts={"labels": labels, "how": how})
+        facts = {"mixed_labels": labels, "how": how}
+        yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts=facts)
 
 
 def find_mixed_conditions(configurations: pd.DataFrame, names: Iterable[str] = CONDITIONS) -> Iterator[Finding]:

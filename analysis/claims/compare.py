@@ -67,10 +67,9 @@ def compare(a: str, b: str, folders: Sequence[str]) -> Comparison:
 
 def choose(wanted: str, named: pd.DataFrame | None) -> pd.DataFrame:
     """Return the runs of the one configuration that is meant, a folder or among `named`; raises RunsError."""
-    is_folder = named is None or os.path.isdir(wanted)
-    runs = load_runs([wanted]) if is_folder else named
+    runs = load_runs([wanted]) if named is None or os.path.isdir(wanted) else named
     names = runs["study"] + "/" + runs["configuration"]
-    if not is_folder:
+    if runs is named:
         exact = (runs["configuration"] == wanted) | (names == wanted)
         begins = runs["configuration"].str.startswith(wanted) | names.str.startswith(wanted)
         runs = runs[exact] if exact.any() else runs[begins]
@@ -102,7 +101,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | N
     if measure != HEADLINE or over_seeds.low is not None:
         return over_seeds
     images = (int(side["test_images"].iloc[0]) for side in (a, b))
-    return binomial_difference(values_a.mean(), next(images), values_b.mean(), next(images))
+    return binomial_difference(float(values_a.mean()), next(images), float(values_b.mean()), next(images))
 
 
 def name(runs: pd.DataFrame) -> str:

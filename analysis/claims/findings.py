@@ -171,7 +171,8 @@ def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:
 def several_depths(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[tuple[str, ByDepth]]:
     """Yield the name of each series that has several depths, and its runs by depth, ascending."""
     for rows in all_series(configurations):
-        by_depth = dict(list(runs_of(runs, rows).groupby("depth")))
+        own = runs_of(runs, rows)
+        by_depth = {depth: own[own["depth"] == depth] for depth in sorted(set(own["depth"]))}
         if len(by_depth) > 1:
             yield networks(rows), by_depth
 

@@ -44,7 +44,9 @@ def first_over_last(layers: pd.DataFrame) -> pd.Series:
     tenth = (count / 10).round().clip(lower=1)
     with np.errstate(divide="ignore"):
         logs = np.log10(rows["grad_norm"].fillna(0))
-    first = logs[place <= tenth].groupby([rows["path"], rows["epoch"]]).mean()
-    last = logs[place > count - tenth].groupby([rows["path"], rows["epoch"]]).mean()
+    rows = rows.assign(log=logs)
+    first, last = (
+        rows[part].groupby(["path", "epoch"])["log"].mean() for part in (place <= tenth, place > count - tenth)
+    )
     ratios = first - last
     return ratios[np.isfinite(ratios)].groupby("path").mean()

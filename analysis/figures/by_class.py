@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
-from analysis.frames.study import SHORTCUTS, Study
+from analysis.frames.study import Study, name_shortcut
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
 MARKERS = {"projection": "o", "pad": "s", "none": "^"}
@@ -38,12 +38,12 @@ def draw_classes(study: Study) -> Figure:
     figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table))
     axis = figure.subplots()
     shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
-    for shift, configuration in zip(shifts, shown.sort_values("depth", kind="stable").itertuples()):
+    for shift, configuration in zip(shifts, shown.sort_values("depth", kind="stable").to_dict("records")):
         axis.plot(
-            table[configuration.configuration],
+            table[configuration["configuration"]],
             np.arange(len(table)) + shift,
-            MARKERS.get(configuration.shortcut, "o"),
-            color=colors.colors[configuration.configuration],
+            MARKERS.get(configuration["shortcut"], "o"),
+            color=colors.colors[configuration["configuration"]],
             markersize=4.5 if len(shown) <= 12 else 3,
         )
     axis.set_yticks(range(len(table)), table.index)
@@ -54,7 +54,7 @@ def draw_classes(study: Study) -> Figure:
     axis.set_xlabel("test accuracy (%)")
     axis.set_ylabel("class")
     marks = [
-        Line2D([], [], color=MUTED, ls="none", marker=MARKERS.get(name, "o"), ms=5, label=SHORTCUTS.get(name, name))
+        Line2D([], [], color=MUTED, ls="none", marker=MARKERS.get(name, "o"), ms=5, label=name_shortcut(name))
         for name in by_shortcut(shown)
     ]
     explain(figure, [axis], colors, *marks)
@@ -75,12 +75,10 @@ def draw_confusion(study: Study) -> Figure:
     width = WIDTH if len(tables) > 1 else WIDTH * 2 / 3
     figure = new_figure(study, f"Confusion of classes in the test set{note}", height, width)
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
-    for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.itertuples()):
+    for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.to_dict("records")):
         draw_matrix(axis, table, wrong, norm)
-        axis.set_title(
-            f"{SHORTCUTS.get(configuration.shortcut, configuration.shortcut)}, {configuration.depth} layers",
-            fontsize=10,
-        )
+        kind = name_shortcut(configuration["shortcut"])
+        axis.set_title(f"{kind}, {configuration['depth']} layers", fontsize=10)
         axis.set_xlabel("taken for")
     axes[0].set_ylabel("class")
     figure.colorbar(ScalarMappable(norm, "Blues"), ax=axes, label="mistaken (% of the class)", aspect=30)

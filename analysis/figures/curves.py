@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import MUTED, NoData, by_shortcut, explain, key, new_figure, over_seeds, whole_numbers
-from analysis.frames.study import SHORTCUTS, Study
+from analysis.frames.study import Study, name_shortcut
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
 FEW = 10  # epochs, of which each one has a mark
@@ -37,7 +37,7 @@ def draw_curves(study: Study) -> Figure:
                     style,
                     fill,
                 )
-            axis.set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
+            axis.set_title(name_shortcut(shortcut), fontsize=10)
             axis.set_ylabel(label)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
@@ -64,7 +64,7 @@ def draw_degradation(study: Study) -> Figure:
     errors = 100 * (1 - study.epochs.set_index(["configuration", "epoch"])["train_acc"])
     for axis, shortcut in zip(axes, reversed(groups)):
         lines(axis, errors, groups[shortcut], colors.colors)
-        axis.set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
+        axis.set_title(name_shortcut(shortcut), fontsize=10)
         axis.set_xlabel("epoch")
         whole_numbers(axis)
     axes[0].set_ylabel("training error (%)")

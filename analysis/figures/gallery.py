@@ -15,7 +15,7 @@ from analysis.figures.style import NoData
 from analysis.frames.study import Study
 
 # A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160

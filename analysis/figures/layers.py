@@ -5,6 +5,7 @@ the 1x1 projections of some shortcuts have no counterpart there.
 """
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
-from analysis.frames.study import SHORTCUTS, Study
+from analysis.frames.study import Study, name_shortcut
 
 COLUMNS = 5  # panels beside each other
 
@@ -47,7 +48,7 @@ def draw_gradients(study: Study) -> Figure:
         for axis, configuration in zip(line, part):
             heat_map(axis, tables[configuration["configuration"]], norm)
             axis.set_title(panel_title(configuration, shown), fontsize=9 if columns < COLUMNS else 8)
-        line[0].set_ylabel(f"{SHORTCUTS.get(shortcut, shortcut)}\n3x3 layer, from the input")
+        line[0].set_ylabel(f"{name_shortcut(shortcut)}\n3x3 layer, from the input")
     for axis in axes.flat:
         axis.set_xlabel("epoch")
     figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="norm of the gradient (mean over seeds)", aspect=40)
@@ -62,7 +63,7 @@ def comparable(configurations: pd.DataFrame) -> pd.DataFrame:
     most = configurations.groupby("recipe", sort=False)["recipe"].transform("size")
     if len(configurations) <= COLUMNS or most.max() < 3:
         return configurations
-    return configurations[configurations["recipe"] == configurations["recipe"][most.idxmax()]]
+    return configurations[configurations["recipe"] == configurations["recipe"].iloc[most.argmax()]]
 
 
 def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
@@ -71,7 +72,7 @@ def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
     return rows.pivot_table(index="layer", columns="epoch", values="grad_norm", aggfunc="mean", dropna=False)
 
 
-def positive_norm(tables: list[pd.DataFrame]) -> LogNorm:
+def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
     """Return a logarithmic scale over all norms; a gradient of exactly zero is off it."""
     values = np.concatenate([table.to_numpy().ravel() for table in tables])
     values = values[np.isfinite(values) & (values > 0)]
@@ -119,7 +120,7 @@ def draw_responses(study: Study) -> Figure:
             if colors.scale is None:  # of many configurations, bands would hide the lines
                 column[0].fill_between(found.index, found["low"], found["high"], color=look["color"], alpha=0.15, lw=0)
             column[1].plot(found.index, sorted(found["mean"], reverse=True), **look)
-        column[0].set_title(SHORTCUTS.get(shortcut, shortcut), fontsize=10)
+        column[0].set_title(name_shortcut(shortcut), fontsize=10)
         column[0].set_xlabel("3x3 layer, from the input")
         column[1].set_xlabel("3x3 layer, sorted by magnitude")
     low, high = deviations["low"].min(), deviations["high"].max()

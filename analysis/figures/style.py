@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.study import Study
 
@@ -31,7 +32,7 @@ class NoData(Exception):
 class Key:
     """A colour per configuration; what each stands for, or the scale that says it where they are too many."""
 
-    colors: dict[str, Any]
+    colors: dict[Any, Any]
     meaning: dict[str, Any]
     scale: ScalarMappable | None = None
     depths: Sequence[int] = ()
@@ -50,7 +51,8 @@ def key(configurations: pd.DataFrame) -> Key:
         colors = dict(zip(configurations["configuration"], COLORS))
         return Key(colors, dict(zip(configurations["full_label"], COLORS)))
     scale = ScalarMappable(LogNorm(depths[0], max(depths[-1], depths[0] + 1)), DEPTHS)
-    colors = {row.configuration: scale.to_rgba(row.depth) for row in configurations.itertuples()}
+    shades = scale.to_rgba(configurations["depth"].to_numpy())
+    colors = dict(zip(configurations["configuration"], map(tuple, shades)))
     return Key(colors, {}, scale, depths)
 
 
@@ -62,7 +64,7 @@ def new_figure(study: Study, about: str, height: float, width: float = WIDTH) ->
     return figure
 
 
-def explain(figure: Figure, axes: Sequence[Axes], key: Key, *more: Line2D) -> None:
+def explain(figure: Figure, axes: Iterable[Axes], key: Key, *more: Line2D) -> None:
     """Say what lines and colours stand for: a legend below all axes, and a scale beside them where it takes one."""
     handles = [Line2D([], [], color=color, linewidth=4, label=name) for name, color in key.meaning.items()]
     legend(figure, [*handles, *more])
@@ -88,7 +90,7 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
 
 def by_shortcut(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the configurations of each shortcut that there is, residual ones first."""
-    return {name: part for name, part in configurations.groupby("shortcut", sort=False)}
+    return {str(name): part for name, part in configurations.groupby("shortcut", sort=False)}
 
 
 def spread(items: Iterable[Any], most: int) -> list[Any]:
@@ -110,4 +112,4 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFra
 
 def whole_numbers(axis: Axes) -> None:
     """Have the horizontal axis count in whole numbers."""
-    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))

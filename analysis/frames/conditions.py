@@ -30,11 +30,12 @@ def mixtures(runs: pd.DataFrame) -> pd.Series:
     several = runs.groupby(BY)[list(CONDITIONS)].nunique().gt(1)
     for column in PROGRAM:
         several[column] |= runs[column].str.contains(SEVERAL).groupby([runs[key] for key in BY]).any()
-    found = pd.Series("", index=several.index, dtype=object)
-    for key, columns in several[several.any(axis=1)].iterrows():
-        own = runs[runs["folder"] == key[1]]
-        found[key] = "; ".join(f"{PROGRAM.get(c, c)}: {_by_value(own, c)}" for c in CONDITIONS if columns[c])
-    return found
+    texts = []
+    for (_, folder), row in zip(several.index, several.to_numpy()):
+        columns = [column for column, differs in zip(CONDITIONS, row) if differs]
+        own = runs[runs["folder"] == folder] if columns else runs
+        texts.append("; ".join(f"{PROGRAM.get(column, column)}: {_by_value(own, column)}" for column in columns))
+    return pd.Series(texts, several.index, dtype=object)
 
 
 def _by_value(runs: pd.DataFrame, column: str) -> str:

@@ -1,12 +1,10 @@
 """Configurations as rows: runs averaged over seeds, how many count, and what tells configurations apart."""
 
-from typing import Any
-
 import pandas as pd
 
 from analysis.frames.conditions import BY, mixtures, uniform
 from analysis.frames.measures import MEASURES
-from analysis.frames.settings import Settings, as_assignments, varied_settings
+from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
 VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
@@ -42,7 +40,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=["least_epochs", "most_epochs"])
 
 
-def _seeds(row: dict[str, Any]) -> str:
+def _seeds(row: Row) -> str:
     """Return how many runs count and what became of the others, as `2 of 3 (1 under way: epoch 7/20)`."""
     others = [f"{row[status]} {status}" for status in STATUSES[2:] if row[status]]
     if row["unfinished"]:

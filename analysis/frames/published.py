@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.measures import MEASURES
-from analysis.frames.settings import Settings
+from analysis.frames.settings import Row, Settings
 
 FILE = Path(__file__).parents[1] / "published.csv"
 COMPARED = ("val_acc", "test_acc")
-Row = dict[str, Any]
 
 ORIGINAL, PAPER = "original project", "He et al. 2016"
 
@@ -40,13 +39,13 @@ def read_published() -> pd.DataFrame:
     rows["depth"] = 2 * rows["blocks"] + 2
     rows["seeds"] = rows["n"].astype(str)
     rows["by"] = rows["source"].str.split(",").str[0]
-    rows["config"] = [
+    configs = [
         RECIPES[by]
         | (WARM_UP if model == "resnet110" else {})
         | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
         for model, by, e, s in zip(rows["model"], rows["by"], rows["epochs"], rows["steps"])
     ]
-    return rows
+    return rows.assign(config=pd.Series(configs))
 
 
 def add_published(configurations: pd.DataFrame) -> pd.DataFrame:

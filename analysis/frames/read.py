@@ -1,7 +1,9 @@
 """Read the files of a run folder: YAML, JSON, and tables that may still be growing."""
 
+import functools
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 from analysis.frames.find import warn
 
 TYPES = {"epoch": int, "layer": int, "name": str}  # columns of tables; all others are floats
+SEED_LINE = re.compile(r"^seed: (\d+)$", re.MULTILINE)
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, but not always built
 
@@ -22,9 +25,24 @@ class Damaged(Exception):
     """A file that cannot be read; the message names the file and the reason."""
 
 
-def read_yaml(file: Path) -> Any:
-    """Return the contents of a YAML file, None if there is no file; raises Damaged."""
-    return _parse(file, lambda text: yaml.load(text, Loader))
+def read_config(file: Path) -> Any:
+    """Return the contents of a config.yaml, None if there is no file; raises Damaged.
+
+    Seeds of a configuration differ in one line, so all the others are parsed once for all seeds.
+    """
+    return _parse(file, _parse_config)
+
+
+def _parse_config(text: str) -> Any:
+    seed = SEED_LINE.search(text)
+    if seed is None:
+        return _load_yaml(text)
+    return {**_load_yaml(text[: seed.start()] + text[seed.end() :]), "seed": int(seed[1])}
+
+
+@functools.lru_cache(maxsize=64)
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader)
 
 
 def read_json(file: Path) -> Any:
@@ -56,7 +74,8 @@ def complete_lines(file: Path) -> tuple[list[str], list[str]]:
     Text after the last line end is a row that is being written. A line with too few or too many values ends the table,
     with a warning.
     """
-    head, *lines = (_parse(file, str) or "").split("\n")
+    text: str = _parse(file, str) or ""
+    head, *lines = text.split("\n")
     for number, line in enumerate(lines[:-1]):
         if line.count(",") != head.count(",") or "\0" in line:
             warn(f"{file}: line {number + 2} is damaged; left out, with what follows")
@@ -89,8 +108,11 @@ def _read_alike(files: Sequence[Path], lines: dict[int, list[str]], head: Sequen
     """Return the rows of tables that have the same columns; a table whose values do not parse is left out."""
     try:
         return _as_frame(lines, head)  # tens of times as fast as file by file
-    except (ValueError, OverflowError):
-        return _as_frame({p: part for p, part in lines.items() if _parses(files[p], part, head)}, head)
+    except (ValueError, OverflowError) as error:
+        if len(lines) > 1:
+            return pd.concat([_read_alike(files, {position: part}, head) for position, part in lines.items()])
+        warn(f"{files[next(iter(lines))]}: {error}")
+        return _as_frame({}, head)
 
 
 def _as_frame(lines: dict[int, list[str]], columns: Sequence[str]) -> pd.DataFrame:
@@ -101,13 +123,3 @@ def _as_frame(lines: dict[int, list[str]], columns: Sequence[str]) -> pd.DataFra
         return pd.DataFrame(columns=list(columns), index=index).astype(types)
     text = io.StringIO("\n".join(chain.from_iterable(lines.values())))
     return pd.read_csv(text, header=None, names=list(columns), dtype=types).set_index(index)
-
-
-def _parses(file: Path, lines: list[str], columns: Sequence[str]) -> bool:
-    """Return whether a table's values have their types; warn if not."""
-    try:
-        _as_frame({0: lines}, columns)
-    except (ValueError, OverflowError) as error:
-        warn(f"{file}: {error}")
-        return False
-    return True

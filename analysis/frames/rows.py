@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.frames.find import warn
-from analysis.frames.read import Damaged, complete_lines, read_json, read_json_lines, read_yaml
-from analysis.frames.settings import split_config
+from analysis.frames.read import Damaged, complete_lines, read_config, read_json, read_json_lines
+from analysis.frames.settings import Row, split_config
 
 # Column -> where result.json has it. Those of OPTIONAL may be null, as where nothing was held out.
 FIGURES = {
@@ -37,8 +37,6 @@ COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "error", "settings", "config", "identi
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
 
-Row = dict[str, Any]
-
 
 def read_run(path: Path) -> Row | None:
     """Return a run's row; None, with a warning, where its configuration cannot be read."""
@@ -62,7 +60,7 @@ def _guarded(read: Callable[[Path], Row], path: Path, file: Path, kind: str) -> 
 
 def _read_configuration(path: Path) -> Row:
     """Return what config.yaml and the place of a run say about it."""
-    file = read_yaml(path / "config.yaml")
+    file = read_config(path / "config.yaml")
     if file is None:
         raise Damaged(f"{path / 'config.yaml'}: missing or empty, so this is no run, or has not begun")
     model, epochs = file["model"], file["epochs"]["count"]

@@ -36,7 +36,8 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
 
 def with_common_settings(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs with `settings` by which they can be told from each other, and not from others as well."""
-    return runs.assign(settings=telling_settings(runs["config"], runs["identity"]))
+    settings = telling_settings(runs["config"], runs["identity"])
+    return runs.assign(settings=pd.Series(settings, runs.index))
 
 
 def _consistent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

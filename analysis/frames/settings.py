@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 Settings = dict[str, Any]  # by dotted key
+Row = dict[Any, Any]  # of a frame, by column
 
 DEFAULT = "default"  # the value of a key that no configuration at hand states
 OWN_COLUMNS = ("seed", "study")  # of a run's row, so no settings
@@ -41,7 +42,7 @@ def unequal_keys(one: Settings, other: Settings) -> list[str]:
     return [key for key in dict.fromkeys([*one, *other]) if one.get(key, DEFAULT) != other.get(key, DEFAULT)]
 
 
-def contradicting_keys(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+def contradicting_keys(a: Row, b: Row) -> list[str]:
     """Return the keys in which two rows' identities differ; none where one of the two has no identity."""
     if a["identity"] is None or b["identity"] is None:
         return []

@@ -5,10 +5,10 @@ Accuracies come in as fractions. An interval that the data do not yield is None,
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -45,7 +45,7 @@ class Difference:
         return "more" if self.low > 0 else "less" if self.high < 0 else "noise"
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: ArrayLike) -> Estimate:
     """Return what one figure per seed says about its mean; raises ValueError without a figure."""
     sample = _sample(values)
     n, mean = len(sample), float(np.mean(sample))
@@ -56,19 +56,19 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, std, mean - margin, mean + margin, n)
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
+def welch(a: ArrayLike, b: ArrayLike) -> Difference:
     """Return how much the mean of `b` exceeds that of `a`, by Welch's test.
 
     Without interval and p where a side has a single seed, or where the seeds of neither side differ.
     Raises ValueError where a side has no figure.
     """
-    a, b = _sample(a), _sample(b)
-    points = 100 * float(np.mean(b) - np.mean(a))
-    if min(len(a), len(b)) < 2 or np.ptp(a) == np.ptp(b) == 0:
+    sample_a, sample_b = _sample(a), _sample(b)
+    points = 100 * float(np.mean(sample_b) - np.mean(sample_a))
+    if min(len(sample_a), len(sample_b)) < 2 or np.ptp(sample_a) == np.ptp(sample_b) == 0:
         return Difference(points, None, None, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # one side without any spread is all right
-        test = stats.ttest_ind(b, a, equal_var=False)
+        test = stats.ttest_ind(sample_b, sample_a, equal_var=False)
         interval = test.confidence_interval(CONFIDENCE)
     return Difference(points, 100 * float(interval.low), 100 * float(interval.high), float(test.pvalue))
 
@@ -90,7 +90,7 @@ def binomial_difference(a: float, a_images: int, b: float, b_images: int) -> Dif
     return Difference(100 * (b - a), 100 * low, 100 * high, None)
 
 
-def _sample(values: Sequence[float]) -> np.ndarray:
+def _sample(values: ArrayLike) -> np.ndarray:
     sample = np.asarray(values, dtype=float)
     if len(sample) == 0 or not np.isfinite(sample).all():
         raise ValueError(f"needs at least one figure, all of them finite: {sample.tolist()}")

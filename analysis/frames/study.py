@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from analysis.frames.configurations import data_of, summarize
 from analysis.frames.runs import load_runs
-from analysis.frames.settings import Settings, as_assignments, as_text, varied_settings
+from analysis.frames.settings import Row, Settings, as_assignments, as_text, varied_settings
 from analysis.frames.tables import load_classes, load_epochs, load_layers
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
@@ -60,11 +59,10 @@ class Study:
 def load_studies(folders: Iterable[str | Path]) -> list[Study]:
     """Return the studies in `folders`, one per data set; raises RunsError where there is no run."""
     runs = load_runs(folders)
-    several = runs.groupby("study")["data"].nunique() > 1
-    return [
-        Study(f"{name}/{data}" if several[name] else name, part.reset_index(drop=True))
-        for (name, data), part in runs.groupby(["study", "data"], sort=False)
-    ]
+    several = runs.groupby("study")["data"].transform("nunique") > 1
+    names = runs["study"].where(~several, runs["study"] + "/" + runs["data"])
+    parts = runs.groupby([runs["study"], runs["data"], names], sort=False)
+    return [Study(str(key[2]), part.reset_index(drop=True)) for key, part in parts]
 
 
 def describe(runs: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +76,7 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     recipes = [recipe(row) for row in rows.to_dict("records")]
     rows["recipe"] = [as_text(settings) for settings in recipes]
     rows["varied"] = [as_assignments(settings) for settings in varied_settings(recipes)]
-    names = rows["shortcut"].map(lambda shortcut: SHORTCUTS.get(shortcut, shortcut))
+    names = pd.Series([name_shortcut(shortcut) for shortcut in rows["shortcut"]], rows.index)
     rows["series"] = (names + ", " + rows["varied"]).str.removesuffix(", ")
     rows["label"] = (rows["model"] + ", " + rows["differs"]).str.removesuffix(", ")
     alike = rows.duplicated(["label", "shortcut"], keep=False)  # what a table tells apart by its column of epochs
@@ -89,13 +87,18 @@ def describe(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
 
 
+def name_shortcut(shortcut: str) -> str:
+    """Return what networks with a shortcut are called."""
+    return SHORTCUTS.get(shortcut, shortcut)
+
+
 def networks(configurations: pd.DataFrame) -> str:
     """Return what the configurations of one series are, in words: `plain networks with width=8`."""
     row = configurations.iloc[0]
-    return f"{SHORTCUTS.get(row['shortcut'], row['shortcut'])} networks" + (row["varied"] and f" with {row['varied']}")
+    return f"{name_shortcut(row['shortcut'])} networks" + (row["varied"] and f" with {row['varied']}")
 
 
-def recipe(row: dict[str, Any]) -> Settings:
+def recipe(row: Row) -> Settings:
     """Return a configuration's settings but for its depth and its shortcut."""
     stages = row["stages"]
     shape = {"stages": len(stages) if len(set(stages)) == 1 else stages, "width": row["width"]}

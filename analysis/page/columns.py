@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.measures import MEASURES
-
-Row = dict[str, Any]
+from analysis.frames.settings import Row
 
 
 @dataclass(frozen=True)

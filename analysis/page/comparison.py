@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.compare import Comparison, name
-from analysis.claims.wording import named_changes, sentence
+from analysis.claims.wording import say_changes, sentence
 from analysis.frames.configurations import data_of
 from analysis.frames.measures import MEASURES
 from analysis.frames.statistics import Difference, estimate
@@ -97,4 +97,4 @@ def verdict(found: Difference) -> str:
 def cause(found: Comparison) -> str:
     """Return what the two differ in, and that of several things none can be called the cause."""
     unknown = " The data do not tell which of these makes the difference." if len(found.changes) > 1 else ""
-    return f"They differ in {named_changes(found.changes) or 'no setting that is recorded'}.{unknown}"
+    return f"They differ in {say_changes(found.changes) or 'no setting that is recorded'}.{unknown}"

@@ -63,7 +63,7 @@ def commands(runs: pd.DataFrame) -> dict[str, str]:
     It names every key of the configuration, and whether the runs were compiled, so that it means the same whatever the
     defaults have become. Runs that were compiled and runs that were not have a line each.
     """
-    return {name: reproduce(rows) for name, rows in runs.groupby("configuration", sort=False)}
+    return {str(name): reproduce(rows) for name, rows in runs.groupby("configuration", sort=False)}
 
 
 def reproduce(runs: pd.DataFrame) -> str:

@@ -85,5 +85,5 @@ def to_csv(configurations: pd.DataFrame, published: bool) -> str:
     part = {name: [row.get(key) for row in configurations["config"]] for name, key in DATA_KEYS.items()}
     table = configurations.assign(**part)[NUMBERS + (PUBLISHED if published else [])]
     table = table.astype(dict.fromkeys([*STATUSES[1:], "data_limit"], "Int64"))  # of which published rows have none
-    stages = table["stages"].map(lambda stages: "-".join(map(str, stages)))
+    stages = ["-".join(map(str, stages)) for stages in table["stages"]]
     return table.assign(stages=stages).to_csv(index=False)

@@ -253,7 +253,7 @@ def test_of_many_confounds_some_are_named_and_the_others_counted():
 def test_seeds_in_different_precisions_are_named():
     mixed = configuration(test=(0.8, 0.81, 0.82)).assign(precision=["bf16", "bf16", "fp32"])
     (found,) = findings(mixed, topic="What the comparison mixes")
-    assert found.kind == "mixed seeds" and found.facts["labels"] == ["blocks6 (projection)"]
+    assert found.kind == "mixed seeds" and found.facts["mixed_labels"] == ["blocks6 (projection)"]
     assert found.facts["how"] == "precision: bf16 (seeds 0, 1), fp32 (seed 2)"
     (found,) = findings(configuration(), configuration(**DEEP, precision="bf16"), topic="What the comparison mixes")
     assert (found.kind, found.facts["counts"]) == ("mixed precision", {"bf16": 1, "fp32": 1})

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.claims.finding import TOPICS, Finding
-from analysis.claims.wording import TEMPLATES, by_topic, listed, sentence, times
+from analysis.claims.wording import TEMPLATES, by_topic, listed, say_factor, sentence
 from analysis.frames.statistics import Difference
 
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
@@ -78,18 +78,18 @@ SENTENCES = {
     ),
     "more confounds": (Finding("more confounds", facts={"count": 3}), "The same goes for 3 more pairs of groups."),
     "mixed seeds": (
-        Finding("mixed seeds", facts={"labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
+        Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
         "The seeds of A, B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
         "their deviation is not that of seeds alone.",
     ),
     "mixed precision": (
         Finding("mixed precision", facts={"counts": {"bf16": 1, "fp32": 2}}),
-        "Not all configurations ran in the same precision (1 in bf16 and 2 in fp32), which is another difference "
+        "Not all configurations ran in the same precision (1 in bf16, 2 in fp32), which is another difference "
         "between them.",
     ),
     "mixed compiled": (
         Finding("mixed compiled", facts={"counts": {False: 2, True: 1}}),
-        "Not all configurations were compiled (1 were and 2 were not), which rounds differently in them.",
+        "Not all configurations were compiled (2 not compiled, 1 compiled), which rounds differently in them.",
     ),
     "mixed code": (
         Finding("mixed code", facts={"counts": {"12345678": 1, "unknown": 2}}),
@@ -146,4 +146,4 @@ def test_of_many_names_the_first_are_listed():
 
 
 def test_factors_have_two_digits_or_are_whole():
-    assert (times(0.0123), times(3.21), times(1234.5)) == ("0.012", "3.2", "1,234")
+    assert (say_factor(0.0123), say_factor(3.21), say_factor(1234.5)) == ("0.012", "3.2", "1,234")
