@@ -12,8 +12,9 @@ import pandas as pd
 from analysis.claims.findings import find
 from analysis.claims.wording import by_topic
 from analysis.frames.runs import load_runs
-from analysis.frames.statistics import estimate, welch
+from analysis.frames.statistics import Difference, estimate, welch
 from analysis.frames.study import load_studies
+from analysis.frames.tables import load_epochs
 from resnet.config import Config, default_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,8 +53,10 @@ def accuracies(study: str, row: str, column: str, values: str, *labels: str) -> 
     """
     names = values.split(",")
     lines = ["| " + " | ".join(labels) + " |", "| ---: |" + " ---: |" * len(names)]
+    there = set(runs_of(study)[[row, column]].astype(str).itertuples(index=False, name=None))
     for value in sorted(runs_of(study)[row].unique()):
-        cells = (accuracy(study, f"{row}={value}", f"{column}={name}") for name in names)
+        pairs = [(f"{row}={value}", f"{column}={name}") if (str(value), name) in there else None for name in names]
+        cells = (accuracy(study, *pair) if pair else "" for pair in pairs)
         lines.append(f"| {value} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -63,9 +66,35 @@ def difference(study: str, a: str, b: str, template: str) -> str:
 
     `a` and `b` are filters joined by `;`. The template has {points}, {low}, {high}, and {size} without the sign.
     """
-    sides = (selected(study, side.split(";"))["test_acc"] for side in (a, b))
-    found = welch(*sides)
+    return difference_between(study, a, study, b, template)
+
+
+def difference_between(study_a: str, a: str, study_b: str, b: str, template: str) -> str:
+    """Return what `difference` does, of runs of two studies."""
+    sides = (selected(study, side.split(";"))["test_acc"] for study, side in ((study_a, a), (study_b, b)))
+    return say(welch(*sides), template)
+
+
+def say(found: Difference, template: str) -> str:
+    """Return a difference in the words of a template."""
     return template.format(points=found.points, size=abs(found.points), low=found.low, high=found.high)
+
+
+def epochs_of(study: str, filters: Iterable[str], measure: str, first: int, last: int) -> pd.Series:
+    """Return each selected run's mean of a column of metrics.csv over some epochs, both included."""
+    epochs = load_epochs(selected(study, filters))
+    return epochs[epochs["epoch"].between(first, last)].groupby("path")[measure].mean()
+
+
+def at_epoch(study: str, epoch: str, measure: str, *filters: str) -> str:
+    """Return the mean over runs of an accuracy after an epoch, in per cent."""
+    return f"{100 * epochs_of(study, filters, measure, int(epoch), int(epoch)).mean():.1f}"
+
+
+def over_epochs(study: str, first: str, last: str, a: str, b: str, template: str) -> str:
+    """Return by how much runs `b` exceed runs `a` in validation accuracy, in the mean over some epochs."""
+    sides = (epochs_of(study, side.split(";"), "val_acc", int(first), int(last)) for side in (a, b))
+    return say(welch(*sides), template)
 
 
 def minutes(study: str, *filters: str) -> str:
