@@ -64,7 +64,8 @@ def accuracies(study: str, row: str, column: str, values: str, *labels: str) -> 
 def difference(study: str, a: str, b: str, template: str) -> str:
     """Return by how much runs `b` exceed runs `a` in test accuracy, in percentage points, with Welch's 95 % interval.
 
-    `a` and `b` are filters joined by `;`. The template has {points}, {low}, {high}, and {size} without the sign.
+    `a` and `b` are filters joined by `;`. The template has {points}, {low} and {high}, or, where it claims something
+    and without signs, {rise} or {fall}, {least} and {most}.
     """
     return difference_between(study, a, study, b, template)
 
@@ -76,8 +77,12 @@ def difference_between(study_a: str, a: str, study_b: str, b: str, template: str
 
 
 def say(found: Difference, template: str) -> str:
-    """Return a difference in the words of a template."""
-    return template.format(points=found.points, size=abs(found.points), low=found.low, high=found.high)
+    """Return a difference in the words of a template; KeyError where it says {rise} or {fall} and seeds do not."""
+    words: dict[str, Any] = {"points": found.points, "low": found.low, "high": found.high}
+    if found.verdict in ("more", "less") and found.low is not None and found.high is not None:
+        words["rise" if found.verdict == "more" else "fall"] = abs(found.points)
+        words["least"], words["most"] = sorted((abs(found.low), abs(found.high)))
+    return template.format(**words)
 
 
 def epochs_of(study: str, filters: Iterable[str], measure: str, first: int, last: int) -> pd.Series:
@@ -185,8 +190,13 @@ def values(field: Any) -> str:
     null = ", `null`" if "None" in str(field.type) else ""
     if "range" in field.metadata:
         low, high = field.metadata["range"]
-        return ("each " if isinstance(default_of(field), list) else "") + f"{low:g} to {high:g}{null}"
+        return ("each " if isinstance(default_of(field), list) else "") + f"{as_number(low)} to {as_number(high)}{null}"
     return f"`true` `false`{null}" if "bool" in str(field.type) else "text"
+
+
+def as_number(value: float) -> str:
+    """Return a bound of a range, large ones as they are counted."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def as_yaml(value: Any) -> str:
