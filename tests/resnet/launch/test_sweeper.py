@@ -50,7 +50,7 @@ def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
     sweep.wait()
     assert not list(tmp_path.glob("runs/*/*/seed1/result.json"))
     done = train("-m", "seed=0,1,2", "epochs.count=6")
-    assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: going on after epoch" in done.stdout
+    assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: resuming after epoch" in done.stdout
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 

@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_continues_its_tracker(train, tmp_path, tracker, sign
     process.communicate()
     begun, ids = len(rows(only(tmp_path))), [path.read_text() for path in only(tmp_path).glob("wandb/id")]
     assert 2 <= begun < 30
-    assert "going on after epoch" in train("data.limit=30", f"logger={tracker}", "epochs.count=30", env=OFFLINE).stdout
+    assert "resuming after epoch" in train("data.limit=30", f"logger={tracker}", "epochs.count=30", env=OFFLINE).stdout
     run = only(tmp_path)
     assert shown(run) == written(run) and len(rows(run)) == 30, "each epoch once"
     assert [path.read_text() for path in run.glob("wandb/id")] == ids
@@ -146,7 +146,7 @@ def test_chosen_late_it_is_shown_the_whole_run_even_one_older_than_the_choice(tr
     config = yaml.safe_load((run / "config.yaml").read_text())
     del config["logger"]
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert "going on after epoch 2" in train(f"logger={tracker}", env=OFFLINE).stdout
+    assert "resuming after epoch 2" in train(f"logger={tracker}", env=OFFLINE).stdout
     assert shown(only(tmp_path)) == written(run) and len(rows(run)) == 2
 
 
@@ -155,9 +155,9 @@ def test_starting_over_is_another_run_for_the_tracker(train, tmp_path, tracker):
         train("epochs.count=1", f"logger={tracker}", f"resume={resume}", env=OFFLINE)
     run = only(tmp_path)
     assert shown(run) == written(run)
-    assert shown(run / ".aside" / "1") == written(run / ".aside" / "1")
+    assert shown(run / ".archive" / "1") == written(run / ".archive" / "1")
     if tracker == "wandb":
-        assert (run / "wandb" / "id").read_text() != (run / ".aside" / "1" / "wandb" / "id").read_text()
+        assert (run / "wandb" / "id").read_text() != (run / ".archive" / "1" / "wandb" / "id").read_text()
 
 
 def one_warning(output: str, tracker: str) -> bool:
