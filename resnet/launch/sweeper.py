@@ -16,7 +16,6 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -76,15 +75,12 @@ class ResumableSweeper(Sweeper):
     `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
-    config: DictConfig  # type: ignore[override]  # never None: Hydra calls setup first
-    launcher: Launcher  # type: ignore[override]
-
     def __init__(self, params: dict[str, str] | None):
         self.params = params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config, self.config_loader = config, hydra_context.config_loader
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        self.master_config, self.config_loader = config, hydra_context.config_loader
+        self.job_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
@@ -98,7 +94,8 @@ class ResumableSweeper(Sweeper):
             if to_do:
                 returns = self._launch(to_do)
         finally:  # also when a signal ends the sweep
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)  # not into the last job's run.log
+            hydra = self.master_config.hydra
+            configure_log(hydra.hydra_logging, hydra.verbose)  # no longer into the last job's run.log
             summarize(jobs)
         if any(job.outcome()[0] not in ("complete", "already there") for job in jobs):
             raise SystemExit(1)
@@ -111,13 +108,13 @@ class ResumableSweeper(Sweeper):
         and all that was running there. The jobs that had not begun are then launched together again.
         """
         try:
-            return list(self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            return list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
         except UserError:  # nothing was launched, nor would be one by one
             raise
         except Exception as error:
             reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         reason = " ".join(reason.split())
-        if len(jobs) == 1 or self.config.fail_fast:
+        if len(jobs) == 1 or self.master_config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
             if len(jobs) == 1:
                 jobs[0].reason = reason
@@ -141,7 +138,7 @@ class ResumableSweeper(Sweeper):
         code = code_checksum()
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
-            job = make_job(point, self.config_loader.load_sweep_config(self.config, list(point)), code)
+            job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
             jobs.setdefault(job.run.path, job)
         return list(jobs.values())
 

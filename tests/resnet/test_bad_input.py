@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from resnet.config import ConfigError, run_name
-from resnet.run import CONF
+from resnet.config import run_name
+from resnet.errors import ConfigError
+from resnet.launch.compose import compose_config
 from resnet.training.device import resolve_precision
 from tests.conftest import small
 
@@ -70,15 +70,15 @@ def test_a_disk_that_fills_up(train, tmp_path, small_disk):
 
 def test_runs_being_a_file_in_a_sweep(train, tmp_path):
     (tmp_path / "runs").write_text("not a folder")
-    assert "(runs: cannot be written: it is no folder, nor a link to one)" in answer(train("-m", "seed=0,1", code=1))
+    swept = answer(train("-m", "seed=0,1", code=1))
+    assert "(runs: cannot be written: it is not a directory, nor a link to one)" in swept
     assert (tmp_path / "runs").read_text() == "not a folder"
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Return the place of the very small network's runs, where there are none yet."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        place = tmp_path / "runs" / "default" / run_name(compose("config", small()))
+    place = tmp_path / "runs" / "default" / run_name(compose_config(small()))
     place.mkdir(parents=True)
     return place
 
@@ -87,7 +87,7 @@ def test_a_link_is_a_run_folder_if_it_leads_to_a_folder(train, tmp_path, folder)
     (folder / "seed0").symlink_to(tmp_path / "nowhere")
     (folder / "seed1").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()
-    reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is no folder, nor a link to one"
+    reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is not a directory, nor a link to one"
     assert answer(train(code=1)) == f"error: {reason}\n"
     answer(train("-m", "seed=0,1", code=1))
     assert summary(tmp_path) == [("failed", reason), ("complete", "")], "one that cannot run leaves the others alone"
@@ -155,11 +155,11 @@ def test_bf16_where_it_is_emulated(monkeypatch):
 
 
 OUT_OF_MEMORY = """
-import resnet.run, resnet.training.loop, torch
-init = resnet.training.loop.Trainer.__init__
+import resnet.run, resnet.training.trainer, torch
+init = resnet.training.trainer.Trainer.__init__
 def greedy(self, model, *others, **more):
     torch.empty(2**50) if model.classifier.in_features == 32 else init(self, model, *others, **more)
-resnet.training.loop.Trainer.__init__ = greedy
+resnet.training.trainer.Trainer.__init__ = greedy
 resnet.run.cli()
 """
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from resnet.launch.slurm.job import still_wanted
 from tests.conftest import heed_interrupts, one_thread, small
@@ -19,6 +20,16 @@ from tests.resnet.launch.test_sweeper import summary
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
+
+
+MARKED = "+hydra.callbacks.mark._target_=marks.Mark"
+CALLBACK = """
+from pathlib import Path
+from hydra.experimental.callback import Callback
+class Mark(Callback):
+    def on_job_end(self, config, job_return, **kwargs):
+        Path(config.hydra.runtime.output_dir, "job.txt").write_text(config.hydra.job.id)
+"""
 
 
 def on_a_cluster(test):
@@ -98,8 +109,13 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
     (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
     (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
-    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours")
+    (tmp_path / "marks.py").write_text(CALLBACK)
+    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours", MARKED)
     assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
+    for run in tmp_path.glob("runs/default/*/*"):
+        assert "complete, test accuracy" in (run / "run.log").read_text()
+        assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["seed"] == int(run.name[-1])
+        assert re.fullmatch(r"\d+_\d", (run / "job.txt").read_text()), "the callback of a job"
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
     assert "#SBATCH --array=0-5%3" in array.read_text()
