@@ -10,8 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from analysis.frames.tables import METRICS
+
 SEEDS = 5
-METRICS = "epoch,lr,train_loss,train_acc,val_loss,val_acc,train_seconds,val_seconds,images_per_second"
+CHECKSUM = "0" * 64
 
 
 def make_tree(folder: Path, runs: int, epochs: int) -> None:
@@ -22,17 +24,22 @@ def make_tree(folder: Path, runs: int, epochs: int) -> None:
         blocks = configuration + 1
         run = folder / "runs" / "made-up" / f"blocks{blocks}-none-{configuration:08x}" / f"seed{seed}"
         run.mkdir(parents=True)
-        network = {"model": f"blocks{blocks}", "shortcut": "none", "stages": [blocks], "width": 32}
+        network = {"stages": [blocks], "width": 32, "shortcut": "none", "norm": "batch", "zero_init": False}
         final = {"epoch": epochs, "train_loss": 0.5, "train_acc": 0.8, "val_loss": 0.6, "val_acc": 0.75 + seed / 1000}
         counts = {"blocks": blocks, "depth": 2 * blocks + 2, "parameters": 10**5, "multiply_adds": 10**8}
         test = {"loss": 0.6, "acc": 0.74, "images": 10000, "confusion": [[100] * 10] * 10}
         result = {"status": "complete", "seed": seed, "epochs": epochs, "final": final, "best": final, "test": test}
         config = {"data": {"name": "cifar10"}, "epochs": {"count": epochs}, "seed": seed}
-        config |= {"model": {"name": f"blocks{blocks}", "stages": [blocks], "width": 32, "shortcut": "none"}}
+        config |= {"model": {"name": f"blocks{blocks}", **network}, "study": "made-up"}
         config |= {f"group{i}": {"name": "choice", "one": 0.1, "two": None, "three": False} for i in range(5)}
+        config |= {"identity": {"model": {"stages": [blocks], "shortcut": "none"}, "epochs": {"count": epochs}}}
+        config |= {"choices": {"model": f"blocks{blocks}"} | {f"group{i}": "choice" for i in range(5)}}
         (run / "config.yaml").write_text(yaml.safe_dump(config))
-        (run / "metrics.csv").write_text(f"{METRICS}\n{rows}")
-        (run / "result.json").write_text(json.dumps(result | network | counts))
+        (run / "metrics.csv").write_text(f"{','.join(METRICS)}\n{rows}")
+        origin = {"network": network, "code": CHECKSUM, "data": {"name": "cifar10", "sha256": CHECKSUM}}
+        (run / "result.json").write_text(json.dumps(result | counts | origin))
+        start = {"epoch": 0, "precision": "bf16", "code": CHECKSUM, "data": CHECKSUM}
+        (run / "starts.jsonl").write_text(json.dumps(start) + "\n")
 
 
 def table_seconds(runs: int, epochs: int) -> float:

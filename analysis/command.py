@@ -1,29 +1,30 @@
-"""What table, plots and report share as commands: which runs they take, and how they end."""
+"""What the commands share: which runs they read, where they write, and their exit codes."""
 
 import argparse
 import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from analysis.find import RunsError
+from analysis.frames.find import BadRequest, RunsError
 
-Main = Callable[[Sequence[str] | None], int]
+Main = Callable[..., int]  # of the arguments, those of the command line by default
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that says which runs are meant."""
+    """Add the argument that names the runs to read."""
     parser.add_argument(
         "folders",
         nargs="*",
         metavar="FOLDER",
-        help="all runs, a study, a configuration or a run (default: your own ones in runs; those in runs/reference "
-        "if there are no others)",
+        help="a folder of studies, a study, a configuration or a run (default: your own runs in runs/, or those in "
+        "runs/reference if you have none)",
     )
 
 
-def answered(main: Main) -> Main:
-    """Have a `main` return an exit code whatever happens, short of a mistake of ours."""
+def exit_on_error(main: Main) -> Main:
+    """Turn the errors that a user can cause in `main` into one line on stderr and an exit code."""
 
     @functools.wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def answered(main: Main) -> Main:
         except RunsError as error:
             print(error, file=sys.stderr)
             return error.exit_code
-        except BrokenPipeError:  # who read the output, `head` for one, has enough
+        except BrokenPipeError:  # the reader, `head` for one, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except KeyboardInterrupt:
@@ -42,3 +43,25 @@ def answered(main: Main) -> Main:
             return 130
 
     return run
+
+
+def accept_any_name() -> None:
+    """Let stdout take folder names that are not text in the terminal's encoding."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def write_to(file: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` write a file; raises BadRequest if that fails."""
+    try:
+        write(file)
+    except OSError as error:
+        raise BadRequest(f"{file}: cannot be written, {error.strerror}") from None
+
+
+def write_text(text: str, file: Path | None) -> None:
+    """Write a text to a file, or to stdout without one; raises BadRequest."""
+    if file is None:
+        accept_any_name()
+        sys.stdout.write(text)
+    else:
+        write_to(file, lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"))

@@ -1,95 +1,22 @@
-"""Figures of all runs, a folder per study: curves, accuracy against depth, what happens inside, classes.
+"""Draw all figures of all studies, a folder per study: curves, accuracy against depth, layers, classes.
 
-A figure whose data are not there is not made, with a line that says so. Runs that are not complete are shown where
-a configuration has no complete one, so that a sweep can be looked at while it is under way.
+A figure whose data are missing is skipped, with a line that says so. Of a configuration without a complete run, the
+others are shown, so that a sweep can be looked at while it is under way.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from analysis.against_depth import draw_depth
-from analysis.by_class import draw_classes, draw_confusion
-from analysis.command import add_folders, answered
-from analysis.curves import draw_curves, draw_degradation
-from analysis.find import RunsError, places
-from analysis.layers import draw_gradients, draw_responses
-from analysis.study import Study, load_studies
-from analysis.style import NoData
-from analysis.table import Unwritable
-
-# A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
-STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
-UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-DOTS_PER_INCH = 160
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure that there can be: its file's name, who draws it, and what is seen in it."""
-
-    name: str
-    draw: Callable[[Study], Figure]
-    caption: str
-
-
-PLOTS = (
-    Plot(
-        "depth",
-        draw_depth,
-        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
-    ),
-    Plot(
-        "curves",
-        draw_curves,
-        "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
-    ),
-    Plot("degradation", draw_degradation, "Training error by epoch, plain networks beside residual ones."),
-    Plot(
-        "gradients",
-        draw_gradients,
-        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale.",
-    ),
-    Plot(
-        "responses",
-        draw_responses,
-        "Standard deviation of each 3x3 layer's response, after batch norm and before the nonlinearity.",
-    ),
-    Plot("classes", draw_classes, "Test accuracy of each class, a mark a configuration, the hardest class first."),
-    Plot(
-        "confusion",
-        draw_confusion,
-        "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
-    ),
-)
-
-
-def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none."""
-    for plot in PLOTS:
-        try:
-            with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study)
-        except NoData as reason:
-            yield plot, str(reason)
-        else:
-            yield plot, figure
-
-
-def save(figure: Figure, target: object, form: str) -> None:
-    """Write a figure to a file or buffer, `form` being png, svg or pdf."""
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])
+from analysis.command import accept_any_name, add_folders, exit_on_error, write_to
+from analysis.figures.gallery import UNDATED, draw_all, save
+from analysis.frames.find import RunsError, searched
+from analysis.frames.study import load_studies
 
 
 def plot_all(folders: Sequence[str], out: Path, form: str) -> None:
-    """Draw all figures of all studies and print where each one is; raises RunsError."""
+    """Write every figure of every study in `folders`, and print their paths; raises RunsError."""
     found = False
     for study in load_studies(folders):
         for plot, figure in draw_all(study):
@@ -98,26 +25,23 @@ def plot_all(folders: Sequence[str], out: Path, form: str) -> None:
                 continue
             found = True
             file = out / study.name.replace("..", "__") / f"{plot.name}.{form}"
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                save(figure, file, form)
-            except OSError as error:
-                raise Unwritable(f"{file}: cannot be written, {error.strerror}") from None
+            write_to(file, lambda path: path.parent.mkdir(parents=True, exist_ok=True))
+            write_to(file, lambda path, figure=figure: save(figure, path, form))
             print(file)
     if not found:
-        raise RunsError(f"{places(folders)}: nothing to draw yet, no run has finished an epoch")
+        raise RunsError(f"{searched(folders)}: nothing to draw yet, no run has finished an epoch")
 
 
-@answered
+@exit_on_error
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer the command line; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m analysis.plots", description=__doc__)
     add_folders(parser)
     add = parser.add_argument
-    add("--out", metavar="DIR", type=Path, default=Path("figures"), help="where to (default: figures)")
+    add("--out", metavar="DIR", type=Path, default=Path("figures"), help="output directory (default: figures)")
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
     given = parser.parse_args(arguments)
-    sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name can hold what a terminal cannot show
+    accept_any_name()
     plot_all(given.folders, given.out, given.format)
     return 0
 

@@ -41,6 +41,8 @@ class Classifier(nn.Module):
 
     def __init__(self, trained: Trained):
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         self.network = trained.model.to(memory_format=torch.contiguous_format)
         self.register_buffer("mean", trained.mean.view(-1, 1, 1) / 255)
         self.register_buffer("std", trained.std.view(-1, 1, 1) / 255)
@@ -73,6 +75,7 @@ def to_onnx(trained: Trained) -> bytes:
     if missing := [package for package in ("onnx", "onnxscript") if find_spec(package) is None]:
         raise ExportError(f'onnx: {missing[0]} is not installed; pip install -e ".[onnx]"')
     program = torch.onnx.export(export(trained), input_names=["images"], output_names=["logits"], verbose=False)
+    assert program is not None
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]  # where in this machine's files the operation was written

@@ -58,7 +58,7 @@ def collected_signals() -> Iterator[list[int]]:
         signal.signal(signum, before[signum])
 
     handled = [signum for signum in STOPS if signal.getsignal(signum) is not signal.SIG_IGN]  # a shell may ignore one
-    before = {signum: signal.signal(signum, note) for signum in handled}
+    before: dict[int, Any] = {signum: signal.signal(signum, note) for signum in handled}
     try:
         yield received
     finally:

@@ -149,7 +149,13 @@ def write_start(folder: RunFolder, training: Training) -> None:
     batches = training_batches(data.train.labels, training.augmenter, config.batch_size, config.seed, epoch=1)
     folder.write("samples.png", draw_samples(*next(batches), data.classes))
     if config.probe_every:
-        folder.write_layers(probe(training.trainer, training.network, data.train, epoch=0))
+        folder.write_layers(look_inside(training, epoch=0))
+
+
+def look_inside(training: Training, epoch: int) -> list[dict[str, Any]]:
+    """Return the rows of layers.csv after an epoch."""
+    trainer = training.trainer
+    return probe(trainer.model, training.network, trainer.normalize, training.data.train, trainer.bf16, epoch)
 
 
 def run_epochs(
@@ -169,7 +175,7 @@ def run_epochs(
     for row in fit(trainer, data, training.augmenter, *fixed):
         epoch = row["epoch"]
         probed = config.probe_every and epoch % config.probe_every == 0
-        layers = probe(trainer, training.network, data.train, epoch) if probed else []
+        layers = look_inside(training, epoch) if probed else []
         folder.finish_epoch(row, layers, {"epoch": epoch} | training.conditions | computes | trainer.state())
         tracker.log(row)
         log.info(f"{folder.path}: " * beside_others + describe_epoch(row, training.epochs))

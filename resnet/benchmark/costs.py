@@ -28,10 +28,11 @@ def harness(overrides: Sequence[str]) -> list[dict[str, Any]]:
     row = next(fit(trainer, bench.data, bench.augmenter(), bench.batch_size, 0, total_steps=2))
     with tempfile.TemporaryDirectory(dir=".") as folder:
         run, epochs = RunFolder(Path(folder)), count(1)
-        layers = probe(trainer, bench.network, bench.data.train, 1)
+        look = (trainer.model, bench.network, trainer.normalize, bench.data.train, trainer.bf16, 1)
+        layers = probe(*look)
         things = {
             "rows and checkpoint": lambda: run.finish_epoch(row | {"epoch": next(epochs)}, layers, trainer.state()),
-            "probes": lambda: probe(trainer, bench.network, bench.data.train, 1),
+            "probes": lambda: probe(*look),
         }
         speeds = in_turns({name: (call, 1) for name, call in things.items()}, bench.synchronize)
     seconds = {name: 1 / value for name, value in speeds.items()}

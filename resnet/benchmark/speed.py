@@ -82,7 +82,7 @@ def compute_only(bench: Bench) -> Callable[[], None]:
     return steps
 
 
-def limit(bench: Bench) -> tuple[Callable[[], None], float]:
+def limit(bench: Bench) -> tuple[Callable[[], Any], float]:
     """Return a large matrix multiplication in the training's precision, and how many images' arithmetic it is."""
     size = 2048 if bench.device.type == "cpu" else 8192
     dtype = torch.bfloat16 if bench.precision == "bf16" else torch.float32

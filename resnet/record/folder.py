@@ -95,7 +95,7 @@ class RunFolder:
         """Return the rows of metrics.csv as numbers; None where nothing was measured."""
         rows = read_table(self.path / "metrics.csv", METRICS)
         numbers = [{name: float(text) if text else None for name, text in zip(METRICS, row)} for row in rows]
-        return [row | {"epoch": int(row["epoch"])} for row in numbers]
+        return [figures | {"epoch": int(row[0])} for figures, row in zip(numbers, rows)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -191,10 +191,10 @@ class RunFolder:
                 self.archive(name)
 
     def _trim_tables(self, epochs: int) -> None:
-        """Leave in the tables the rows up to an epoch, byte for byte."""
+        """Leave in the tables the rows up to an epoch, byte for byte; none where the run starts over."""
         for name, columns in TABLES.items():
             path = self.path / name
-            rows = [row for row in read_table(path, columns) if int(row[0]) <= epochs]
+            rows = [row for row in read_table(path, columns) if 0 < epochs >= int(row[0])]
             if path.exists() or name == "metrics.csv":
                 write_whole(path, format_rows([columns, *rows]))
 

@@ -27,7 +27,7 @@ def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> byte
         row, column = divmod(place, COLUMNS)
         extent = (column + 0.04, column + 0.96, (row + 1) * ROW, row * ROW + 0.2)
         axes.imshow(image.squeeze(-1).numpy(), "gray", vmin=0, vmax=255, interpolation="nearest", extent=extent)
-        axes.text(column + 0.5, row * ROW + 0.17, classes[label], fontsize=8, ha="center")
+        axes.text(column + 0.5, row * ROW + 0.17, str(classes[label]), fontsize=8, ha="center")
     axes.set(xlim=(0, COLUMNS), ylim=(ROWS * ROW + 0.04, 0))
     figure.suptitle("Training images as the network sees them", fontsize=10)
     return as_png(figure)

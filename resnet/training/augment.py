@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, each image by its own draws, on the device where the images are.
+"""Augmentation of a whole batch at once, each image by its own random draws, on the device where the images are.
 
 Mirroring, shifting and cutting out only decide which pixel of the data set goes where. So the data set is one long
 table of pixels, and an augmented batch is read from it through row numbers that contain all three: no pass over an

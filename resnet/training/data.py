@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,8 +45,8 @@ class Split:
 
     def take(self, index: np.ndarray) -> "Split":
         """Return the images at `index`, in ascending order of their place."""
-        index = torch.from_numpy(np.sort(index))
-        return Split(self.images[index], self.labels[index])
+        places = torch.from_numpy(np.sort(index))
+        return Split(self.images[places], self.labels[places])
 
     def to(self, device: torch.device) -> "Split":
         return Split(self.images.to(device), self.labels.to(device))
@@ -91,8 +92,8 @@ class Dataset:
         digest = hashlib.sha256()
         for split in (self.train, self.val, self.test):
             if split is not None:
-                digest.update(split.images.cpu().numpy())
-                digest.update(split.labels.cpu().numpy())
+                for tensor in (split.images, split.labels):
+                    digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return digest.hexdigest()
 
 
@@ -106,7 +107,7 @@ def load(name: str, root: str, val_fraction: float, limit: int | None) -> Datase
     mean, std = channel_statistics(train.images)
     if limit is not None:
         train = train.take(first_of_each_class(train.labels.numpy(), limit))
-    train, val = hold_out(train, val_fraction)
+    train, val = hold_out(train, val_fraction) if val_fraction else (train, None)
     return Dataset(name, train, val, test, mean, std, classes)
 
 
@@ -118,17 +119,15 @@ def _expand(root: str) -> Path:
         raise DataError(f"data.root={root}: must be a folder, and {Path(root).parts[0]} is nobody's") from None
 
 
-def hold_out(split: Split, fraction: float) -> tuple[Split, Split | None]:
+def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     """Divide a split in two, stratified by class; raises ConfigError where a class would be left out of either."""
-    if fraction == 0:
-        return split, None
     labels = split.labels.numpy()
     index = np.arange(len(labels))
     try:
         rest, held_out = train_test_split(index, test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
     except ValueError as error:
         raise ConfigError(f"data.val_fraction={fraction}: {len(labels)} images cannot be split so: {error}") from None
-    return split.take(rest), split.take(held_out)
+    return split.take(np.asarray(rest)), split.take(np.asarray(held_out))
 
 
 def first_of_each_class(labels: np.ndarray, limit: int) -> np.ndarray:
@@ -171,7 +170,7 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 
 def _digits() -> tuple[Split, Split, tuple[str, ...]]:
     """Return scikit-learn's 8x8 digits, a stratified fifth of which, always the same, is the test set."""
-    bunch = load_digits()
+    bunch: Any = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     whole = Split(torch.from_numpy(images), torch.from_numpy(bunch.target).long())
     train, test = hold_out(whole, 0.2)

@@ -215,7 +215,7 @@ class Projection(nn.Conv2d):
     def __init__(self, shape: Shape, bias: bool):
         super().__init__(shape.inputs, shape.outputs, kernel_size=1, stride=shape.stride, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         if self.in_channels >= 16:
             return super().forward(x)
         # Of fewer channels than oneDNN takes at a time (8 with AVX2, 16 with AVX-512), its gradient for the weights of

@@ -5,20 +5,21 @@ a training goes the same way to the byte.
 """
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnet.training.data import Split
-from resnet.training.model import AddReLU, Network
-from resnet.training.trainer import Trainer
+from resnet.training.model import AddReLU, Network, ResNet
+from resnet.training.trainer import Normalize, forward
 
 PROBE_IMAGES = 128  # the first of the training images, not augmented
 
 
-def probe(trainer: Trainer, network: Network, split: Split, epoch: int) -> list[dict[str, Any]]:
+def probe(
+    model: ResNet, network: Network, normalize: Normalize, split: Split, bf16: bool, epoch: int
+) -> list[dict[str, Any]]:
     """Return the rows of layers.csv after an epoch, a row a convolution in the order of the network.
 
     `grad_norm` and `weight_norm` are the Euclidean norms of the convolution's weights' gradient and of the weights.
@@ -27,17 +28,17 @@ def probe(trainer: Trainer, network: Network, split: Split, epoch: int) -> list[
     is the norm of a residual branch's response over that of what its shortcut carries, in the row of the branch's last
     layer. `stage` 0 is the stem.
     """
-    trainer = replace(trainer, model=copy.deepcopy(trainer.model).train(), compiled=None)
+    model = copy.deepcopy(model).train()
     layers = network.layers()
     responses: dict[str, dict[str, Tensor]] = {}
     for layer in layers:
         if layer.branch != "shortcut":
-            watch(trainer.model.get_submodule(layer.norm), responses.setdefault(layer.name, {}))
-    logits = trainer.logits(split.images[:PROBE_IMAGES])
+            watch(model.get_submodule(layer.norm), responses.setdefault(layer.name, {}))
+    logits = forward(model, normalize, split.images[:PROBE_IMAGES], bf16)
     F.cross_entropy(logits, split.labels[:PROBE_IMAGES]).backward()
     rows = []
     for number, layer in enumerate(layers, start=1):
-        weight = trainer.model.get_parameter(f"{layer.name}.weight")
+        weight = model.get_parameter(f"{layer.name}.weight")
         assert weight.grad is not None
         seen = {name: float(value) for name, value in responses.get(layer.name, {}).items()}
         rows.append(

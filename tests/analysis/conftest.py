@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 HEAD = "epoch,lr,train_loss,train_acc,val_loss,val_acc,train_seconds,val_seconds,images_per_second\n"
+LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
 
 CONFIG: dict[str, Any] = {
     "data": {"name": "cifar10", "root": "data", "val_fraction": 0.1, "limit": None},
-    "model": {"name": "blocks4", "stages": [2, 2], "width": 32, "shortcut": "projection"},
+    "model": {"name": "blocks4", "stages": [2, 2], "width": 32, "shortcut": "projection", "norm": "batch"},
     "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
-    "schedule": {"name": "constant", "milestone_epochs": [], "milestone_steps": []},
+    "schedule": {"name": "constant", "milestones": [], "gamma": 0.1, "warmup": 0.0, "warmup_factor": 0.1},
     "epochs": {"count": 20, "steps": None},
     "augmentation": {"flip": True, "crop_padding": 4, "cutout": 0, "trivial": False},
     "seed": 0,
@@ -29,6 +30,32 @@ CONFIG: dict[str, Any] = {
     "resume": "auto",
     "fail_fast": False,
 }
+# What resnet/ leaves out of an identity, and what its defaults are where those of CONFIG are others.
+NO_IDENTITY = {"seed", "study", "device", "compile", "probe_every", "progress", "resume", "fail_fast"}
+NO_IDENTITY |= {"data.root", "model.name"}
+DEFAULTS = {"augmentation.flip": False, "augmentation.crop_padding": 0}
+
+
+def default(key: str) -> Any:
+    """Return the schema's default of a dotted key; None for a key that CONFIG does not have."""
+    value: Any = CONFIG
+    for part in key.split("."):
+        value = value.get(part)
+    return DEFAULTS.get(key, value)
+
+
+def identity_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return what of a configuration differs from the defaults, among what makes a run what it is."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        key = prefix + name
+        if isinstance(value, dict):
+            found |= {name: inner} if (inner := identity_of(value, f"{key}.")) else {}
+        elif key not in NO_IDENTITY and value != default(key):
+            found[name] = value
+    if found.get("epochs") and config["epochs"]["count"] is not None:
+        found["epochs"].pop("steps", None)
+    return {name: value for name, value in found.items() if value != {}}
 
 
 class Builder:
@@ -43,11 +70,12 @@ class Builder:
         for key, value in settings.items():
             *group, name = key.split(".")
             (config[group[0]] if group else config)[name] = value
-        own = {key: value for key, value in config.items() if key not in ("seed", "study", "device")}
-        fingerprint = hashlib.sha256(json.dumps(own).encode()).hexdigest()[:8]
+        identity = identity_of(config)
+        fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
         name = f"{config['model']['name']}-{config['model']['shortcut']}-{fingerprint}"
         path = self.root / study / name / f"seed{seed}"
         path.mkdir(parents=True)
+        config |= {"identity": identity, "choices": {group: config[group]["name"] for group in ("model", "optimizer")}}
         (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         rows = [f"{epoch},0.001,{2 / epoch},0.5,{2.5 / epoch},0.4,10.5,1.25,4000.0\n" for epoch in range(1, done + 1)]
         (path / "metrics.csv").write_text(HEAD + "".join(rows))
@@ -67,6 +95,7 @@ class Builder:
         }
         result = {
             "status": "complete",
+            "network": {"stages": stages, "classes": 10, "channels": 3},
             "blocks": sum(stages),
             "parameters": 170410 if stages == [2, 2] else 1860522,
             "multiply_adds": 72190000 if stages == [2, 2] else 275610000,
@@ -91,13 +120,24 @@ class Builder:
 
     def look_inside(self, path: Path, layers: int = 5, epochs: int = 3, first: float = 1.0, last: float = 1.0) -> None:
         """Write layers.csv, a projection in it; gradients go from `first` in the first layer to `last` in the last."""
-        rows = ["epoch,layer,name,stage,grad_norm,response_std"]
-        for epoch in range(1, epochs + 1):
+        rows = []
+        for epoch in range(epochs + 1):
             for layer in range(1, layers + 1):
                 norm = first * (last / first) ** ((layer - 1) / (layers - 1))
-                rows.append(f"{epoch},{layer},blocks.{layer}.conv1,1,{norm},{1 / layer}")
-            rows.append(f"{epoch},{layers + 1},blocks.{layers}.shortcut,1,50.0,")
-        (path / "layers.csv").write_text("\n".join(rows) + "\n")
+                rows.append(f"{epoch},{layer},blocks.{layer}.conv1,1,{norm},{epoch + 2},{1 / layer},")
+            rows.append(f"{epoch},{layers + 1},blocks.{layers}.shortcut,1,50.0,1.0,,")
+        (path / "layers.csv").write_text(LAYERS + "\n".join(rows) + "\n")
+
+    def amend(self, path: Path, **entries: Any) -> None:
+        """Set entries of a result."""
+        result = json.loads((path / "result.json").read_text())
+        (path / "result.json").write_text(json.dumps(result | entries))
+
+    def make_old(self, path: Path) -> None:
+        """Take out of a run what versions before the identity did not write."""
+        config = yaml.safe_load((path / "config.yaml").read_text())
+        del config["identity"], config["choices"]
+        (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def classify(self, path: Path, classes: Sequence[str] = ("cat", "dog", "frog")) -> None:
         """Add a confusion matrix to a result: 100 images of each class, the i-th recognised in 90 - i of them."""

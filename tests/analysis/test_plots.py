@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.against_depth import draw_published, find_published
-from analysis.by_class import best_by_validation
-from analysis.layers import grid, layers_of
-from analysis.plots import PLOTS, draw_all, main
-from analysis.study import load_studies
-from analysis.style import COLORS, key, over_seeds, spread
+from analysis.figures.by_class import best_by_validation
+from analysis.figures.depth import draw_published, find_published
+from analysis.figures.gallery import PLOTS, draw_all
+from analysis.figures.layers import grid, layers_of
+from analysis.figures.style import COLORS, key, over_seeds, spread
+from analysis.frames.study import load_studies
+from analysis.plots import main
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
@@ -254,7 +255,7 @@ def test_projections_are_no_layers(build):
     sweep(build, seeds=1)
     (study,) = load_studies(["runs"])
     table = grid(layers_of(study), study.configurations["configuration"].iloc[0])
-    assert table.shape == (5, 3) and table.to_numpy().max() == 1
+    assert table.shape == (5, 4) and table.to_numpy().max() == 1
 
 
 def test_of_many_classes_the_worst_are_shown(build):
@@ -307,7 +308,7 @@ def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_
     build.look_inside(build.complete(), layers=3, first=100.0, last=1.0)
     (image,) = figure("gradients").axes[0].get_images()
     left, right, bottom, top = image.get_extent()
-    assert (left, right, bottom, top) == (0.5, 3.5, 3.5, 0.5) and image.origin == "upper"
+    assert (left, right, bottom, top) == (-0.5, 3.5, 3.5, 0.5) and image.origin == "upper"
     assert list(image.get_array()[:, 0]) == pytest.approx([100, 10, 1])
 
 

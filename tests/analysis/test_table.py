@@ -10,14 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
-from analysis.columns import MEASURES
-from analysis.configurations import MEASURES as SUMMARIZED
-from analysis.published import read_published
+from analysis.frames.published import read_published
 from analysis.table import main
 
 ROOT = str(Path(__file__).resolve().parents[2])
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+A, B = "a" * 64, "b" * 64  # checksums
 RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
 
 
@@ -170,7 +170,7 @@ def test_published_rows_stand_beside_ones_own_with_the_difference(build, table):
 
 PAPERS = {"batch_size": 128, "epochs.count": None, "epochs.steps": 64000, "augmentation.crop_padding": 4}
 PAPERS |= {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4}
-PAPERS |= {"schedule.name": "multistep", "schedule.milestone_steps": [32000, 48000]}
+PAPERS |= {"schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
 
 
 def test_the_same_recipe_is_not_called_another(build, table):
@@ -181,13 +181,13 @@ def test_the_same_recipe_is_not_called_another(build, table):
     assert rows(printed)[0]["against published"] == "test -1.25 pp" and "recipes differ" not in printed
 
 
-@pytest.mark.parametrize(("warmup", "said"), [(400, "test -3.39 pp"), (0, "test -3.39 pp, recipes differ: schedule")])
+@pytest.mark.parametrize(("warmup", "said"), [(400 / 64000, ""), (0.0, ", recipes differ: schedule")])
 def test_the_papers_110_layers_are_those_that_are_warmed_up(build, table, warmup, said):
     network = {"model.name": "resnet110", "model.stages": [18, 18, 18], "model.width": 16, "model.shortcut": "pad"}
-    run = build.begin(**network, **PAPERS, **{"schedule.warmup_steps": warmup, "schedule.warmup_factor": 0.1})
+    run = build.begin(**network, **PAPERS, **{"schedule.warmup": warmup, "schedule.warmup_factor": 0.1})
     built = build.complete(1, test=0.9, **network)
     (run / "result.json").write_text((built / "result.json").read_text())
-    assert rows(table("--published", run))[0]["against published"] == said
+    assert rows(table("--published", run))[0]["against published"] == f"test -3.39 pp{said}"
 
 
 def test_steps_that_a_number_of_epochs_overrules_are_no_difference(build, table):
@@ -202,12 +202,29 @@ def test_steps_that_a_number_of_epochs_overrules_are_no_difference(build, table)
         ({"data.limit": 100}, "data"),
         ({"optimizer.lr": 0.01, "augmentation.cutout": 8}, "optimizer, augmentation"),
         ({"epochs.count": 1, "schedule.name": "cosine"}, "1 epoch against 20 epochs, schedule"),
-        ({"schedule.warmup_steps": 5000}, "schedule"),
+        ({"schedule.warmup": 0.1}, "schedule"),
     ],
 )
 def test_what_recipes_differ_in_is_named(build, table, other, said):
     build.complete(val=0.84, **other)
     assert rows(table("--published"))[0]["against published"] == f"val +0.08 pp, recipes differ: {said}"
+
+
+def test_a_key_of_the_identity_that_no_published_recipe_knows_is_another_recipe(build, table):
+    run = build.complete(val=0.84)
+    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp"
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["identity"]["label_smoothing"] = config["label_smoothing"] = 0.1
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: label smoothing"
+
+
+def test_a_run_that_does_not_know_todays_keys_is_not_said_to_have_the_published_recipe(build, table):
+    run = build.complete(val=0.84)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["identity"], config["choices"], config["schedule"]["warmup"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: schedule"
 
 
 def test_only_the_networks_of_a_study_are_set_beside_it(build, table):
@@ -346,23 +363,41 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 
-@pytest.mark.parametrize(
-    ("before", "said"),
-    [
-        ({"threads": 1}, "(threads: 1 (seed 1), 2 (seeds 0, 1))"),
-        ({"threads": 2, "gpu": "Some GPU"}, "(device: cpu (seeds 0, 1), cuda (seed 1))"),
-    ],
-)
-def test_a_seed_that_moved_on_the_way_is_marked_beside_one_that_did_not(build, table, before, said):
+def test_a_row_whose_seeds_ran_other_code_or_data_says_so(build, table):
+    for seed, (code, data) in enumerate(((A, A), (B, A), (None, A))):
+        build.amend(build.complete(seed), code=code, data={"sha256": data})
+    assert "code: aaaaaaaa (seed 0), bbbbbbbb (seed 1), unknown (seed 2)): their deviation is not" in table()
+    build.amend(build.complete(3), code=A, data={"sha256": B})
+    assert "; data: aaaaaaaa (seeds 0, 1, 2), bbbbbbbb (seed 3))" in table()
+    (row,) = csv.DictReader(io.StringIO(table("--format", "csv")))
+    assert row["mixed"].startswith("code: ")
+
+
+def test_unknown_code_is_no_difference_beside_unknown_code(build, table):
     for seed in (0, 1):
-        computed(build.complete(seed), "bf16", 2)
-    assert "same way" not in table()
-    earlier = {"earlier": [{"machine": before, "to_epoch": 3}]}
-    moved, other = (build.root.glob(f"depth/*/seed{seed}/result.json") for seed in (1, 0))
-    for (file,), printed in ((list(moved), said), (list(other), None)):
-        file.write_text(json.dumps(json.loads(file.read_text()) | earlier))
-        assert (said in table()) == (printed is not None)
-    assert "same way" not in table()
+        build.complete(seed)
+    build.complete(0, **DEEP)
+    assert "code" not in table()
+
+
+def test_rows_that_were_computed_by_different_code_are_told(build, table):
+    build.amend(build.complete(), code=A)
+    build.complete(**DEEP)
+    assert "Not all configurations were computed by the same code (aaaaaaaa: 1, unknown: 1)" in table()
+
+
+def test_data_sets_differ_in_their_checksums_as_a_matter_of_course(build, table):
+    build.amend(build.complete(), data={"sha256": A})
+    build.amend(build.complete(**{"data.name": "digits"}), data={"sha256": B})
+    assert "the same data" not in table()
+
+
+def test_a_run_that_several_programs_computed_says_so(build, table):
+    run = build.complete()
+    build.amend(run, code=B, data={"sha256": A})
+    starts = [{"epoch": 0, "code": A, "data": A}, {"epoch": 3, "code": B, "data": A}]
+    (run / "starts.jsonl").write_text("".join(json.dumps(start) + "\n" for start in starts) + '{"epoch": 5, "co')
+    assert "(code: aaaaaaaa and bbbbbbbb (seed 0))" in table()
 
 
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
@@ -418,10 +453,6 @@ def test_an_interrupt_is_a_word(build, monkeypatch, capsys):
 
     monkeypatch.setattr("analysis.table.tabulate", interrupt)
     assert main(["runs"]) == 130 and capsys.readouterr().err == "stopped\n"
-
-
-def test_the_measures_that_are_averaged_are_those_that_are_shown():
-    assert tuple(MEASURES) == SUMMARIZED
 
 
 def test_the_command_starts_quickly_and_without_pytorch(build):

@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from resnet.training.model import ResNet
+from resnet.errors import exit_on_error
+from resnet.signals import STOPS
+from resnet.training.model import Network
 from tests.conftest import small
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -40,9 +44,10 @@ def copied_run(digits_run, tmp_path) -> Path:
 def photo_run(copied_run) -> Path:
     """Return a folder as a run on 32x32 photographs leaves it, but for the training: its weights are random."""
     data = {"name": "cifar10", "size": 32, "mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7], "sha256": ""}
-    edit(copied_run, data=data, shortcut="pad", test={"per_class_acc": dict.fromkeys(CLASSES, 0.1)})
+    network = Network((1, 1), 8, "pad")
+    edit(copied_run, data=data, network=network.as_dict(), test={"per_class_acc": dict.fromkeys(CLASSES, 0.1)})
     torch.manual_seed(0)
-    weights = ResNet([1, 1], 8, "pad").state_dict()
+    weights = network.build().state_dict()
     for name, weight in weights.items():
         if name.endswith("running_mean"):  # as a training would leave it: not what a new network has
             weight.normal_()
@@ -54,3 +59,17 @@ def edit(run: Path, **changes) -> None:
     """Replace keys of a run's result.json."""
     result = json.loads((run / "result.json").read_text())
     (run / "result.json").write_text(json.dumps(result | changes))
+
+
+def exit_code(main: Callable[[Sequence[str]], int], *arguments: str) -> int:
+    """Return the exit code of a command, called in this process; its signal handlers are put back."""
+    before = {signum: signal.getsignal(signum) for signum in STOPS}
+    try:
+        with exit_on_error():
+            return main(arguments)
+    except SystemExit as stop:
+        assert isinstance(stop.code, int)
+        return stop.code
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

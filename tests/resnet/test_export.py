@@ -13,8 +13,8 @@ from safetensors import safe_open
 import resnet
 from resnet import export
 from resnet.record.trained import load_trained
-from resnet.training.model import ResNet
-from tests.resnet.conftest import CLASSES
+from resnet.training.model import Network
+from tests.resnet.conftest import CLASSES, exit_code
 
 STRANGER = """
 import json, sys
@@ -81,7 +81,7 @@ def test_weights_come_with_what_makes_a_network_of_them(photo_run, tmp_path, mon
         known = {key: json.loads(value) for key, value in file.metadata().items() if key != "format"}
         weights = {name: file.get_tensor(name) for name in file.keys()}
     assert known["classes"] == list(CLASSES) and known["mean"] == trained.mean.tolist()
-    network = ResNet(known["stages"], known["width"], known["shortcut"], len(known["classes"]), len(known["mean"]))
+    network = Network(**known["network"]).build()
     network.load_state_dict(weights)
     images, floats = images_of(trained, 2)
     mean, std = (torch.tensor(known[key]).view(-1, 1, 1) / 255 for key in ("mean", "std"))
@@ -92,11 +92,11 @@ def test_weights_come_with_what_makes_a_network_of_them(photo_run, tmp_path, mon
 
 def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypatch):
     arguments = [str(digits_run), "--format", "onnx", "--out"]
-    assert export.main([*arguments, str(tmp_path / "none" / "x.onnx")]) == 2
+    assert exit_code(export.main, *[*arguments, str(tmp_path / "none" / "x.onnx")]) == 2
     assert capsys.readouterr().err.endswith(f"x.onnx: there is no folder {tmp_path / 'none'}\n")
-    assert export.main([*arguments, str(tmp_path)]) == 2
+    assert exit_code(export.main, *[*arguments, str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"error: --out {tmp_path}: is a folder\n"
     monkeypatch.setattr(export, "find_spec", lambda name: None)
-    assert export.main([*arguments, str(tmp_path / "x.onnx")]) == 1
+    assert exit_code(export.main, *[*arguments, str(tmp_path / "x.onnx")]) == 1
     assert capsys.readouterr().err == 'error: onnx: onnx is not installed; pip install -e ".[onnx]"\n'
     assert not (tmp_path / "x.onnx").exists()

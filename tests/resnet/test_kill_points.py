@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import signal
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -20,15 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import resnet.training.data
-import resnet.training.loop
-from resnet.config import Config, Data, Epochs, Model
+import resnet.training.trainer
+from resnet.config import Augmentation, Config, Data, Epochs, Model, Optimizer, Schedule
 from resnet.record.folder import RunFolder
-from resnet.run import Interrupted, bring_to_end
+from resnet.session import run_or_resume
+from resnet.signals import Interrupted
 
 SCHEDULES = {
     "constant": {},
-    "multistep": {"milestone_steps": [3]},
-    "cosine": {"warmup_steps": 2},
+    "multistep": {"milestones": [0.3]},
+    "cosine": {"warmup": 0.2},
     "onecycle": {},
 }
 OPTIMIZERS = {"adam": {}, "adamw": {"weight_decay": 0.01}, "sgd": {"momentum": 0.9, "nesterov": True}}
@@ -88,21 +89,21 @@ def torn(moment):
     return wrapped
 
 
-def attempt(folder: Path, config: dict, last: int | None = None) -> int:
+def attempt(folder: Path, config: Config, last: int | None = None) -> int:
     """Bring a run to its end or to its `last` moment; return the number of moments that it had."""
     moments = Moments(last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnet.record.pictures.draw_samples", lambda *_: b"samples")
-        patch.setattr("resnet.record.pictures.draw_curves", lambda *_: b"curves")
+        patch.setattr("resnet.train.draw_samples", lambda *_: b"samples")
+        patch.setattr("resnet.train.draw_curves", lambda *_: b"curves")
         patch.setattr("resnet.record.environment.git_state", dict)
         patch.setattr("resnet.record.files.open", torn(moments), raising=False)
-        patch.setattr(resnet.training.loop, "set_lr", before(moments, resnet.training.loop.set_lr))
+        patch.setattr(resnet.training.trainer, "set_lr", before(moments, resnet.training.trainer.set_lr))
         patch.setattr(os, "fsync", lambda _: moments())  # what is on the disk is what was written, as with SIGKILL
         for place, name in ((os, "replace"), (Path, "unlink"), (Path, "rename")):
             patch.setattr(place, name, before(moments, getattr(place, name)))
         folder.mkdir(exist_ok=True)
         try:
-            bring_to_end(RunFolder(folder), config)
+            run_or_resume(RunFolder(folder), config)
         except Killed:
             pass
     return moments.seen
@@ -119,23 +120,20 @@ def cheap():
     torch.set_num_threads(threads)
 
 
-def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> dict:
-    config = asdict(
-        Config(
-            data=Data("digits", val_fraction=0.25, limit=8),
-            model=Model("blocks2", [1, 1], 4),
-            epochs=Epochs(3),
-            batch_size=32,
-            precision=precision,
-            device="cpu",
-            progress="lines",
-            probe_every=2,
-        )
+def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> Config:
+    return Config(
+        data=Data("digits", val_fraction=0.25, limit=8),
+        model=Model("blocks2", [1, 1], 4),
+        optimizer=Optimizer(optimizer, lr=0.01, **OPTIMIZERS[optimizer]),
+        schedule=Schedule(schedule, **SCHEDULES[schedule]),
+        epochs=Epochs(3),
+        augmentation=Augmentation(crop_padding=1),
+        batch_size=32,
+        precision=precision,
+        device="cpu",
+        progress="lines",
+        probe_every=2,
     )
-    config["optimizer"] |= {"name": optimizer, "lr": 0.01} | OPTIMIZERS[optimizer]
-    config["schedule"] |= {"name": schedule} | SCHEDULES[schedule]
-    config["augmentation"] |= {"crop_padding": 1}
-    return config
 
 
 def end(folder: Path) -> dict:
@@ -175,8 +173,8 @@ def test_stopped_while_starting_over(tmp_path):
     for last in range(1, 15):
         folder = tmp_path / str(last)
         shutil.copytree(tmp_path / "whole", folder)
-        attempt(folder, config | {"resume": "never"}, last)
-        assert last == 1 or RunFolder(folder).state() != "complete", "half set aside"
+        attempt(folder, replace(config, resume="never"), last)
+        assert last == 1 or RunFolder(folder).state() != "complete", "half archived"
         attempt(folder, config)
         assert all(end(folder)[part] == end(tmp_path / "whole")[part] for part in ("weights.safetensors", "metrics"))
 
@@ -209,7 +207,7 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
 
 def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
     """The run is left short of its result, and so the next of a sweep does not begin."""
-    evaluate, calls = resnet.training.loop.Trainer.evaluate, []
+    evaluate, calls = resnet.training.trainer.Trainer.evaluate, []
 
     def signalled(trainer, split):
         calls.append(split)
@@ -217,10 +215,10 @@ def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return evaluate(trainer, split)
 
-    monkeypatch.setattr(resnet.training.loop.Trainer, "evaluate", signalled)
+    monkeypatch.setattr(resnet.training.trainer.Trainer, "evaluate", signalled)
     config = configuration()
     with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 3"):
-        bring_to_end(RunFolder(tmp_path), config)
+        run_or_resume(RunFolder(tmp_path), config)
     assert RunFolder(tmp_path).state() == "unfinished" and len(RunFolder(tmp_path).metrics()) == 3
-    bring_to_end(RunFolder(tmp_path), config)
+    run_or_resume(RunFolder(tmp_path), config)
     assert RunFolder(tmp_path).state() == "complete"

@@ -12,19 +12,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
-from resnet.record.environment import origins_before
-from resnet.run import signals
-from resnet.training.model import ResNet, cost
+from resnet.record.folder import RunFolder
+from resnet.signals import collected_signals
+from resnet.training.model import Network
 from tests.conftest import heed_interrupts, one_thread, small
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
-    "run.log .hydra .lock".split()
+    "predictions.npy starts.jsonl run.log .hydra .lock".split()
 )
 
 
@@ -52,7 +53,11 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert run.relative_to(tmp_path).as_posix().startswith("runs/mine/blocks2-projection-") and run.name == "seed3"
     assert {p.name for p in run.iterdir()} == CONTRACT
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert config["model"] == {"name": "blocks2", "stages": [1, 1], "width": 8, "shortcut": "projection"}
+    network = {"stages": [1, 1], "width": 8, "shortcut": "projection", "block": "basic", "norm": "batch"}
+    network |= {"zero_init": False}
+    assert config["model"] == {"name": "blocks2"} | network
+    assert config["identity"]["model"] == {"stages": [1, 1], "width": 8}
+    assert config["choices"]["model"] == "blocks4" and config["choices"]["data"] == "digits"
     assert [row["epoch"] for row in rows(run)] == ["1", "2"]
     assert (
         list(rows(run)[0])
@@ -60,13 +65,19 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     )
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "complete" and result["seed"] == 3 and result["depth"] == 6
-    network = cost([1, 1], 8, "projection", classes=10, channels=1, size=8)
-    assert (result["parameters"], result["multiply_adds"]) == (network.parameters, network.multiply_adds)
+    assert result["network"] == network | {"classes": 10, "channels": 1}
+    cost = Network(**result["network"]).cost(size=8)
+    assert (result["parameters"], result["multiply_adds"]) == (cost.parameters, cost.multiply_adds)
     assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
     assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
     confusion = torch.tensor(result["test"]["confusion"])
     assert confusion.sum() == result["test"]["images"] == 360
     assert confusion.diagonal().sum() / 360 == pytest.approx(result["test"]["acc"])
+    labels, predicted = np.load(run / "predictions.npy")
+    assert (labels == predicted).mean() == pytest.approx(result["test"]["acc"])
+    assert [[((labels == a) & (predicted == b)).sum() for b in range(10)] for a in range(10)] == confusion.tolist()
+    (start,) = map(json.loads, (run / "starts.jsonl").read_text().splitlines())
+    assert start["epoch"] == 0 and start["code"] == result["code"] and start["data"] == result["data"]["sha256"]
     assert list(result["test"]["per_class_acc"]) == [str(digit) for digit in range(10)]
     assert result["versions"]["torch"] == torch.__version__.split("+")[0] and result["machine"]["threads"] >= 1
     assert "epoch 2/2  train loss" in done.stdout and "epoch 2/2  train loss" in (run / "run.log").read_text()
@@ -77,7 +88,7 @@ def test_what_is_saved_loads_without_the_project(train, tmp_path):
     run = only(tmp_path)
     weights = load_file(run / "weights.safetensors")
     state = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert weights.keys() == state["model"].keys() == ResNet([1, 1], 8, "pad", channels=1).state_dict().keys()
+    assert weights.keys() == state["model"].keys() == Network((1, 1), 8, "pad", channels=1).build().state_dict().keys()
     assert all(torch.equal(weights[name], state["model"][name]) for name in weights)
     assert state["epoch"] == 2 and state["precision"] in ("fp32", "bf16")
 
@@ -108,7 +119,7 @@ def test_probes_do_not_touch_the_training(train, tmp_path):
     probed = only(tmp_path)
     with open(probed / "layers.csv", newline="") as file:
         layers = list(csv.DictReader(file))
-    assert [(row["epoch"], row["layer"]) for row in layers] == [(e, str(n)) for e in "12" for n in range(1, 7)]
+    assert [(row["epoch"], row["layer"]) for row in layers] == [(e, str(n)) for e in "012" for n in range(1, 7)]
     shutil.move(probed, tmp_path / "probed")
     train("seed=1", "probe_every=0")
     assert without_times(only(tmp_path)) == without_times(tmp_path / "probed")
@@ -123,7 +134,7 @@ def test_without_validation_nothing_is_held_out(train, tmp_path):
 
 
 def test_training_ends_at_a_step_within_an_epoch(train, tmp_path):
-    schedule = ("schedule=multistep", "schedule.milestone_steps=[22]")
+    schedule = ("schedule=multistep", "schedule.milestones=[0.85]")
     done = train("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
     assert "| 0/21 [" in done.stderr and "| 0/4 [" in done.stderr
     assert [row["lr"] for row in rows(only(tmp_path))] == ["0.001", "0.0001"]  # 21 steps, then 4
@@ -207,7 +218,7 @@ def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
     assert process.returncode == code, output
     assert f"stopped by {signal.Signals(signum).name} in epoch" in output
     again = {"auto": "the same command", "never": "the same command without resume=never"}[resume]
-    assert f"{again} goes on from the end of epoch" in output
+    assert f"{again} resumes after epoch" in output
     assert "unfinished" in output and "not started" in output and "Traceback" not in output
 
 
@@ -248,7 +259,7 @@ def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, sig
 def test_a_signal_that_the_shell_has_ignored_is_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with signals() as received:
+        with collected_signals() as received:
             os.kill(os.getpid(), signal.SIGINT)
         assert received == [] and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
@@ -269,7 +280,7 @@ def test_starting_over_keeps_what_was_there(train, tmp_path):
     train("epochs.count=1")
     before = (only(tmp_path) / "metrics.csv").read_bytes()
     train("-m", "seed=0", "epochs.count=1", "resume=never")
-    assert (only(tmp_path) / ".aside" / "1" / "metrics.csv").read_bytes() == before
+    assert (only(tmp_path) / ".archive" / "1" / "metrics.csv").read_bytes() == before
     assert (only(tmp_path) / "result.json").exists()
 
 
@@ -279,8 +290,8 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     precision = state["precision"]
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
     for changed, answer in (
-        ({"precision": other}, f"begun in {other}, but this machine would go on in {precision}; "),
-        ({"compiled": True}, "begun compiled, and cannot go on otherwise; "),
+        ({"precision": other}, f"begun in {other}, but this machine would continue in {precision}; "),
+        ({"compiled": True}, "begun compiled, and cannot continue otherwise; "),
     ):
         torch.save(state | changed, path)
         before = path.read_bytes()
@@ -289,25 +300,45 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
         assert path.read_bytes() == before
 
 
-def test_a_run_that_goes_on_elsewhere_says_so(train, tmp_path):
+def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
     run = begun(tmp_path, "epochs.count=30", OMP_NUM_THREADS="2")
-    before = torch.load(run / "checkpoint.pt", weights_only=True)
+    epoch = torch.load(run / "checkpoint.pt", weights_only=True)["epoch"]
+    train("epochs.count=30")
+    starts = list(map(json.loads, (run / "starts.jsonl").read_text().splitlines()))
+    assert [(start["epoch"], start["machine"]["threads"]) for start in starts] == [(0, 2), (epoch, 1)]
+    assert json.loads((run / "result.json").read_text())["machine"]["threads"] == 1
+
+
+@pytest.mark.parametrize("what", ["code", "data"])
+def test_resuming_across_a_change_of_code_or_data_warns(train, tmp_path, what):
+    run = begun(tmp_path, "epochs.count=30")
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    torch.save(state | {what: "another"}, run / "checkpoint.pt")
     printed = train("epochs.count=30").stdout
-    assert f"{run.relative_to(tmp_path)}: threads 2, now 1; figures may not be those of a run in one piece\n" in printed
-    result = json.loads((run / "result.json").read_text())
-    assert result["machine"]["threads"] == 1
-    assert result["earlier"] == [before["origin"] | {"to_epoch": before["epoch"]}]
-    after = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert after["earlier"] == result["earlier"] and after["origin"] == {name: result[name] for name in after["origin"]}
+    assert f"{run.relative_to(tmp_path)}: the {what} changed since epoch {state['epoch']}; " in printed
 
 
-def test_origins_add_up_and_nothing_is_said_where_they_are_the_same():
-    here, there = ({"git": {}, "machine": {"threads": threads}, "versions": {}} for threads in (1, 2))
-    state = {"epoch": 3, "origin": there, "earlier": []}
-    assert origins_before(state, there) == origins_before({"epoch": 3}, here) == []
-    state = {"epoch": 5, "origin": here, "earlier": origins_before(state, here)}
-    assert origins_before(state, here) == [there | {"to_epoch": 3}]
-    assert origins_before(state, there) == [there | {"to_epoch": 3}, here | {"to_epoch": 5}]
+def test_a_complete_run_of_other_code_says_so(train, tmp_path):
+    train("epochs.count=1")
+    result = json.loads((only(tmp_path) / "result.json").read_text())
+    (only(tmp_path) / "result.json").write_text(json.dumps(result | {"code": "another"}))
+    assert "already there, computed by other code" in train("epochs.count=1").stdout
+
+
+def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
+    """Only the losses before each step are finite."""
+    done = train("optimizer=sgd", "optimizer.lr=100", "epochs.count=null", "epochs.steps=6", "precision=fp32", code=1)
+    failure = json.loads((only(tmp_path) / "failure.json").read_text())
+    assert failure["status"] == "diverged" and "loss was not finite" in failure["error"]
+    assert "Traceback" not in done.stdout + done.stderr and not (only(tmp_path) / "result.json").exists()
+
+
+def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
+    run = begun(tmp_path, "epochs.count=300")
+    RunFolder(run).fail("failed", "out of memory", "")
+    torch.save(torch.load(run / "checkpoint.pt", weights_only=True) | {"compiled": True}, run / "checkpoint.pt")
+    train("-m", "seed=0", "epochs.count=300", "compile=false", code=1)
+    assert RunFolder(run).failure()["error"] == "out of memory"
 
 
 @pytest.mark.slow
@@ -317,7 +348,7 @@ def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     done = train(*overrides, "-m", f"seed={','.join(map(str, range(9)))}", "study=whole")
     assert done.stdout.count("compiled in ") == 9
     killed = begun(tmp_path, *overrides, "seed=8", study="killed")
-    assert "going on after epoch" in train(*overrides, "seed=8", "study=killed").stdout
+    assert "resuming after epoch" in train(*overrides, "seed=8", "study=killed").stdout
     (whole,) = tmp_path.glob("runs/whole/*/seed8")
     assert without_times(killed) == without_times(whole)
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
@@ -327,9 +358,9 @@ def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
 def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = train("compile=true", env=caches | {"CXX": "/nowhere/c++"})
-    answers = [line for line in done.stdout.splitlines() if line.startswith("compile: going on without, ")]
+    answers = [line for line in done.stdout.splitlines() if line.startswith("compile: continuing without it, ")]
     assert len(answers) == 1 and "Traceback" not in done.stdout + done.stderr
-    assert answers[0].startswith("compile: going on without, ") and "compiler" in answers[0].lower()
+    assert answers[0].startswith("compile: continuing without it, ") and "compiler" in answers[0].lower()
     assert json.loads((only(tmp_path) / "result.json").read_text())["compiled"] is False
 
 

@@ -4,13 +4,15 @@ import zipfile
 
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resnet.config import Config
 from resnet.record.files import read_table, write_whole
-from resnet.record.folder import CHECKPOINT, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
+from resnet.record.folder import CHECKPOINT, LAYERS, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
 
-CONFIG = {"seed": 0, "batch_size": 64}
+CONFIG = Config()
 
 
 def row(epoch: int) -> dict:
@@ -29,7 +31,7 @@ def run(tmp_path):
 
 def begun(path, epochs=3) -> RunFolder:
     run = RunFolder(path)
-    run.begin(CONFIG)
+    run.begin(CONFIG, {})
     assert run.resume(restore=lambda checkpoint: None) == 0
     for epoch in range(1, epochs + 1):
         run.finish_epoch(row(epoch), [], checkpoint(epoch))
@@ -65,8 +67,8 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(run, damage, caplo
     assert damaged != path.read_bytes()
     path.write_bytes(damaged)
     assert resumed(run) == (2, 2.0)
-    assert "checkpoint.pt: set aside, damaged" in caplog.text
-    assert (run.path / ".aside" / "1" / CHECKPOINT).read_bytes() == damaged
+    assert "checkpoint.pt: archived, damaged" in caplog.text
+    assert (run.path / ".archive" / "1" / CHECKPOINT).read_bytes() == damaged
     assert [row["epoch"] for row in run.metrics()] == [1, 2]
 
 
@@ -103,7 +105,7 @@ def test_a_checkpoint_of_another_network_is_set_aside(run, caplog):
         raise ValueError("it holds another network")
 
     assert run.resume(refuse) == 0
-    assert caplog.text.count("set aside, it holds another network") == 2
+    assert caplog.text.count("archived, it holds another network") == 2
 
 
 @pytest.mark.parametrize("tail", [b"4,0.1,0.2", b"4,0.1\n", b"\x00\x00\x00", b"4" + b",0.5" * 8 + b"\n", b"x,y\n"])
@@ -146,21 +148,21 @@ def test_a_table_damaged_in_the_middle_is_kept_beside_the_new_one(run):
     damaged = path.read_bytes().replace(b"\n2,", b"\n2\0,")
     path.write_bytes(damaged)
     assert resumed(run) == (0, 0.0) and run.metrics() == []
-    assert [p.read_bytes() for p in run.path.glob(".aside/*/metrics.csv")] == [damaged]
+    assert [p.read_bytes() for p in run.path.glob(".archive/*/metrics.csv")] == [damaged]
 
 
 def test_a_table_with_a_damaged_figure_is_kept_beside_the_new_one(run):
     path = run.path / "metrics.csv"
     path.write_bytes(path.read_bytes().replace(b"\n2,0.3", b"\n2,0x3"))
     assert resumed(run) == (0, 0.0) and run.metrics() == []
-    assert [b"0x3" in p.read_bytes() for p in run.path.glob(".aside/*/metrics.csv")] == [True]
+    assert [b"0x3" in p.read_bytes() for p in run.path.glob(".archive/*/metrics.csv")] == [True]
 
 
 def test_a_table_of_another_make_is_set_aside_not_destroyed(run, caplog):
     (run.path / "metrics.csv").write_text("when,what\n1,2\n")
     assert resumed(run) == (0, 0.0)
-    assert "metrics.csv: set aside, its columns are not epoch,lr" in caplog.text
-    kept = [p.read_text() for p in run.path.glob(".aside/*/metrics.csv")]
+    assert "metrics.csv: archived, its columns are not epoch,lr" in caplog.text
+    kept = [p.read_text() for p in run.path.glob(".archive/*/metrics.csv")]
     assert kept == ["when,what\n1,2\n"]
 
 
@@ -169,22 +171,35 @@ def test_floats_keep_all_their_digits(run):
     assert run.metrics()[0] == row(1)
 
 
-@pytest.mark.parametrize("found", ["seed: 1\nbatch_size: 64\n", "seed: 0\nbatch_size: 32\n", "- 1", "\x01", "{", ""])
+@pytest.mark.parametrize(
+    "found",
+    ["seed: 1\nidentity: {}\n", "seed: 0\nidentity: {batch_size: 32}\n", "seed: 0\n", "- 1", "\x01", "{", ""],
+)
 def test_a_folder_of_another_configuration_is_left_alone(run, found):
     (run.path / "config.yaml").write_text(found)
     with pytest.raises(RecordError, match="config.yaml is not this run's configuration; move the folder away"):
-        run.begin(CONFIG)
+        run.begin(CONFIG, {})
     assert (run.path / "config.yaml").read_text() == found
 
 
-def test_an_older_versions_configuration_is_the_same_run(run):
-    run.begin(CONFIG | {"precision": "auto", "model": {"width": 32}})
+def test_a_key_that_a_later_version_adds_is_the_same_run(run):
+    path = run.path / "config.yaml"
+    path.write_text(path.read_text().replace("fail_fast: false\n", ""))
+    run.begin(CONFIG, {})
+
+
+def test_a_configuration_is_kept_with_its_identity_and_its_choices(tmp_path):
+    RunFolder(tmp_path).begin(Config(batch_size=32, seed=5, device="cpu"), {"model": "blocks4", "experiment": None})
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert written["identity"] == {"batch_size": 32}
+    assert written["choices"] == {"model": "blocks4", "experiment": None}
+    assert (written["seed"], written["device"], written["optimizer"]["lr"]) == (5, "cpu", 0.001)
 
 
 def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
     run = RunFolder(tmp_path)
     assert run.begun_compiled() is None
-    run.begin(CONFIG)
+    run.begin(CONFIG, {})
     run.finish_epoch(row(1), [], {"epoch": 1})  # as an older version left it
     assert run.begun_compiled() is False
     run.finish_epoch(row(2), [], {"epoch": 2, "compiled": True})
@@ -194,14 +209,14 @@ def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
 
 
 def test_starting_over_moves_everything_aside(run):
-    run.set_aside()
-    run.begin(CONFIG)
-    run.set_aside()
+    run.archive()
+    run.begin(CONFIG, {})
+    run.archive()
     assert run.state() == "not started"
-    assert sorted(p.name for p in (run.path / ".aside" / "1").iterdir()) == sorted(
+    assert sorted(p.name for p in (run.path / ".archive" / "1").iterdir()) == sorted(
         ["config.yaml", "metrics.csv", CHECKPOINT, PREVIOUS]
     )
-    assert [p.name for p in (run.path / ".aside" / "2").iterdir()] == ["config.yaml"]
+    assert [p.name for p in (run.path / ".archive" / "2").iterdir()] == ["config.yaml"]
 
 
 def test_one_process_at_a_time(run):
@@ -213,14 +228,34 @@ def test_one_process_at_a_time(run):
                     pass
 
 
+def test_what_was_measured_before_the_first_step_is_there_once(tmp_path):
+    """A run that is stopped in its first epoch measures it again."""
+    run = RunFolder(tmp_path)
+    run.begin(CONFIG, {})
+    for _ in range(2):
+        assert run.resume(lambda checkpoint: None) == 0
+        run.write_layers([dict.fromkeys(LAYERS, 0.5) | {"epoch": 0}])
+    run.finish_epoch(row(1), [dict.fromkeys(LAYERS, 0.5) | {"epoch": 1}], checkpoint(1))
+    assert run.resume(lambda checkpoint: None) == 1
+    assert [row[0] for row in read_table(tmp_path / "layers.csv", LAYERS)] == ["0", "1"]
+
+
+def test_numbers_that_json_has_no_word_for_are_refused(run):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.complete({"status": "complete", "test": {"loss": float("nan")}}, {})
+    assert run.state() == "unfinished"
+
+
 def test_states(tmp_path):
     run = RunFolder(tmp_path)
     assert run.state() == "not started"
-    run.begin(CONFIG)
+    run.begin(CONFIG, {})
     assert run.state() == "unfinished"
     run.fail("diverged", "the loss was not finite", "", step=7)
     assert (run.state(), run.failure()["step"], run.failure()["epoch"]) == ("diverged", 7, 1)
-    run.begin(CONFIG)
+    run.begin(CONFIG, {})
+    assert run.state() == "diverged", "nothing has been tried yet"
+    run.start({"epoch": 0})
     assert run.state() == "unfinished", "a new attempt forgets the failure"
     run.complete({"status": "complete"}, {"w": torch.zeros(2, 2).t()})
     assert run.state() == "complete"

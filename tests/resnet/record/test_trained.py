@@ -11,8 +11,8 @@ from resnet import evaluate, predict
 from resnet.record.result import by_class
 from resnet.record.trained import load_trained
 from resnet.training.data import DataError, load
-from resnet.training.model import ResNet
-from tests.resnet.conftest import edit
+from resnet.training.model import Network
+from tests.resnet.conftest import edit, exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def result_of(run: Path) -> dict:
 
 def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
     trained, test = load_trained(digits_run), load("digits", "", 0.1, None).test
-    figures, logits = evaluate.evaluate(trained, test, *evaluate.conditions(trained))
+    figures, logits = evaluate.measure(trained, test, *evaluate.conditions_of(trained))
     written = result_of(digits_run)["test"]
     assert (figures.loss, figures.accuracy) == (written["loss"], written["acc"])
     assert by_class(logits.argmax(dim=1), test.labels, trained.classes)["confusion"] == written["confusion"]
@@ -71,7 +71,8 @@ def test_the_data_are_looked_for_where_the_user_says(digits_run, capsys, monkeyp
 
     monkeypatch.setattr(evaluate, "load", not_there)
     monkeypatch.setenv("RESNET_DATA", "from/environment")
-    assert evaluate.main([str(digits_run)]) == evaluate.main([str(digits_run), "--data-root", "elsewhere"]) == 1
+    assert exit_code(evaluate.main, str(digits_run)) == 1
+    assert exit_code(evaluate.main, str(digits_run), "--data-root", "elsewhere") == 1
     assert [choice["root"] for choice in asked] == ["from/environment", "elsewhere"]
     assert asked[0] | {"root": ""} == {"name": "digits", "root": "", "val_fraction": 0.1, "limit": None}
     assert capsys.readouterr().err == "error: not there\n" * 2
@@ -110,7 +111,7 @@ MISTAKES = {
     "old result": ("result.json", forget_statistics, 1, "result.json: has no 'mean'; an older version wrote it"),
     "another network": (
         "weights.safetensors",
-        lambda path: save_file(ResNet([1, 1], 16, "projection", channels=1).state_dict(), path),
+        lambda path: save_file(Network((1, 1), 16, "projection", channels=1).build().state_dict(), path),
         1,
         "these are not the weights of the network that result.json describes",
     ),
@@ -121,7 +122,7 @@ MISTAKES = {
 def test_a_folder_that_is_no_use_is_answered_in_a_line(copied_run, capsys, mistake):
     file, damage, code, answer = MISTAKES[mistake]
     damage(copied_run / file)
-    assert evaluate.main([str(copied_run)]) == predict.main([str(copied_run), "cat.png"]) == code
+    assert exit_code(evaluate.main, str(copied_run)) == exit_code(predict.main, str(copied_run), "cat.png") == code
     output = capsys.readouterr()
     first, second = output.err.splitlines()
     assert first == second and first.startswith(f"error: {copied_run}") and answer in first and not output.out
@@ -129,10 +130,10 @@ def test_a_folder_that_is_no_use_is_answered_in_a_line(copied_run, capsys, mista
 
 def test_a_folder_that_is_no_run_is_a_wrong_request(copied_run, capsys, tmp_path):
     for folder in (tmp_path / "runs", tmp_path / "runs" / "mine", copied_run.parent):
-        assert evaluate.main([str(folder)]) == 2
+        assert exit_code(evaluate.main, str(folder)) == 2
         assert capsys.readouterr().err == f"error: {folder}: not a run folder, did you mean {copied_run}?\n"
-    assert evaluate.main([str(tmp_path / "none")]) == 2
+    assert exit_code(evaluate.main, str(tmp_path / "none")) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: no such folder\n"
     with pytest.raises(SystemExit, match="2"):
         evaluate.main([])
-    assert capsys.readouterr().err == "error: the following arguments are required: RUN; --help tells more\n"
+    assert capsys.readouterr().err == "error: the following arguments are required: RUN; see --help\n"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from resnet.training.augment import DICE, Augmenter, trivial_augment
+from resnet.training.augment import DRAWS, Augmenter, trivial_augment
 
 N, SIZE, CHANNELS = 40, 10, 3
 MEAN = torch.tensor([10.2, 20.0, 29.9])
@@ -16,18 +16,18 @@ def augmenter(images, flip=False, crop_padding=0, cutout=0, trivial=False) -> Au
     return Augmenter(images, MEAN, flip, crop_padding, cutout, trivial)
 
 
-def one_by_one(image, dice, flip, padding, cutout):
+def one_by_one(image, draws, flip, padding, cutout):
     """Augment one image the obvious way."""
-    die = dict(zip(DICE, dice.tolist()))
+    draw = dict(zip(DRAWS, draws.tolist()))
     padded = torch.zeros(SIZE + 2 * padding, SIZE + 2 * padding, CHANNELS, dtype=torch.uint8)
     padded[padding : padding + SIZE, padding : padding + SIZE] = image
-    top, left = die["top"] + padding, die["left"] + padding
+    top, left = draw["top"] + padding, draw["left"] + padding
     image = padded[top : top + SIZE, left : left + SIZE]
-    if flip and die["flip"]:
+    if flip and draw["flip"]:
         image = image.flip(1)
     image = image.clone()
-    rows = slice(max(0, die["hole_row"] - cutout // 2), max(0, die["hole_row"] - cutout // 2 + cutout))
-    columns = slice(max(0, die["hole_column"] - cutout // 2), max(0, die["hole_column"] - cutout // 2 + cutout))
+    rows = slice(max(0, draw["hole_row"] - cutout // 2), max(0, draw["hole_row"] - cutout // 2 + cutout))
+    columns = slice(max(0, draw["hole_column"] - cutout // 2), max(0, draw["hole_column"] - cutout // 2 + cutout))
     image[rows, columns] = MEAN.round().to(torch.uint8)
     return image
 
@@ -37,15 +37,15 @@ def one_by_one(image, dice, flip, padding, cutout):
 )
 def test_a_batch_at_once_is_each_image_by_itself(images, flip, padding, cutout):
     ours = augmenter(images, flip, padding, cutout)
-    dice = ours.roll(torch.manual_seed(1))
+    draws = ours.draw(torch.manual_seed(1))
     index = torch.randperm(N)[:16]
-    expected = torch.stack([one_by_one(images[i], dice[i], flip, padding, cutout) for i in index])
-    assert torch.equal(ours.batch(index, dice[index]), expected)
+    expected = torch.stack([one_by_one(images[i], draws[i], flip, padding, cutout) for i in index])
+    assert torch.equal(ours.batch(index, draws[index]), expected)
 
 
-def test_dice_are_fair(images):
+def test_draws_are_fair(images):
     many = augmenter(images.repeat(250, 1, 1, 1), flip=True, crop_padding=2)
-    flip, top, left, row, column, _ = many.roll(torch.manual_seed(2)).unbind(1)
+    flip, top, left, row, column, _ = many.draw(torch.manual_seed(2)).unbind(1)
     assert flip.float().mean().item() == pytest.approx(0.5, abs=0.02)
     for shift in (top, left):
         assert torch.bincount(shift + 2, minlength=5).tolist() == pytest.approx([2000] * 5, rel=0.1)
@@ -53,9 +53,9 @@ def test_dice_are_fair(images):
         assert torch.bincount(place, minlength=SIZE).tolist() == pytest.approx([1000] * SIZE, rel=0.15)
 
 
-def test_one_switch_leaves_the_other_dice_as_they_are(images):
-    with_cutout = augmenter(images, True, 4, 3).roll(torch.manual_seed(3))
-    without = augmenter(images, True, 4, 0).roll(torch.manual_seed(3))
+def test_one_switch_leaves_the_other_draws_as_they_are(images):
+    with_cutout = augmenter(images, True, 4, 3).draw(torch.manual_seed(3))
+    without = augmenter(images, True, 4, 0).draw(torch.manual_seed(3))
     assert torch.equal(with_cutout, without)
 
 
@@ -63,7 +63,7 @@ def test_trivial_augment_is_by_image_and_by_seed(images):
     same = images[:1].repeat(12, 1, 1, 1)
     first = trivial_augment(same, list(range(12)))
     assert first.shape == same.shape and first.dtype == torch.uint8
-    assert len({image.numpy().tobytes() for image in first}) > 6  # else the batch shares its dice
+    assert len({image.numpy().tobytes() for image in first}) > 6  # else the batch shares its draws
     assert torch.equal(first[3], trivial_augment(same[:1], [3])[0])
 
 
@@ -84,8 +84,8 @@ def test_trivial_augment_is_torchvisions_on_upright_images(images):
 
 
 def test_trivial_augment_comes_after_the_others_with_a_seed_for_each_image(images):
-    index, dice = torch.arange(16), augmenter(images, flip=True).roll(torch.manual_seed(4))[:16]
-    before = augmenter(images, flip=True).batch(index, dice)
-    together = augmenter(images, flip=True, trivial=True).batch(index, dice)
-    assert torch.equal(together, trivial_augment(before, dice[:, DICE.index("seed")].tolist()))
+    index, draws = torch.arange(16), augmenter(images, flip=True).draw(torch.manual_seed(4))[:16]
+    before = augmenter(images, flip=True).batch(index, draws)
+    together = augmenter(images, flip=True, trivial=True).batch(index, draws)
+    assert torch.equal(together, trivial_augment(before, draws[:, DRAWS.index("seed")].tolist()))
     assert not torch.equal(together, before)

@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,9 +13,11 @@ from resnet.config import ConfigError
 from resnet.training.augment import Augmenter
 from resnet.training.data import (
     DataError,
+    Split,
     channel_statistics,
     epoch_generator,
     first_of_each_class,
+    hold_out,
     load,
     training_batches,
 )
@@ -67,6 +70,14 @@ def test_which_images_are_held_out_is_settled(digits):
     assert np.array_equal(digits.val.images.numpy(), whole[np.sort(val)])
 
 
+def test_which_images_are_held_out_does_not_depend_on_scikit_learns_version():
+    """As the studies had it: 10 % of 1,000 labels, by a checksum of their places."""
+    places = torch.arange(1000)
+    _, held_out = hold_out(Split(places.view(-1, 1, 1, 1), places % 10), 0.1)
+    digest = hashlib.sha256(held_out.images.flatten().numpy().astype("<i8").tobytes()).hexdigest()
+    assert digest == "ec4e6457437b7c24e592b11a4e7b4ec689cd3a740590ac04825eb3c58d13685a"
+
+
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 @pytest.mark.parametrize("of", ["images", "labels"])
 def test_the_checksum_is_over_all_images_and_labels(digits, part, of):
@@ -102,14 +113,14 @@ def test_an_epoch_holds_every_image_once(digits):
     assert sorted(map(bytes, seen)) == sorted(map(bytes, digits.train.images.numpy().reshape(-1, 64)))
 
 
-def test_every_image_keeps_its_dice_through_all_batches(digits):
+def test_every_image_keeps_its_draws_through_all_batches(digits):
     augmenter = Augmenter(digits.train.images, digits.mean, True, 2, 3, False)
     generator = epoch_generator(7, 2)
-    order, dice = torch.randperm(1293, generator=generator), augmenter.roll(generator)
+    order, draws = torch.randperm(1293, generator=generator), augmenter.draw(generator)
     for place, (images, labels) in enumerate(training_batches(digits.train.labels, augmenter, 64, seed=7, epoch=2)):
         index = order[64 * place : 64 * (place + 1)]
         assert torch.equal(labels, digits.train.labels[index])
-        assert torch.equal(images, augmenter.batch(index, dice[index]))
+        assert torch.equal(images, augmenter.batch(index, draws[index]))
 
 
 def test_an_epoch_is_a_function_of_seed_and_epoch(digits):
@@ -127,6 +138,7 @@ def test_cifar10_is_the_real_one_split_as_the_original_did(cifar10):
     assert (data.mean / 255).tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
     assert (data.std / 255).tolist() == pytest.approx([0.2470, 0.2435, 0.2616], abs=5e-5)
     assert data.classes[:3] == ("airplane", "automobile", "bird")
+    assert data.sha256() == "f8ef8bee48005473a6b151fa0f117f01bea611116f5222e76292a54bfc6b6297", "the studies' split"
     from torchvision.datasets import CIFAR10
 
     reference = CIFAR10(cifar10, train=True)

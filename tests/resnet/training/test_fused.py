@@ -1,4 +1,4 @@
-"""The fused forward pass computes what the network does: outputs, gradients, running statistics."""
+"""The fused operations compute what the network's own do; a compiled network that does not is left out."""
 
 import copy
 
@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 
 from resnet.training.device import resolve_compile
-from resnet.training.fused import fused, norm_relu
-from resnet.training.model import ResNet, cost
+from resnet.training.fused import FusedBatchNormReLU, fuse
+from resnet.training.model import Network
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
 def test_it_computes_what_the_network_does(shortcut):
     torch.manual_seed(0)
-    model = ResNet([2, 1], 8, shortcut).to(memory_format=torch.channels_last).train()
+    model = Network((2, 1), 8, shortcut).build().to(memory_format=torch.channels_last).train()
     twin = copy.deepcopy(model)
     images, labels = torch.randn(8, 3, 16, 16), torch.randint(10, (8,))
-    expected, logits = model(images), fused(twin)(images)
+    expected, logits = model(images), fuse(twin)(images)
     torch.testing.assert_close(logits, expected)
     for output in (expected, logits):
         F.cross_entropy(output, labels).backward()
@@ -30,12 +30,12 @@ def test_it_computes_what_the_network_does(shortcut):
 def test_gradients_are_those_of_finite_differences():
     """The formulas themselves, on few enough numbers that fp32 is exact enough, away from the ReLU's corner."""
     torch.manual_seed(0)
-    norm = torch.nn.BatchNorm2d(2)
+    norm = FusedBatchNormReLU(2)
     torch.nn.init.uniform_(norm.weight, 0.5, 2)
     x, shortcut, direction = torch.randn(4, 2, 2, 2), torch.randn(4, 2, 2, 2), torch.randn(4, 2, 2, 2)
     for tensor in (x, shortcut):
         tensor.requires_grad_()
-    (norm_relu(norm, x, shortcut) * direction).sum().backward()
+    (norm(x, shortcut) * direction).sum().backward()
     for tensor in (x, shortcut, norm.weight, norm.bias):
         step = 1e-2 * torch.randn_like(tensor)
         values = []
@@ -50,9 +50,9 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_a_channel_that_is_the_same_everywhere_stays_finite():
-    norm = torch.nn.BatchNorm2d(1)
+    norm = FusedBatchNormReLU(1)
     x = torch.full((4, 1, 8, 8), 1234.5, requires_grad=True)
-    output = norm_relu(norm, x)
+    output = norm(x)
     output.sum().backward()
     assert output.isfinite().all() and x.grad.isfinite().all() and norm.running_var.isfinite().all()
 
@@ -69,5 +69,13 @@ def test_a_channel_that_is_the_same_everywhere_stays_finite():
     ],
 )
 def test_it_is_compiled_where_that_pays_or_is_asked_for(wanted, device, bf16, epochs, compiles):
-    multiply_adds = epochs * 45_000 * cost([2, 2], 32, "projection").multiply_adds
+    multiply_adds = epochs * 45_000 * Network((2, 2), 32, "projection").cost().multiply_adds
     assert resolve_compile(wanted, torch.device(device), bf16, multiply_adds) is compiles
+
+
+def test_fusing_leaves_the_network_as_it_was():
+    model = Network((1, 1), 4, "projection").build()
+    kinds = [type(module) for module in model.modules()]
+    twin = fuse(model)
+    assert [type(module) for module in model.modules()] == kinds
+    assert all(a is b for a, b in zip(model.parameters(), twin.parameters()))

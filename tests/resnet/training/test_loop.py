@@ -7,10 +7,12 @@ import pytest
 import torch
 
 import resnet.training.loop
+import resnet.training.trainer
 from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, load, training_batches
-from resnet.training.loop import Diverged, Normalize, Trainer, fit, running_figures
-from resnet.training.model import ResNet
+from resnet.training.loop import fit
+from resnet.training.model import Network
+from resnet.training.trainer import Diverged, Figures, Normalize, Trainer, running_figures
 
 BATCH, SEED = 16, 5
 
@@ -23,9 +25,9 @@ def data() -> Dataset:
 
 def trainer(data: Dataset, bf16: bool = False) -> Trainer:
     torch.manual_seed(0)
-    model = ResNet([1, 1], 4, "projection", channels=1)
+    model = Network((1, 1), 4, "projection", channels=1).build()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    return Trainer(model, Normalize(data.mean, data.std), optimizer, lambda step: 0.01 / (1 + step), bf16)
+    return Trainer(model, Normalize(data.mean, data.std), bf16, optimizer, lambda step: 0.01 / (1 + step))
 
 
 def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
@@ -33,7 +35,7 @@ def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
     rates, seen = [], []
     clock = SimpleNamespace(perf_counter=count().__next__)  # a second at each look
     monkeypatch.setattr(resnet.training.loop, "time", clock)
-    monkeypatch.setattr(resnet.training.loop, "set_lr", lambda optimizer, lr: rates.append(lr))
+    monkeypatch.setattr(resnet.training.trainer, "set_lr", lambda optimizer, lr: rates.append(lr))
     augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
 
     def watch(batches, epoch, steps):
@@ -64,6 +66,15 @@ def test_the_first_loss_that_is_not_finite_is_named():
     with pytest.raises(Diverged, match="the loss was not finite, first at step 11") as error:
         running_figures(losses, torch.zeros(4), torch.ones(4), first_step=10)
     assert error.value.step == 11
+
+
+def test_a_validation_loss_that_is_not_finite_is_divergence(data, monkeypatch):
+    diverged = trainer(data)
+    monkeypatch.setattr(diverged, "evaluate", lambda split: (Figures(float("inf"), 0.1), None))
+    augmenter = Augmenter(data.train.images, data.mean, False, 0, 0, False)
+    with pytest.raises(Diverged, match="the validation loss was not finite, first at step 4") as error:
+        next(fit(diverged, data, augmenter, BATCH, SEED, total_steps=6))
+    assert error.value.step == 4
 
 
 def test_bf16_rounds_and_fp32_does_not(data):

@@ -23,7 +23,7 @@ def pytorchs(scheduler: type, **options) -> list[float]:
     [
         ({"name": "constant"}, (torch.optim.lr_scheduler.ConstantLR, {"factor": 1.0})),
         (
-            {"name": "multistep", "milestone_steps": [50, 75], "gamma": 0.1},
+            {"name": "multistep", "milestones": [0.5, 0.75], "gamma": 0.1},
             (torch.optim.lr_scheduler.MultiStepLR, {"milestones": [50, 75], "gamma": 0.1}),
         ),
         ({"name": "cosine"}, (torch.optim.lr_scheduler.CosineAnnealingLR, {"T_max": STEPS})),
@@ -47,9 +47,16 @@ def test_one_cycle_begins_and_ends_where_it_is_said_to():
 
 
 def test_rate_comes_back_after_the_warm_up():
-    schedule = make_schedule("multistep", 0.1, 1000, milestone_steps=[500], warmup_steps=40, warmup_factor=0.1)
+    schedule = make_schedule("multistep", 0.1, 1000, milestones=[0.5], warmup=0.04, warmup_factor=0.1)
     rates = [schedule(step) for step in (0, 39, 40, 499, 500)]
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
+
+
+def test_fractions_fall_on_the_papers_steps():
+    """He et al. 2016, section 4.2: at 32k and 48k of 64k; a warm-up of 400 steps."""
+    schedule = make_schedule("multistep", 0.1, 64_000, [0.5, 0.75], 0.1, warmup=0.00625, warmup_factor=0.1)
+    changes = [step for step in range(1, 64_000) if schedule(step) != schedule(step - 1)]
+    assert changes == [400, 32_000, 48_000]
 
 
 @pytest.mark.parametrize("name, momentum", [("adam", 0.0), ("adamw", 0.0), ("sgd", 0.9)])

@@ -1,0 +1,85 @@
+"""What a comparison mixes: configurations that differ in several things, runs that were not computed alike."""
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations, product
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.finding import Finding
+from analysis.frames.conditions import PROGRAM
+from analysis.frames.settings import DEFAULT, Row, Settings, unequal_keys
+
+NAMED = 5  # confounds; of more, the rest is counted
+CONDITIONS = {"precision": "precision", "compiled": "compiled", **PROGRAM}
+
+
+def flatten_settings(row: Row) -> Settings:
+    """Return a run's settings, with what its stages and width decide as entries of their own."""
+    stages = row["stages"]
+    network = {
+        "blocks per stage": list(stages),
+        "stages": len(stages),
+        "width of the last stage": row["width"] * 2 ** (len(stages) - 1),
+    }
+    return network | {k: v for k, v in row["settings"].items() if k not in ("model.name", "model.stages")}
+
+
+def differing_keys(one: Settings, other: Settings) -> list[str]:
+    """Return the keys in which flattened settings differ, less a last width that follows from another difference."""
+    keys = unequal_keys(one, other)
+    follows = "model.width" in keys and "stages" not in keys
+    return [key for key in keys if not (follows and key == "width of the last stage")]
+
+
+def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return the differing keys of two flattened settings, with the value on either side."""
+    return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
+
+
+def find_confounds(configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Name what else differs between configurations that no chain of single changes connects."""
+    rows = {row["configuration"]: row for row in configurations.to_dict("records")}
+    flat = {name: flatten_settings(row) for name, row in rows.items()}
+    apart = {(a, b): differing_keys(flat[a], flat[b]) for a, b in combinations(rows, 2)}
+    groups = connected(list(rows), [pair for pair, keys in apart.items() if len(keys) <= 1])
+    closest = []
+    for one, other in combinations(groups, 2):
+        between = [pair for pair in apart if set(pair) & one and set(pair) & other]
+        closest.append(min(between, key=lambda pair: len(apart[pair])))
+    for a, b in closest[:NAMED]:
+        labels = rows[a]["full_label"], rows[b]["full_label"]
+        yield Finding("confound", configurations=(a, b), facts={"labels": labels, "changes": changes(flat[a], flat[b])})
+    if len(closest) > NAMED:
+        yield Finding("more confounds", facts={"count": len(closest) - NAMED})
+
+
+def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
+    """Return the groups of names that chains of pairs connect."""
+    group = {name: {name} for name in names}
+    for a, b in pairs:
+        if group[a] is not group[b]:
+            group[a] |= group[b]
+            for name in group[b]:
+                group[name] = group[a]
+    return list({id(members): members for members in group.values()}.values())
+
+
+def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Name the configurations whose seeds were not all computed alike, a finding for those that are mixed alike."""
+    mixed = configurations[configurations["mixed"].fillna("") != ""]
+    for how, rows in mixed.groupby("mixed", sort=False):
+        labels = [
+            f"{model} ({', '.join(filter(None, (shortcut, differs)))})"
+            for model, shortcut, differs in zip(rows["model"], rows["shortcut"], rows["differs"])
+        ]
+        facts = {"mixed_labels": labels, "how": how}
+        yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts=facts)
+
+
+def find_mixed_conditions(configurations: pd.DataFrame, names: Iterable[str] = CONDITIONS) -> Iterator[Finding]:
+    """Count configurations by a condition that is not the same for all that are about the same data set."""
+    for column, (_, rows) in product(names, configurations.groupby("data", sort=False)):
+        counts = rows[column].value_counts().sort_index()
+        if len(counts) > 1:
+            yield Finding(f"mixed {CONDITIONS[column]}", facts={"counts": {key: int(n) for key, n in counts.items()}})

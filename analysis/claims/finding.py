@@ -1,0 +1,55 @@
+"""A finding as data: what was compared, and what came of it. wording.py says it in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+    from analysis.frames.statistics import Difference
+
+MIXES = "What the comparison mixes"
+TOPICS = {  # of each kind
+    "gain": "Depth",
+    "twins": "Skip connections",
+    "turn": "Degradation",
+    "no turn": "Degradation",
+    "degradation": "Degradation",
+    "training": "Degradation",
+    "published step": "Published",
+    "gradients": "Gradients",
+    "gap": "Training and validation",
+    "confound": MIXES,
+    "more confounds": MIXES,
+    "mixed seeds": MIXES,
+    "mixed precision": MIXES,
+    "mixed compiled": MIXES,
+    "mixed code": MIXES,
+    "mixed data": MIXES,
+    "single seeds": "Runs",
+    "part of the data": "Runs",
+    "incomplete": "Runs",
+    "nothing complete": "Runs",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What runs support; which fields are set depends on the kind.
+
+    `networks` says in words what `configurations` are; `difference` is what the second side of a comparison has beyond
+    the first, `seeds` how many runs each side has. `programs` names what of code and data differs between the runs.
+    """
+
+    kind: str
+    networks: str = ""
+    configurations: tuple[str, ...] = ()
+    depths: tuple[int, ...] = ()
+    difference: Difference | None = None
+    seeds: tuple[int, int] = (0, 0)
+    programs: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def topic(self) -> str:
+        return TOPICS[self.kind]

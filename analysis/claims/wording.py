@@ -1,0 +1,136 @@
+"""Findings in sentences: a template per kind, filled from the finding's fields and facts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from analysis.claims.finding import Finding
+from analysis.frames.published import ORIGINAL
+from analysis.frames.settings import as_text
+
+NAMED = 6  # configurations in a sentence; of more, the rest is counted
+PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
+BETWEEN_THEM = "({counted}), which is another difference between them."
+
+TEMPLATES = {
+    "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
+    "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
+    "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
+    "their test accuracy {change}",
+    "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
+    "degradation": "Over the same depths, the training accuracy {change} So this is degradation, not overfitting.",
+    "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
+    "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
+    "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
+    "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
+    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}). {change}",
+    "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
+    "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
+    "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
+    "The data do not tell which of these makes a difference between them.",
+    "more confounds": "The same goes for {count} more pairs of groups.",
+    "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
+    "not that of seeds alone.",
+    "mixed precision": "Not all configurations ran in the same precision " + BETWEEN_THEM,
+    "mixed compiled": "Not all configurations were compiled ({counted}), which rounds differently in them.",
+    "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
+    "mixed data": f"Not all configurations were {PROGRAMS['data']} {BETWEEN_THEM}",
+    "single seeds": "A single seed has no interval over seeds. What the test images alone leave open of its test "
+    "accuracy (95 %, binomial): {intervals}.",
+    "part of the data": "Trained on a part of the data only: {data}.",
+    "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
+    "nothing complete": "No run is complete, so nothing can be said yet.",
+}
+COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # others `value: count`
+COUNTED["mixed compiled"] = COUNTED["incomplete"]
+COMPILED = {True: "compiled", False: "not compiled"}
+VERBS = {"twins": ("is above that of their plain twins", "is below that of their plain twins")}
+RISES = ("rises", "falls")  # the verbs of all others
+
+
+def sentence(finding: Finding) -> str:
+    """Return a finding in words."""
+    facts: dict[str, Any] = {name: SAY.get(name, lambda value: value)(value) for name, value in finding.facts.items()}
+    facts["counted"] = say_counts(finding)
+    if finding.difference is not None:
+        facts["change"] = say_ratio(finding) if finding.kind == "gradients" else say_change(finding)
+    facts["seeds"] = count_seeds(finding.seeds[::-1])  # where a template names the second side first
+    text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
+    if finding.programs:
+        text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
+    return text
+
+
+def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Return the sentences of findings under their topics."""
+    texts: dict[str, list[str]] = {}
+    for finding in findings:
+        texts.setdefault(finding.topic, []).append(sentence(finding))
+    return texts
+
+
+def say_change(finding: Finding) -> str:
+    """Return what can be said of a difference in accuracy, and no more."""
+    found = finding.difference
+    assert found is not None
+    size = f"{VERBS.get(finding.kind, RISES)[found.points < 0]} by {abs(found.points):.2f} pp"
+    interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
+    seeds = count_seeds(finding.seeds)
+    if found.verdict == "open":
+        why = "one seed tells nothing about the next" if min(finding.seeds) < 2 else "the seeds do not differ at all"
+        images = f" (The test images alone leave {interval} open.)" if interval else ""
+        return f"{size} in these runs ({seeds}). Whether that is noise is open: {why}.{images}"
+    clear, noise = "which is more than the noise of seeds", "but no difference can be claimed: it could be noise"
+    return f"{size}, {noise if found.verdict == 'noise' else clear} (95 % interval {interval}, {seeds})."
+
+
+def say_ratio(finding: Finding) -> str:
+    """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
+    found = finding.difference
+    if found is None or found.low is None or found.high is None:
+        return "Whether other seeds agree is open."
+    if found.verdict == "noise":
+        return "No difference between them can be claimed: it could be noise."
+    low, high = sorted(10 ** abs(bound / 100) for bound in (found.low, found.high))
+    factors = f"{say_factor(low)} to {say_factor(high)}"
+    return f"With skip connections that is {factors} times {found.verdict} (95 % interval over seeds)."
+
+
+def count_seeds(seeds: Sequence[int]) -> str:
+    """Return how many seeds the two sides of a comparison have."""
+    return "a single seed each" if max(seeds) == 1 else f"{seeds[0]} and {seeds[1]} seeds"
+
+
+def say_counts(finding: Finding) -> str:
+    """Return counts by value, those of zero left out."""
+    form = COUNTED.get(finding.kind, "{value}: {count}")
+    counts = finding.facts.get("counts", {}).items()
+    return ", ".join(form.format(value=COMPILED.get(value, value), count=count) for value, count in counts if count)
+
+
+def say_factor(factor: float) -> str:
+    """Return a factor with two digits, or as a whole number."""
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+
+
+def say_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return keys with their values on both sides."""
+    return ", ".join(f"{key} ({as_text(a)} against {as_text(b)})" for key, (a, b) in changes.items())
+
+
+def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last: str = "; and ") -> str:
+    """Return names in a row, the first ones of many."""
+    return separator.join(names[:most]) + (f"{last}{len(names) - most} more" if len(names) > most else "")
+
+
+def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
+    """Return intervals of accuracies in per cent, each after its label."""
+    return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
+
+
+# How facts that are no plain words or numbers are said.
+SAY = {
+    "changes": say_changes,
+    "intervals": say_intervals,
+    "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
+    "mixed_labels": ", ".join,
+}

@@ -1,0 +1,1 @@
+"""Figures of a study, a file each, in one style."""

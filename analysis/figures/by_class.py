@@ -1,0 +1,116 @@
+"""Figures by class: how often each one is recognised, and what it is taken for."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
+from analysis.frames.study import Study, name_shortcut
+
+MOST_CLASSES = 20  # of more, those that are recognised worst are shown
+MARKERS = {"projection": "o", "pad": "s", "none": "^"}
+
+
+def accuracies(study: Study) -> pd.DataFrame:
+    """Return the accuracy of each class in per cent, its images of all seeds together; raises NoData.
+
+    A row a class, worst first, in the mean over configurations; a column a configuration.
+    """
+    if study.classes.empty:
+        raise NoData("no complete run has figures by class")
+    images = study.classes.groupby(["true", "configuration"])["images"].sum()
+    hits = study.classes[study.classes["true"] == study.classes["predicted"]]
+    table = (100 * hits.groupby(["true", "configuration"])["images"].sum() / images).unstack()
+    return table.loc[table.mean(axis=1).sort_values(kind="stable").index]
+
+
+def draw_classes(study: Study) -> Figure:
+    """Return the test accuracy of each class, a mark a configuration; raises NoData."""
+    table = accuracies(study)
+    shown = study.configurations[study.configurations["configuration"].isin(table.columns)]
+    colors, classes = key(shown), len(table)
+    table = table.head(MOST_CLASSES)
+    note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
+    figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table))
+    axis = figure.subplots()
+    shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
+    for shift, configuration in zip(shifts, shown.sort_values("depth", kind="stable").to_dict("records")):
+        axis.plot(
+            table[configuration["configuration"]],
+            np.arange(len(table)) + shift,
+            MARKERS.get(configuration["shortcut"], "o"),
+            color=colors.colors[configuration["configuration"]],
+            markersize=4.5 if len(shown) <= 12 else 3,
+        )
+    axis.set_yticks(range(len(table)), table.index)
+    axis.set_ylim(len(table) - 0.5, -0.5)
+    for place in range(0, len(table), 2):
+        axis.axhspan(place - 0.5, place + 0.5, color="#F2F2F2", zorder=0)
+    axis.grid(axis="x", alpha=0.25)
+    axis.set_xlabel("test accuracy (%)")
+    axis.set_ylabel("class")
+    marks = [
+        Line2D([], [], color=MUTED, ls="none", marker=MARKERS.get(name, "o"), ms=5, label=name_shortcut(name))
+        for name in by_shortcut(shown)
+    ]
+    explain(figure, [axis], colors, *marks)
+    return figure
+
+
+def draw_confusion(study: Study) -> Figure:
+    """Return what each class is taken for, per shortcut in the configuration best by validation; raises NoData."""
+    worst = list(accuracies(study).head(MOST_CLASSES).index)
+    chosen = best_by_validation(study)
+    whole = [shares(study.classes, name) for name in chosen["configuration"]]
+    order = [name for name in whole[0].index if name in worst]
+    tables = [table.reindex(index=order, columns=order) for table in whole]
+    mistakes = [table.where(~np.eye(len(order), dtype=bool)) for table in tables]
+    norm = Normalize(0, max(1.0, *(np.nanmax(table.to_numpy(), initial=0) for table in mistakes)))
+    note = f" ({len(order)} worst of {len(whole[0])})" if len(order) < len(whole[0]) else ""
+    height = 4.2 + 0.07 * max(map(len, order))  # the names stand upright below
+    width = WIDTH if len(tables) > 1 else WIDTH * 2 / 3
+    figure = new_figure(study, f"Confusion of classes in the test set{note}", height, width)
+    axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.to_dict("records")):
+        draw_matrix(axis, table, wrong, norm)
+        kind = name_shortcut(configuration["shortcut"])
+        axis.set_title(f"{kind}, {configuration['depth']} layers", fontsize=10)
+        axis.set_xlabel("taken for")
+    axes[0].set_ylabel("class")
+    figure.colorbar(ScalarMappable(norm, "Blues"), ax=axes, label="mistaken (% of the class)", aspect=30)
+    return figure
+
+
+def best_by_validation(study: Study) -> pd.DataFrame:
+    """Return the configuration of each shortcut that has the highest validation accuracy; without any, the deepest."""
+    shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
+    ranked = shown.sort_values(["val_acc_mean", "depth"], na_position="first", kind="stable")
+    return ranked.drop_duplicates("shortcut", keep="last").sort_values("order")
+
+
+def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:
+    """Return, for each true class in a row, the per cent of its images that were taken for each class."""
+    rows = classes[classes["configuration"] == configuration]
+    names = rows["true"].unique()
+    counts = rows.pivot_table(index="true", columns="predicted", values="images", aggfunc="sum")
+    counts = counts.reindex(index=names, columns=names)
+    return 100 * counts.div(counts.sum(axis=1), axis=0)
+
+
+def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Normalize) -> None:
+    """Draw a matrix whose colours are the mistakes, each share that does not round to zero written in its cell."""
+    axis.imshow(wrong, norm=norm, cmap="Blues", aspect="auto", interpolation="none")
+    axis.set_facecolor("#EEEEEE")
+    places = range(len(table))
+    axis.set_xticks(places, table.columns, rotation=90, fontsize=8)
+    axis.set_yticks(places, table.index, fontsize=8)
+    for (row, column), share in np.ndenumerate(table.to_numpy()):
+        if share >= 0.5 and len(table) <= 12:
+            dark = row != column and norm(share) > 0.6
+            axis.text(
+                column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color="white" if dark else "black"
+            )

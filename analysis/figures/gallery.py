@@ -1,0 +1,79 @@
+"""All figures that there can be of a study, and how they are saved."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from analysis.figures.by_class import draw_classes, draw_confusion
+from analysis.figures.curves import draw_curves, draw_degradation
+from analysis.figures.depth import draw_depth
+from analysis.figures.layers import draw_gradients, draw_responses
+from analysis.figures.style import NoData
+from analysis.frames.study import Study
+
+# A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
+STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
+UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+DOTS_PER_INCH = 160
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of figure: its file's name, the function that draws it, and a caption."""
+
+    name: str
+    draw: Callable[[Study], Figure]
+    caption: str
+
+
+PLOTS = (
+    Plot(
+        "depth",
+        draw_depth,
+        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
+    ),
+    Plot(
+        "curves",
+        draw_curves,
+        "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
+    ),
+    Plot("degradation", draw_degradation, "Training error by epoch, plain networks beside residual ones."),
+    Plot(
+        "gradients",
+        draw_gradients,
+        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale.",
+    ),
+    Plot(
+        "responses",
+        draw_responses,
+        "Standard deviation of each 3x3 layer's response, after the normalisation and before the nonlinearity.",
+    ),
+    Plot("classes", draw_classes, "Test accuracy of each class, a mark a configuration, the hardest class first."),
+    Plot(
+        "confusion",
+        draw_confusion,
+        "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
+    ),
+)
+
+
+def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
+    """Yield each plot of a study with its figure, or the reason why there is none."""
+    for plot in PLOTS:
+        try:
+            with matplotlib.rc_context(STYLE):
+                figure = plot.draw(study)
+        except NoData as reason:
+            yield plot, str(reason)
+        else:
+            yield plot, figure
+
+
+def save(figure: Figure, target: Any, form: str) -> None:
+    """Write a figure to a file or buffer, `form` being png, svg or pdf."""
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])

@@ -1,0 +1,136 @@
+"""Figures of what depth does inside a network: gradients and responses, layer by layer.
+
+Only 3x3 convolutions are layers here, so that a residual network's layers stand beside those of its plain twin:
+the 1x1 projections of some shortcuts have no counterpart there.
+"""
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
+from analysis.frames.study import Study, name_shortcut
+
+COLUMNS = 5  # panels beside each other
+
+
+def layers_of(study: Study) -> pd.DataFrame:
+    """Return the rows of 3x3 convolutions, their `layer` counted without the others; raises NoData."""
+    rows = study.layers[study.layers["response_std"].notna()]
+    if rows.empty:
+        raise NoData("no run has looked inside its network (probe_every=0)")
+    place = rows.groupby(["path", "epoch"])["layer"].rank(method="first").astype(int)
+    return rows.assign(layer=place)
+
+
+def draw_gradients(study: Study) -> Figure:
+    """Return the gradient norm by layer and epoch, a panel per configuration; raises NoData."""
+    rows = layers_of(study)
+    probed = study.configurations[study.configurations["configuration"].isin(rows["configuration"])]
+    shown = comparable(probed)
+    groups = {name: spread(part.to_dict("records"), COLUMNS) for name, part in by_shortcut(shown).items()}
+    tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
+    norm = positive_norm(tables.values())
+    columns = max(map(len, groups.values()))
+    figure = new_figure(study, "Gradient norm by layer and epoch", 0.8 + 2.6 * len(groups), 9 if columns > 1 else 5)
+    axes = figure.subplots(len(groups), columns, squeeze=False)
+    for line, (shortcut, part) in zip(axes, groups.items()):
+        for axis in line[len(part) :]:
+            axis.set_axis_off()
+        for axis, configuration in zip(line, part):
+            heat_map(axis, tables[configuration["configuration"]], norm)
+            axis.set_title(panel_title(configuration, shown), fontsize=9 if columns < COLUMNS else 8)
+        line[0].set_ylabel(f"{name_shortcut(shortcut)}\n3x3 layer, from the input")
+    for axis in axes.flat:
+        axis.set_xlabel("epoch")
+    figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="norm of the gradient (mean over seeds)", aspect=40)
+    if len(tables) < len(probed):
+        differs = shown["varied"].iloc[0] if len(shown) < len(probed) else ""
+        figure.supxlabel(f"{len(tables)} of {len(probed)} configurations{differs and ': ' + differs}", fontsize=9)
+    return figure
+
+
+def comparable(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return those of the recipe that most of them share, if there are more than fit; else all."""
+    most = configurations.groupby("recipe", sort=False)["recipe"].transform("size")
+    if len(configurations) <= COLUMNS or most.max() < 3:
+        return configurations
+    return configurations[configurations["recipe"] == configurations["recipe"].iloc[most.argmax()]]
+
+
+def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
+    """Return the mean norm over seeds, a row a layer and a column a probed epoch."""
+    rows = rows[rows["configuration"] == configuration]
+    return rows.pivot_table(index="layer", columns="epoch", values="grad_norm", aggfunc="mean", dropna=False)
+
+
+def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
+    """Return a logarithmic scale over all norms; a gradient of exactly zero is off it."""
+    values = np.concatenate([table.to_numpy().ravel() for table in tables])
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        raise NoData("no gradient is above zero")
+    return LogNorm(values.min(), max(values.max(), 1.01 * values.min()))
+
+
+def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
+    """Draw a table as an image, the first layer on top."""
+    epochs = table.columns.to_numpy()
+    half = (epochs[-1] - epochs[0]) / (len(epochs) - 1) / 2 if len(epochs) > 1 else 0.5
+    extent = (epochs[0] - half, epochs[-1] + half, len(table) + 0.5, 0.5)
+    image = np.ma.masked_invalid(np.where(table > 0, table, np.nan))
+    axis.imshow(image, norm=norm, cmap="viridis", aspect="auto", interpolation="none", extent=extent)
+    axis.set_facecolor("#BBBBBB")
+    axis.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+
+
+def panel_title(configuration: dict[str, Any], shown: pd.DataFrame) -> str:
+    """Return the depth, and where that is not enough the configuration's own name."""
+    same = (shown["depth"] == configuration["depth"]) & (shown["shortcut"] == configuration["shortcut"])
+    depth = f"{configuration['depth']} layers"
+    return depth if same.sum() == 1 else textwrap.fill(configuration["label"], 24)
+
+
+def draw_responses(study: Study) -> Figure:
+    """Return the deviation of each layer's response, last epoch probed (He et al. 2016, figure 7); raises NoData."""
+    rows = layers_of(study)
+    rows = rows[np.isfinite(rows["response_std"])]
+    if rows.empty:
+        raise NoData("no response is finite")
+    last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
+    shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
+    groups, colors = by_shortcut(shown), key(shown)
+    deviations = over_seeds(last, ["layer"], "response_std")
+    figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2)
+    axes = figure.subplots(2, len(groups), squeeze=False, sharey=True)
+    for column, (shortcut, part) in zip(axes.T, groups.items()):
+        for name in part["configuration"]:
+            found = deviations.loc[name]
+            look = {"color": colors.colors[name], "linewidth": 1.2, "marker": "o", "markersize": 2}
+            column[0].plot(found.index, found["mean"], **look)
+            if colors.scale is None:  # of many configurations, bands would hide the lines
+                column[0].fill_between(found.index, found["low"], found["high"], color=look["color"], alpha=0.15, lw=0)
+            column[1].plot(found.index, sorted(found["mean"], reverse=True), **look)
+        column[0].set_title(name_shortcut(shortcut), fontsize=10)
+        column[0].set_xlabel("3x3 layer, from the input")
+        column[1].set_xlabel("3x3 layer, sorted by magnitude")
+    low, high = deviations["low"].min(), deviations["high"].max()
+    low = 0 if low < high / 2 else low  # an axis that starts elsewhere only where nothing could be seen otherwise
+    margin = 0.05 * max(high - low, 0.01)
+    for axis in axes.flat:
+        axis.set_ylim(low - margin * bool(low), high + margin)
+        axis.grid(alpha=0.25)
+        whole_numbers(axis)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("standard deviation")
+    explain(figure, axes.flat, colors)
+    return figure

@@ -1,0 +1,1 @@
+"""Run folders as tidy frames: finding, reading, averaging, and what has been published."""

@@ -1,0 +1,112 @@
+"""Published figures beside one's own of the same networks, and whether the recipe was the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.measures import MEASURES
+from analysis.frames.settings import Row, Settings
+
+FILE = Path(__file__).parents[1] / "published.csv"
+COMPARED = ("val_acc", "test_acc")
+
+ORIGINAL, PAPER = "original project", "He et al. 2016"
+
+# By the first part of a source: how it trained, by the keys of a configuration; published.csv says how long.
+FLIP_CROP = {"augmentation.flip": True, "augmentation.crop_padding": 4}
+FLIP_CROP |= {"augmentation.cutout": 0, "augmentation.trivial": False, "data.limit": None}
+ADAM = {"optimizer.name": "adam", "optimizer.lr": 0.001, "optimizer.weight_decay": 0}
+ADAM |= {"schedule.name": "constant", "schedule.warmup": 0}
+SGD = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 0.0001}
+SGD |= {"optimizer.nesterov": False, "schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
+SGD |= {"schedule.gamma": 0.1, "schedule.warmup": 0}
+WARM_UP = {"schedule.warmup": 400 / 64_000, "schedule.warmup_factor": 0.1}  # of the paper's 110 layers alone
+RECIPES: dict[str, Settings] = {
+    ORIGINAL: {"batch_size": 64, **ADAM, **FLIP_CROP, "data.val_fraction": 0.1},
+    PAPER: {"batch_size": 128, **SGD, **FLIP_CROP},
+}
+# Of an own identity, no part of a recipe: the network and the data, which are the same in the two rows, and rounding.
+NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
+
+
+def read_published() -> pd.DataFrame:
+    """Return the rows of published.csv with the columns that `summarize` has, `by` and `source`."""
+    rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds"), "Int64"))
+    rows = rows.rename(columns={figure: f"{figure}_mean" for figure in MEASURES})
+    rows["stages"] = [tuple(map(int, stages.split("-"))) for stages in rows["stages"]]
+    rows["blocks"] = rows["stages"].map(sum)
+    rows["depth"] = 2 * rows["blocks"] + 2
+    rows["seeds"] = rows["n"].astype(str)
+    rows["by"] = rows["source"].str.split(",").str[0]
+    configs = [
+        RECIPES[by]
+        | (WARM_UP if model == "resnet110" else {})
+        | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
+        for model, by, e, s in zip(rows["model"], rows["by"], rows["epochs"], rows["steps"])
+    ]
+    return rows.assign(config=pd.Series(configs))
+
+
+def add_published(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with those published of the same networks added to each study, sorted by depth.
+
+    `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
+    `other_recipe` says in what the two recipes differ; missing where the same network is not published.
+    """
+    by_runs = read_published().sort_values("n", kind="stable")  # a mean is preferred to the best of several
+    published = {network(row): row for row in by_runs.to_dict("records")}
+    rows = configurations.to_dict("records")
+    added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
+    columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe"]
+    own = configurations.join(pd.DataFrame(added, configurations.index, columns))
+    parts = []
+    for study, part in own.groupby("study", sort=False):
+        theirs = of_same_networks(part).assign(study=study)
+        parts.append(pd.concat([part, theirs]).sort_values("depth", kind="stable"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def against(own: Row, other: Row) -> Row:
+    """Return what add_published adds to a row of one's own."""
+    differences = {
+        f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
+    }
+    return differences | {"other_recipe": other_recipe(own, other["config"])}
+
+
+def other_recipe(own: Row, other: Settings) -> str:
+    """Return in what an own recipe differs from a published one: length of training, then groups of keys; or nothing.
+
+    A key that only the own identity has is another recipe, whatever it means. So is a published one that only an older
+    run does not know: its version had another key for it.
+    """
+    config, identity = own["config"], own["identity"]
+    lengths = training(config), training(other)
+    said = [] if lengths[0] == lengths[1] else [" against ".join(lengths)]
+    keys = [key for key in other if config.get(key, other[key]) != other[key]]
+    if isinstance(identity, dict):
+        keys += [key for key in identity if key not in other and key not in NO_RECIPE]
+    else:
+        keys += [key for key in other if key not in config]
+    groups = dict.fromkeys(key.split(".")[0] for key in keys if not key.startswith("epochs."))
+    return ", ".join(said + [group.replace("_", " ") for group in groups])
+
+
+def training(settings: Settings) -> str:
+    """Return how long a training is, in the unit in which it was asked for."""
+    count, steps = settings.get("epochs.count"), settings.get("epochs.steps")
+    number, unit = (steps, "step") if count is None else (count, "epoch")
+    return f"{number:,} {unit}{'s' * (number != 1)}"
+
+
+def of_same_networks(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return what is published of the networks that these configurations have."""
+    published = read_published()
+    own = {network(row) for row in configurations.to_dict("records")}
+    return published[[network(row) in own for row in published.to_dict("records")]]
+
+
+def network(row: Row) -> tuple[Any, ...]:
+    """Return what has to agree for two rows to be about the same network on the same data."""
+    return tuple(row[key] for key in ("data", "stages", "width", "shortcut"))

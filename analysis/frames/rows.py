@@ -1,0 +1,134 @@
+"""One run folder as a row: what its configuration says, what became of it, and how it was computed."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analysis.frames.find import warn
+from analysis.frames.read import Damaged, complete_lines, read_config, read_json, read_json_lines
+from analysis.frames.settings import Row, split_config
+
+# Column -> where result.json has it. Those of OPTIONAL may be null, as where nothing was held out.
+FIGURES = {
+    "parameters": "parameters",
+    "multiply_adds": "multiply_adds",
+    "epochs": "epochs",
+    "epochs_done": "final.epoch",
+    "train_loss": "final.train_loss",
+    "train_acc": "final.train_acc",
+    "val_loss": "final.val_loss",
+    "val_acc": "final.val_acc",
+    "best_epoch": "best.epoch",
+    "best_val_acc": "best.val_acc",
+    "test_loss": "test.loss",
+    "test_acc": "test.acc",
+    "test_images": "test.images",
+    "wall_seconds": "wall_seconds",
+}
+OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
+COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
+# How a run was computed; a missing value is not known.
+CONDITIONS = ("precision", "compiled", "device", "threads", "code", "data_sha256")
+NAMES = ("study", "configuration", "seed", "status")
+NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
+COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "error", "settings", "config", "identity", "choices", "folder", "path")
+REFERENCE = "reference/"  # prefix of the names of studies that come with the project
+HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
+
+
+def read_run(path: Path) -> Row | None:
+    """Return a run's row; None, with a warning, where its configuration cannot be read."""
+    row = _guarded(_read_configuration, path, path / "config.yaml", "the configuration of a run")
+    if row is None:
+        return None
+    outcome = _guarded(_read_outcome, path, path / "result.json", "the result of a run")
+    return row | (outcome or {"status": "damaged"})
+
+
+def _guarded(read: Callable[[Path], Row], path: Path, file: Path, kind: str) -> Row | None:
+    """Return what `read` makes of a run folder; None, with a warning, where it fails."""
+    try:
+        return read(path)
+    except Damaged as error:
+        warn(error)
+    except Exception as error:  # whatever one run's file holds must not cost the other runs
+        warn(f"{file}: not {kind} ({f'no {error}' if isinstance(error, KeyError) else error})")
+    return None
+
+
+def _read_configuration(path: Path) -> Row:
+    """Return what config.yaml and the place of a run say about it."""
+    file = read_config(path / "config.yaml")
+    if file is None:
+        raise Damaged(f"{path / 'config.yaml'}: missing or empty, so this is no run, or has not begun")
+    model, epochs = file["model"], file["epochs"]["count"]
+    stages = tuple(map(int, model["stages"]))
+    config, identity, choices = split_config(file)
+    folder = Path(os.path.abspath(path)).parent
+    in_reference = len(folder.parents) > 1 and folder.parents[1].name == "reference"
+    return {
+        "study": REFERENCE * in_reference + folder.parent.name,
+        "configuration": folder.name,
+        "seed": int(file["seed"]),
+        "data": str(file["data"]["name"]),
+        "model": str(model["name"]),
+        "shortcut": str(model["shortcut"]),
+        "stages": stages,
+        "width": int(model["width"]),
+        "blocks": sum(stages),
+        "depth": 2 * sum(stages) + 2,
+        "epochs": None if epochs is None else int(epochs),
+        "config": config,
+        "identity": identity,
+        "choices": choices,
+        "folder": str(folder),
+        "path": str(path),
+    }
+
+
+def _read_outcome(path: Path) -> Row:
+    """Return a run's status, and if it is complete its figures and how it was computed."""
+    result = read_json(path / "result.json")
+    if result is not None:
+        figures = {column: _figure(path, result, column) for column in FIGURES}
+        return {"status": "complete", **figures, **_conditions(path, result)}
+    failure = read_json(path / "failure.json")
+    if failure is None:
+        return {"status": "unfinished", "epochs_done": len(complete_lines(path / "metrics.csv")[1])}
+    if failure["status"] not in ("failed", "diverged"):
+        raise Damaged(f"{path / 'failure.json'}: does not say `failed` or `diverged`")
+    return {"status": failure["status"], "error": str(failure.get("error", ""))}
+
+
+def _figure(path: Path, result: Row, column: str) -> float | None:
+    """Return the number that a result has for a column; raises Damaged where it is none, or not finite."""
+    value: Any = result
+    for key in FIGURES[column].split("."):
+        value = value.get(key) if value else None
+    if value is None and column in OPTIONAL:
+        return None
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise Damaged(f"{path / 'result.json'}: {FIGURES[column]} cannot be {value!r:.40}")
+    return value
+
+
+def _conditions(path: Path, result: Row) -> Row:
+    """Return how a complete run was computed, as the columns CONDITIONS."""
+    machine, starts = result.get("machine") or {}, read_json_lines(path / "starts.jsonl")
+    data = (result.get("data") or {}).get("sha256")
+    return {
+        "precision": result.get("precision"),
+        "compiled": result.get("compiled", False),  # results of older versions do not say
+        "device": ("cuda" if machine.get("gpu") else "cpu") if machine else None,
+        "threads": machine.get("threads"),
+        "code": _checksums([*(start.get("code") for start in starts), result.get("code")]),
+        "data_sha256": _checksums([*(start.get("data") for start in starts), data]),
+    }
+
+
+def _checksums(found: list[str | None]) -> str | None:
+    """Return the checksums of all starts of a run, shortened: one, or several where it changed on the way."""
+    known = dict.fromkeys(found)
+    return " and ".join(code[:HEX_DIGITS] if code else "unknown" for code in known) if any(known) else None

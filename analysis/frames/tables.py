@@ -1,0 +1,54 @@
+"""The tables of many runs as one frame: a row per epoch, per layer, or per pair of classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.frames.read import Damaged, read_json, read_tables
+
+METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
+METRICS += ("train_seconds", "val_seconds", "images_per_second")
+LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
+KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # beside each epoch and layer
+
+
+def load_epochs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run and epoch: the run's KEYS, then the columns of metrics.csv."""
+    return _load(runs, "metrics.csv", METRICS)
+
+
+def load_layers(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, probed epoch and layer: the run's KEYS, then the columns of layers.csv.
+
+    Runs of older versions have no `weight_norm` and no `residual_ratio`, and no epoch 0.
+    """
+    return _load(runs, "layers.csv", LAYERS)
+
+
+def _load(runs: pd.DataFrame, file: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a table of every run that has it, each row after the KEYS of its run."""
+    rows = read_tables([Path(path) / file for path in runs["path"]], columns)
+    keys = runs[KEYS].iloc[rows.index].reset_index(drop=True)
+    return pd.concat([keys, rows.reset_index(drop=True)], axis=1)
+
+
+def load_classes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, true class and predicted class; `images` is how many there were."""
+    rows = []
+    for configuration, seed, path in zip(runs["configuration"], runs["seed"], runs["path"]):
+        names, counts = _confusion(Path(path) / "result.json")
+        for true, line in zip(names, counts):
+            rows += [(configuration, seed, true, predicted, n) for predicted, n in zip(names, line)]
+    return pd.DataFrame(rows, columns=["configuration", "seed", "true", "predicted", "images"])
+
+
+def _confusion(file: Path) -> tuple[list[str], list[list[int]]]:
+    """Return the classes and the confusion matrix of a result; nothing where it has none that is whole."""
+    try:
+        test = read_json(file)["test"]
+        names, counts = list(test["per_class_acc"]), test["confusion"]
+        whole = {len(names)} == {len(counts), *map(len, counts)}
+    except (Damaged, KeyError, TypeError):
+        return [], []
+    return (names, counts) if whole else ([], [])

@@ -1,0 +1,100 @@
+"""A comparison of two configurations as a table with notes: what the data support, and what they do not."""
+
+import pandas as pd
+
+from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
+from analysis.claims.compare import Comparison, name
+from analysis.claims.wording import say_changes, sentence
+from analysis.frames.configurations import data_of
+from analysis.frames.measures import MEASURES
+from analysis.frames.statistics import Difference, estimate
+from analysis.page.rendering import Grid
+
+BY_SEEDS = (
+    "The intervals are Welch's, over seeds: they cover what other seeds would change, "
+    "and neither another split of the data nor another test set."
+)
+NO_SEEDS = (
+    "There is no interval over seeds: it takes two complete runs or more of each configuration, "
+    "and here there are {a} of A and {b} of B."
+)
+NO_SPREAD = "There is no interval over seeds: no seed's test accuracy differs from any other of its side."
+BY_IMAGES = (
+    "The interval of the test accuracy is the binomial one of {images:,} test images instead. "
+    "It does NOT cover what another seed would change, which is often more."
+)
+
+
+def comparison_grid(found: Comparison) -> Grid:
+    """Return a row per measure, and what can be said of the two."""
+    rows = [measure_row(measure, found) for measure in found.differences]
+    title = f"{name(found.a)} against {name(found.b)}"
+    return Grid(title, ["", "A", "B", "B - A (pp)", "95 % interval", "p"], rows, [False] + [True] * 5, notes(found))
+
+
+def measure_row(measure: str, found: Comparison) -> list[str]:
+    """Return a row of the table."""
+    label, difference = MEASURES[measure].label, found.differences[measure]
+    if difference is None:
+        return [label, *"-----"]
+    interval = "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
+    p = "-" if difference.p is None else f"{difference.p:.4f}" if difference.p >= 0.0001 else "< 0.0001"
+    return [label, mean(found.a[measure]), mean(found.b[measure]), f"{difference.points:+.2f}", interval, p]
+
+
+def mean(accuracies: pd.Series) -> str:
+    """Return a mean over seeds, with its deviation if there is one, in per cent."""
+    found = estimate(accuracies.dropna())
+    return f"{100 * found.mean:.2f}" + ("" if found.std is None else f" ± {100 * found.std:.2f}")
+
+
+def notes(found: Comparison) -> list[str]:
+    """Return what has to be known to read the table, and what can be concluded from it."""
+    sides = [f"{letter} is {name(runs)}, {count_runs(runs)}" for letter, runs in (("A", found.a), ("B", found.b))]
+    text, data = data_of(found.configurations), found.a["data"].iloc[0]
+    findings = [*find_mixed_seeds(found.configurations), *find_mixed_conditions(found.configurations)]
+    return [
+        "; ".join(sides) + "." + (f" Left out as not complete: {found.left_out}." if found.left_out else ""),
+        *([] if text == data else [f"This is about {text}."]),
+        *basis(found),
+        verdict(found.headline),
+        cause(found),
+        *map(sentence, findings),
+    ]
+
+
+def count_runs(runs: pd.DataFrame) -> str:
+    """Return `2 complete runs`."""
+    return f"{len(runs)} complete run{'s' * (len(runs) != 1)}"
+
+
+def basis(found: Comparison) -> list[str]:
+    """Return what the interval of the test accuracy covers."""
+    a, b = found.a, found.b
+    if found.headline.p is not None:
+        return [BY_SEEDS]
+    why = NO_SPREAD if min(len(a), len(b)) > 1 else NO_SEEDS.format(a=len(a), b=len(b))
+    return [why, BY_IMAGES.format(images=int(min(a["test_images"].iloc[0], b["test_images"].iloc[0])))]
+
+
+def verdict(found: Difference) -> str:
+    """Return what can be said of the test accuracies, and no more."""
+    assert found.low is not None and found.high is not None, found  # the headline has one of seeds or of images
+    low, high, over = found.low, found.high, "test images" if found.p is None else "seeds"
+    if low <= 0 <= high:
+        return (
+            f"No difference in test accuracy can be claimed: as far as the {over} tell, B may be anything "
+            f"from {abs(low):.2f} pp worse to {high:.2f} pp better than A. Nor are they shown to be equal."
+        )
+    better, worse = ("B", "A") if low > 0 else ("A", "B")
+    least, most = sorted((abs(low), abs(high)))
+    claim = f"{better}'s test accuracy is higher than {worse}'s, by {least:.2f} to {most:.2f} pp"
+    if found.p is None:
+        return f"For these runs, {claim}, as far as the test images tell. Whether other seeds agree is open."
+    return f"The data support that {claim}, on average over seeds (95 % confidence)."
+
+
+def cause(found: Comparison) -> str:
+    """Return what the two differ in, and that of several things none can be called the cause."""
+    unknown = " The data do not tell which of these makes the difference." if len(found.changes) > 1 else ""
+    return f"They differ in {say_changes(found.changes) or 'no setting that is recorded'}.{unknown}"

@@ -1,0 +1,83 @@
+"""Where the figures of a study come from: the environments, the settings, and the commands that reproduce them."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.conditions import UNKNOWN
+from analysis.frames.read import read_json
+from analysis.frames.settings import DEFAULT, as_text, varied_settings
+from analysis.page.rendering import Grid
+
+
+def environments(runs: pd.DataFrame) -> Grid:
+    """Return a row for each environment that complete runs were computed in, and how many were."""
+    found: dict[tuple[str, ...], int] = {}
+    complete = runs[runs["status"] == "complete"]
+    for path, code in zip(complete["path"], complete["code"].astype(object).fillna(UNKNOWN)):
+        row = environment(read_json(Path(path) / "result.json"), code)
+        found[row] = found.get(row, 0) + 1
+    head = ["runs", "commit", "code", "precision", "system", "processor", "threads", "packages", "data"]
+    rows = [[str(count), *row] for row, count in found.items()]
+    return Grid("Environment", head, rows, [True] + [False] * 8)
+
+
+def environment(result: dict[str, Any], code: str) -> tuple[str, ...]:
+    """Return what a result says about how it was computed, as the cells of a row."""
+    git, machine, versions, data = (result.get(name) or {} for name in ("git", "machine", "versions", "data"))
+    return (
+        str(git.get("commit", UNKNOWN))[:12] + (" with changes" if git.get("dirty") else ""),
+        code,
+        str(result.get("precision") or UNKNOWN) + ", compiled" * bool(result.get("compiled")),
+        str(machine.get("system", UNKNOWN)),
+        str(machine.get("gpu") or machine.get("cpu") or UNKNOWN),
+        str(machine.get("threads", UNKNOWN)),
+        ", ".join(f"{name} {version}" for name, version in versions.items()) or UNKNOWN,
+        f"sha256 {data.get('sha256', UNKNOWN)}"[:19],
+    )
+
+
+def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
+    """Return the settings that not all configurations share, a row a configuration, and those that they share.
+
+    Settings that have their defaults everywhere are not among them. What all were composed from comes first.
+    """
+    varied = varied_settings(configurations["settings"])
+    keys = list(dict.fromkeys(key for settings in varied for key in settings))
+    rows = [
+        [name, *(as_text(settings.get(key, DEFAULT)) for key in keys)]
+        for name, settings in zip(configurations["configuration"], varied)
+    ]
+    choices, settings = list(configurations["choices"]), configurations["settings"].iloc[0]
+    shared = {k: v for k, v in choices[0].items() if v is not None and all(other.get(k) == v for other in choices)}
+    shared |= {key: value for key, value in settings.items() if key not in keys}
+    grid = Grid("Settings that differ", ["configuration", *keys], rows, [False] * (len(keys) + 1))
+    return grid, [f"{key}={as_text(value)}" for key, value in shared.items()]
+
+
+def commands(runs: pd.DataFrame) -> dict[str, str]:
+    """Return configuration -> the command that computes its runs again.
+
+    It names every key of the configuration, and whether the runs were compiled, so that it means the same whatever the
+    defaults have become. Runs that were compiled and runs that were not have a line each.
+    """
+    return {str(name): reproduce(rows) for name, rows in runs.groupby("configuration", sort=False)}
+
+
+def reproduce(runs: pd.DataFrame) -> str:
+    """Return the command lines that compute the runs of one configuration again."""
+    settings = {key: as_text(value) for key, value in runs["config"].iloc[0].items()}
+    settings |= {"study": Path(runs["study"].iloc[0]).name, "resume": "auto"}  # never starts complete runs over
+    compiled = runs["compiled"].astype(object)
+    if compiled.notna().any():  # runs that are not complete go with the others
+        compiled = compiled.fillna(compiled.dropna().iloc[0])
+    lines = []
+    for kind, seeds in runs["seed"].groupby(compiled, dropna=False):
+        own = settings | {"seed": ",".join(map(str, seeds))}
+        if not pd.isna(kind):
+            own["compile"] = str(kind).lower()
+        words = (shlex.quote(f"{key}={value}") for key, value in own.items())
+        lines.append(f"python -m resnet.run -m {' '.join(words)}")
+    return "\n".join(lines)

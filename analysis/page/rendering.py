@@ -1,0 +1,53 @@
+"""A grid of texts with a title and notes, rendered as Markdown that also reads well on a terminal, or as LaTeX."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
+LATEX |= {"±": r"$\pm$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A title, a head, rows as long as the head, which columns are numeric, and notes to go below."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Sequence[bool]
+    notes: Sequence[str] = ()
+
+
+def markdown(grid: Grid) -> str:
+    """Return the grid as a Markdown section, its columns aligned."""
+    lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (grid.head, *grid.rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines)]
+    rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, grid.numeric)]
+    lines.insert(1, rule)
+    table = ["| " + " | ".join(_aligned(row, widths, grid.numeric)) + " |" for row in lines]
+    title = " ".join(grid.title.split())
+    return "\n".join([f"## {title}", "", *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    return [cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(row, widths, right)]
+
+
+def latex(grid: Grid) -> str:
+    """Return the grid as a LaTeX table, which needs the package booktabs."""
+    cells = [[latex_text(cell) for cell in row] for row in (grid.head, *grid.rows)]
+    table = pd.DataFrame(cells[1:], columns=cells[0]).style.hide(axis="index")
+    columns = "".join("r" if right else "l" for right in grid.numeric)
+    text = table.to_latex(column_format=columns, caption=latex_text(grid.title), hrules=True)
+    notes = "".join(f"\n\\footnotesize {latex_text(note)}\n" for note in grid.notes)
+    return text.replace("\\end{table}", f"{notes}\\end{{table}}")
+
+
+def latex_text(text: str) -> str:
+    """Return a text in which no character means anything to LaTeX."""
+    plain = "".join(LATEX.get(character, character) for character in " ".join(text.split()))
+    return SIGN.sub("$-$", plain)

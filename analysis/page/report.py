@@ -1,0 +1,60 @@
+"""The report: question, findings, tables, figures and provenance of all studies in one HTML page.
+
+It needs neither network nor JavaScript, and the same runs make the same bytes.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.claims.findings import find
+from analysis.claims.wording import by_topic
+from analysis.figures.gallery import draw_all
+from analysis.frames.configurations import summarize
+from analysis.frames.published import add_published
+from analysis.frames.study import Study, load_studies
+from analysis.page.inline import as_html, describe
+from analysis.page.provenance import commands, differences, environments
+from analysis.page.tables import to_grids
+
+TEMPLATE = "report.html.jinja"
+
+
+def render_report(folders: Sequence[str]) -> str:
+    """Return the page; raises RunsError."""
+    studies = load_studies(folders)
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(TEMPLATE).render(
+        studies=[section(study, f"study{number}") for number, study in enumerate(studies, start=1)],
+        command=shlex.join(["python", "-m", "analysis.report", *folders]),
+    )
+
+
+def section(study: Study, name: str) -> dict[str, Any]:
+    """Return what the template shows of a study; every id in it begins with `name`."""
+    figures, missing = [], []
+    for plot, figure in draw_all(study):
+        if isinstance(figure, str):
+            missing.append(f"{plot.name}: {figure}")
+        else:
+            svg = as_html(figure, f"{name}-{plot.name}", describe(figure, plot.caption))
+            figures.append({"name": plot.name, "caption": plot.caption, "svg": svg})
+    differing, shared = differences(study.configurations)
+    return {
+        "id": name,
+        "title": study.title,
+        "findings": by_topic(find(study.runs, study.layers)),
+        "tables": to_grids(add_published(summarize(study.runs)), published=True),
+        "figures": figures,
+        "missing": missing,
+        "differing": differing,
+        "shared": shared,
+        "environments": environments(study.runs),
+        "commands": commands(study.runs),
+    }

@@ -1,0 +1,76 @@
+"""Intervals against numbers worked out elsewhere, and against what they promise."""
+
+import numpy as np
+import pytest
+
+from analysis.frames.statistics import binomial_difference, estimate, welch, wilson
+
+
+def test_the_interval_over_seeds_is_students():
+    found = estimate([0.8, 0.82, 0.84])
+    assert (found.n, found.mean, found.std) == (3, pytest.approx(0.82), pytest.approx(0.02))
+    half = 4.302653 * 0.02 / 3**0.5  # t, 2 degrees of freedom, from a printed table
+    assert (found.low, found.high) == (pytest.approx(0.82 - half), pytest.approx(0.82 + half))
+
+
+def test_one_seed_has_no_deviation_and_no_interval():
+    found = estimate([0.8])
+    assert (found.mean, found.std, found.low, found.high, found.n) == (0.8, None, None, None, 1)
+
+
+@pytest.mark.parametrize("values", [[], [0.8, float("nan")], [float("inf")]])
+def test_no_figure_is_an_error(values):
+    with pytest.raises(ValueError, match="at least one figure"):
+        estimate(values)
+
+
+def test_welch_agrees_with_its_formula_worked_by_hand():
+    a, b = [0.80, 0.82, 0.84], [0.90, 0.91, 0.92, 0.93]
+    va, vb = 0.0004 / 3, (0.0005 / 3) / 4
+    freedom = (va + vb) ** 2 / (va**2 / 2 + vb**2 / 3)
+    assert 3 < freedom < 4  # where the printed table has t = 3.182 and 2.776
+    found = welch(a, b)
+    margin = 100 * (va + vb) ** 0.5
+    assert found.points == pytest.approx(9.5)
+    assert 2.776 * margin < found.high - found.points < 3.182 * margin
+    assert found.high - found.points == pytest.approx(found.points - found.low)
+    assert 0.001 < found.p < 0.02
+
+
+def test_welch_of_the_sides_exchanged_is_the_negative():
+    there, back = welch([0.8, 0.81, 0.79], [0.8, 0.85]), welch([0.8, 0.85], [0.8, 0.81, 0.79])
+    assert (there.points, there.low, there.high) == pytest.approx((-back.points, -back.high, -back.low))
+    assert there.p == pytest.approx(back.p)
+
+
+def test_a_single_seed_on_either_side_has_a_difference_without_interval():
+    for found, points in ((welch([0.8], [0.9]), 10), (welch([0.8], [0.9, 0.92]), 11)):
+        assert found.points == pytest.approx(points)
+        assert (found.low, found.high, found.p) == (None, None, None)
+
+
+def test_seeds_that_do_not_vary_yield_no_interval_unless_the_other_side_does():
+    assert welch([0.8, 0.8], [0.9, 0.9]).low is None
+    one_varies = welch([0.8, 0.8], [0.9, 0.92])
+    assert one_varies.low < one_varies.points < one_varies.high
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal([0.8] * 3 + [0.82] * 3, [0.01] * 3 + [0.003] * 3, (1000, 6))
+    found = [welch(draw[:3], draw[3:]) for draw in draws]
+    covered = np.mean([difference.low <= 2 <= difference.high for difference in found])
+    assert 0.93 <= covered <= 0.98
+
+
+def test_wilson_is_the_one_in_the_books():
+    assert wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=5e-4)
+    assert wilson(0.57, 100) == wilson(0.5701, 100), "57 hits, though 0.57 * 100 is a little less"
+    low, high = wilson(1.0, 10)
+    assert high == 1 and low == pytest.approx(0.7225, abs=5e-4)
+
+
+def test_newcombes_interval_is_the_one_of_his_paper():
+    """Newcombe 1998, table II: 56/70 - 48/80, method 10 gives 0.0524 to 0.3339."""
+    found = binomial_difference(48 / 80, 80, 56 / 70, 70)
+    assert (found.low, found.high) == pytest.approx((5.24, 33.39), abs=5e-3)
+    assert found.points == pytest.approx(20) and found.p is None

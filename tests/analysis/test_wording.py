@@ -1,0 +1,149 @@
+"""How findings read: one test a template. That they are right: test_findings.py."""
+
+import pytest
+
+from analysis.claims.finding import TOPICS, Finding
+from analysis.claims.wording import TEMPLATES, by_topic, listed, say_factor, sentence
+from analysis.frames.statistics import Difference
+
+MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
+NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
+RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
+CLEAR = "which is more than the noise of seeds (95 % interval"
+
+SENTENCES = {
+    "gain": (
+        Finding("gain", RESIDUAL, depths=(14, 32), difference=MORE, seeds=(3, 3)),
+        "From 14 to 32 layers, the test accuracy of residual (pad) networks rises by 5.10 pp, "
+        f"{CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+    ),
+    "twins": (
+        Finding("twins", RESIDUAL, depths=(32,), difference=NOISE, seeds=(2, 3)),
+        "At 32 layers, the test accuracy of residual (pad) networks is above that of their plain twins by 0.50 pp, but "
+        "no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 and 3 seeds).",
+    ),
+    "turn": (
+        Finding("turn", PLAIN, depths=(20, 56), difference=OPEN, seeds=(1, 1)),
+        "Of plain networks, those with 20 layers are best by validation. From there to 56 layers, their test accuracy "
+        "rises by 5.00 pp in these runs (a single seed each). Whether that is noise is open: one seed tells nothing "
+        "about the next. (The test images alone leave +3.90 to +6.10 pp open.)",
+    ),
+    "no turn": (
+        Finding("no turn", PLAIN, depths=(56,)),
+        "Of plain networks, the deepest, with 56 layers, are best by validation: no turning point is seen.",
+    ),
+    "degradation": (
+        Finding("degradation", PLAIN, depths=(20, 56), difference=LESS, seeds=(2, 2)),
+        "Over the same depths, the training accuracy falls by 15.00 pp, "
+        f"{CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds). So this is degradation, not overfitting.",
+    ),
+    "training": (
+        Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
+        "From 20 to 56 layers, the training accuracy of plain networks rises by 0.00 pp in these runs (2 and 2 seeds). "
+        "Whether that is noise is open: the seeds do not differ at all.",
+    ),
+    "published step": (
+        Finding(
+            "published step",
+            difference=MORE,
+            seeds=(3, 3),
+            facts={"models": ("blocks4", "blocks15"), "points": 4.14},
+        ),
+        "From blocks4 to blocks15, the original project found +4.14 pp of validation accuracy (one seed, augmented "
+        "images). With the same recipe, on unaugmented images, it rises by 5.10 pp, "
+        f"{CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+    ),
+    "gradients": (
+        Finding(
+            "gradients",
+            RESIDUAL,
+            depths=(56,),
+            difference=Difference(300, 100, 400, 0.01),
+            seeds=(2, 2),
+            facts={"ratios": (0.001, 1234.5)},
+        ),
+        "At 56 layers, the first layers of residual (pad) networks get 1,234 times the gradient norm of the last ones, "
+        "those of their plain twins 0.001 times (geometric mean over epochs, 2 and 2 seeds). With skip connections "
+        "that is 10 to 10,000 times more (95 % interval over seeds).",
+    ),
+    "gap": (
+        Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
+        "Training minus validation accuracy of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. With depth, "
+        f"this difference falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds).",
+    ),
+    "confound": (
+        Finding("confound", facts={"labels": ("A", "B"), "changes": {"stages": (2, 3), "x.y": ("default", [1, 2])}}),
+        "A and B differ in more than one thing: stages (2 against 3), x.y (default against [1,2]). "
+        "The data do not tell which of these makes a difference between them.",
+    ),
+    "more confounds": (Finding("more confounds", facts={"count": 3}), "The same goes for 3 more pairs of groups."),
+    "mixed seeds": (
+        Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
+        "The seeds of A, B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
+        "their deviation is not that of seeds alone.",
+    ),
+    "mixed precision": (
+        Finding("mixed precision", facts={"counts": {"bf16": 1, "fp32": 2}}),
+        "Not all configurations ran in the same precision (1 in bf16, 2 in fp32), which is another difference "
+        "between them.",
+    ),
+    "mixed compiled": (
+        Finding("mixed compiled", facts={"counts": {False: 2, True: 1}}),
+        "Not all configurations were compiled (2 not compiled, 1 compiled), which rounds differently in them.",
+    ),
+    "mixed code": (
+        Finding("mixed code", facts={"counts": {"12345678": 1, "unknown": 2}}),
+        "Not all configurations were computed by the same code (12345678: 1, unknown: 2), which is another difference "
+        "between them.",
+    ),
+    "mixed data": (
+        Finding("mixed data", facts={"counts": {"12345678": 1, "87654321": 2}}),
+        "Not all configurations were computed from the same data (12345678: 1, 87654321: 2), which is another "
+        "difference between them.",
+    ),
+    "single seeds": (
+        Finding("single seeds", facts={"intervals": {"A": (0.792, 0.8077)}}),
+        "A single seed has no interval over seeds. What the test images alone leave open of its test accuracy "
+        "(95 %, binomial): A, 79.20 to 80.77 %.",
+    ),
+    "part of the data": (
+        Finding("part of the data", facts={"data": "digits, first 20"}),
+        "Trained on a part of the data only: digits, first 20.",
+    ),
+    "incomplete": (
+        Finding("incomplete", facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}}),
+        "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged.",
+    ),
+    "nothing complete": (Finding("nothing complete"), "No run is complete, so nothing can be said yet."),
+}
+
+
+@pytest.mark.parametrize(("finding", "text"), SENTENCES.values(), ids=SENTENCES)
+def test_a_finding_reads(finding, text):
+    assert sentence(finding) == text
+
+
+def test_every_kind_has_a_topic_and_a_tested_template():
+    assert set(TEMPLATES) == set(TOPICS) == set(SENTENCES)
+
+
+def test_other_code_or_data_is_said_at_the_end():
+    finding = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), programs=("code", "data"))
+    end = " These runs were not all computed by the same code or computed from the same data."
+    assert sentence(finding).endswith(end)
+
+
+def test_sentences_stand_under_their_topics_in_order():
+    assert list(by_topic([SENTENCES[kind][0] for kind in ("gain", "incomplete", "turn")])) == [
+        "Depth",
+        "Runs",
+        "Degradation",
+    ]
+
+
+def test_of_many_names_the_first_are_listed():
+    assert listed([*"abcdefgh"]) == "a; b; c; d; e; f; and 2 more" and listed(["a", "b"]) == "a; b"
+
+
+def test_factors_have_two_digits_or_are_whole():
+    assert (say_factor(0.0123), say_factor(3.21), say_factor(1234.5)) == ("0.012", "3.2", "1,234")
