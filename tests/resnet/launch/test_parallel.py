@@ -94,7 +94,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path):
     while "one by one" not in (line := sweep.stdout.readline()):
         assert line, "the sweep goes on by itself"
     assert "2 of 3 runs" in line, "those that were under way; the third had not begun"
-    while "going on after epoch" not in (line := sweep.stdout.readline()):
+    while "resuming after epoch" not in (line := sweep.stdout.readline()):
         assert line and "starting" not in line
     sweep.terminate()
     assert sweep.wait() == 143
