@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in given.run:
         trained = load_trained(path)
         split = held_out(trained, given.data_root)
-        arguments = (trained.model, trained.network, trained.normalize(), split)
-        rows = measure_lesions(*arguments, bf16=False, watch=partial(tqdm, desc=str(path), leave=False))
+        watch = partial(tqdm, desc=str(path), leave=False)
+        rows = measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
         write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
         print(describe(path, rows))
     return 0

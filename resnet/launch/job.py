@@ -56,5 +56,6 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> int:
     except Exception:  # a bug, or out of memory: the traceback belongs in run.log, too
         log.exception(f"{folder.path}: failed")
         return 1
-    log.info(f"{folder.path}: complete, test accuracy {result['test']['acc']:.2%}")
+    accuracy = f", test accuracy {result['test']['acc']:.2%}" if "test" in result else ""
+    log.info(f"{folder.path}: complete{accuracy}")
     return 0
