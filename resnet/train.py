@@ -126,6 +126,8 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     None, with a line that says why, where that fails.
     """
     log.info("compiling")
+    # To compile, PyTorch imports a module that looks for CUDA on any device, and warns of an nvcc without a GPU.
+    logging.getLogger("torch.utils.cpp_extension").addFilter(_not_about_missing_cuda)
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
     cpu = split.images.device.type == "cpu"
@@ -148,6 +150,10 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
         trainer.model.load_state_dict(before)
     log.info(f"compiled in {time.perf_counter() - started:.0f} s")
     return lambda images: network(images) if len(images) == batch_size else trainer.model(images)
+
+
+def _not_about_missing_cuda(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("No CUDA runtime is found")
 
 
 def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int) -> Figures:
