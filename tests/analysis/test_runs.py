@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+import yaml
 
 from analysis.find import MissingFolder, RunsError
 from analysis.runs import find_runs, load_epochs, load_layers, load_runs
@@ -239,7 +240,7 @@ def test_layers_are_read_where_they_are(build):
 
 
 def test_reading_stays_fast(build):
-    """The target is 10,000 runs in 15 s; a twentieth of that here, with twice the time for a busy machine."""
+    """It takes at most a few times the CPU time that libyaml needs for the configurations alone."""
     run = build.complete()
     contents = {file.name: file.read_text() for file in run.iterdir()}
     for seed in range(1, 500):
@@ -247,6 +248,9 @@ def test_reading_stays_fast(build):
         folder.mkdir()
         for name, content in contents.items():
             (folder / name).write_text(content.replace("\nseed: 0", f"\nseed: {seed}"))
-    start = time.perf_counter()
+    start = time.process_time()
+    for file in run.parent.glob("*/config.yaml"):
+        yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    parsed = time.process_time()
     assert len(load_runs(["runs"])) == 500
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - parsed < 4 * (parsed - start)
