@@ -13,8 +13,8 @@ class RunParser(argparse.ArgumentParser):
         layout = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=f"python -m {module}", description=description, formatter_class=layout)
         folder = "runs/<study>/<model>-<shortcut>-<fingerprint>/seed<k>"
-        nargs = {"nargs": "+"} if several else {}
-        self.add_argument("run", metavar="RUN", type=Path, help=f"the folder of a complete run: {folder}", **nargs)
+        nargs = "+" if several else None
+        self.add_argument("run", metavar="RUN", nargs=nargs, type=Path, help=f"the folder of a complete run: {folder}")
 
     def add_data_root(self) -> None:
         """Add an option that says where the data set is."""

@@ -48,11 +48,10 @@ def lesions(model: ResNet, network: Network) -> Iterator[tuple[str, int | None, 
     keeps = [not shape.changes for _, shape in network.shapes()]
     yield "none", None, model
     for number, block in enumerate(blocks):
-        if block.shortcut is not None:
-            without: list[nn.Module] = [ShortcutOnly(block.shortcut)]
-        elif keeps[number]:
-            without = []
-        else:
+        without: list[nn.Module] = []
+        if isinstance(block.shortcut, nn.Module):
+            without = [ShortcutOnly(block.shortcut)]
+        elif not keeps[number]:
             continue
         yield "remove", number, with_blocks(model, [*blocks[:number], *without, *blocks[number + 1 :]])
     for number in range(len(blocks) - 1):

@@ -18,14 +18,14 @@ from hydra.types import RunMode
 from resnet.launch.compose import CONF
 from resnet.launch.sweeper import Job, ResumableSweeper, summarize
 from resnet.record.folder import RunFolder
-from tests.conftest import heed_interrupts, one_thread, small
+from tests.conftest import heed_interrupts, hold, one_thread, small
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen:
+def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
     """Start a sweep as a process that can be watched and killed."""
     command = (sys.executable, "-m", "resnet.run", "-m", *small(*overrides))
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
-    return subprocess.Popen(command, cwd=folder, env=one_thread(), **options)
+    return subprocess.Popen(command, cwd=folder, env=one_thread() | environment, **options)
 
 
 def summary(folder: Path) -> list[tuple[str, str]]:
@@ -43,21 +43,21 @@ def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
 
 
 def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
-    sweep = start(tmp_path, "seed=0,1,2", "epochs.count=6")
+    sweep = start(tmp_path, "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
     while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
         assert sweep.poll() is None
         time.sleep(0.01)
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
     assert not list(tmp_path.glob("runs/*/*/seed1/result.json"))
-    done = train("-m", "seed=0,1,2", "epochs.count=6")
+    done = train("-m", "seed=0,1,2")
     assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: resuming after epoch" in done.stdout
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, code):
-    sweep = start(tmp_path, "seed=0,1")
+    sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
     while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
         assert sweep.poll() is None
         time.sleep(0.01)
