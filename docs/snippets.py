@@ -41,13 +41,13 @@ def selected(study: str, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
-    """Return the mean accuracy of runs in per cent, with its deviation where there are several."""
+    """Return the mean test accuracy of runs in per cent, with its deviation where there are several."""
     found = estimate(100 * selected(study, filters)[measure])
     return f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
 
 
-def accuracies(study: str, row: str, column: str, values: str, *labels: str) -> str:
-    """Return a table of test accuracies: a row for each value of one column, a column for each of `values` of another.
+def accuracies(study: str, measure: str, row: str, column: str, values: str, *labels: str) -> str:
+    """Return a table of an accuracy: a row for each value of one column, a column for each of `values` of another.
 
     `labels` are the head's: one for the rows, then one for each of `values`. Rows are in ascending order.
     """
@@ -56,7 +56,7 @@ def accuracies(study: str, row: str, column: str, values: str, *labels: str) -> 
     there = set(runs_of(study)[[row, column]].astype(str).itertuples(index=False, name=None))
     for value in sorted(runs_of(study)[row].unique()):
         pairs = [(f"{row}={value}", f"{column}={name}") if (str(value), name) in there else None for name in names]
-        cells = (accuracy(study, *pair) if pair else "" for pair in pairs)
+        cells = (accuracy(study, *pair, measure=measure) if pair else "" for pair in pairs)
         lines.append(f"| {value} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -237,6 +237,7 @@ MEANINGS: dict[str, str] = {
     "augmentation.trivial": "one random operation an image (TrivialAugment)",
     "logger.name": "a tracker beside the run folder",
     "seed": "initial weights, order of the images, augmentation",
+    "task": "train the network, or `inspect` it before its first step: [inspections](runs.md#look-inside)",
     "study": "the folder under `runs/`: a name for runs that belong together",
     "batch_size": "images a step",
     "device": "`auto`: a GPU where there is one",

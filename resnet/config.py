@@ -115,6 +115,7 @@ class Config:
     augmentation: Augmentation = field(default_factory=Augmentation)
     logger: Logger = field(default_factory=Logger)
 
+    task: str = one_of("train", "inspect")  # inspect: measure the untrained network, see resnet/inspect.py
     seed: int = between(0, 0, 2**32 - 1, identity=False)
     study: str = not_identity("default")
     batch_size: int = between(64, 1, 10**6)

@@ -6,7 +6,6 @@ Computed as at the end of the training, on the same kind of device and in the sa
 them: on the same kind of machine, the figures are then those of result.json, which stand beside them.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -30,9 +29,7 @@ COLUMN = 6
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the command line; return the exit code."""
     parser = RunParser("resnet.evaluate", __doc__)
-    root = os.environ.get("RESNET_DATA", "data")
-    where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data)"
-    parser.add_argument("--data-root", metavar="DIR", default=root, help=where)
+    parser.add_data_root()
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
     device, precision = conditions_of(trained)

@@ -1,4 +1,4 @@
-"""One run, from its folder to its result: nothing to do, resume, or train; and what is written where it fails.
+"""One run, from its folder to its result: nothing to do, resume, train or inspect; and what is written if it fails.
 
 Knows no Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a notebook needs.
 """
@@ -47,6 +47,11 @@ def run_or_resume(
         raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
     folder.begin(config, choices or {})
     try:
+        if config.task == "inspect":
+            with blocked_signals():
+                from resnet.inspection.untrained import inspect
+
+            return inspect(folder, config, place.job)
         with blocked_signals():
             from resnet.train import train  # PyTorch takes seconds, for which only a run with something to do pays
 

@@ -29,6 +29,8 @@ from resnet.training.trainer import Batches, Diverged, Normalize, Trainer, make_
 
 log = logging.getLogger(__name__)
 
+BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None is: unless standard error is a terminal
+
 
 @dataclass(frozen=True)
 class Training:
@@ -198,7 +200,7 @@ def progress_of(progress: str, beside_others: bool) -> bool | None:
     """Return whether the bar is off; None is: off unless standard error is a terminal."""
     if progress == "auto" and beside_others:
         return True
-    return {"bar": False, "lines": True, "auto": None}[progress]
+    return BAR[progress]
 
 
 def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[str, Any]) -> dict[str, Any]:

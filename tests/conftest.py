@@ -24,7 +24,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1800,  # only so that nothing waits for ever, on however slow a machine
             **options,
         )
         if code is not None:
@@ -40,6 +40,16 @@ def one_thread() -> dict[str, str]:
     On a busy machine they are forty times slower on two.
     """
     return {k: v for k, v in os.environ.items() if k != "RESNET_DATA"} | {"OMP_NUM_THREADS": "1"}
+
+
+def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
+    """Return what has a process stand still once it has put a file at a path that ends so: its environment.
+
+    It continues when a signal arrives, or when the test removes the file `hold` from the folder.
+    """
+    (folder / "hold").write_text(ending)
+    path = [str(Path(__file__).with_name("hold")), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"HOLD": str(folder / "hold"), "PYTHONPATH": os.pathsep.join(path)}
 
 
 def heed_interrupts() -> None:

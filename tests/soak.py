@@ -1,8 +1,8 @@
-"""Kill runs at random moments and issue them again, many times over: `python tests/soak.py --rounds 100`.
+"""Kill runs at random moments and resume them, many times over: `python tests/soak.py --rounds 100`.
 
-A round trains a small network on digits, in real processes. It is killed with SIGKILL at a moment drawn
-evenly between its start and the end of an undisturbed run; the same command then ends it. The round counts if the
-final weights and metrics.csv (times aside) have the bytes of the undisturbed run.
+A round trains a small network on digits, in real processes. It is killed with SIGKILL at a moment drawn uniformly
+between its start and the end of an uninterrupted run; the same command then resumes it. The round passes if the final
+weights and metrics.csv (times aside) have the bytes of the uninterrupted run.
 """
 
 import argparse
@@ -22,11 +22,11 @@ CHOICES = {
     "schedule": ("constant", "cosine", "onecycle"),
     "precision": ("auto", "fp32"),
 }
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # so small a network is fastest so
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # fastest for so small a network
 
 
 def run(folder: Path, overrides: list[str], seconds: float | None = None) -> None:
-    """Issue the command; kill it after some seconds if they are given. Raises CalledProcessError where it fails."""
+    """Run the command; kill it after `seconds` if given. Raises CalledProcessError where it fails."""
     try:
         subprocess.run(
             [*COMMAND, *overrides], cwd=folder, env=ENVIRONMENT, timeout=seconds, check=True, capture_output=True
@@ -35,7 +35,7 @@ def run(folder: Path, overrides: list[str], seconds: float | None = None) -> Non
         pass
 
 
-def what_is_left(folder: Path) -> tuple[bytes, list[list[str]]]:
+def final_bytes(folder: Path) -> tuple[bytes, list[list[str]]]:
     """Return the bytes of the final weights, and the rows of metrics.csv without times."""
     (weights,) = folder.glob("runs/*/*/*/weights.safetensors")
     rows = (weights.parent / "metrics.csv").read_text().splitlines()
@@ -43,32 +43,32 @@ def what_is_left(folder: Path) -> tuple[bytes, list[list[str]]]:
 
 
 def last_epoch(folder: Path) -> int:
-    """Return how many epochs a run has written down so far."""
+    """Return how many epochs a run has recorded so far."""
     return sum(max(0, path.read_bytes().count(b"\n") - 1) for path in folder.glob("runs/*/*/*/metrics.csv"))
 
 
 def soak(rounds: int, epochs: int, seed: int) -> int:
-    """Print what becomes of each round; return how many ended with the same bytes."""
-    dice, expected, same = random.Random(seed), {}, 0
+    """Print the outcome of each round; return how many passed."""
+    draws, expected, same = random.Random(seed), {}, 0
     for n in range(1, rounds + 1):
         folder = Path(tempfile.mkdtemp())
-        choice = tuple(f"{key}={dice.choice(options)}" for key, options in CHOICES.items())
+        choice = tuple(f"{key}={draws.choice(options)}" for key, options in CHOICES.items())
         overrides = [*choice, f"epochs.count={epochs}"]
         if choice not in expected:
-            (folder / "whole").mkdir()
+            (folder / "uninterrupted").mkdir()
             started = time.monotonic()
-            run(folder / "whole", overrides)
-            expected[choice] = (what_is_left(folder / "whole"), time.monotonic() - started)
-        whole, seconds = expected[choice]
+            run(folder / "uninterrupted", overrides)
+            expected[choice] = (final_bytes(folder / "uninterrupted"), time.monotonic() - started)
+        uninterrupted, seconds = expected[choice]
         (folder / "killed").mkdir()
-        moment = dice.uniform(0, seconds)
+        moment = draws.uniform(0, seconds)
         run(folder / "killed", overrides, moment)
         epoch = last_epoch(folder / "killed")
         run(folder / "killed", overrides)
-        right = what_is_left(folder / "killed") == whole
-        same += right
+        passed = final_bytes(folder / "killed") == uninterrupted
+        same += passed
         where = f"killed after {moment:.1f} of {seconds:.1f} s and {epoch} of {epochs} epochs"
-        print(f"round {n}: {' '.join(choice)}, {where}: {'same' if right else 'DIFFERENT'}", flush=True)
+        print(f"round {n}: {' '.join(choice)}, {where}: {'same' if passed else 'DIFFERENT'}", flush=True)
         shutil.rmtree(folder)
     return same
 
@@ -76,11 +76,11 @@ def soak(rounds: int, epochs: int, seed: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=80, help="of a run; the more, the fewer kills before the first")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--epochs", type=int, default=80, help="per run; with more, fewer runs end before a kill")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
     same = soak(arguments.rounds, arguments.epochs, arguments.seed)
-    print(f"{same} of {arguments.rounds} rounds ended with the bytes of an undisturbed run")
+    print(f"{same} of {arguments.rounds} rounds ended with the bytes of an uninterrupted run")
     sys.exit(same != arguments.rounds)
 
 

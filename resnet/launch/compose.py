@@ -12,12 +12,12 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from resnet.config import GROUPS, Config, check, run_name
 from resnet.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
-CONF = next(folder for folder in (ROOT / "conf", ROOT.parent / "conf") if folder.is_dir())  # installed, or a checkout
+PACKAGE = Path(__file__).resolve().parents[1]
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # installed, or a checkout
 
 
 def to_config(composed: DictConfig) -> Config:
-    """Return a composed configuration, whose `hydra` part may be missing; raises ConfigError where a value is wrong."""
+    """Return a composed configuration as a Config, without its `hydra` part; raises ConfigError for a wrong value."""
     own = OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
     plain = OmegaConf.to_container(own, resolve=True)
     try:
@@ -32,7 +32,7 @@ def to_config(composed: DictConfig) -> Config:
 
 
 def checked(composed: DictConfig, hydra: Any) -> Config:
-    """Return a composed configuration after a look at how it was asked for; raises ConfigError."""
+    """Return a composed configuration as a Config; raises ConfigError for wrong values, choices and overrides."""
     check_choices(hydra.runtime.choices)
     config = to_config(composed)
     check_steps(config, OmegaConf.to_container(hydra.overrides.task, resolve=False))  # type: ignore[arg-type]
@@ -40,19 +40,19 @@ def checked(composed: DictConfig, hydra: Any) -> Config:
 
 
 def choices_of(hydra: Any) -> dict[str, str | None]:
-    """Return the name of the choice that each group of conf/ was composed from, but for Hydra's own."""
+    """Return the name of each group's choice (`model: blocks15`), without Hydra's own groups."""
     return {str(group): name for group, name in hydra.runtime.choices.items() if not str(group).startswith("hydra/")}
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:
-    """Hold each group to one choice: of a list, `model=[blocks4,blocks15]`, Hydra would quietly take the last."""
+    """Refuse a list of choices: of `model=[blocks4,blocks15]` Hydra would silently take the last."""
     for group in GROUPS:
         if group not in choices:
             raise ConfigError(f"{group}: must be one choice; -m {group}=A,B makes a run of each")
 
 
 def check_steps(config: Config, overrides: Sequence[str]) -> None:
-    """Refuse steps that were asked for where they decide nothing; a choice of `epochs` may bring some along."""
+    """Refuse an override of epochs.steps that has no effect; a choice of `epochs` may set steps and be overridden."""
     asked = any(override.lstrip("+").startswith("epochs.steps=") for override in overrides)
     steps, count = config.epochs.steps, config.epochs.count
     if asked and None not in (steps, count):
@@ -66,7 +66,7 @@ def compose_config(overrides: Sequence[str]) -> Config:
 
 
 def register() -> None:
-    """Make known to Hydra the schema, and what conf/ computes: names and depths, and how much this machine takes."""
+    """Register the schema and the resolvers that conf/ uses."""
     ConfigStore.instance().store(name="schema", node=Config)
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
@@ -79,10 +79,10 @@ def register() -> None:
 
 
 def _runs_at_once() -> int:
-    from resnet.training.device import runs_at_once  # PyTorch, for the few who ask
+    from resnet.training.device import runs_at_once  # PyTorch takes seconds to import
 
     return runs_at_once()
 
 
-# At import, so that whatever process unpickles a job (a parallel launcher's worker) can compose it too.
+# At import, so that any process that unpickles a job, such as a parallel launcher's worker, can compose it.
 register()

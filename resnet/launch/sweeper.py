@@ -1,18 +1,16 @@
-"""A grid sweep that can be issued again: Hydra's own, except that it looks at the run folders first and last.
+"""A grid sweep that can be repeated: Hydra's own, except that it looks into the run directories first and last.
 
-Hydra composes each job of a sweep before it launches any, to find mistakes early. This sweeper uses that pass
-to learn each job's folder: complete runs are not launched again, and the summary at the end is read from
-the folders, so that it is right whatever became of the processes that did the work.
+Hydra composes each job of a sweep before it launches any, to find mistakes early. This sweeper uses that pass to learn
+each job's run directory: complete runs are not launched again, and the summary at the end is read from the directories,
+so that it is right whatever became of the processes that did the work.
 """
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,20 +21,24 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from resnet.errors import UserError
+from resnet.launch import plugins
 from resnet.launch.compose import to_config
 from resnet.launch.messages import unwritable
+from resnet.record.environment import code_checksum
 from resnet.record.files import format_rows
-from resnet.record.folder import RunFolder
+from resnet.record.folder import RecordError, RunFolder
 
 log = logging.getLogger(__name__)
+
+OTHER_CODE = "computed by other code"
 
 
 @dataclass
 class Job:
-    """A point of the grid: its overrides, its folder, and how that was found.
+    """A point of the grid: its overrides, its run directory, and what was found there before the sweep.
 
-    `complete` means that there is nothing to do, `begun_before` and `ended_before` are what the folder answered to
-    `begun_at` and `ended_at`, and `obstacle` is what keeps the folder from being used, where something does.
+    `complete` means that there is nothing to do; `begun_before` and `ended_before` are the directory's `begun_at` and
+    `ended_at`. `reason` is why it cannot be used or, if it is complete, what to know about it.
     """
 
     overrides: Sequence[str]
@@ -45,137 +47,142 @@ class Job:
     complete: bool
     begun_before: int | None
     ended_before: int | None
-    obstacle: str
+    reason: str
 
     def begun(self) -> bool:
-        """Return whether this sweep began the run, which an earlier one may have begun before it."""
+        """Return whether this sweep began the run from its start."""
         return self.run.begun_at() not in (None, self.begun_before)
 
     def ended(self) -> bool:
-        """Return whether this sweep brought the run to an end, be it a failure."""
+        """Return whether the run was completed, or failed, in this sweep."""
         return self.run.ended_at() not in (None, self.ended_before)
 
     def outcome(self) -> tuple[str, str]:
-        """Return what became of the job, in a word, and the reason where there is one to give."""
+        """Return what became of the job, in a word or two, and the reason where there is one."""
+        if self.complete:
+            return "already there", self.reason
+        if self.reason:
+            return "failed", self.reason
         state = self.run.state()
-        if self.obstacle:
-            return "failed", self.obstacle
-        if state == "complete":
+        if state == "complete":  # without a new end: another process did it meanwhile
             return ("complete" if self.ended() else "already there"), ""
         return state, self.run.failure().get("error", "")
 
 
 class ResumableSweeper(Sweeper):
-    """Launch what a grid's run folders lack, then say how each of its runs stands.
+    """Launch the runs of a grid that are not complete, then report on all of them.
 
-    `params` are the grid that an experiment file spans; the command line's values replace its own key by key.
+    `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
     def __init__(self, params: dict[str, str] | None):
         self.params = params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config, self.config_loader = config, hydra_context.config_loader
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        self.master_config, self.config_loader = config, hydra_context.config_loader
+        self.job_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
         jobs = self._jobs(arguments)
         to_do = [job for job in jobs if not job.complete]
-        log.info(f"{len(jobs)} run{'s' * (len(jobs) != 1)}: {len(jobs) - len(to_do)} already there, {len(to_do)} to do")
+        other = sum(job.complete and job.reason == OTHER_CODE for job in jobs)
+        there = f"{len(jobs) - len(to_do)} already there" + f" ({other} {OTHER_CODE})" * bool(other)
+        log.info(f"{len(jobs)} run{'s' * (len(jobs) != 1)}: {there}, {len(to_do)} to do")
         returns = []
         try:
             if to_do:
                 returns = self._launch(to_do)
         finally:  # also when a signal ends the sweep
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)  # out of the last job's run.log
+            hydra = self.master_config.hydra
+            configure_log(hydra.hydra_logging, hydra.verbose)  # no longer into the last job's run.log
             summarize(jobs)
         if any(job.outcome()[0] not in ("complete", "already there") for job in jobs):
             raise SystemExit(1)
         return returns
 
     def _launch(self, jobs: list[Job]) -> list[Any]:
-        """Launch jobs; where the launcher itself fails, give each that may have been the reason a turn of its own.
+        """Launch jobs; where the launcher itself fails, retry each job that may be the cause by itself.
 
-        A folder that cannot be made stops Hydra's own launcher; a worker that was killed, a parallel one and all that
-        was under way there. The rest, which had not begun, is then launched together again.
+        A run directory that cannot be made stops Hydra's own launcher; a worker that is killed stops a parallel one,
+        and all that was running there. The jobs that had not begun are then launched together again.
         """
-        overrides = [job.overrides for job in jobs]
         try:
-            if hasattr(self.launcher, "launch_into"):
-                return self.launcher.launch_into([job.run.path for job in jobs], overrides)
-            return list(self.launcher.launch(overrides, initial_job_idx=0))
-        except UserError:  # nothing was launched, nor would one by one
+            return list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+        except UserError:  # nothing was launched, nor would be one by one
             raise
         except Exception as error:
             reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         reason = " ".join(reason.split())
-        if len(jobs) == 1 or self.config.fail_fast:
+        if len(jobs) == 1 or self.master_config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
             if len(jobs) == 1:
-                jobs[0].obstacle = reason
+                jobs[0].reason = reason
             return []
         left = [job for job in jobs if not job.ended()]
         suspects = [job for job in left if job.run.state() == "unfinished"] or left
-        log.warning(f"The launcher failed ({reason}); going on with {len(suspects)} of {len(left)} runs one by one.")
+        log.warning(f"The launcher failed ({reason}); retrying {len(suspects)} of {len(left)} runs one by one.")
         for job in suspects:
-            if job.begun():  # resume=never has been done
+            if job.begun():  # resume=never has had its effect
                 job.overrides = [*job.overrides, "resume=auto"]
         returns = [returned for job in suspects for returned in self._launch([job])]
         rest = [job for job in left if job not in suspects]
         return returns + (self._launch(rest) if rest else [])
 
     def _jobs(self, arguments: list[str]) -> list[Job]:
-        """Compose every point of the grid, in order, each folder once; raises what a wrong point raises."""
+        """Compose every point of the grid, in order; raises what a wrong point raises. A run directory counts once."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)
         overrides = parser.parse_overrides([f"{key}={values}" for key, values in self.params.items()] + arguments)
+        code = code_checksum()
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
-            config = self.config_loader.load_sweep_config(self.config, list(point))
-            run = RunFolder(Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir)
-            over = config.resume == "never"
-            obstacle = "" if over else run.config_conflict(to_config(config))
-            complete = run.state() == "complete" and not obstacle and not over
-            jobs.setdefault(run.path, Job(point, config.study, run, complete, run.begun_at(), run.ended_at(), obstacle))
+            job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
+            jobs.setdefault(job.run.path, job)
         return list(jobs.values())
 
 
+def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
+    """Return the job of a composed configuration; `code` is the checksum that a run of today would record."""
+    run = RunFolder(Path(composed.hydra.sweep.dir) / composed.hydra.sweep.subdir)
+    config = to_config(composed)
+    complete, reason = False, ""
+    if config.resume != "never":
+        reason = run.config_conflict(config)
+        complete = run.state() == "complete" and not reason
+    if complete:
+        try:
+            reason = OTHER_CODE if run.result().get("code") != code else ""
+        except RecordError as error:  # launched, the run says the same
+            complete, reason = False, str(error)
+    return Job(overrides, config.study, run, complete, run.begun_at(), run.ended_at(), reason)
+
+
 def summarize(jobs: list[Job]) -> None:
-    """Log a line per run and write the same to sweep.csv in the folder of each study."""
+    """Log a line per run, write the same to sweep.csv in each study's directory, and log what to type next."""
     log.info("")
     outcomes = [(job, *job.outcome()) for job in jobs]
     for job, outcome, reason in outcomes:
         log.info(f"{outcome:<14} {job.run.path}" + (f"  ({reason.splitlines()[0]})" if reason else ""))
-    for study in {job.study for job in jobs}:
+    for study, directory in {job.study: job.run.path.parents[1] for job in jobs}.items():
         rows = [(outcome, job.run.path, reason) for job, outcome, reason in outcomes if job.study == study]
-        write_summary(next(job.run.path.parents[1] for job in jobs if job.study == study), rows)
+        write_summary(directory, rows)
+        if any(outcome in ("complete", "already there") for outcome, *_ in rows):
+            log.info(f"next: python -m analysis.table {directory}")
 
 
-def write_summary(study_folder: Path, rows: list[tuple[str, Path, str]]) -> None:
-    """Write sweep.csv, a row per run of that sweep of the study which ended last; others may end with it."""
-    temporary = study_folder / f".sweep.csv.{os.getpid()}"
+def write_summary(directory: Path, rows: list[tuple[str, Path, str]]) -> None:
+    """Write sweep.csv, a row per run of the study's latest sweep to end; another sweep may end at the same time."""
+    temporary = directory / f".sweep.csv.{os.getpid()}"
     try:
-        study_folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(format_rows([("outcome", "run", "reason"), *rows]))
-        os.replace(temporary, study_folder / "sweep.csv")
+        os.replace(temporary, directory / "sweep.csv")
     except OSError as error:
         log.warning(unwritable(error))
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def register() -> None:
-    """Make the sweeper known to Hydra, which takes plugins from a package called `hydra_plugins` alone.
-
-    A package of that name would have to be installed; an alias of this module in its place serves a bare checkout too.
-    """
-    plugins = Plugins.instance()  # imports the package, if some plugin has been installed
-    parent = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
-    parent.resnet = sys.modules["hydra_plugins.resnet"] = sys.modules[__name__]
-    ResumableSweeper.__module__ = "hydra_plugins.resnet"
-    plugins.register(ResumableSweeper)
-
-
-register()
+plugins.register(ResumableSweeper)

@@ -34,7 +34,8 @@ TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 # What says how the run stands comes first: a run that is archived in part must not look complete.
 FILES = ("result.json", "failure.json", "config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors")
-FILES += ("predictions.npy", "starts.jsonl", "curves.png", "samples.png", "tensorboard", "wandb")
+FILES += ("predictions.npy", "starts.jsonl", "cosines.csv", "curvature.csv", "lesions.csv")
+FILES += ("curves.png", "samples.png", "tensorboard", "wandb")
 
 
 class RecordError(UserError):
@@ -86,8 +87,10 @@ class RunFolder:
             ) from None
 
     def accuracy(self) -> float:
-        """Return a complete run's validation accuracy, that of the test where no images are held out."""
+        """Return a complete run's validation accuracy, the test's where none are held out; NaN for an inspection."""
         result = self.result()
+        if "final" not in result:
+            return float("nan")
         accuracy = result["final"]["val_acc"]
         return result["test"]["acc"] if accuracy is None else accuracy
 
@@ -220,11 +223,15 @@ class RunFolder:
         write_whole(self.path / name, content)
 
     def complete(self, result: dict[str, Any], weights: dict[str, Any]) -> None:
-        """Write the final weights, then result.json: from here on the run is complete."""
+        """Write the final weights, then the result."""
         from safetensors.torch import save
 
         write_whole(self.path / "weights.safetensors", save({name: w.contiguous() for name, w in weights.items()}))
         (self.path / PREVIOUS).unlink(missing_ok=True)
+        self.finish(result)
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write result.json: from here on the run is complete."""
         write_whole(self.path / "result.json", format_json(result))
 
     def fail(self, status: str, error: str, trace: str, step: int | None = None) -> None:

@@ -1,16 +1,16 @@
-"""Trackers: TensorBoard or Weights & Biases, shown the configuration, what metrics.csv gets, and the final figures.
+"""Trackers: TensorBoard or Weights & Biases get the configuration, the rows of metrics.csv, and the final figures.
 
-The run folder stays the record, from which a tracker that was left behind is brought up to date when a run goes on.
-So a tracker may fail, and may be chosen late; neither changes the run.
+The run directory stays the record, and a tracker gets all of it whenever a run starts or resumes. So a tracker may
+fail, and may be chosen late; neither changes the run.
 """
 
+import io
 import logging
 import os
 import secrets
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,82 +18,97 @@ from typing import Any
 import yaml
 
 from resnet.errors import ConfigError
-from resnet.record.files import write_whole
+from resnet.record.files import append, write_whole
 
 log = logging.getLogger(__name__)
 
 
 class TensorBoard:
-    """Event files in `tensorboard/`, written anew when a run goes on: rows that were computed again are there once."""
+    """An event file in `tensorboard/` for each start of the run.
+
+    Written without SummaryWriter, which writes in a thread, where a full disk ends in a traceback on standard error.
+    """
 
     def __init__(self, run: Path):
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.compat.proto import event_pb2
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard import summary
 
-        self.folder, self.writer_class = run / "tensorboard", SummaryWriter
-        threading.excepthook = report_but_tensorboards
+        self.events: Any = event_pb2
+        self.record_writer, self.summary = RecordWriter, summary
+        self.path = run / "tensorboard" / f"events.out.tfevents.{time.time():.6f}.{os.getpid()}"
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-        replaced = list(self.folder.glob("events.out.tfevents.*"))
         self.config = config
-        self.writer = self.writer_class(str(self.folder), purge_step=0)  # an open page forgets the replaced files, too
-        self.writer.add_text("config", f"```\n{yaml.safe_dump(config, sort_keys=False)}```")
-        when = time.time() - sum(row["train_seconds"] + row["val_seconds"] for row in rows)
-        for row in rows:  # as if trained without a break until now
-            when += row["train_seconds"] + row["val_seconds"]
-            self.log(row, when)
-        for file in replaced:
-            file.unlink()
+        self.path.parent.mkdir(exist_ok=True)
+        # At step 0: readers drop what they read from the files of earlier starts.
+        restart = self.events.SessionLog(status=self.events.SessionLog.START)
+        text = self.summary.text("config", f"```\n{yaml.safe_dump(config, sort_keys=False)}```")
+        self._write(0, {"file_version": "brain.Event:2"}, {"session_log": restart}, {"summary": text})
+        for row in rows:
+            self.log(row)
 
-    def log(self, row: dict[str, Any], when: float | None = None) -> None:
-        for name, value in row.items():
-            if name != "epoch" and value is not None:
-                self.writer.add_scalar(name, value, row["epoch"], walltime=when)
-        self.writer.flush()
+    def log(self, row: dict[str, Any]) -> None:
+        self._write_scalars({name: value for name, value in row.items() if name != "epoch"}, row["epoch"])
 
     def summarize(self, figures: dict[str, float]) -> None:
         config = {
-            key: value if isinstance(value, (int, float, str)) else str(value) for key, value in flat(self.config)
+            key: value if isinstance(value, (int, float, str)) else str(value) for key, value in flatten(self.config)
         }
-        self.writer.add_hparams(config, figures, run_name=".", global_step=int(figures["final/epoch"]))
+        step = int(figures["final/epoch"])
+        self._write(step, *({"summary": summary} for summary in self.summary.hparams(config, figures)))
+        self._write_scalars(figures, step)
 
     def end(self, failed: bool) -> None:
-        self.writer.close()
+        """Do nothing: every write closes the file."""
 
     def give_up(self) -> None:
-        self.writer.close()
+        """Do nothing, as above."""
+
+    def _write_scalars(self, figures: Mapping[str, float | None], step: int) -> None:
+        scalars = [self.summary.scalar(name, value) for name, value in figures.items() if value is not None]
+        self._write(step, *({"summary": scalar} for scalar in scalars))
+
+    def _write(self, step: int, *contents: dict[str, Any]) -> None:
+        """Append events to the file."""
+        records = io.BytesIO()
+        for content in contents:
+            event = self.events.Event(wall_time=time.time(), step=step, **content)
+            self.record_writer(records).write(event.SerializeToString())
+        append(self.path, records.getvalue())
 
 
 class Wandb:
-    """A Weights & Biases run whose id is in `wandb/id`, continued when the training goes on."""
+    """A Weights & Biases run, whose id is in `wandb/id`; a run that is resumed continues it."""
 
     def __init__(self, run: Path):
-        import wandb
+        import wandb  # type: ignore[import-not-found]  # an extra
 
-        self.run_folder, self.wandb = run.absolute(), wandb
+        self.directory, self.wandb = run.absolute(), wandb
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-        folder = self.run_folder / "wandb"
-        folder.mkdir(exist_ok=True)
-        if not (folder / "id").exists():
-            write_whole(folder / "id", secrets.token_hex(8).encode())
-        self.replaced = list(folder.glob("offline-run-*"))
+        directory = self.directory / "wandb"
+        directory.mkdir(exist_ok=True)
+        if not (directory / "id").exists():
+            write_whole(directory / "id", secrets.token_hex(8).encode())
+        self.replaced = list(directory.glob("offline-run-*"))
         self.run = self.wandb.init(
             project=os.environ.get("WANDB_PROJECT", "resnet-depth"),
             group=config["study"],
-            name="/".join(self.run_folder.parts[-2:]),
-            dir=self.run_folder,
-            id=(folder / "id").read_text(),
+            name="/".join(self.directory.parts[-2:]),
+            dir=self.directory,
+            id=(directory / "id").read_text(),
             resume="allow",
-            reinit="create_new",  # the run before it in a sweep may have failed and be open still
+            reinit="create_new",  # the previous run of a sweep may have failed and still be open
             config=config,
-            allow_val_change=True,  # the device, say
-            settings=self.wandb.Settings(console="off", finish_timeout=120),  # seconds: the network may be gone
+            allow_val_change=True,  # of the device, for example
+            settings=self.wandb.Settings(console="off", finish_timeout=120),  # seconds: the network may be down
         )
         for row in rows:
             self.log(row)
 
     def log(self, row: dict[str, Any]) -> None:
-        if row["epoch"] >= self.run.starting_step:  # 0, but where the server knows the epochs before
+        if row["epoch"] >= self.run.starting_step:  # above 0 where the server has earlier epochs
             self.run.log({name: value for name, value in row.items() if value is not None}, row["epoch"], commit=True)
 
     def summarize(self, figures: dict[str, float]) -> None:
@@ -101,77 +116,74 @@ class Wandb:
 
     def end(self, failed: bool) -> None:
         self.run.finish(exit_code=int(failed))
-        for folder in self.replaced:  # offline, the new folder has all of their epochs, and is whole only now
-            shutil.rmtree(folder)
+        for directory in self.replaced:  # offline, the new directory has all of their epochs, and is complete only now
+            shutil.rmtree(directory)
 
     def give_up(self) -> None:
-        self.wandb.teardown()  # or a broken connection would be tried again by the next run, and as Python exits
+        self.wandb.teardown()  # or the next run, and Python's exit, would retry the broken connection
 
 
 TRACKERS = {"tensorboard": TensorBoard, "wandb": Wandb}
 
 
 class Tracker:
-    """The chosen tracker, none or one, until it fails: then there is a warning, and the run goes on without it.
+    """The chosen tracker, none or one, until it fails: then there is a warning, and the run continues without it.
 
-    Raises ConfigError where its package is missing. Used as a context, which says at its end whether the run failed.
+    Raises ConfigError where its package is missing. As a context manager it tells the tracker whether the run failed.
     """
 
     def __init__(self, name: str, run: Path):
-        self.name, self.chosen = name, None
+        self.name = name
+        self.started: Any = None  # None before the run starts, after a failure, and without a tracker
         try:
-            self.waiting = TRACKERS[name](run) if name in TRACKERS else None
+            self.chosen = TRACKERS[name](run) if name in TRACKERS else None
         except Exception as error:  # a broken installation raises more than ImportError
             reason = one_line(error)
             raise ConfigError(f'logger={name}: {reason}; it takes pip install -e ".[{name}]"') from None
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-        """Begin, or go on with, a run that has these rows of metrics.csv so far."""
-        self.chosen = self.waiting
-        self._tell("start", config, rows)
+        """Begin, or continue, a run that has these rows of metrics.csv so far."""
+        self.started = self.chosen
+        self._call("start", config, rows)
 
     def log(self, row: dict[str, Any]) -> None:
-        """Show a row of metrics.csv."""
-        self._tell("log", row)
+        """Pass on a row of metrics.csv."""
+        self._call("log", row)
 
     def summarize(self, result: dict[str, Any]) -> None:
-        """Show the figures in result.json, under their names there."""
-        shown = ("final", "best", "parameters", "multiply_adds", "wall_seconds")
-        figures = {key: result[key] for key in shown} | {"test": {key: result["test"][key] for key in ("loss", "acc")}}
-        self._tell("summarize", {key: value for key, value in flat(figures, "/") if value is not None})
+        """Pass on the figures of result.json, under their names there."""
+        keys = ("final", "best", "parameters", "multiply_adds", "wall_seconds")
+        figures = {key: result[key] for key in keys} | {"test": {key: result["test"][key] for key in ("loss", "acc")}}
+        self._call("summarize", {key: value for key, value in flatten(figures, "/") if value is not None})
 
     def __enter__(self) -> "Tracker":
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._tell("end", error is not None)
+        self._call("end", error is not None)
 
-    def _tell(self, what: str, *arguments: Any) -> None:
+    def _call(self, method: str, *arguments: Any) -> None:
+        """Call the tracker, unless it has failed; if it fails now, say so and never call it again."""
+        if (tracker := self.started) is None:
+            return
         try:
-            if self.chosen is not None:
-                getattr(self.chosen, what)(*arguments)
-        except Exception as error:  # whatever it is, the run does not depend on it
-            log.warning(f"logger={self.name}: {one_line(error)}; the run goes on without it")
-            broken, self.chosen = self.chosen, None
+            getattr(tracker, method)(*arguments)
+        except Exception as error:  # of any kind: the run does not depend on it
+            log.warning(f"logger={self.name}: {one_line(error)}; the run continues without it")
+            self.started = None
             with suppress(Exception, SystemExit):
-                broken.give_up()
+                tracker.give_up()
 
 
-def report_but_tensorboards(failed: Any) -> None:
-    """Print what a thread died of, but for TensorBoard's, which writes the files: the next flush raises it again."""
-    if not type(failed.thread).__module__.startswith("tensorboard."):
-        threading.__excepthook__(failed)
-
-
-def flat(nested: dict[str, Any], separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested dictionaries, each with the keys that lead to it."""
+def flatten(nested: dict[str, Any], separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested dictionaries, each with its keys joined."""
     for key, value in nested.items():
         if isinstance(value, dict):
-            yield from flat(value, separator, f"{prefix}{key}{separator}")
+            yield from flatten(value, separator, f"{prefix}{key}{separator}")
         else:
             yield f"{prefix}{key}", value
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, in a line."""
+    """Return an error's type and the first line of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

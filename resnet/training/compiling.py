@@ -31,6 +31,8 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     next used. None, with a line that says why, where compiling fails or the result is not the same network.
     """
     log.info("compiling")
+    # To compile, PyTorch imports a module that looks for CUDA on any device, and warns of an nvcc without a GPU.
+    logging.getLogger("torch.utils.cpp_extension").addFilter(_not_about_missing_cuda)
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
     cpu = split.images.device.type == "cpu"
@@ -53,6 +55,10 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
         trainer.model.load_state_dict(before)
     log.info(f"compiled in {time.perf_counter() - started:.0f} s")
     return lambda images: compiled(images) if len(images) == batch_size else trainer.model(images)
+
+
+def _not_about_missing_cuda(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("No CUDA runtime is found")
 
 
 def check_faithful(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch: Split) -> None:

@@ -141,7 +141,7 @@ def test_a_foreign_folder_is_one_line_and_a_new_or_hidden_one_none(build, capsys
 
 def test_hydras_and_set_aside_folders_of_a_run_are_no_runs(build):
     run = build.complete()
-    for folder in (".hydra", ".aside/1"):
+    for folder in (".hydra", ".archive/1"):
         (run / folder).mkdir(parents=True)
         (run / folder / "config.yaml").write_text("x: 1")
     assert find_runs(["runs"]) == [run.relative_to(build.root.parent)]
@@ -276,7 +276,7 @@ def test_a_key_that_a_later_version_added_tells_only_apart_where_it_has_no_defau
 
 
 def test_reading_stays_fast(build):
-    """The target is 10,000 runs in 15 s; a twentieth of that here, with twice the time for a busy machine."""
+    """It takes at most a few times the CPU time that libyaml needs for the configurations alone."""
     run = build.complete()
     contents = {file.name: file.read_text() for file in run.iterdir()}
     for seed in range(1, 500):
@@ -284,6 +284,9 @@ def test_reading_stays_fast(build):
         folder.mkdir()
         for name, content in contents.items():
             (folder / name).write_text(content.replace("\nseed: 0", f"\nseed: {seed}"))
-    start = time.perf_counter()
+    start = time.process_time()
+    for file in run.parent.glob("*/config.yaml"):
+        yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    parsed = time.process_time()
     assert len(load_runs(["runs"])) == 500
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - parsed < 4 * (parsed - start)

@@ -1,6 +1,7 @@
-"""What happens to a run whose surroundings are wrong: folders, disks, memory. Read from real processes.
+"""Runs in a broken environment: directories, disks, memory. Read from real processes.
 
-Wrong requests: test_answers.py and test_config.py. Wrong data: test_data.py. Damaged records: test_record.py.
+Wrong requests: launch/test_answers.py and test_config.py. Wrong data: training/test_data.py. Corrupt run directories:
+record/test_folder.py.
 """
 
 import csv
@@ -11,17 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from resnet.config import ConfigError, run_name
-from resnet.run import CONF
+from resnet.config import run_name
+from resnet.errors import ConfigError
+from resnet.launch.compose import compose_config
 from resnet.training.device import resolve_precision
 from tests.conftest import small
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Return a function that makes `runs/` a disk of its own, of a size and in a mode: mount("64k"), mount("ro")."""
+    """Return a function that mounts a disk on `runs/`, with options: mount("size=64k"), mount("ro")."""
     runs = tmp_path / "runs"
 
     def mount(options: str) -> None:
@@ -34,8 +35,8 @@ def small_disk(tmp_path):
     subprocess.run(("umount", runs), capture_output=True)
 
 
-def answer(done: subprocess.CompletedProcess) -> str:
-    """Return what a command printed, which has no traceback in it."""
+def output(done: subprocess.CompletedProcess) -> str:
+    """Return what a command printed, after a check that there is no traceback in it."""
     assert "Traceback" not in done.stdout + done.stderr and "Logging error" not in done.stderr
     return done.stdout + done.stderr
 
@@ -45,80 +46,80 @@ def summary(folder: Path) -> list[tuple[str, str]]:
         return [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
 
 
-def test_a_disk_that_cannot_be_written(train, small_disk):
+def test_a_read_only_disk_is_reported_in_a_line(train, small_disk):
     small_disk("ro")
-    assert answer(train(code=1)) == "error: runs/default: cannot be written: Read-only file system\n"
-    swept = answer(train("-m", "seed=0,1", code=1))
+    assert output(train(code=1)) == "error: runs/default: cannot be written: Read-only file system\n"
+    swept = output(train("-m", "seed=0,1", code=1))
     assert swept.count("(runs/default: cannot be written: Read-only file system)\n") == 2, "a line a run"
 
 
-def test_a_disk_without_room_for_the_folder(train, small_disk):
+def test_a_disk_without_space_for_the_run_directory_is_reported_in_a_line(train, small_disk):
     small_disk("size=4k")
-    assert answer(train(code=1)) == "error: runs: cannot be written: No space left on device\n"
+    assert output(train(code=1)) == "error: runs: cannot be written: No space left on device\n"
 
 
-def test_a_disk_that_fills_up(train, tmp_path, small_disk):
+def test_a_full_disk_fails_the_run_which_resumes_once_there_is_space(train, tmp_path, small_disk):
     small_disk("size=72k")
     full = train(code=1)
-    assert "/seed0: [Errno 28] No space left on device: 'runs/default/blocks2-" in answer(full)
+    assert "/seed0: [Errno 28] No space left on device: 'runs/default/blocks2-" in output(full)
     (run,) = tmp_path.glob("runs/default/*/seed0")
-    assert not list(run.glob(".*.new")), "what was not written whole is in no one's way"
+    assert not list(run.glob(".*.new")), "a temporary file would block the resume"
     small_disk("remount,size=10m")
-    answer(train())
+    output(train())
     assert [line[:2] for line in (run / "metrics.csv").read_text().splitlines()] == ["ep", "1,", "2,"]
 
 
-def test_runs_being_a_file_in_a_sweep(train, tmp_path):
+def test_a_file_in_the_place_of_runs_fails_the_sweep_and_stays(train, tmp_path):
     (tmp_path / "runs").write_text("not a folder")
-    assert "(runs: cannot be written: it is no folder, nor a link to one)" in answer(train("-m", "seed=0,1", code=1))
+    swept = output(train("-m", "seed=0,1", code=1))
+    assert "(runs: cannot be written: it is not a directory, nor a link to one)" in swept
     assert (tmp_path / "runs").read_text() == "not a folder"
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Return the place of the very small network's runs, where there are none yet."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        place = tmp_path / "runs" / "default" / run_name(compose("config", small()))
-    place.mkdir(parents=True)
-    return place
+    """Return the empty directory of the very small network's runs."""
+    path = tmp_path / "runs" / "default" / run_name(compose_config(small()))
+    path.mkdir(parents=True)
+    return path
 
 
-def test_a_link_is_a_run_folder_if_it_leads_to_a_folder(train, tmp_path, folder):
+def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, folder):
     (folder / "seed0").symlink_to(tmp_path / "nowhere")
     (folder / "seed1").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()
-    reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is no folder, nor a link to one"
-    assert answer(train(code=1)) == f"error: {reason}\n"
-    answer(train("-m", "seed=0,1", code=1))
-    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "one that cannot run leaves the others alone"
+    reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is not a directory, nor a link to one"
+    assert output(train(code=1)) == f"error: {reason}\n"
+    output(train("-m", "seed=0,1", code=1))
+    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "the others of the sweep run"
     assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_a_folder_of_another_configuration(train, tmp_path, folder, complete):
+def test_a_directory_with_another_configuration_is_refused(train, tmp_path, folder, complete):
     (folder / "seed0").mkdir()
     (folder / "seed0" / "config.yaml").write_text("seed: 0\nbatch_size: 32\n")
     if complete:
         (folder / "seed0" / "result.json").write_text("{}")
     reason = "config.yaml is not this run's configuration; move the folder away, or give resume=never"
-    assert reason in answer(train(code=1))
-    assert reason in answer(train("-m", "seed=0", code=1))
+    assert reason in output(train(code=1))
+    assert reason in output(train("-m", "seed=0", code=1))
     ((outcome, written),) = summary(tmp_path)
     assert outcome == "failed" and written.endswith(reason)
     assert (folder / "seed0" / "config.yaml").read_text() == "seed: 0\nbatch_size: 32\n"
 
 
-def test_a_damaged_result(train, folder):
+def test_a_corrupt_result_is_reported_and_kept(train, folder):
     (folder / "seed0").mkdir()
     (folder / "seed0" / "result.json").write_bytes(bytes(100))
-    said = answer(train(code=1))
+    said = output(train(code=1))
     assert "result.json is damaged" in said and "move it away, and the same command writes it anew" in said
     assert (folder / "seed0" / "result.json").read_bytes() == bytes(100)
 
 
 @pytest.mark.parametrize("study", ["../above", "a/b", "a b", "Tiefe-é", ".hidden"])
-def test_a_study_that_is_no_folders_name(train, tmp_path, study):
-    said = answer(train(f"study='{study}'", code=2))
+def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path, study):
+    said = output(train(f"study='{study}'", code=2))
     assert said == (
         f"error: study={study}: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first\n"
     )
@@ -135,36 +136,36 @@ def test_a_study_that_is_no_folders_name(train, tmp_path, study):
         ("data.root=${nope}", "Interpolation key 'nope' not found full_key: data.root"),
     ],
 )
-def test_requests_that_hydra_answers_with_a_traceback(train, argument, said):
-    assert answer(train(argument, code=2)).startswith(f"error: {said}")
+def test_requests_for_which_hydra_prints_a_traceback(train, argument, said):
+    assert output(train(argument, code=2)).startswith(f"error: {said}")
 
 
-def test_a_last_batch_that_batch_norm_cannot_take(train):
+def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
     deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # of the 1,293 training images a batch of 4 leaves one
-    said = answer(train(*deep, "batch_size=4", code=2))
+    said = output(train(*deep, "batch_size=4", code=2))
     assert (
         "batch_size=4: leaves a last batch of one image, of which the 4 stages of model.stages make one pixel" in said
     )
     train(*deep, "batch_size=1000")
 
 
-def test_bf16_where_it_is_emulated(monkeypatch):
+def test_emulated_bf16_is_refused(monkeypatch):
     monkeypatch.setattr("resnet.training.device.has_native_bf16", lambda device: False)
     with pytest.raises(ConfigError, match="^precision=bf16: this cpu has no native bf16; use precision=fp32 or auto$"):
         resolve_precision("bf16", torch.device("cpu"))
 
 
 OUT_OF_MEMORY = """
-import resnet.run, resnet.training.loop, torch
-init = resnet.training.loop.Trainer.__init__
+import resnet.run, resnet.training.trainer, torch
+init = resnet.training.trainer.Trainer.__init__
 def greedy(self, model, *others, **more):
     torch.empty(2**50) if model.classifier.in_features == 32 else init(self, model, *others, **more)
-resnet.training.loop.Trainer.__init__ = greedy
+resnet.training.trainer.Trainer.__init__ = greedy
 resnet.run.cli()
 """
 
 
-def test_memory_that_runs_out_in_one_job_of_a_sweep(tmp_path):
+def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     sweep = ("-m", *small("model.width=16,8", "seed=0", "epochs.count=1"))
     command = (sys.executable, "-c", OUT_OF_MEMORY, *sweep)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -20,9 +20,11 @@ def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
     with open(tmp_path / "benchmark-speed.csv", newline="") as file:
         rows = {row["what"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["tutorial", "ours", "compute only", "limit"]
+    ours = int(rows["ours"]["images/s"])
     for row in rows.values():
-        ratio = int(rows["ours"]["images/s"]) / int(row["images/s"])
-        assert float(row["ours / it"]) == pytest.approx(ratio, rel=0.02)
+        other = int(row["images/s"])
+        rounding = ours / other * (0.5 / ours + 0.5 / other) + 0.0005
+        assert float(row["ours / it"]) == pytest.approx(ours / other, abs=1.1 * rounding)
 
 
 @pytest.mark.slow
@@ -30,13 +32,15 @@ def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
 def test_stopped_it_says_so_and_no_more(tmp_path, signum, code):
     """Ctrl-C reaches the tutorial's processes too, SIGTERM only the first."""
     command = (sys.executable, "-m", "resnet.benchmark", "model.stages=[1]", "model.width=8", "device=cpu")
+    command += ("compile=false",)  # by processes that are not the tutorial's
     options = {"cwd": tmp_path, "text": True, "env": one_thread(), "preexec_fn": heed_interrupts}
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, **options) as benchmark:
         while processes(benchmark.pid) < 5:  # itself, multiprocessing's tracker, the tutorial, its two workers
             time.sleep(0.2)
             assert benchmark.poll() is None
         (os.killpg if signum == signal.SIGINT else os.kill)(benchmark.pid, signum)
-        assert benchmark.communicate(timeout=120)[1] == "error: stopped\n"
+        said = benchmark.communicate(timeout=1800)[1]
+    assert said.splitlines()[-1] == "error: stopped" and "Traceback" not in said and "leaked" not in said, said
     assert benchmark.returncode == code
 
 
@@ -66,4 +70,4 @@ def test_an_epoch_has_all_the_steps_that_are_measured():
 )
 def test_a_wrong_argument_is_answered_in_a_line(command, argument, answer):
     done = command("resnet.benchmark", argument, code=2)
-    assert done.stderr.startswith(f"error: {answer}") and done.stderr.count("\n") == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {answer}") and "Traceback" not in done.stderr

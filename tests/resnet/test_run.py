@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from resnet.record.folder import RunFolder
 from resnet.signals import collected_signals
 from resnet.training.model import Network
-from tests.conftest import heed_interrupts, one_thread, small
+from tests.conftest import heed_interrupts, hold, one_thread, small
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
@@ -181,11 +181,12 @@ def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
 
 
 def begun(folder: Path, *overrides: str, study: str = "default", **environment: str) -> Path:
-    """Return the folder of a run that was killed after an epoch."""
-    process = start(folder, *overrides, f"study={study}", **environment)
+    """Return the folder of a run that was killed after its first epoch."""
+    process = start(folder, *overrides, f"study={study}", **environment, **hold(folder))
     wait_for(folder, f"runs/{study}/*/*/checkpoint.pt", process)
     process.kill()
     process.wait()
+    (folder / "hold").unlink()
     (run,) = folder.glob(f"runs/{study}/*/*")
     return run
 
@@ -197,10 +198,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
     whole.mkdir()
     killed.mkdir()
     assert start(whole, *overrides).wait() == 0
-    for _ in range(3):
+    epoch_seconds = float(rows(only(whole))[-1]["train_seconds"])
+    for epochs in (2, 5, 8):
         process = start(killed, *overrides)
         wait_for(killed, "runs/*/*/*/metrics.csv", process)
-        time.sleep(random.uniform(0, 0.6))
+        while len(rows(only(killed))) < epochs:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, epoch_seconds))
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert start(killed, *overrides).wait() == 0
@@ -250,7 +255,7 @@ def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, sig
     """As it was once in the middle of compiling, in the callback of a weak reference."""
     command = (sys.executable, "-c", LOSE_A_SIGNAL, str(int(signum)), *small("epochs.count=500"))
     options = {"capture_output": True, "text": True, "preexec_fn": heed_interrupts}
-    done = subprocess.run(command, cwd=tmp_path, env=one_thread(), timeout=120, **options)
+    done = subprocess.run(command, cwd=tmp_path, env=one_thread(), timeout=1800, **options)
     assert "Exception ignored in" in done.stderr
     assert done.returncode == code, done.stdout + done.stderr
     assert f"stopped by {signal.Signals(signum).name} in epoch 1" in done.stdout
@@ -285,7 +290,7 @@ def test_starting_over_keeps_what_was_there(train, tmp_path):
 
 
 def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
-    path = begun(tmp_path, "epochs.count=300") / "checkpoint.pt"
+    path = begun(tmp_path) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     precision = state["precision"]
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
@@ -295,15 +300,15 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     ):
         torch.save(state | changed, path)
         before = path.read_bytes()
-        done = train("epochs.count=300", "compile=false", code=1)
+        done = train("compile=false", code=1)
         assert answer in done.stdout and "resume=never starts this one over" in done.stdout
         assert path.read_bytes() == before
 
 
 def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
-    run = begun(tmp_path, "epochs.count=30", OMP_NUM_THREADS="2")
+    run = begun(tmp_path, OMP_NUM_THREADS="2")
     epoch = torch.load(run / "checkpoint.pt", weights_only=True)["epoch"]
-    train("epochs.count=30")
+    train()
     starts = list(map(json.loads, (run / "starts.jsonl").read_text().splitlines()))
     assert [(start["epoch"], start["machine"]["threads"]) for start in starts] == [(0, 2), (epoch, 1)]
     assert json.loads((run / "result.json").read_text())["machine"]["threads"] == 1
@@ -311,10 +316,10 @@ def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
 
 @pytest.mark.parametrize("what", ["code", "data"])
 def test_resuming_across_a_change_of_code_or_data_warns(train, tmp_path, what):
-    run = begun(tmp_path, "epochs.count=30")
+    run = begun(tmp_path)
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     torch.save(state | {what: "another"}, run / "checkpoint.pt")
-    printed = train("epochs.count=30").stdout
+    printed = train().stdout
     assert f"{run.relative_to(tmp_path)}: the {what} changed since epoch {state['epoch']}; " in printed
 
 
@@ -344,7 +349,7 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
 @pytest.mark.slow
 def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     """Nine networks in one process, of which PyTorch by itself compiles eight; then the last of them, killed."""
-    overrides = ("compile=true", "precision=auto", "epochs.count=40", "model.stages=[1]")
+    overrides = ("compile=true", "precision=auto", "epochs.count=3", "model.stages=[1]")
     done = train(*overrides, "-m", f"seed={','.join(map(str, range(9)))}", "study=whole")
     assert done.stdout.count("compiled in ") == 9
     killed = begun(tmp_path, *overrides, "seed=8", study="killed")
@@ -362,6 +367,13 @@ def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
     assert len(answers) == 1 and "Traceback" not in done.stdout + done.stderr
     assert answers[0].startswith("compile: continuing without it, ") and "compiler" in answers[0].lower()
     assert json.loads((only(tmp_path) / "result.json").read_text())["compiled"] is False
+
+
+@pytest.mark.slow
+def test_compiling_for_a_cpu_says_nothing_of_cuda(train):
+    """As PyTorch does where it finds CUDA's compiler, or is told that there is one, and no GPU."""
+    done = train("compile=true", "epochs.count=1", env={"CUDA_HOME": "/nowhere", "CUDA_VISIBLE_DEVICES": ""})
+    assert "compiled in " in done.stdout and "CUDA" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow

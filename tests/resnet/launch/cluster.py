@@ -47,7 +47,7 @@ ReturnToService=2
 # more than the machine may have: small networks share a core well
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000
-PartitionName=low Nodes={host} Default=YES State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
+PartitionName=low Nodes={host} Default=YES State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=120
 PartitionName=high Nodes={host} State=UP PriorityTier=10 PreemptMode=OFF
 """
 
@@ -106,7 +106,7 @@ def daemon(command: list[str], folder: Path, environment: dict[str, str]) -> Ite
         yield
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=600)
 
 
 def free_ports(count: int) -> list[int]:
@@ -116,7 +116,7 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in held]
 
 
-def wait_until(true, what: str, seconds: float = 60) -> None:
+def wait_until(true, what: str, seconds: float = 600) -> None:
     """Wait for something to become true; raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while not true():

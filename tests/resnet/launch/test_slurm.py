@@ -6,19 +6,30 @@ import re
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
-from resnet.launch import slurm_job
-from tests.conftest import heed_interrupts, one_thread, small
-from tests.resnet.launch.cluster import obstacle, slurm
+from resnet.launch.slurm.job import still_wanted
+from tests.conftest import heed_interrupts, hold, one_thread, small
+from tests.resnet.launch.cluster import obstacle, slurm, wait_until
 from tests.resnet.launch.test_sweeper import summary
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
+
+
+MARKED = "+hydra.callbacks.mark._target_=marks.Mark"
+CALLBACK = """
+from pathlib import Path
+from hydra.experimental.callback import Callback
+class Mark(Callback):
+    def on_job_end(self, config, job_return, **kwargs):
+        Path(config.hydra.runtime.output_dir, "job.txt").write_text(config.hydra.job.id)
+"""
 
 
 def on_a_cluster(test):
@@ -46,29 +57,48 @@ class Sweep:
         self.folder, self.environment = folder, one_thread() | cluster
         arguments = sorted([*SLURM, *small(*overrides)], key=lambda word: word[0] != "-")  # options first
         command = (sys.executable, "-m", "resnet.run", *arguments)
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
-        self.process = subprocess.Popen(command, cwd=folder, env=self.environment, **options)
+        self.output = folder / f"sweep{len(list(folder.glob('sweep*')))}.log"
+        options = {"cwd": folder, "env": self.environment, "preexec_fn": heed_interrupts}
+        with open(self.output, "w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
 
     def ask(self, *command: str) -> str:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def wait_for_epochs(self, runs: int) -> None:
-        """Wait until so many runs have finished an epoch."""
-        while len(list(self.folder.glob("runs/*/*/*/checkpoint.pt"))) < runs:
-            assert self.process.poll() is None, self.process.stdout.read()
-            time.sleep(0.1)
+    def wait_for(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until something is true; the sweep must not end before."""
+
+        def reached() -> bool:
+            ended = self.process.poll() is not None
+            now = true()
+            assert now or not ended, self.output.read_text()
+            return now
+
+        wait_until(reached, what)
+
+    def wait_for_files(self, count: int, name: str = "checkpoint.pt") -> None:
+        """Wait until so many runs have a file."""
+        self.wait_for(lambda: len(list(self.folder.glob(f"runs/*/*/*/{name}"))) >= count, f"{count} {name}")
+
+    def go_on(self) -> None:
+        """Let runs that are held go on."""
+        (self.folder / "hold").unlink()
 
     def jobs(self) -> list[str]:
         return self.ask("squeue", "--noheader", "--array", "--format=%i").split()
 
     def end(self) -> str:
         """Wait for the end; return what was printed."""
-        return self.process.communicate(timeout=280)[0]
+        self.process.wait(timeout=1800)
+        return self.output.read_text()
 
     def arrays(self) -> list[Path]:
         return list(self.folder.glob("runs/.slurm/*/*_submission.sh"))
+
+    def submitted(self) -> list[Path]:
+        return list(self.folder.glob("runs/.slurm/*/*_submitted.pkl"))
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("runs/.slurm/*/*_log.out")))
@@ -98,8 +128,13 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
     (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
     (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
-    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours")
+    (tmp_path / "marks.py").write_text(CALLBACK)
+    sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours", MARKED)
     assert "6 runs: 0 already there, 6 to do" in sweep.end() and sweep.process.returncode == 0
+    for run in tmp_path.glob("runs/default/*/*"):
+        assert "complete, test accuracy" in (run / "run.log").read_text()
+        assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["seed"] == int(run.name[-1])
+        assert re.fullmatch(r"\d+_\d", (run / "job.txt").read_text()), "the callback of a job"
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
     assert "#SBATCH --array=0-5%3" in array.read_text()
@@ -110,43 +145,49 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
 
 @on_a_cluster
 def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
-    sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
-    sweep.wait_for_epochs(2)
+    sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1")
+    sweep.wait_for_files(2)
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
+    sweep.go_on()
     output = sweep.end()
     assert sweep.process.returncode == 1 and "Traceback" not in output, output
     assert summary(tmp_path) == [("seed0", "failed"), ("seed1", "complete")]
     (failure,) = tmp_path.glob("runs/*/*/seed0/failure.json")
-    assert re.match(r"its Slurm job \d+_0 ended before it did, state FAILED", json.loads(failure.read_text())["error"])
-    again = train(*SLURM, "seed=0,1", "epochs.count=15", env=cluster)
-    assert "2 runs: 1 already there, 1 to do" in again.stdout and "going on after epoch" in sweep.logs()
+    assert re.match(r"its Slurm job \d+_0 died, state FAILED", json.loads(failure.read_text())["error"])
+    again = train(*SLURM, "seed=0,1", env=cluster)
+    assert "2 runs: 1 already there, 1 to do" in again.stdout and "resuming after epoch" in sweep.logs()
     assert summary(tmp_path) == [("seed0", "complete"), ("seed1", "already there")]
-    assert_as_if_undisturbed(train, tmp_path, "seed=0,1", "epochs.count=15")
+    assert_as_if_undisturbed(train, tmp_path, "seed=0,1")
 
 
 @on_a_cluster
 def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
     """Even with resume=never, which has been done by then; and with a sweeper that is not this project's."""
-    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", "resume=never", "hydra/sweeper=basic")
-    sweep.wait_for_epochs(1)
+    sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", "resume=never", "hydra/sweeper=basic")
+    sweep.wait_for_files(1)
+    first = Path(f"/proc/{owner(tmp_path, 0)}")
     sweep.ask("scontrol", "requeue", *sweep.jobs())
+    sweep.wait_for(lambda: not first.exists(), "the run's first process to end")
+    sweep.go_on()
     output = sweep.end()
     assert sweep.process.returncode == 0, output
-    assert "going on after epoch" in sweep.logs()
-    assert_as_if_undisturbed(train, tmp_path, "seed=0", "epochs.count=15")
+    assert "resuming after epoch" in sweep.logs()
+    assert_as_if_undisturbed(train, tmp_path, "seed=0")
 
 
 @on_a_cluster
 @pytest.mark.parametrize("user_signal", [True, False])
 def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_factory):
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, user_signal=user_signal) as cluster:
-        sweep = Sweep(tmp_path, cluster, "seed=0,1", "epochs.count=15")
-        sweep.wait_for_epochs(2)
+        sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1")
+        sweep.wait_for_files(2)
         sweep.ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap=sleep 1")
+        sweep.wait_for(lambda: sweep.logs().count("stopped by SIGTERM") == 2, "both to stop")
+        sweep.go_on()
         output = sweep.end()
     logs = sweep.logs()
     assert sweep.process.returncode == 0 and "Traceback" not in logs, output + logs
-    assert logs.count("stopped by SIGTERM") == 2 and logs.count("going on after epoch") == 2
+    assert logs.count("stopped by SIGTERM") == 2 and logs.count("resuming after epoch") == 2
 
 
 @pytest.mark.parametrize("state, wanted", [("RUNNING", True), ("SIGNALING", True), ("COMPLETING", False)])
@@ -156,7 +197,7 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
     (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    assert slurm_job.still_wanted() is wanted
+    assert still_wanted() is wanted
 
 
 @on_a_cluster
@@ -164,27 +205,24 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
 def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
     """The limit is moved to where Slurm sees at its next look, up to a minute later, that the run must be told."""
     job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")
-    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=15", *job)
-    sweep.wait_for_epochs(1)
+    sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", *job)
+    sweep.wait_for_files(1)
     (job,) = sweep.jobs()
-    os.kill(owner(tmp_path, 0), signal.SIGSTOP)  # a short run can wait for that moment; with its signal Slurm wakes it
     sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-    while "stopped by SIGTERM" not in sweep.logs():
-        assert sweep.process.poll() is None, sweep.process.stdout.read()
-        time.sleep(0.2)
+    sweep.wait_for(lambda: "stopped by SIGTERM" in sweep.logs(), "the run to stop")
     sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+    sweep.go_on()
     output = sweep.end()
     assert sweep.process.returncode == 0, output
-    assert "stopped by SIGTERM" in sweep.logs() and "going on after epoch" in sweep.logs()
+    assert "stopped by SIGTERM" in sweep.logs() and "resuming after epoch" in sweep.logs()
     (result,) = tmp_path.glob("runs/*/*/*/result.json")
     assert json.loads(result.read_text())["machine"]["threads"] == 2, "as many as it has cores"
 
 
 @on_a_cluster
 def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
-    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400", "hydra.launcher.timeout_min=3")
-    while not list(tmp_path.glob("runs/*/*/*/config.yaml")):
-        time.sleep(0.1)
+    sweep = Sweep(tmp_path, cluster | hold(tmp_path, "samples.png"), "seed=0", "hydra.launcher.timeout_min=3")
+    sweep.wait_for_files(1, "samples.png")
     sweep.ask("scancel", "--signal=USR2", *sweep.jobs())
     assert "no epoch ended within hydra.launcher.timeout_min=3; give it more" in sweep.end()
     assert sweep.process.returncode == 1 and summary(tmp_path) == [("seed0", "failed")]
@@ -193,22 +231,24 @@ def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
 @on_a_cluster
 def test_a_client_that_is_gone_is_no_loss(tmp_path, tmp_path_factory):
     """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster takes none of three."""
-    grid = ("seed=0,1,2", "epochs.count=15")
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, max_array_size=2) as cluster:
-        gone = Sweep(tmp_path, cluster, *grid)
-        gone.wait_for_epochs(1)
+        gone = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1,2")
+        gone.wait_for(lambda: len(gone.submitted()) == 3, "both arrays to be submitted")
+        gone.wait_for_files(1)
         gone.process.kill()
-        again = Sweep(tmp_path, cluster, *grid)
+        again = Sweep(tmp_path, cluster, "seed=0,1,2")
+        again.wait_for(lambda: "3 of the runs are in the queue already" in again.output.read_text(), "it to find them")
+        again.go_on()
         output = again.end()
-    assert again.process.returncode == 0 and "3 of the runs are in the queue already" in output, output
-    assert len(again.arrays()) == 2 and len(list(tmp_path.glob("runs/.slurm/*/*_submitted.pkl"))) == 3
+    assert again.process.returncode == 0, output
+    assert len(again.arrays()) == 2 and len(again.submitted()) == 3
 
 
 @on_a_cluster
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
-    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400")
-    sweep.wait_for_epochs(1)
+    sweep = Sweep(tmp_path, cluster, "seed=0", "epochs.count=100000")
+    sweep.wait_for_files(1)
     sweep.process.send_signal(signum)
     output = sweep.end()
     assert sweep.process.returncode == code and "Traceback" not in output, output
@@ -217,10 +257,11 @@ def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
 
 @on_a_cluster
 def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path):
-    sweep = Sweep(tmp_path, cluster, "seed=0", "batch_size=64,5000", "epochs.count=400", "fail_fast=true")
+    sweep = Sweep(tmp_path, cluster, "seed=0", "batch_size=64,5000", "epochs.count=100000", "fail_fast=true")
     output = sweep.end()
     assert sweep.process.returncode == 1 and "batch_size=5000: must be at most" in output, output
-    assert not sweep.jobs() and [outcome for _, outcome in summary(tmp_path)] == ["unfinished", "failed"]
+    (_, cancelled), (_, failing) = summary(tmp_path)
+    assert not sweep.jobs() and cancelled in ("not started", "unfinished") and failing == "failed"
 
 
 @on_a_cluster
@@ -232,10 +273,10 @@ def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
 
 @on_a_cluster
 def test_a_refusal_leaves_alone_what_is_in_the_queue(cluster, train, tmp_path):
-    first = Sweep(tmp_path, cluster, "seed=0", "epochs.count=400")
-    first.wait_for_epochs(1)
+    first = Sweep(tmp_path, cluster, "seed=0", "epochs.count=100000")
+    first.wait_for_files(1)
     jobs = first.jobs()
-    more = ("seed=0,1", "epochs.count=400", "hydra.launcher.partition=other")
+    more = ("seed=0,1", "epochs.count=100000", "hydra.launcher.partition=other")
     done = train(*SLURM, *more, env=cluster, code=1)
     assert "1 of the runs are in the queue already" in done.stdout
     assert "jobs of this sweep that are in the queue stay there" in done.stderr.splitlines()[-1]
@@ -255,8 +296,8 @@ def test_without_m_nothing_is_trained_here(train, tmp_path):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("name='my sweep'", "name=my sweep: takes letters, digits, and any of . _ - only"),
-        ("name=a/b", "name=a/b: takes letters, digits, and any of . _ - only"),
+        ("name='my sweep'", "name=my sweep: only letters, digits, '.', '_' and '-' are allowed"),
+        ("name=a/b", "name=a/b: only letters, digits, '.', '_' and '-' are allowed"),
         ("nodes=2", "nodes=2: must be 1, as a run is one process"),
         ("tasks_per_node=2", "tasks_per_node=2: must be 1, as a run is one process"),
         ("timeout_min=0", "timeout_min=0: must be at least 1"),

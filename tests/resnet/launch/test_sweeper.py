@@ -1,6 +1,7 @@
 """Sweeps: what one job leaves for the next, and what is left of a sweep that dies."""
 
 import csv
+import json
 import re
 import signal
 import subprocess
@@ -14,17 +15,17 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
+from resnet.launch.compose import CONF
 from resnet.launch.sweeper import Job, ResumableSweeper, summarize
 from resnet.record.folder import RunFolder
-from resnet.run import CONF
-from tests.conftest import heed_interrupts, one_thread, small
+from tests.conftest import heed_interrupts, hold, one_thread, small
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen:
+def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
     """Start a sweep as a process that can be watched and killed."""
     command = (sys.executable, "-m", "resnet.run", "-m", *small(*overrides))
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
-    return subprocess.Popen(command, cwd=folder, env=one_thread(), **options)
+    return subprocess.Popen(command, cwd=folder, env=one_thread() | environment, **options)
 
 
 def summary(folder: Path) -> list[tuple[str, str]]:
@@ -42,21 +43,21 @@ def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
 
 
 def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
-    sweep = start(tmp_path, "seed=0,1,2", "epochs.count=6")
+    sweep = start(tmp_path, "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
     while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
         assert sweep.poll() is None
         time.sleep(0.01)
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
     assert not list(tmp_path.glob("runs/*/*/seed1/result.json"))
-    done = train("-m", "seed=0,1,2", "epochs.count=6")
-    assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: going on after epoch" in done.stdout
+    done = train("-m", "seed=0,1,2")
+    assert "3 runs: 1 already there, 2 to do" in done.stdout and "seed1: resuming after epoch" in done.stdout
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, code):
-    sweep = start(tmp_path, "seed=0,1")
+    sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
     while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
         assert sweep.poll() is None
         time.sleep(0.01)
@@ -65,11 +66,49 @@ def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, 
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
 
 
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pytorch(train, tmp_path):
+    train("-m", "seed=0,1", "epochs.count=1")
+    (first,) = tmp_path.glob("runs/*/*/seed0/result.json")
+    edit(first, code="0" * 64)
+    done = train("-m", "seed=0,1", "epochs.count=1", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert "2 runs: 2 already there (1 computed by other code), 0 to do" in done.stdout
+    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+        rows = [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
+    assert rows == [("already there", "computed by other code"), ("already there", "")]
+    assert not re.search(r"\| +(torch|numpy|pandas|sklearn)$", done.stderr, re.MULTILINE)
+
+
+def test_a_sweep_ends_with_the_command_to_type_next(train):
+    done = train("-m", "study=a,b,c", "batch_size=64", "epochs.count=1", "data.limit=20", "seed=0")
+    nexts = [f"next: python -m analysis.table runs/{study}" for study in "abc"]
+    assert done.stdout.splitlines()[-3:] == nexts
+    assert "next:" not in train("-m", "batch_size=5000", "study=nothing", code=1).stdout
+
+
+def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
+    import torch
+
+    train("-m", "seed=0", "epochs.count=1")
+    (run,) = tmp_path.glob("runs/*/*/seed0")
+    (run / "result.json").unlink()
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
+    torch.save(checkpoint | {"precision": "other"}, run / "checkpoint.pt")
+    RunFolder(run).fail("failed", "the disk was full", "")
+    refused = train("-m", "seed=0", "epochs.count=1", code=1)
+    assert "begun in other" in refused.stdout
+    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+        assert [(row["outcome"], row["reason"]) for row in csv.DictReader(file)] == [("failed", "the disk was full")]
+
+
 def test_the_command_line_wins_over_an_experiments_grid():
     sweeper = ResumableSweeper({"seed": "0,1,2", "model": "blocks3,blocks4"})
     with initialize_config_dir(str(CONF), version_base="1.3"):
         sweeper.config_loader = GlobalHydra.instance().config_loader()
-        sweeper.config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
+        sweeper.master_config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
         jobs = sweeper._jobs(["seed=7", "study=mine"])
     assert [job.run.path.parts[:2] for job in jobs] == [("runs", "mine")] * 2
     assert [(job.run.path.parent.name.split("-")[0], job.run.path.name) for job in jobs] == [
@@ -109,9 +148,9 @@ def test_a_killed_worker_does_not_take_the_others_along(tmp_path, fail_fast):
         (tmp_path / name).mkdir()
         jobs.append(Job([str(tmp_path / name)], "default", RunFolder(tmp_path / name), False, None, None, ""))
     sweeper = ResumableSweeper(None)
-    sweeper.launcher, sweeper.config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
+    sweeper.job_launcher, sweeper.master_config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
     sweeper._launch(jobs)
-    assert len(sweeper.launcher.launched) == (1 if fail_fast else 3), "all at once, then one by one what is left"
+    assert len(sweeper.job_launcher.launched) == (1 if fail_fast else 3), "all at once, then one by one what is left"
     outcomes = [job.outcome() for job in jobs]
     if fail_fast:
         assert outcomes == [("complete", ""), ("not started", ""), ("not started", "")]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 
 from resnet.config import run_name
-from resnet.run import CONF
-from tests.conftest import one_thread, small
+from resnet.launch.compose import compose_config
+from resnet.record.trackers import Tracker
+from tests.conftest import hold, one_thread, small
 
 OFFLINE = {"WANDB_MODE": "offline"}
 FIGURES = "lr train_loss train_acc val_loss val_acc train_seconds val_seconds images_per_second".split()
@@ -51,6 +51,12 @@ def shown(run: Path) -> list[tuple[str, float, float]]:
 def written(run: Path) -> list[tuple[str, float, float]]:
     """Return the same of metrics.csv; TensorBoard keeps seven digits."""
     return [(name, row["epoch"], pytest.approx(row[name], rel=1e-6)) for name in FIGURES for row in rows(run)]
+
+
+def configuration(run: Path) -> dict:
+    """Return the configuration in config.yaml, without what is there beside it."""
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    return {key: value for key, value in content.items() if key not in ("identity", "choices")}
 
 
 def accumulated(run: Path):
@@ -89,7 +95,7 @@ def test_tensorboard_has_the_configuration_and_the_final_figures(train, tmp_path
     train("logger=tensorboard")
     events, result = accumulated(only(tmp_path)), json.loads((only(tmp_path) / "result.json").read_text())
     (text,) = events.Tensors("config/text_summary")
-    assert text.tensor_proto.string_val[0].decode().strip("`\n") == (only(tmp_path) / "config.yaml").read_text().strip()
+    assert yaml.safe_load(text.tensor_proto.string_val[0].decode().strip("`")) == configuration(only(tmp_path))
     for name in ("test/acc", "final/val_acc", "best/val_acc"):
         part, key = name.split("/")
         assert [(event.step, event.value) for event in events.Scalars(name)] == [(2, pytest.approx(result[part][key]))]
@@ -103,7 +109,7 @@ def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
     train("logger=wandb", "study=mine", env=OFFLINE)
     run, summary = only(tmp_path), json.loads(inspect(only(tmp_path), "--summary"))
     result = json.loads((run / "result.json").read_text())
-    assert summary["config"] == yaml.safe_load((run / "config.yaml").read_text())
+    assert summary["config"] == configuration(run)
     assert (summary["project"], summary["name"]) == ("resnet-depth", f"{run.parent.name}/{run.name}")
     assert (summary["state"], summary["run_id"]) == ("finished", (run / "wandb" / "id").read_text())
     for name in ("test/acc", "test/loss", "final/val_acc", "best/val_acc"):
@@ -113,10 +119,11 @@ def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen:
-    """Start a run; return when it has written two epochs down."""
+    """Start a run; return when it has written two epochs down, where it stands still until a signal or `go_on`."""
     process = subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small("data.limit=30", *overrides)),
-        cwd=folder, env=one_thread() | OFFLINE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, env=one_thread() | OFFLINE | hold(folder, "checkpoint.previous.pt"),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     while not list(folder.glob("runs/*/*/*/checkpoint.previous.pt")):
         assert process.poll() is None, process.communicate()[0]
@@ -124,14 +131,19 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
     return process
 
 
+def go_on(folder: Path) -> None:
+    (folder / "hold").unlink()
+
+
 @pytest.mark.parametrize("signum", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_run_that_goes_on_continues_its_tracker(train, tmp_path, tracker, signum):
+def test_a_resumed_run_continues_its_tracker(train, tmp_path, tracker, signum):
     process = start(tmp_path, f"logger={tracker}", "epochs.count=30")
     process.send_signal(signum)
     process.communicate()
+    go_on(tmp_path)
     begun, ids = len(rows(only(tmp_path))), [path.read_text() for path in only(tmp_path).glob("wandb/id")]
     assert 2 <= begun < 30
-    assert "going on after epoch" in train("data.limit=30", f"logger={tracker}", "epochs.count=30", env=OFFLINE).stdout
+    assert "resuming after epoch" in train("data.limit=30", f"logger={tracker}", "epochs.count=30", env=OFFLINE).stdout
     run = only(tmp_path)
     assert shown(run) == written(run) and len(rows(run)) == 30, "each epoch once"
     assert [path.read_text() for path in run.glob("wandb/id")] == ids
@@ -146,7 +158,7 @@ def test_chosen_late_it_is_shown_the_whole_run_even_one_older_than_the_choice(tr
     config = yaml.safe_load((run / "config.yaml").read_text())
     del config["logger"]
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert "going on after epoch 2" in train(f"logger={tracker}", env=OFFLINE).stdout
+    assert "resuming after epoch 2" in train(f"logger={tracker}", env=OFFLINE).stdout
     assert shown(only(tmp_path)) == written(run) and len(rows(run)) == 2
 
 
@@ -155,21 +167,20 @@ def test_starting_over_is_another_run_for_the_tracker(train, tmp_path, tracker):
         train("epochs.count=1", f"logger={tracker}", f"resume={resume}", env=OFFLINE)
     run = only(tmp_path)
     assert shown(run) == written(run)
-    assert shown(run / ".aside" / "1") == written(run / ".aside" / "1")
+    assert shown(run / ".archive" / "1") == written(run / ".archive" / "1")
     if tracker == "wandb":
-        assert (run / "wandb" / "id").read_text() != (run / ".aside" / "1" / "wandb" / "id").read_text()
+        assert (run / "wandb" / "id").read_text() != (run / ".archive" / "1" / "wandb" / "id").read_text()
 
 
 def one_warning(output: str, tracker: str) -> bool:
     """Return whether the run said once that its tracker failed, and ended well."""
-    warnings = [line for line in output.splitlines() if line.endswith("; the run goes on without it")]
+    warnings = [line for line in output.splitlines() if line.endswith("; the run continues without it")]
     told = len(warnings) == 1 and warnings[0].startswith(f"logger={tracker}: ")
     return told and "Traceback" not in output and "complete, test accuracy" in output
 
 
 def test_a_file_in_the_place_of_its_folder(train, tmp_path, tracker):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        run = tmp_path / "runs" / "default" / run_name(compose("config", small())) / "seed0"
+    run = tmp_path / "runs" / "default" / run_name(compose_config(small())) / "seed0"
     run.mkdir(parents=True)
     (run / tracker).write_text("not a folder")
     done = train(f"logger={tracker}", env=OFFLINE)
@@ -183,6 +194,7 @@ def test_wandb_stops_working_in_mid_run(tmp_path):
     process = start(tmp_path, "logger=wandb", "epochs.count=30")
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGKILL)
+    go_on(tmp_path)
     output = process.communicate()[0]
     assert process.returncode == 0 and one_warning(output, "wandb"), output
     assert len(rows(only(tmp_path))) == 30
@@ -194,9 +206,23 @@ def test_tensorboard_stops_working_in_mid_run(tmp_path):
     process = start(tmp_path, "logger=tensorboard", "epochs.count=30")
     shutil.rmtree(only(tmp_path) / "tensorboard")
     (only(tmp_path) / "tensorboard").write_text("not a folder")
+    go_on(tmp_path)
     output = process.communicate()[0]
     assert process.returncode == 0 and one_warning(output, "tensorboard"), output
     assert len(rows(only(tmp_path))) == 30
+
+
+def test_a_full_disk_under_tensorboard_is_a_warning(tmp_path, capfd, caplog):
+    """Nothing on standard error, and the training is not disturbed."""
+    pytest.importorskip("tensorboard")
+    row = {"epoch": 1, "train_loss": 1.0}
+    (tmp_path / "tensorboard").mkdir()
+    with Tracker("tensorboard", tmp_path) as tracker:
+        tracker.chosen.path.symlink_to("/dev/full")
+        tracker.start({"seed": 0}, [])
+        tracker.log(row)
+    (warning,) = caplog.messages
+    assert "No space left on device" in warning and "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
@@ -204,7 +230,7 @@ def test_a_missing_package_is_said_before_training(train, tmp_path, name):
     (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
     done = train(f"logger={name}", code=2)
     reason = f"logger={name}: ModuleNotFoundError: No module named '{name}'; it takes pip install -e \".[{name}]\""
-    assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: {reason}\n" and not done.stderr
+    assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: {reason}\n" and "Traceback" not in done.stderr
     assert not (only(tmp_path) / "metrics.csv").exists()
     assert f"({reason})" in train("-m", f"logger={name}", "seed=0", code=1).stdout
     assert "complete, test accuracy" in train().stdout

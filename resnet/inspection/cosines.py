@@ -1,0 +1,62 @@
+"""Shattered gradients: how soon the gradient by the input turns, on the line between two images.
+
+In a deep network without shortcuts, neighbouring inputs get gradients that have nothing to do with each other
+(Balduzzi et al. 2017, "The Shattered Gradients Problem"). The cosine between them says how far a step can be trusted.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resnet.training.model import ResNet
+
+PAIRS, POINTS = 8, 41  # lines between two images, and points on each
+
+
+def measure_cosines(model: ResNet, images: Tensor) -> list[dict[str, Any]]:
+    """Return the rows of cosines.csv: the mean cosine between the input gradients of two points, by their distance.
+
+    `images` are normalised, float32 (n, channels, height, width), n at least 2 * PAIRS. The distance is a fraction of
+    that between the two images. The gradient is that of the first logit, which is as good as any before training;
+    batch norm uses the statistics of all the images, so that the points of a line do not touch each other's gradients.
+    """
+    model = with_statistics(model, images)
+    totals = torch.zeros(POINTS - 1, dtype=torch.float64)
+    for first, second in zip(images[:PAIRS], images[PAIRS : 2 * PAIRS]):
+        cosines = pairwise_cosines(input_gradients(model, line(first, second)))
+        totals += torch.stack([cosines.diagonal(lag).mean() for lag in range(1, POINTS)])
+    return [
+        {"distance": lag / (POINTS - 1), "cosine": total / PAIRS} for lag, total in enumerate(totals.tolist(), start=1)
+    ]
+
+
+def with_statistics(model: ResNet, images: Tensor) -> ResNet:
+    """Return a copy in evaluation mode whose batch norms have the statistics of these images."""
+    model = copy.deepcopy(model).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # the running statistics become those of the next batch
+    with torch.no_grad():
+        model(images)
+    return model.eval()
+
+
+def line(first: Tensor, second: Tensor) -> Tensor:
+    """Return evenly spaced points from one image to another, both included."""
+    steps = torch.linspace(0, 1, POINTS).view(-1, 1, 1, 1)
+    return first + steps * (second - first)
+
+
+def input_gradients(model: ResNet, points: Tensor) -> Tensor:
+    """Return the gradient of each point's first logit by the point, (points, numbers of a point)."""
+    points = points.detach().requires_grad_()
+    (gradients,) = torch.autograd.grad(model(points)[:, 0].sum(), points)
+    return gradients.flatten(1)
+
+
+def pairwise_cosines(vectors: Tensor) -> Tensor:
+    """Return the cosine between every two of some vectors, float64."""
+    directions = torch.nn.functional.normalize(vectors.double(), dim=1)
+    return directions @ directions.T

@@ -1,0 +1,68 @@
+"""What a trained network loses without one of its blocks, or with two neighbours swapped (Veit et al. 2016).
+
+Removing a block removes its residual branch: what the shortcut carries goes on, through a projection or a padding where
+the shape changes. A plain block has no shortcut: without it, its input goes on where the shape stays; where the shape
+changes nothing could, and the block is left in place. Two neighbours are swapped where both keep the shape.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from resnet.training.data import Split
+from resnet.training.model import Network, ResNet
+from resnet.training.trainer import Normalize, evaluate
+
+
+class ShortcutOnly(nn.Module):
+    """Compute ReLU(shortcut(x)): a block without its residual branch."""
+
+    def __init__(self, shortcut: nn.Module):
+        super().__init__()
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x).relu()
+
+
+def measure_lesions(
+    model: ResNet, network: Network, normalize: Normalize, split: Split, bf16: bool, watch: Callable[[Any], Any] = iter
+) -> list[dict[str, Any]]:
+    """Return the rows of lesions.csv: loss and accuracy over a split, of the network whole and after each lesion.
+
+    `lesion` is `none`, `remove` or `swap`; `block` counts from 0, and is the first of two that are swapped. `watch` is
+    passed the list of lesions, for a progress bar.
+    """
+    rows = []
+    for lesion, block, changed in watch(list(lesions(model, network))):
+        figures, _ = evaluate(changed, normalize, split, bf16)
+        rows.append({"lesion": lesion, "block": block, "loss": figures.loss, "accuracy": figures.accuracy})
+    return rows
+
+
+def lesions(model: ResNet, network: Network) -> Iterator[tuple[str, int | None, ResNet]]:
+    """Yield what each lesion is called, the block that it is about, and the network with it."""
+    blocks = list(model.blocks)
+    keeps = [not shape.changes for _, shape in network.shapes()]
+    yield "none", None, model
+    for number, block in enumerate(blocks):
+        without: list[nn.Module] = []
+        if isinstance(block.shortcut, nn.Module):
+            without = [ShortcutOnly(block.shortcut)]
+        elif not keeps[number]:
+            continue
+        yield "remove", number, with_blocks(model, [*blocks[:number], *without, *blocks[number + 1 :]])
+    for number in range(len(blocks) - 1):
+        if keeps[number] and keeps[number + 1]:
+            swapped = [*blocks[:number], blocks[number + 1], blocks[number], *blocks[number + 2 :]]
+            yield "swap", number, with_blocks(model, swapped)
+
+
+def with_blocks(model: ResNet, blocks: Iterable[nn.Module]) -> ResNet:
+    """Return the network with other blocks in the place of its own, sharing all weights."""
+    changed = copy.copy(model)
+    changed._modules = dict(model._modules)
+    changed.blocks = nn.Sequential(*blocks)
+    return changed

@@ -1,0 +1,64 @@
+"""An inspection: what depth does to one network before its first step, as a run of its own."""
+
+from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
+
+from resnet.config import Config
+from resnet.inspection.cosines import measure_cosines
+from resnet.inspection.curvature import measure_curvature
+from resnet.record.environment import environment
+from resnet.record.files import format_rows
+from resnet.record.folder import RunFolder
+from resnet.train import BAR, Training, look_inside, prepare
+
+IMAGES = 128  # the first training images, not augmented
+PATIENCE = 5  # seconds before a progress bar appears
+
+
+def inspect(folder: RunFolder, config: Config, job: int = 0) -> dict[str, Any]:
+    """Measure a configuration's untrained network and write it all down; return what went into result.json.
+
+    Writes layers.csv (epoch 0), cosines.csv and curvature.csv. In fp32, whatever the training's precision. Raises
+    ConfigError and DataError as a training does.
+    """
+    training = prepare(replace(config, precision="fp32", compile=False), job)
+    data, model = training.data, training.trainer.model
+    here = environment(data.mean.device)
+    folder.start({"epoch": 0, "data": data.sha256()} | training.conditions | here)
+    images = training.trainer.normalize(data.train.images[:IMAGES])
+    labels = data.train.labels[:IMAGES]
+
+    def bar(steps: range) -> Any:
+        return tqdm(steps, f"{folder.path}: curvature", leave=False, delay=PATIENCE, disable=BAR[config.progress])
+
+    write_rows(folder, "layers.csv", look_inside(training, epoch=0))
+    write_rows(folder, "cosines.csv", measure_cosines(model, images))
+    write_rows(folder, "curvature.csv", measure_curvature(model, images, labels, config.seed, bar))
+    result = describe(training, config) | training.conditions | here
+    folder.finish(result)
+    return result
+
+
+def describe(training: Training, config: Config) -> dict[str, Any]:
+    """Return what result.json says of the network that was measured."""
+    data = training.data
+    cost = training.network.cost(data.size)
+    return {
+        "status": "complete",
+        "task": "inspect",
+        "model": config.model.name,
+        "network": training.network.as_dict(),
+        "depth": training.network.depth,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "seed": config.seed,
+        "device": data.mean.device.type,
+        "data": {"name": data.name, "sha256": data.sha256()},
+    }
+
+
+def write_rows(folder: RunFolder, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write a table of at least one row."""
+    folder.write(name, format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))

@@ -1,0 +1,106 @@
+"""A run as a Slurm job, and what it does when Slurm asks it to stop."""
+
+import math
+import os
+import pickle
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.utils import run_job, setup_globals
+from hydra.types import HydraContext
+
+from resnet.errors import exit_on_error
+from resnet.launch.job import run_composed
+from resnet.launch.messages import explain_training, quiet_hydra
+from resnet.launch.slurm.queue import OVER
+from resnet.record.folder import RunFolder
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+EARLY = 90  # seconds by which Slurm may send its signal too early (60), and a job start late
+
+
+class Unsuccessful(Exception):
+    """The run failed and has logged why; the job's exit code is not 0."""
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """A run as a job of at most `timeout_min` minutes, which gets a signal `signal_delay_s` seconds before that.
+
+    Slurm announces a time limit by SIGUSR2, and a preemption by SIGUSR2 or SIGTERM, as its administrators chose. Either
+    makes the run finish its step and exit; the job is then requeued, and later resumes after its last epoch.
+    """
+
+    timeout_min: int
+    signal_delay_s: int
+    max_num_timeout: int
+    context: HydraContext
+
+    def __call__(self, folder: str, composed: bytes) -> None:
+        """Run a pickled configuration; raises Unsuccessful, or SystemExit where the run was stopped."""
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until their handlers are set
+        signal.signal(signal.SIGUSR2, lambda signum, frame: os.kill(os.getpid(), signal.SIGTERM))
+        quiet_hydra()
+        run, started = RunFolder(Path(folder)), time.monotonic()
+        epochs = len(run.metrics())
+        try:
+            with exit_on_error(explain_training):
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+                accuracy = self._run(composed)
+        except SystemExit as stop:
+            for signum in SIGNALS:  # one is enough: Slurm kills what does not end in time
+                signal.signal(signum, signal.SIG_IGN)
+            if stop.code != 128 + signal.SIGTERM:
+                raise Unsuccessful(f"exit code {stop.code}") from None
+            if still_wanted():
+                self._requeue(run, len(run.metrics()) > epochs or time.monotonic() - started < self._time_limit())
+            raise
+        if math.isnan(accuracy):
+            raise Unsuccessful("the run failed")
+
+    def _run(self, composed: bytes) -> float:
+        """Have Hydra run the configuration as it runs any job, with .hydra/, run.log and callbacks."""
+        setup_globals()
+        config = pickle.loads(composed)
+        config.hydra.job.id = job_id()
+        return run_job(run_composed, config, "hydra.sweep.dir", "hydra.sweep.subdir", self.context).return_value
+
+    def _time_limit(self) -> float:
+        """Return the seconds after which a signal may mean the time limit."""
+        return 60 * self.timeout_min - self.signal_delay_s - EARLY
+
+    def _requeue(self, run: RunFolder, progress: bool) -> None:
+        """Put the job back into the queue; raises Unsuccessful where that would go on for ever."""
+        refusal = ""
+        if not progress:
+            refusal = f"no epoch ended within hydra.launcher.timeout_min={self.timeout_min}; give it more"
+        elif restarts() >= self.max_num_timeout:
+            refusal = f"requeued {restarts()} times, hydra.launcher.max_num_timeout={self.max_num_timeout}"
+        if refusal:
+            run.fail("failed", refusal, "")
+            raise Unsuccessful(refusal) from None
+        subprocess.run(["scontrol", "requeue", job_id()], check=True)
+
+
+def restarts() -> int:
+    """Return how often Slurm has requeued this job."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0))
+
+
+def job_id() -> str:
+    """Return this job's id; in an array, SLURM_JOB_ID of one element stands for the whole array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
+
+
+def still_wanted() -> bool:
+    """Return whether Slurm still wants this job done: not if it was cancelled, or is out of time.
+
+    The state need not be RUNNING: while a signal is being delivered it is SIGNALING.
+    """
+    command = ("squeue", "--noheader", "--format=%T", "--job", job_id())
+    state = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return state not in OVER | {"COMPLETING"}

@@ -1,0 +1,65 @@
+"""Measure what finished networks lose without one of their blocks, or with two neighbours swapped.
+
+    python -m resnet.lesion runs/default/blocks15-projection-…/seed0 runs/…
+
+Every single block is removed, and every pair of neighbours that keep the shape is swapped, one at a time; accuracy is
+that on the held-out images, never on the test set. Writes lesions.csv into each run's folder. Removing a residual block
+leaves its shortcut, also where the shape changes; a plain block can only be removed where it does not.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from resnet.command import RunParser
+from resnet.errors import ConfigError, exit_on_error
+from resnet.inspection.lesions import measure_lesions
+from resnet.record.files import format_rows, write_whole
+from resnet.record.trained import Trained, load_trained
+from resnet.training.data import Split, load
+from resnet.training.device import set_up_process
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = RunParser("resnet.lesion", __doc__, several=True)
+    parser.add_data_root()
+    given = parser.parse_args(arguments)
+    set_up_process()
+    for path in given.run:
+        trained = load_trained(path)
+        split = held_out(trained, given.data_root)
+        watch = partial(tqdm, desc=str(path), leave=False)
+        rows = measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
+        write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
+        print(describe(path, rows))
+    return 0
+
+
+def held_out(trained: Trained, root: str) -> Split:
+    """Return the images that a run was validated on; raises ConfigError where there are none, or one block only."""
+    if sum(trained.network.stages) == 1:
+        raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
+    split = load(**trained.config["data"] | {"root": root}).val
+    if split is None:
+        raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")
+    return split
+
+
+def describe(path: Path, rows: list[dict]) -> str:
+    """Return a few lines about the lesions of a run."""
+    whole = rows[0]["accuracy"]
+    lines = [f"{path}: {whole:.2%} of the held-out images with all blocks"]
+    for lesion, words in (("remove", "without one block"), ("swap", "with two neighbours swapped")):
+        found = [row["accuracy"] for row in rows if row["lesion"] == lesion]
+        if found:
+            lines.append(f"  {words}: {min(found):.2%} to {max(found):.2%}, {len(found)} ways")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        sys.exit(main())

@@ -1,0 +1,113 @@
+"""Inspections and lesions as commands: what they write, that they resume, and what they refuse."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+TINY = ("data=digits", "model=blocks", "model.width=4", "device=cpu")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def inspect(command):
+    """Return a function that inspects very small networks on digits."""
+    return lambda *overrides, **options: command("resnet.inspect", *TINY, *overrides, **options)
+
+
+def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
+    done = inspect("model.stages=[1],[2]")
+    folders = sorted(tmp_path.glob("runs/inspection/*/*"))
+    assert [folder.name for folder in folders] == ["seed0", "seed1", "seed2"] * 2
+    assert "6 runs: 0 already there, 6 to do" in done.stdout and "Traceback" not in done.stdout
+    for folder in folders:
+        layers = read(folder / "layers.csv")
+        assert {row["epoch"] for row in layers} == {"0"} and float(layers[0]["grad_norm"]) > 0
+        assert len(read(folder / "cosines.csv")) == 40
+        (curvature,) = read(folder / "curvature.csv")
+        assert float(curvature["eigenvalue"]) > 0 and curvature["converged"] in ("True", "False")
+        result = json.loads((folder / "result.json").read_text())
+        assert (result["status"], result["task"], result["precision"]) == ("complete", "inspect", "fp32")
+    assert "6 runs: 6 already there, 0 to do" in inspect("model.stages=[1],[2]").stdout
+
+
+def test_the_same_seed_gives_the_same_bytes(inspect, tmp_path):
+    names = ("layers.csv", "cosines.csv", "curvature.csv")
+    for study in ("one", "other"):
+        inspect("seed=3", f"study={study}")
+    one, other = (next(tmp_path.glob(f"runs/{study}/*/seed3")) for study in ("one", "other"))
+    assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_an_inspection_is_not_mistaken_for_a_training(inspect, train, tmp_path):
+    inspect("seed=0", "study=default", "epochs.count=1")
+    assert "already there" not in train("model=blocks", "model.width=4", "epochs.count=1").stdout
+    assert len(list(tmp_path.glob("runs/default/*/seed0/result.json"))) == 2
+
+
+def test_data_that_are_not_there_are_answered_in_a_line(command):
+    done = command(
+        "resnet.inspect",
+        "model=resnet8",
+        "seed=0",
+        "data.root=nowhere",
+        code=1,
+        env={"https_proxy": "http://127.0.0.1:9"},
+    )
+    assert (
+        "data.root=nowhere does not hold CIFAR10 whole" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    )
+
+
+def test_the_help_is_of_the_inspection(command):
+    assert "experiment=initialization" in command("resnet.inspect", "--help").stdout
+
+
+def test_lesions_are_written_beside_the_run(copied_run, command):
+    done = command("resnet.lesion", str(copied_run))
+    rows = read(copied_run / "lesions.csv")
+    assert [(row["lesion"], row["block"]) for row in rows] == [("none", ""), ("remove", "0"), ("remove", "1")]
+    held_out = json.loads((copied_run / "result.json").read_text())["final"]["val_acc"]
+    assert float(rows[0]["accuracy"]) == pytest.approx(held_out, abs=0.01), "trained in bf16, measured in fp32"
+    assert "without one block: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "damage, answer, code",
+    [
+        (lambda run: (run / "weights.safetensors").unlink(), "no weights.safetensors", 2),
+        (lambda run: shutil.rmtree(run), "no such folder", 2),
+        (lambda run: hold_nothing_out(run), "no images were held out", 2),
+        (lambda run: one_block(run), "a network of one block", 2),
+    ],
+    ids=["no weights", "no run", "nothing held out", "one block"],
+)
+def test_runs_without_what_a_lesion_takes_are_answered_in_a_line(copied_run, command, damage, answer, code):
+    damage(copied_run)
+    done = command("resnet.lesion", str(copied_run), code=code)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {copied_run}") and answer in line and not done.stdout
+
+
+def hold_nothing_out(run: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["val_fraction"] = 0.0
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def one_block(run: Path) -> None:
+    from safetensors.torch import save_file
+
+    from resnet.training.model import Network
+
+    result = json.loads((run / "result.json").read_text())
+    result["network"]["stages"] = [1]
+    (run / "result.json").write_text(json.dumps(result))
+    save_file(Network(**result["network"]).build().state_dict(), run / "weights.safetensors")
