@@ -76,7 +76,7 @@ def soak(rounds: int, epochs: int, seed: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=80, help="per run; the more, the fewer kills before the first one ends")
+    parser.add_argument("--epochs", type=int, default=80, help="per run; with more, fewer kills come before the first")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
     same = soak(arguments.rounds, arguments.epochs, arguments.seed)
