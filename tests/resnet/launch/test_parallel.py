@@ -33,7 +33,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
 
 
 def orphans(folder: Path) -> list[int]:
-    """Return the processes that work in the folder, and go on doing so for a minute."""
+    """Return the processes that are still working in the folder after a minute."""
     deadline = time.monotonic() + 60
     while (found := processes(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -86,14 +86,14 @@ def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
     assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "failed"]
 
 
-def test_a_killed_worker_costs_nothing_but_time(tmp_path):
-    """Even with resume=never, which has been done by then."""
+def test_the_runs_of_a_killed_worker_resume(tmp_path):
+    """Even with resume=never, which has had its effect by then."""
     sweep = start(tmp_path, "seed=0,1,2", "resume=never")
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
     time.sleep(0.1)
     while "one by one" not in (line := sweep.stdout.readline()):
-        assert line, "the sweep goes on by itself"
-    assert "2 of 3 runs" in line, "those that were under way; the third had not begun"
+        assert line, "the sweep continues by itself"
+    assert "2 of 3 runs" in line, "those in progress; the third had not begun"
     while "resuming after epoch" not in (line := sweep.stdout.readline()):
         assert line and "starting" not in line
     sweep.terminate()
@@ -111,7 +111,7 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
     assert not orphans(tmp_path)
 
 
-def test_jobs_are_dealt_out_to_the_gpus(monkeypatch):
+def test_jobs_are_assigned_to_the_gpus_in_turn(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [str(resolve_device("auto", job)) for job in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]

@@ -1,4 +1,4 @@
-"""Sweeps: what one job leaves for the next, and what is left of a sweep that dies."""
+"""Sweeps: independence of their jobs, resuming, summaries, and launchers that fail."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def summary(folder: Path) -> list[tuple[str, str]]:
         return [(Path(row["run"]).name, row["outcome"]) for row in csv.DictReader(file)]
 
 
-def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
+def test_a_job_of_a_sweep_has_the_same_result_as_a_single_run(train, tmp_path):
     train("-m", "augmentation=trivial,none", "precision=auto,fp32", "seed=1,0", "epochs.count=1")
     train("augmentation=none", "precision=fp32", "seed=0", "epochs.count=1", "study=alone")
     (alone,) = tmp_path.glob("runs/alone/*/seed0")
@@ -42,7 +42,7 @@ def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
         assert (after_others / name).read_bytes() == (alone / name).read_bytes()
 
 
-def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
+def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_path):
     sweep = start(tmp_path, "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
     while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
         assert sweep.poll() is None
@@ -56,7 +56,7 @@ def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, code):
+def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code):
     sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
     while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
         assert sweep.poll() is None
@@ -142,7 +142,7 @@ class PoolOfWorkers:
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
-def test_a_killed_worker_does_not_take_the_others_along(tmp_path, fail_fast):
+def test_jobs_are_retried_after_a_launcher_that_failed(tmp_path, fail_fast):
     jobs = []
     for name in ("first", "deadly", "last"):
         (tmp_path / name).mkdir()
