@@ -48,7 +48,7 @@ def find_confounds(configurations: pd.DataFrame) -> Iterator[Finding]:
         between = [pair for pair in apart if set(pair) & one and set(pair) & other]
         closest.append(min(between, key=lambda pair: len(apart[pair])))
     for a, b in closest[:NAMED]:
-        labels = rows[a]["full_label"], rows[b]["full_label"]
+        labels = rows[a]["label"], rows[b]["label"]
         yield Finding("confound", configurations=(a, b), facts={"labels": labels, "changes": changes(flat[a], flat[b])})
     if len(closest) > NAMED:
         yield Finding("more confounds", facts={"count": len(closest) - NAMED})
@@ -69,10 +69,7 @@ def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name the configurations whose seeds were not all computed alike, a finding for those that are mixed alike."""
     mixed = configurations[configurations["mixed"].fillna("") != ""]
     for how, rows in mixed.groupby("mixed", sort=False):
-        labels = [
-            f"{model} ({', '.join(filter(None, (shortcut, differs)))})"
-            for model, shortcut, differs in zip(rows["model"], rows["shortcut"], rows["differs"])
-        ]
+        labels = list(rows["label"])
         facts = {"mixed_labels": labels, "how": how}
         yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts=facts)
 

@@ -4,40 +4,43 @@ Every finding holds for the data at hand. Where an interval over seeds includes 
 can be claimed; where there is no interval, as with a single seed, the finding is that the question is open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
+from analysis.claims.along import find_axis, find_best
 from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
-from analysis.claims.compare import difference
+from analysis.claims.differences import difference, weigh
 from analysis.claims.finding import Finding
 from analysis.claims.gradients import find_gradients
+from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
-from analysis.frames.study import all_series, beside_network, describe, networks, twins
+from analysis.frames.study import Study, networks, slices, twins
 
 ByDepth = dict[int, pd.DataFrame]  # the runs of a series
+Series = Iterable[tuple[str, ByDepth]]
+MOST_SERIES = 6  # of networks of several depths, each of which has sentences of its own
+NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
-def find(runs: pd.DataFrame, layers: pd.DataFrame) -> list[Finding]:
-    """Return what the runs of one study support; the frames are those of `load_runs` and `load_layers`."""
-    complete = runs[runs["status"] == "complete"]
+def find(study: Study) -> list[Finding]:
+    """Return what the runs of one study support."""
+    complete, configurations = study.complete, study.configurations
     if complete.empty:
         return [Finding("nothing complete")]
-    configurations = describe(runs)
     done = configurations[configurations["n"] > 0]
-    distinct = without_copies(complete, done)
+    distinct = without_copies(complete, study)
+    special = about_depth(study)
     return [
-        *find_gains(distinct, done),
-        *find_twins(distinct, done),
-        *find_turns(distinct, done),
+        *(find_best(study) if len(study.axes.axes) > len(special) else []),
+        *(finding for axis in study.axes.axes if axis not in special for finding in find_axis(study, distinct, axis)),
+        *(find_depth(study, distinct, done) if special else []),
         *find_published(complete, done),
-        *find_gradients(layers[layers["path"].isin(distinct["path"])], done),
-        *find_gaps(distinct, done),
         *find_confounds(done),
         *find_mixed_seeds(done),
         *find_mixed_conditions(done),
@@ -47,14 +50,33 @@ def find(runs: pd.DataFrame, layers: pd.DataFrame) -> list[Finding]:
     ]
 
 
-def without_copies(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
+def about_depth(study: Study) -> list[Axis]:
+    """Return the axes that have sentences of their own: depth and skip connections, where the others are few."""
+    special = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
+    series = list(slices(study.configurations, study.axes.axes, special[0])) if special else []
+    return special if len(series) <= MOST_SERIES else []
+
+
+def find_depth(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Find what depth and skip connections do."""
+    series = list(several_depths(study, runs, configurations))
+    yield from find_gains(series)
+    yield from find_twins(study, runs, configurations)
+    yield from find_interactions(study, runs, configurations)
+    yield from find_turns(series, configurations)
+    yield from find_gradients(study, study.layers[study.layers["path"].isin(runs["path"])], configurations)
+    yield from find_gaps(series)
+
+
+def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return the runs without those that repeat another: the same training in another configuration's folder.
 
     A model's name says nothing about its network, and a folder can be copied. To count a seed twice would make
     intervals too narrow.
     """
-    recipes = runs["folder"].map(configurations.set_index("folder")["recipe"])
-    return runs[~runs.assign(recipe=recipes).duplicated(["recipe", "shortcut", "depth", "seed"])]
+    columns = [axis.column for axis in (*study.axes.axes, *study.axes.along)]
+    places = study.configurations.set_index("folder")[columns]
+    return runs[~runs.join(places, on="folder").duplicated([*columns, "seed"])]
 
 
 def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, **more: Any) -> Finding:
@@ -70,26 +92,43 @@ def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, **more: An
     )
 
 
-def find_gains(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_gains(series: Series) -> Iterator[Finding]:
     """Compare the deepest network of each series with the shallowest."""
-    for name, by_depth in several_depths(runs, configurations):
+    for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
         yield versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
 
 
-def find_twins(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
-    for residual, plain in twins(configurations):
+    for residual, plain in twins(study, configurations):
         common = set(residual["depth"]) & set(plain["depth"])
         for depth in dict.fromkeys((min(common), max(common))):
             a, b = (runs_of(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
-            yield versus("twins", a, b, "test_acc", networks=networks(residual), depths=(depth,))
+            yield versus("twins", a, b, "test_acc", networks=networks(study, residual), depths=(depth,))
 
 
-def find_turns(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare what depth does to residual networks with what it does to their plain twins."""
+    for residual, plain in twins(study, configurations):
+        common = set(residual["depth"]) & set(plain["depth"])
+        if len(common) < 2:
+            continue
+        ends = min(common), max(common)
+        cells = [runs_of(runs, side[side["depth"] == depth]) for side in (plain, residual) for depth in ends]
+        found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
+        names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
+        seeds, programs = (min(counts), max(counts)), differing_programs(every)
+        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs)
+
+
+def find_turns(series: Series, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one."""
-    for name, by_depth in several_depths(runs, configurations[configurations["shortcut"] == "none"]):
+    plain = set(configurations.loc[configurations["shortcut"] == "none", "configuration"])
+    for name, by_depth in series:
         shallowest, deepest = min(by_depth), max(by_depth)
+        if not plain.issuperset(by_depth[deepest]["configuration"]):
+            continue
         means = {depth: rows["val_acc"].mean() for depth, rows in by_depth.items()}
         best = max(means, key=lambda depth: means[depth])
         if len(by_depth) == 2:
@@ -115,13 +154,15 @@ def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
         yield training
 
 
-def find_gaps(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_gaps(series: Series) -> Iterator[Finding]:
     """Compare training minus validation accuracy at the least and at the greatest depth."""
-    runs = runs.assign(gap=runs["train_acc"] - runs["val_acc"]).dropna(subset="gap")
-    for name, by_depth in several_depths(runs, configurations):
+    for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
-        points = tuple(100 * float(by_depth[depth]["gap"].mean()) for depth in (low, high))
-        a, b = by_depth[low], by_depth[high]
+        sides = [runs.assign(gap=runs["train_acc"] - runs["val_acc"]) for runs in (by_depth[low], by_depth[high])]
+        a, b = (side.dropna(subset="gap") for side in sides)
+        if a.empty or b.empty:
+            continue
+        points = tuple(100 * float(side["gap"].mean()) for side in (a, b))
         yield versus("gap", a, b, "gap", networks=name, depths=(low, high), facts={"points": points})
 
 
@@ -130,7 +171,7 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
     rows = add_published(configurations)
     theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
     same = rows[rows["other_recipe"] == ""]
-    recipes = [as_text(beside_network(settings)) for settings in same["settings"]]
+    recipes = [as_text({k: v for k, v in settings.items() if k not in NETWORK}) for settings in same["settings"]]
     for _, alike in same.groupby(recipes, sort=False):
         own = {network(row): row["configuration"] for row in alike.to_dict("records")}
         steps = [row for row in theirs if network(row) in own]
@@ -147,7 +188,7 @@ def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[F
     """Give the test images' interval of configurations with one run, which have none over seeds."""
     rows = configurations[configurations["n"] == 1]
     intervals = {}
-    for name, label in zip(rows["configuration"], rows["full_label"]):
+    for name, label in zip(rows["configuration"], rows["label"]):
         run = runs[runs["configuration"] == name].iloc[0]
         intervals[label] = wilson(run["test_acc"], int(run["test_images"]))
     if intervals:
@@ -168,13 +209,16 @@ def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("incomplete", facts={"counts": counts})
 
 
-def several_depths(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[tuple[str, ByDepth]]:
-    """Yield the name of each series that has several depths, and its runs by depth, ascending."""
-    for rows in all_series(configurations):
+def several_depths(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Series:
+    """Yield what networks that differ in depth only are, and their runs by depth, ascending."""
+    depth = study.axes.find("layers")
+    if depth is None or depth not in study.axes.axes:
+        return
+    for _, rows in slices(configurations, study.axes.axes, depth):
         own = runs_of(runs, rows)
-        by_depth = {depth: own[own["depth"] == depth] for depth in sorted(set(own["depth"]))}
+        by_depth = {int(depth): own[own["depth"] == depth] for depth in sorted(set(own["depth"]))}
         if len(by_depth) > 1:
-            yield networks(rows), by_depth
+            yield networks(study, rows), by_depth
 
 
 def runs_of(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:

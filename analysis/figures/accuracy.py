@@ -1,0 +1,202 @@
+"""Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed a faint dot."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from analysis.figures.published_points import draw_published, find_published
+from analysis.figures.roles import PANELS, QUANTITIES, Asked, Roles, best_of, roles_of
+from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
+from analysis.frames.measures import MEASURES
+from analysis.frames.statistics import estimate
+from analysis.frames.study import Study
+
+SHOWN = ("test_acc", "val_acc")
+DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
+MANY = 24  # values, of which each is a dot of its own and none is joined
+DECADE = 10
+LABELS = {"layers": "depth (weighted layers)"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names."""
+
+    values: pd.Series
+    label: str
+    logarithmic: bool
+    names: tuple[str, ...] = ()
+
+
+def draw_accuracy(study: Study, asked: Asked) -> Figure:
+    """Return the last epoch's accuracy against an axis with 95 % intervals over seeds; raises NoData."""
+    roles, done = roles_of(study, asked), study.configurations
+    done = done[done["n"] > 0]
+    if done.empty:
+        raise NoData("no run is complete")
+    if roles.x is None:
+        raise NoData("nothing varies but the seed")
+    scale = scale_of(done, roles)
+    if scale.values.nunique() < 2:
+        raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
+    table, notes = shown(study, done, roles)
+    panels = [""] if roles.panels is None else sorted(set(table[roles.panels.column]))
+    measures = [name for name in SHOWN if done[f"{name}_mean"].notna().any()]
+    about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
+    shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
+    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], note="; ".join(notes))
+    axes = figure.subplots(*shape, squeeze=False, sharey="row" if roles.panels else False)
+    published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
+    handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
+    for number, measure in enumerate(measures):
+        for column, panel in enumerate(panels):
+            axis = axes[number, column] if roles.panels else axes[0, number]
+            part = table if roles.panels is None else table[table[roles.panels.column] == panel]
+            draw_panel(axis, study, part, roles, scale, measure)
+            handles += draw_published(axis, published, measure) if published is not None and not column else []
+            axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
+            if roles.panels is not None:
+                axis.set_title(roles.panels.label(panel), fontsize=10)
+    legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
+    return figure
+
+
+def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
+    """Return the horizontal axis of some configurations."""
+    if roles.quantity:
+        label, unit = QUANTITIES[roles.quantity]
+        values = table[roles.quantity].astype(float) / unit
+        return Scale(values, label, values.max() >= DECADE * values.min())
+    assert roles.x is not None
+    x, label = roles.x, LABELS.get(roles.x.name, roles.x.name)
+    if not x.numeric:
+        return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
+    values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
+    return Scale(values, label, values.min() > 0 and (x.name == "layers" or values.max() >= DECADE * values.min()))
+
+
+def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
+    """Return the configurations to draw, and what of them is left out."""
+    axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
+    if roles.x is None or len(roles.x.values) <= MANY:
+        table, notes = best_of(study, table, axes)
+    for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
+        if axis is not None and table[axis.column].nunique() > most:
+            table = table[table[axis.column].isin(spread(sorted(set(table[axis.column])), most))]
+            notes.append(f"{most} of {len(axis.values)} values of {axis.name}")
+    return table, notes
+
+
+def places(table: pd.DataFrame, roles: Roles) -> list[int]:
+    """Return which values of the lines' axis there are; 0 where there is no such axis."""
+    return [0] if roles.by is None else sorted(set(table[roles.by.column]))
+
+
+def look(roles: Roles, place: int) -> Line2D:
+    """Return how the line of a value is drawn, which is also its legend entry."""
+    color, marker, style = colors_of(roles.by)[place], "o", "-"
+    if roles.by is not None and roles.by.name == "shortcut":
+        _, marker, style = LOOKS.get(str(roles.by.values[place]), (color, marker, style))
+    label = "" if roles.by is None else roles.by.label(place) if roles.by.name == "shortcut" else roles.by.text(place)
+    return Line2D([], [], color=color, marker=marker, ls=style, ms=5, lw=1.4, label=label)
+
+
+def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scale: Scale, measure: str) -> None:
+    """Draw a line, or dots, for each value of the lines' axis."""
+    if scale.logarithmic:
+        axis.set_xscale("log")
+    runs = study.complete.dropna(subset=measure)
+    parts = {place: table if roles.by is None else table[table[roles.by.column] == place] for place in places(table, roles)}
+    points = {place: points_of(runs, part, scale, measure) for place, part in parts.items()}
+    every = pd.concat(points.values())
+    axis.set_ylim(*limits(every))
+    joined = not scale.names and len(set(scale.values)) <= MANY
+    for number, (place, found) in enumerate(points.items()):
+        shift = number / max(len(points) - 1, 1) - 0.5
+        x = dodged(found, shift, scale, crowded(every) | bool(scale.names))
+        draw_points(axis, x, found, look(roles, place), joined)
+        seeds = [(where, value) for where, values in zip(x, found["seeds"]) if len(values) > 1 for value in values]
+        if seeds:
+            axis.plot(*zip(*seeds), "o", color=look(roles, place).get_color(), ms=3, alpha=0.3, mew=0)
+    ticks(axis, scale)
+    axis.grid(alpha=0.25)
+
+
+def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str) -> pd.DataFrame:
+    """Return, by configuration from left to right, its place, mean, interval and seeds, in per cent."""
+    rows, groups = [], dict(list(runs.groupby("configuration")[measure]))
+    for index, name in zip(table.index, table["configuration"]):
+        if name in groups:
+            values = 100 * groups[name].astype(float)
+            found = estimate(values)
+            rows.append((scale.values[index], found.mean, found.low, found.high, list(values)))
+    frame = pd.DataFrame(rows, columns=["x", "mean", "low", "high", "seeds"])
+    return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
+
+
+def crowded(points: pd.DataFrame) -> bool:
+    """Return whether some points of one place would hide one another, or their intervals."""
+    hair = 0.02 * max(points["mean"].max() - points["mean"].min(), 1.0)  # about the size of a mark
+    ends = points.assign(low=points["low"].fillna(points["mean"]) - hair, high=points["high"].fillna(points["mean"]) + hair)
+    for _, rows in ends.sort_values("low").groupby("x"):
+        if (rows["low"].iloc[1:].to_numpy() < rows["high"].cummax().iloc[:-1].to_numpy()).any():
+            return True
+    return False
+
+
+def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: bool) -> pd.Series:
+    """Return where points are drawn: beside their place, by a share of the axis, where others would hide them."""
+    if not aside:
+        return points["x"]
+    if scale.logarithmic:
+        return points["x"] * (scale.values.max() / scale.values.min()) ** (DODGE * shift)
+    return points["x"] + shift * (0.5 if scale.names else DODGE * (scale.values.max() - scale.values.min()))
+
+
+def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, joined: bool) -> None:
+    """Draw means with their intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
+    color = line.get_color()
+    axis.plot(
+        x, points["mean"], line.get_linestyle() if joined else "", color=color, marker=line.get_marker(), lw=1.5, ms=5.5
+    )
+    known, (bottom, top) = points["low"].notna(), axis.get_ylim()
+    x, low, high = x[known], points["low"][known], points["high"][known]
+    axis.vlines(x, low.clip(lower=bottom), high.clip(upper=top), color=color, lw=1.1)
+    for ends, edge, beyond, arrow in ((low, bottom, low < bottom, "v"), (high, top, high > top, "^")):
+        axis.plot(x[~beyond], ends[~beyond], "_", color=color, ms=6)
+        for place in x[beyond]:
+            axis.plot(place, edge, arrow, color=color, ms=5, mfc="white", clip_on=False)
+
+
+def limits(points: pd.DataFrame) -> tuple[float, float]:
+    """Return an axis that shows all means, and of intervals so wide that they would flatten these a part."""
+    means = points["mean"]
+    room = max(means.max() - means.min(), 2.0)
+    low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
+    high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])
+    margin = 0.06 * max(high - low, 0.5)
+    return max(low - margin, -0.5), min(high + margin, 100.5)
+
+
+def ticks(axis: Axes, scale: Scale) -> None:
+    """Have the horizontal axis name values that there are, as many as do not touch."""
+    axis.set_xlabel(scale.label)
+    values = sorted(set(scale.values))
+    if scale.names:
+        long = sum(map(len, scale.names)) > 40
+        axis.set_xticks(range(len(scale.names)), scale.names, rotation=20 if long else 0, ha="right" if long else "center")
+        axis.set_xlim(-0.6, len(scale.names) - 0.4)
+    elif len(values) <= MANY:
+        position = np.log if scale.logarithmic else np.asarray
+        at, shown = position(values), [len(values) - 1]
+        for place in reversed(range(len(values))):
+            if at[shown[0]] - at[place] > 0.08 * (at[-1] - at[0]):
+                shown.insert(0, place)
+        axis.xaxis.set_major_locator(FixedLocator([values[place] for place in shown]))
+        axis.xaxis.set_major_formatter(FixedFormatter([f"{values[place]:.5g}" for place in shown]))
+        axis.xaxis.set_minor_locator(NullLocator())
