@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--pivot", nargs=2, metavar=("A", "B"), help="a two-way table: rows by axis A, columns by axis B")
     add_best(parser)
     add("--wide", action="store_true", help="show all columns, however narrow the terminal")
-    add("--compare", nargs=2, metavar=("A", "B"), help="compare two configurations: optimizer.lr=0.1, blocks3, a folder")
+    add("--compare", nargs=2, metavar=("A", "B"), help="compare two: optimizer.lr=0.1, blocks3, a folder …")
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
         parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")

@@ -41,7 +41,8 @@ class Side:
 
     @property
     def label(self) -> str:
-        return f"{self.study.name}: {self.row['label']}"
+        model = self.row["model"]
+        return f"{self.study.name}: {model}" + (f", {self.row['label']}" if self.row["label"] != model else "")
 
 
 @dataclass(frozen=True)

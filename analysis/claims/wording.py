@@ -12,8 +12,8 @@ PROGRAMS = {"code": "computed by the same code", "data": "computed from the same
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
-    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the test "
-    "images ({each}).",
+    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
+    "test images ({each}).",
     "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
     "order": "It is best in {agree} of {grids} combinations of the other axes{interaction}",
     "edge": "{best} is the {end} value tried: a better one may lie beyond.",
@@ -168,5 +168,5 @@ SAY = {
     "changes": say_changes,
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
-    "mixed_labels": ", ".join,
+    "mixed_labels": "; ".join,
 }

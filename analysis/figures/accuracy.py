@@ -1,4 +1,4 @@
-"""Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed a faint dot."""
+"""Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import PANELS, QUANTITIES, Asked, Roles, best_of, roles_of
+from analysis.figures.roles import MANY, PANELS, QUANTITIES, Asked, Roles, best_of, roles_of
 from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
 from analysis.frames.measures import MEASURES
 from analysis.frames.statistics import estimate
@@ -18,7 +18,6 @@ from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
 DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
-MANY = 24  # values, of which each is a dot of its own and none is joined
 DECADE = 10
 LABELS = {"layers": "depth (weighted layers)"}
 
@@ -54,9 +53,11 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
     published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     for number, measure in enumerate(measures):
+        extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure))
         for column, panel in enumerate(panels):
             axis = axes[number, column] if roles.panels else axes[0, number]
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
+            axis.set_ylim(*extent)
             draw_panel(axis, study, part, roles, scale, measure)
             handles += draw_published(axis, published, measure) if published is not None and not column else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
@@ -111,18 +112,20 @@ def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scal
     if scale.logarithmic:
         axis.set_xscale("log")
     runs = study.complete.dropna(subset=measure)
-    parts = {place: table if roles.by is None else table[table[roles.by.column] == place] for place in places(table, roles)}
-    points = {place: points_of(runs, part, scale, measure) for place, part in parts.items()}
+    points = {}
+    for place in places(table, roles):
+        part = table if roles.by is None else table[table[roles.by.column] == place]
+        points[place] = points_of(runs, part, scale, measure)
     every = pd.concat(points.values())
-    axis.set_ylim(*limits(every))
+    aside = set(every["x"]) if scale.names else hidden(every)
     joined = not scale.names and len(set(scale.values)) <= MANY
     for number, (place, found) in enumerate(points.items()):
         shift = number / max(len(points) - 1, 1) - 0.5
-        x = dodged(found, shift, scale, crowded(every) | bool(scale.names))
+        x = dodged(found, shift, scale, aside)
         draw_points(axis, x, found, look(roles, place), joined)
         seeds = [(where, value) for where, values in zip(x, found["seeds"]) if len(values) > 1 for value in values]
         if seeds:
-            axis.plot(*zip(*seeds), "o", color=look(roles, place).get_color(), ms=3, alpha=0.3, mew=0)
+            axis.plot(*zip(*seeds), "o", color=look(roles, place).get_color(), ms=3, alpha=0.45, mew=0)
     ticks(axis, scale)
     axis.grid(alpha=0.25)
 
@@ -139,31 +142,32 @@ def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: st
     return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
 
 
-def crowded(points: pd.DataFrame) -> bool:
-    """Return whether some points of one place would hide one another, or their intervals."""
+def hidden(points: pd.DataFrame) -> set[float]:
+    """Return the places where some points would hide one another, or their intervals."""
     hair = 0.02 * max(points["mean"].max() - points["mean"].min(), 1.0)  # about the size of a mark
-    ends = points.assign(low=points["low"].fillna(points["mean"]) - hair, high=points["high"].fillna(points["mean"]) + hair)
-    for _, rows in ends.sort_values("low").groupby("x"):
-        if (rows["low"].iloc[1:].to_numpy() < rows["high"].cummax().iloc[:-1].to_numpy()).any():
-            return True
-    return False
+    low, high = points["low"].fillna(points["mean"]) - hair, points["high"].fillna(points["mean"]) + hair
+    return {
+        float(x)  # pyright: ignore[reportArgumentType]
+        for x, rows in points.assign(low=low, high=high).sort_values("low").groupby("x")
+        if (rows["low"].iloc[1:].to_numpy() < rows["high"].cummax().iloc[:-1].to_numpy()).any()
+    }
 
 
-def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: bool) -> pd.Series:
-    """Return where points are drawn: beside their place, by a share of the axis, where others would hide them."""
-    if not aside:
-        return points["x"]
+def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) -> pd.Series:
+    """Return where points are drawn: beside the places in `aside`, by a share of the axis."""
+    x, low, high = points["x"], scale.values.min(), scale.values.max()
     if scale.logarithmic:
-        return points["x"] * (scale.values.max() / scale.values.min()) ** (DODGE * shift)
-    return points["x"] + shift * (0.5 if scale.names else DODGE * (scale.values.max() - scale.values.min()))
+        beside = x * (high / low) ** (DODGE * shift)
+    else:
+        beside = x + shift * (0.5 if scale.names else DODGE * (high - low))
+    return x.where(~x.isin(aside), beside)
 
 
 def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, joined: bool) -> None:
     """Draw means with their intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
     color = line.get_color()
-    axis.plot(
-        x, points["mean"], line.get_linestyle() if joined else "", color=color, marker=line.get_marker(), lw=1.5, ms=5.5
-    )
+    style = {"ls": line.get_linestyle(), "ms": 5.5} if joined else {"ls": "none", "ms": 5.5 if len(x) <= MANY else 3.5}
+    axis.plot(x, points["mean"], color=color, marker=line.get_marker(), lw=1.5, **style)
     known, (bottom, top) = points["low"].notna(), axis.get_ylim()
     x, low, high = x[known], points["low"][known], points["high"][known]
     axis.vlines(x, low.clip(lower=bottom), high.clip(upper=top), color=color, lw=1.1)
@@ -188,8 +192,8 @@ def ticks(axis: Axes, scale: Scale) -> None:
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
     if scale.names:
-        long = sum(map(len, scale.names)) > 40
-        axis.set_xticks(range(len(scale.names)), scale.names, rotation=20 if long else 0, ha="right" if long else "center")
+        look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
+        axis.set_xticks(range(len(scale.names)), scale.names, **look)
         axis.set_xlim(-0.6, len(scale.names) - 0.4)
     elif len(values) <= MANY:
         position = np.log if scale.logarithmic else np.asarray

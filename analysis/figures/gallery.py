@@ -21,6 +21,7 @@ STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fontty
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160
+DEFAULT = Asked()
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ PLOTS = (
     Plot(
         "accuracy",
         draw_accuracy,
-        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each seed "
-        "as a faint dot.",
+        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each "
+        "seed as a faint dot.",
     ),
     Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
     Plot(
@@ -65,7 +66,7 @@ PLOTS = (
 )
 
 
-def draw_all(study: Study, asked: Asked = Asked()) -> Iterator[tuple[Plot, Figure | str]]:
+def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest."""
     for plot in PLOTS:
         try:

@@ -20,8 +20,8 @@ def draw_grid(study: Study, asked: Asked) -> Figure:
     """Return the mean test accuracy over the two numeric axes that have most values; raises NoData."""
     numbers = sorted((axis for axis in study.axes.axes if axis.numeric), key=lambda axis: -len(axis.values))
     done = study.configurations[study.configurations["n"] > 0]
-    if len(numbers) < 2 or len(numbers[1].values) < 3:
-        raise NoData("it takes two numeric axes, of three values or more")
+    if len(numbers) < 2:
+        raise NoData("it takes two numeric axes")
     x, y = sorted(numbers[:2], key=lambda axis: axis.name == "layers")
     if len(done.drop_duplicates([x.column, y.column])) < len(x.values) * len(y.values) / 2:
         raise NoData(f"{x.name} and {y.name} make no grid")

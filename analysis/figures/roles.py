@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import MOST, colors_of, spread
+from analysis.figures.style import COLORS, MOST, colors_of, spread
 from analysis.frames.axes import Axis
 from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 
+MANY = 24  # values, of which each is a dot of its own and none is joined
 PANELS = 4  # rows or columns of panels
 # What accuracy may be drawn against, beside the axes: a label, and by what it is divided.
 QUANTITIES = {
@@ -43,17 +44,16 @@ class Roles:
 def roles_of(study: Study, asked: Asked) -> Roles:
     """Return who plays which part; raises BadRequest for a name that is no axis.
 
-    Unless asked otherwise, the horizontal is the depth, or the number with the most values, and lines are by shortcut,
-    or by the axis that comes next; panels have few values.
+    Unless asked otherwise, the horizontal is the number with the most values, the depth before others, and lines are by
+    shortcut, or by the axis that comes next; panels have few values.
     """
     axes = study.axes.axes
     quantity = asked.x if asked.x in QUANTITIES else ""
     x = named(study, asked.x) if asked.x and not quantity else None
     taken = [named(study, name) for name in (asked.by, asked.panels) if name]
     free = [axis for axis in axes if axis not in taken]
-    depth = [axis for axis in free if axis.name == "layers"]
-    numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -len(axis.values))
-    x = x or next(iter([*depth, *numbers, *free]), None)
+    numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
+    x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")
     by = named(study, asked.by) if asked.by else next((axis for axis in rest if len(axis.values) <= MOST), None)
@@ -83,9 +83,15 @@ class Lines:
     @property
     def colors(self) -> dict[str, Any]:
         """Return the colour of each configuration, which is that of its value."""
-        colors, column = colors_of(self.line), self.line.column if self.line else None
-        places = self.table[column] if column else [0] * len(self.table)
-        return {name: colors[place] for name, place in zip(self.table["configuration"], places)}
+        places = self.table[self.line.column] if self.line else [0] * len(self.table)
+        return {name: self._colors[place] for name, place in zip(self.table["configuration"], places)}
+
+    @property
+    def _colors(self) -> dict[int, Any]:
+        """Return the colour of each value that is shown; of a few out of many, colours that can be told apart."""
+        if self.line is not None and len(self.line.values) > MOST:
+            return dict(zip(sorted(set(self.table[self.line.column])), COLORS))
+        return dict(enumerate(colors_of(self.line)))
 
     def rows(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield each panel's title and configurations."""
@@ -99,7 +105,7 @@ class Lines:
         """Return a legend entry for each value of the lines' axis that is shown."""
         if self.line is None:
             return []
-        colors, places = colors_of(self.line), sorted(set(self.table[self.line.column]))
+        colors, places = self._colors, sorted(set(self.table[self.line.column]))
         return [Line2D([], [], color=colors[place], linewidth=4, label=self.line.text(place)) for place in places]
 
     @property
@@ -108,7 +114,7 @@ class Lines:
 
 
 def lines_of(study: Study, configurations: pd.DataFrame, asked: Asked) -> Lines:
-    """Return at most MOST lines in at most PANELS panels; of what no line or panel stands for, the best by validation."""
+    """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation."""
     roles = roles_of(study, asked)
     line, row = roles.x, roles.by
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
@@ -126,7 +132,7 @@ def lines_of(study: Study, configurations: pd.DataFrame, asked: Asked) -> Lines:
 
 
 def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
-    """Return one configuration for each combination of some axes, the best by validation, and a note if some are left."""
+    """Return one configuration for each combination of some axes, the best by validation, and a note on others."""
     ranked = configurations.sort_values("val_acc_mean", ascending=False, na_position="last", kind="stable")
     columns = [axis.column for axis in axes]
     kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)

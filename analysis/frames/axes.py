@@ -14,7 +14,8 @@ from analysis.frames.settings import DEFAULT, Row, as_text
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
 UNITS = {"layers": "layers", "stages": "stages", "epochs": "epochs"}  # of axes whose values read well before a word
-ALIASES = {"depth": "layers", "model.shortcut": "shortcut", "epochs.count": "epochs", "model": "layers", "model.stages": "layers"}
+ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
+ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs"}
 # Keys that axes of their own speak for, or that never make two runs differ.
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}

@@ -87,7 +87,7 @@ class Study:
     def best(self, name: str) -> "Study":
         """Return the study with one value of an axis for each combination of the others: the best by validation.
 
-        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest where there is no such axis.
+        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest without such an axis.
         """
         axis = self.axes.find(name)
         if axis is None or axis not in self.axes.axes:

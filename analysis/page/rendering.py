@@ -13,7 +13,7 @@ SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
 
 @dataclass(frozen=True)
 class Grid:
-    """A title, a head, rows as long as the head, which columns are numeric, notes to go below, and what all rows share."""
+    """A title, a head, rows as long as it, which columns are numeric, notes to go below, and what all rows share."""
 
     title: str
     head: Sequence[str]

@@ -76,7 +76,7 @@ def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it 
         shown = [c for c in every if not (c.constant and is_fixed(texts[c.name], len(rows)))]
         shown = [c for c in shown if not c.rare or any(texts[c.name])]
     notes = table_notes(study, table, layout.published)
-    heading = " · ".join([*fixed, *constant_choices(study)]) if not layout.columns else ""
+    heading = " · ".join([*fixed, *constant_choices(study)]) if len(rows) > 1 and not layout.columns else ""
     grid = as_grid(study.title, heading, shown, rows, notes)
     return fitted(grid, shown, rows, layout.width) if layout.width and not layout.columns else grid
 
@@ -92,7 +92,7 @@ def constant_choices(study: Study) -> list[str]:
     return [
         f"{group}={name}"
         for group, name in choices[0].items()
-        if name and group not in NO_CHOICES | {"data"} and len(choices) > 1 and all(c.get(group) == name for c in choices)
+        if name and group not in NO_CHOICES | {"data"} and all(other.get(group) == name for other in choices)
     ]
 
 

@@ -9,7 +9,7 @@ from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
 from analysis.frames.rows import COLUMNS, COUNTS
-from analysis.frames.study import load_studies
+from analysis.frames.study import Study, load_studies
 from analysis.frames.tables import KEYS, LAYERS
 
 NUMBERS = ("epoch", "grad_norm", "response_std")
@@ -41,7 +41,9 @@ def configuration(
 
 def findings(*configurations, layers=NO_LAYERS, topic=None) -> list[Finding]:
     """Return what is found, about one topic or all."""
-    found = find(pd.concat(configurations, ignore_index=True), layers)
+    study = Study("s", pd.concat(configurations, ignore_index=True))
+    vars(study)["layers"] = layers  # which it would read from run folders
+    found = find(study)
     return [finding for finding in found if topic in (None, finding.topic)]
 
 

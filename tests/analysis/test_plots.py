@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.figures.by_class import best_by_validation
-from analysis.figures.depth import draw_published, find_published
+from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.gallery import PLOTS, draw_all
 from analysis.figures.layers import grid, layers_of
-from analysis.figures.style import COLORS, key, over_seeds, spread
+from analysis.figures.style import COLORS, over_seeds, spread
 from analysis.frames.study import load_studies
 from analysis.plots import main
 
@@ -176,17 +176,17 @@ def intervals(axis) -> dict[float, tuple[float, float]]:
 
 def test_intervals_are_students_and_absent_with_one_seed(build):
     sweep(build, seeds=2, shortcuts=("projection",))
-    low, high = intervals(figure("depth").axes[0])[8]
+    low, high = intervals(figure("accuracy").axes[0])[8]
     assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
     sweep(build, seeds=1, shortcuts=("none",))
-    assert len(intervals(figure("depth").axes[0])) == 3
+    assert len(intervals(figure("accuracy").axes[0])) == 3
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
     for seed, test in enumerate((0.2, 0.9)):
         build.complete(seed, test=test, val=None, **{"model.stages": [1, 1, 1]})
         build.complete(seed, test=0.8 + seed / 100, val=None, **{"model.stages": [3, 3, 3]})
-    (axis,) = figure("depth").axes
+    (axis,) = figure("accuracy").axes
     bottom, top = axis.get_ylim()
     assert intervals(axis)[8] == (bottom, top) and top > 100
     heads = [(line.get_marker(), *line.get_xydata()[0]) for line in axis.lines if line.get_marker() in ("v", "^")]
@@ -197,7 +197,7 @@ def test_points_stand_aside_only_where_one_would_hide_another(build):
     for model, stages, plain in (("blocks3", [1, 1, 1], 0.80), ("blocks9", [3, 3, 3], 0.70)):
         build.complete(0, test=0.801, **{"model.name": model, "model.stages": stages})
         build.complete(0, test=plain, **{"model.name": model, "model.stages": stages, "model.shortcut": "none"})
-    residual, plain = (list(line.get_xdata()) for line in figure("depth").axes[0].lines if len(line.get_xdata()) == 2)
+    residual, plain = (list(line.get_xdata()) for line in figure("accuracy").axes[0].lines if len(line.get_xdata()) == 2)
     assert residual[0] < 8 < plain[0] and residual[1] == plain[1] == 20
 
 
@@ -205,9 +205,9 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
     sweep(build, seeds=1, shortcuts=("projection",))
     sweep(build, seeds=1, shortcuts=("projection",), **{"optimizer.lr": 0.01})
     build.complete(0, test=0.9)  # two stages
-    lines = [line for line in figure("depth").axes[0].lines if line.get_linestyle() == "-"]
+    lines = [line for line in figure("accuracy").axes[0].lines if line.get_linestyle() == "-"]
     assert sorted(len(line.get_xdata()) for line in lines) == [1, 3, 3]
-    names = {text.get_text().replace("\n", " ") for text in figure("depth").legends[0].texts}
+    names = {text.get_text().replace("\n", " ") for text in figure("accuracy").legends[0].texts}
     assert "residual (projection), stages=3, optimizer.lr=0.01" in names
     assert "residual (projection), stages=2, optimizer.lr=0.001" in names
 
@@ -215,13 +215,13 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
 def test_only_the_same_networks_are_published_points_and_another_recipe_is_named(build):
     for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
         build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
-    own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
+    own, *published = find_published(load_studies(["runs"])[0]).itertuples()
     assert (own.depth, own.label) == (10, "published: original project (augmented images)")
     assert [row.label for row in published] == ["published: original project (other recipe, augmented images)"]
-    handles = [text.get_text() for text in figure("depth").legends[0].texts]
+    handles = [text.get_text() for text in figure("accuracy").legends[0].texts]
     assert handles[-2:] == [own.label, published[0].label] or handles[-2:] == [published[0].label, own.label]
     build.complete(study="toy", **{"data.name": "digits"})
-    assert find_published(load_studies(["runs/toy"])[0].configurations).empty
+    assert find_published(load_studies(["runs/toy"])[0]).empty
 
 
 @pytest.mark.parametrize("worse", ["projection", "none"])

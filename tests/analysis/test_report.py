@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from analysis.frames.runs import load_runs
+from analysis.frames.study import Study, load_studies
 from analysis.page.provenance import commands, environments
 from analysis.report import main
 
@@ -203,10 +204,10 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
     (run / "result.json").write_text(json.dumps(result | {"compiled": True}))
     for study, compiled, precision in (("plain", "false", "bf16"), ("merged", "true", "bf16, compiled")):
         runs = load_runs([f"runs/{study}"])
-        assert f" compile={compiled}" in "".join(commands(runs).values())
+        assert f" compile={compiled}" in "".join(commands(Study("s", runs)).values())
         assert [row[3] for row in environments(runs).rows] == [precision]
     build.complete(1, study="merged")
-    (lines,) = commands(load_runs(["runs/merged"])).values()
+    (lines,) = commands(*load_studies(["runs/merged"])).values()
     ends = [[word for word in line.split() if word.startswith(("seed", "compile"))] for line in lines.splitlines()]
     assert ends == [["compile=false", "seed=1"], ["compile=true", "seed=0"]]
 
@@ -219,7 +220,7 @@ def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
     run.mkdir(parents=True)
     printed = command("resnet.run", *given, "--cfg", "job", "--resolve").stdout
     (run / "config.yaml").write_text(printed)
-    (found,) = commands(load_runs(["runs"])).values()
+    (found,) = commands(*load_studies(["runs"])).values()
     words = shlex.split(found)
     assert words[:4] == ["python", "-m", "resnet.run", "-m"]
     again = command("resnet.run", *words[4:], "--cfg", "job", "--resolve").stdout
