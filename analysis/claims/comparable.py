@@ -37,6 +37,12 @@ def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
     return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
 
 
+def beside_depth(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Any, Any]]:
+    """Return what two groups of runs differ in beside blocks per stage and shortcut, with the value on either side."""
+    found = changes(*(flatten_settings(runs.to_dict("records")[0]) for runs in (a, b)))
+    return {key: values for key, values in found.items() if key not in ("blocks per stage", "model.shortcut")}
+
+
 def find_confounds(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name what else differs between configurations that no chain of single changes connects."""
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}

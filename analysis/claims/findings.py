@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.along import find_axis, find_best
-from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
+from analysis.claims.comparable import beside_depth, find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.differences import difference, weigh
 from analysis.claims.finding import Finding
 from analysis.claims.gradients import find_gradients
@@ -18,13 +18,14 @@ from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
-from analysis.frames.settings import as_text
+from analysis.frames.settings import Settings, as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, networks, slices, twins
 
 ByDepth = dict[int, pd.DataFrame]  # the runs of a series
 Series = Iterable[tuple[str, ByDepth]]
 MOST_SERIES = 6  # of networks of several depths, each of which has sentences of its own
+EMPTY: Settings = {}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -79,15 +80,17 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     return runs[~runs.join(places, on="folder").duplicated([*columns, "seed"])]
 
 
-def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, **more: Any) -> Finding:
-    """Return how much the runs `b` exceed the runs `a` in a measure."""
+def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Settings = EMPTY, **more: Any) -> Finding:
+    """Return how much the runs `b` exceed the runs `a` in a measure, and what beside their depth is another."""
     both = pd.concat([a, b])
+    also = beside_depth(a, b) if kind != "published step" else {}
     return Finding(
         kind,
         configurations=tuple(both["configuration"].unique()),
         difference=difference(a, b, measure),
         seeds=(len(a), len(b)),
         programs=differing_programs(both),
+        facts=facts | ({"also": also} if also else {}),
         **more,
     )
 
@@ -119,7 +122,9 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
         found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
         names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
         seeds, programs = (min(counts), max(counts)), differing_programs(every)
-        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs)
+        also = beside_depth(cells[0], cells[1]) | beside_depth(cells[2], cells[3]) | beside_depth(cells[0], cells[2])
+        facts = {"also": also} if also else {}
+        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, facts)
 
 
 def find_turns(series: Series, configurations: pd.DataFrame) -> Iterator[Finding]:

@@ -71,6 +71,8 @@ def sentence(finding: Finding) -> str:
         facts["each"] = "a single seed" if facts["seeds_each"] == 1 else f"{facts['seeds_each']} seeds"
     facts["seeds"] = count_seeds(finding.seeds[::-1])  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
+    if "also" in finding.facts:
+        text += f" Another difference between them: {facts['also']}; the data do not tell which of these it is."
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text
@@ -166,6 +168,7 @@ SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
 # How facts that are no plain words or numbers are said.
 SAY = {
     "changes": say_changes,
+    "also": say_changes,
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,

@@ -78,13 +78,13 @@ def test_the_page_holds_all_its_parts(build, report):
     assert page.all("html") == [{"lang": "en"}]
     for part in (
         "Does a network get better",
-        "blocks4, residual (projection) and blocks15",
+        "10 layers, 2 stages and 32 layers, 3 stages",
         "80.05 ± 0.07",
         "original project",
     ):
         assert part in page.text
     assert "1 unfinished" in page.text and "2 of 3 (1 under way: epoch 3/20)" in page.text
-    assert len(page.all("figure")) == 6 and "degradation: it takes residual and plain networks" in page.text
+    assert len(page.all("figure")) == 7 and "degradation: it takes residual and plain networks" in page.text
     assert page.text.count("python -m resnet.run -m ") == 2
     assert "Made by python -m analysis.report\n" in page.text
 
@@ -116,9 +116,9 @@ def test_figures_have_a_text_and_ids_of_their_own(build, report):
     pair(build, **{"data.name": "digits"})
     page = Page(report())
     pictures = page.all("svg")
-    assert len(pictures) == 12 and {picture["role"] for picture in pictures} == {"img"}
+    assert len(pictures) == 14 and {picture["role"] for picture in pictures} == {"img"}
     descriptions = [picture["aria-label"] for picture in pictures]
-    assert "Legend: residual (projection), stages=2" in descriptions[0] and "Horizontal: epoch" in descriptions[1]
+    assert "Legend: 2, 3" in descriptions[0] and "Horizontal: epoch" in descriptions[2]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     used = {
@@ -142,7 +142,7 @@ def test_a_part_of_the_data_is_not_called_the_whole(build, report):
     text = report()
     part = "cifar10, first 100 training images of each class"
     assert f"depth ({part})</h2>" in text and f"Trained on a part of the data only: {part}." in text
-    assert text.count(f"Accuracy of the last epoch by depth: depth ({part})") == 1
+    assert text.count(f"Accuracy of the last epoch by layers: depth ({part})") == 1
 
 
 def test_the_reference_has_its_report_where_nothing_else_is(build, report):
@@ -209,7 +209,7 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
     build.complete(1, study="merged")
     (lines,) = commands(*load_studies(["runs/merged"])).values()
     ends = [[word for word in line.split() if word.startswith(("seed", "compile"))] for line in lines.splitlines()]
-    assert ends == [["compile=false", "seed=1"], ["compile=true", "seed=0"]]
+    assert ends == [["seed=1", "compile=false"], ["seed=0", "compile=true"]]
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
