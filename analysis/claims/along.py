@@ -57,7 +57,7 @@ def find_best(study: Study) -> Iterator[Finding]:
     """Name the configuration that is best by validation of all."""
     done = study.configurations[study.configurations["n"] > 0].dropna(subset=SCORE)
     if len(done) > 2:
-        row = done.loc[done[SCORE].idxmax()].to_dict()
+        row = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")[0]
         facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
         facts |= {"label": row["label"], "count": len(done), "seeds_each": int(row["n"])}
         yield Finding("best", configurations=(row["configuration"],), facts=facts)

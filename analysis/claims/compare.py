@@ -10,10 +10,10 @@ import pandas as pd
 
 from analysis.claims.comparable import changes, flatten_settings
 from analysis.claims.differences import HEADLINE, difference
+from analysis.claims.predictions import accuracies
 from analysis.claims.wording import listed
 from analysis.frames.axes import is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
-from analysis.frames.predictions import accuracies
 from analysis.frames.runs import with_common_settings
 from analysis.frames.settings import Row
 from analysis.frames.statistics import Difference

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.frames.predictions import accuracies
+from analysis.claims.predictions import accuracies
 from analysis.frames.statistics import Difference, binomial_difference, bootstrap, contrast
 
 HEADLINE = "test_acc"

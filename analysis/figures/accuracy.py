@@ -1,35 +1,20 @@
 """Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, QUANTITIES, Asked, Roles, best_of, roles_of
+from analysis.figures.roles import MANY, PANELS, Asked, Roles, best_of, roles_of
+from analysis.figures.scale import Scale, dodged, scale_of, ticks
 from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
-DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
-DECADE = 10
-LABELS = {"layers": "depth (weighted layers)"}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names."""
-
-    values: pd.Series
-    label: str
-    logarithmic: bool
-    names: tuple[str, ...] = ()
 
 
 def draw_accuracy(study: Study, asked: Asked) -> Figure:
@@ -44,7 +29,7 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
     if scale.values.nunique() < 2:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
-    panels = [""] if roles.panels is None else sorted(set(table[roles.panels.column]))
+    panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
     measures = [name for name in SHOWN if done[f"{name}_mean"].notna().any()]
     about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
@@ -65,20 +50,6 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
                 axis.set_title(roles.panels.label(panel), fontsize=10)
     legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
     return figure
-
-
-def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
-    """Return the horizontal axis of some configurations."""
-    if roles.quantity:
-        label, unit = QUANTITIES[roles.quantity]
-        values = table[roles.quantity].astype(float) / unit
-        return Scale(values, label, values.max() >= DECADE * values.min())
-    assert roles.x is not None
-    x, label = roles.x, LABELS.get(roles.x.name, roles.x.name)
-    if not x.numeric:
-        return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
-    values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
-    return Scale(values, label, values.min() > 0 and (x.name == "layers" or values.max() >= DECADE * values.min()))
 
 
 def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
@@ -153,16 +124,6 @@ def hidden(points: pd.DataFrame) -> set[float]:
     }
 
 
-def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) -> pd.Series:
-    """Return where points are drawn: beside the places in `aside`, by a share of the axis."""
-    x, low, high = points["x"], scale.values.min(), scale.values.max()
-    if scale.logarithmic:
-        beside = x * (high / low) ** (DODGE * shift)
-    else:
-        beside = x + shift * (0.5 if scale.names else DODGE * (high - low))
-    return x.where(~x.isin(aside), beside)
-
-
 def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, joined: bool) -> None:
     """Draw means with their intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
     color = line.get_color()
@@ -185,22 +146,3 @@ def limits(points: pd.DataFrame) -> tuple[float, float]:
     high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])
     margin = 0.06 * max(high - low, 0.5)
     return max(low - margin, -0.5), min(high + margin, 100.5)
-
-
-def ticks(axis: Axes, scale: Scale) -> None:
-    """Have the horizontal axis name values that there are, as many as do not touch."""
-    axis.set_xlabel(scale.label)
-    values = sorted(set(scale.values))
-    if scale.names:
-        look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
-        axis.set_xticks(range(len(scale.names)), scale.names, **look)
-        axis.set_xlim(-0.6, len(scale.names) - 0.4)
-    elif len(values) <= MANY:
-        position = np.log if scale.logarithmic else np.asarray
-        at, shown = position(values), [len(values) - 1]
-        for place in reversed(range(len(values))):
-            if at[shown[0]] - at[place] > 0.08 * (at[-1] - at[0]):
-                shown.insert(0, place)
-        axis.xaxis.set_major_locator(FixedLocator([values[place] for place in shown]))
-        axis.xaxis.set_major_formatter(FixedFormatter([f"{values[place]:.5g}" for place in shown]))
-        axis.xaxis.set_minor_locator(NullLocator())

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from analysis.figures.roles import PANELS, Asked, best_of, roles_of
 from analysis.figures.style import WIDTH, NoData, new_figure, spread
 from analysis.frames.axes import Axis
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES
 from analysis.frames.study import Study
 
 MEASURE = "test_acc"

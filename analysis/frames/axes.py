@@ -80,9 +80,9 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
     columns: dict[str, list[Hashable]] = {}  # of axes that other settings may go along with
     keys: dict[str, list[Hashable]] = {}
     names = ["layers", "stages", "shortcut", *choice_names(rows, varied)]
-    for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS)]):
+    for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
         values = [value_of(row, name) for row in rows]
-        if len(set(values)) < 2:
+        if len(set(values)) < 2 and name not in chosen:
             continue
         axis, group = Axis(name, ordered(name, set(values))), name.partition(".")[0]
         if name in chosen:
@@ -164,8 +164,8 @@ def alike(key: Sequence[Hashable], values: Sequence[Hashable]) -> bool:
 def ordered(name: str, values: set[Hashable]) -> tuple[Hashable, ...]:
     """Return values in order: numbers by size, after the default; names by letter, after `none`."""
     if name == "shortcut":
-        known = list(SHORTCUTS)
-        return tuple(sorted(values, key=lambda value: (known.index(value) if value in known else 99, str(value))))
+        known = {shortcut: place for place, shortcut in enumerate(SHORTCUTS)}
+        return tuple(sorted(values, key=lambda value: (known.get(str(value), len(known)), str(value))))
 
     def place(value: Hashable) -> tuple[int, float, str]:
         if is_number(value):

@@ -1,9 +1,10 @@
 """Configurations as rows: runs averaged over seeds, and how many count."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from analysis.frames.conditions import BY, mixtures, uniform
-from analysis.frames.measures import MEASURES
 from analysis.frames.settings import Row, Settings
 
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
@@ -11,6 +12,25 @@ VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are 
 
 SAME = ["configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
 SAME += ["parameters", "multiply_adds", "epochs", "settings", "config", "identity", "choices"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure's name in a table and in full, the factor it is multiplied by, and its decimals."""
+
+    label: str
+    long: str
+    factor: float
+    digits: int
+
+
+MEASURES = {
+    "train_loss": Measure("train loss", "training loss", 1, 4),
+    "train_acc": Measure("train acc (%)", "training accuracy (%)", 100, 2),
+    "val_loss": Measure("val loss", "validation loss", 1, 4),
+    "val_acc": Measure("val acc (%)", "validation accuracy (%)", 100, 2),
+    "test_acc": Measure("test acc (%)", "test accuracy (%)", 100, 2),
+}
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES
 from analysis.frames.settings import Row, Settings
 
 FILE = Path(__file__).parents[1] / "published.csv"

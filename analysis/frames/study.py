@@ -98,7 +98,7 @@ class Study:
             judged = rows.dropna(subset="val_acc_mean").sort_values(axis.column, kind="stable")
             if judged.empty:
                 continue
-            best = judged.loc[judged["val_acc_mean"].idxmax()]
+            best = judged.sort_values("val_acc_mean", ascending=False, kind="stable").to_dict("records")[0]
             kept.append(best["configuration"])
             text = f"{rest}: {axis.text(best[axis.column])}" if rest else axis.text(best[axis.column])
             if judged[axis.column].nunique() == 1:
@@ -119,8 +119,9 @@ def slices(
     if not others:
         yield "", configurations
         return
-    for places, rows in configurations.groupby([other.column for other in others], sort=True):
-        yield ", ".join(other.label(place) for other, place in zip(others, places)), rows
+    for _, rows in configurations.groupby([other.column for other in others], sort=True):
+        row = rows.to_dict("records")[0]
+        yield ", ".join(other.label(row[other.column]) for other in others), rows
 
 
 def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> list[Study]:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.axes import Axis, value_of, value_text
+from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
-from analysis.frames.measures import MEASURES
 from analysis.frames.settings import Row
 from analysis.frames.study import Study
 
@@ -66,7 +66,7 @@ def trained(row: Row) -> str:
 def placed(axis: Axis, row: Row) -> str:
     """Return a configuration's value of an axis; of a published one, what is known."""
     place = row.get(axis.column)
-    if not pd.isna(place):
+    if place is not None and not pd.isna(place):
         return axis.text(int(place))
     value = value_of(row, axis.name)
     return "" if value in ("default", None) else value_text(value)

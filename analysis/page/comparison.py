@@ -5,8 +5,7 @@ import pandas as pd
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.compare import Comparison
 from analysis.claims.wording import say_changes, sentence
-from analysis.frames.configurations import data_of
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES, data_of
 from analysis.frames.statistics import Difference, estimate
 from analysis.page.rendering import Grid
 from analysis.page.tables import choice_notes

@@ -1,8 +1,8 @@
 """A two-way table of one measure: a row per value of one axis, a column per value of another."""
 
 from analysis.frames.axes import Axis
+from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
-from analysis.frames.measures import MEASURES
 from analysis.frames.study import Study
 from analysis.page.columns import measured
 from analysis.page.rendering import Grid

@@ -9,8 +9,7 @@ from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES
 from analysis.frames.conditions import PROGRAM
-from analysis.frames.configurations import STATUSES
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES, STATUSES
 from analysis.frames.published import ORIGINAL, add_published, read_published
 from analysis.frames.settings import as_text
 from analysis.frames.study import Study

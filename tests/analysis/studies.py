@@ -26,7 +26,8 @@ def rates(build, models=tuple(DEPTHS), lrs=RATES, seeds=(0, 1)) -> None:
         for lr in lrs:
             off = abs(RATES.index(lr) - RATES.index(best[model]))
             for seed in seeds:
-                acc = 0.70 + 0.05 * (model == "blocks9") - 0.03 * off + 0.002 * seed
+                top, loss = {"blocks3": (0.70, 0.02), "blocks9": (0.75, 0.03)}[model]
+                acc = top - loss * off + 0.002 * seed
                 choices = {"model": model, "optimizer": "sgd"}
                 settings = SGD | network(model) | {"optimizer.lr": lr, "epochs.count": 10}
                 build.complete(seed, "rates", choices=choices, val=acc, test=acc - 0.01, **settings)

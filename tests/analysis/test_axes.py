@@ -44,7 +44,10 @@ def test_a_key_that_is_changed_inside_a_choice_is_an_axis_of_its_own():
     ]
     assert axes(rows)[0] == {"optimizer": ("adam", "sgd"), "optimizer.lr": (0.001, 0.03, 0.1)}
     cutouts = [("none", 0), ("cutout", 8), ("cutout", 16)]
-    rows = [row(choices={"augmentation": n}, augmentation__flip=n != "none", augmentation__cutout=c) for n, c in cutouts]
+    rows = [
+        row(choices={"augmentation": name}, augmentation__flip=name != "none", augmentation__cutout=size)
+        for name, size in cutouts
+    ]
     assert axes(rows)[0] == {"augmentation": ("none", "cutout"), "augmentation.cutout": (0, 8, 16)}
 
 
@@ -93,7 +96,8 @@ def test_what_was_chosen_is_no_axis():
 
 def test_names_mean_axes_as_people_type_them():
     found = find_axes([row(n, optimizer__lr=lr) for n in (8, 20) for lr in (0.1, 0.01)])
-    names = {name: getattr(found.find(name), "name", None) for name in ("lr", "optimizer.lr", "depth", "model", "width")}
+    typed = ("lr", "optimizer.lr", "depth", "model", "width")
+    names = {name: getattr(found.find(name), "name", None) for name in typed}
     assert names == {
         "lr": "optimizer.lr", "optimizer.lr": "optimizer.lr", "depth": "layers", "model": "layers", "width": None
     }  # fmt: skip

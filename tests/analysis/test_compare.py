@@ -99,7 +99,7 @@ def test_a_whole_name_is_not_taken_for_the_beginning_of_another(build, table):
 
 
 def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, table):
-    a, b = seeds(build, [0.83]), seeds(build, [0.88], **{"optimizer.lr": 0.01})
+    a, _ = seeds(build, [0.83]), seeds(build, [0.88], **{"optimizer.lr": 0.01})
     answer = table("--compare", "blocks4", a, code=2)
     there_are = "depth: blocks4, optimizer.lr=0.001; depth: blocks4, optimizer.lr=0.01"
     assert answer == f"blocks4: could be {there_are}\n"

@@ -34,14 +34,14 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
     ]
     assert [row["val acc (%)"] for row in rows(table("--sort", "val_acc"))][0] == "75.10 ± 0.14"
     pivot = rows(table("--pivot", "optimizer.lr", "model", "--columns", "val_acc"))
-    assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "67.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
+    assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "68.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
 
 
 def test_findings_name_the_best_rate_and_where_another_is(build):
     studies.rates(build)
     said = sentences("runs")["optimizer.lr"]
-    assert len(said) == 2 and "0.1 is best by validation" in said[0] + "0.03 is best by validation"
-    assert "It is best in 1 of 2 combinations of the other axes" in said[1]
+    assert len(said) == 2 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
+    assert "It is best in 1 of 2 combinations of the other axes; by validation, 0.03 with 8 layers" in said[1]
 
 
 def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_test(build, table):
@@ -96,7 +96,8 @@ def test_a_random_search_reads_as_a_list_best_first(build, table):
     studies.random_search(build)
     found = rows(table("--sort", "val_acc"))
     values = [float(row["val acc (%)"]) for row in found]
-    assert len(found) == 200 and values == sorted(values, reverse=True) and 0.03 < float(found[0]["optimizer.lr"]) < 0.08
+    assert len(found) == 200 and values == sorted(values, reverse=True)
+    assert 0.03 < float(found[0]["optimizer.lr"]) < 0.08
     assert list(found[0])[:4] == ["layers", "optimizer.lr", "optimizer.weight_decay", "batch_size"]
     said = sentences("runs")
     assert all(len(texts) <= 3 for topic, texts in said.items() if "." in topic)
@@ -113,9 +114,9 @@ def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
 
 def test_a_comparison_takes_what_a_person_types(build, table):
     studies.rates(build, models=["blocks3"])
-    assert "-3.00" in table("--compare", "optimizer.lr=0.03", "lr=1e-2")
+    assert "-2.00" in table("--compare", "optimizer.lr=0.03", "lr=1e-2")
     studies.rates(build, models=["blocks9"])
-    assert "+6.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9").replace("+8.00", "+6.00")
+    assert "+7.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9")
     assert table("--compare", "lr=0.1", "lr=0.01", code=2) == (
         "lr=0.1: could be rates: blocks3, 8 layers, optimizer.lr=0.1; rates: blocks9, 20 layers, optimizer.lr=0.1\n"
     )
@@ -198,9 +199,9 @@ def test_a_difference_carries_the_noise_of_seeds_and_of_images(build, table):
         for seed in (0, 1, 2):
             right = generator.random(10000) < share + 0.001 * seed
             predict(build.complete(seed, test=float(right.mean()), **{"optimizer.lr": lr}), right)
-    started = time.perf_counter()
+    started = time.process_time()
     printed = table("--compare", "lr=0.1", "lr=0.01")
-    assert time.perf_counter() - started < 3  # half of a second where nothing else runs
+    assert time.process_time() - started < 3  # half of a second
     low, high = map(float, re.findall(r"on the same images, gives ([+-][\d.]+) to ([+-][\d.]+) pp", printed)[0])
     assert 3 < low < 5 < high < 7 and high - low > 0.8  # the images alone: 1.96 sqrt((0.16 + 0.13) / 3 / 10,000)
     assert table("--compare", "lr=0.1", "lr=0.01") == printed

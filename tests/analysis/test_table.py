@@ -357,9 +357,8 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     printed = table()
     assert printed.count("were not all computed in the same way") == 1
     said = "precision: bf16 (seeds 1, 2), fp32 (seed 0); threads: 1 (seed 0), 2 (seeds 1, 2)"
-    assert (
-        f"The seeds of 10 layers, 2 stages, residual (projection); 10 layers, 2 stages, plain were not all computed in the same way ({said})" in printed
-    )
+    names = "10 layers, 2 stages, residual (projection); 10 layers, 2 stages, plain"
+    assert f"The seeds of {names} were not all computed in the same way ({said})" in printed
     assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 

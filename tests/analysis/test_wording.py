@@ -79,8 +79,8 @@ SENTENCES = {
     ),
     "axis": (
         Finding("axis", difference=NOISE, seeds=(2, 2), facts=RATE | {"pairs": 3}),
-        "Of 5 values of optimizer.lr, 0.1 is best by validation. Over 3 pairs, its test accuracy is above that of 0.03, "
-        "the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
+        "Of 5 values of optimizer.lr, 0.1 is best by validation. Over 3 pairs, its test accuracy is above that of "
+        "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
         "+2.00 pp, 2 and 2 seeds).",
     ),
     "order": (

@@ -1,19 +1,25 @@
 """What each run made of each test image, and its accuracy in many sets of images drawn with replacement."""
 
 import functools
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 SETS = 1000  # of test images, drawn with replacement
 
 
+def file_of(path: str) -> tuple[str, int]:
+    """Return a run's file of predictions, and when it was written."""
+    file = os.path.abspath(os.path.join(path, "predictions.npy"))
+    return file, os.stat(file).st_mtime_ns if os.path.exists(file) else 0
+
+
 @functools.lru_cache(maxsize=4096)
-def load_hits(path: str) -> tuple[bytes, np.ndarray] | None:
+def load_hits(file: tuple[str, int]) -> tuple[bytes, np.ndarray] | None:
     """Return the true classes, as bytes, and which images a run got right; None without whole predictions."""
     try:
-        true, predicted = np.load(Path(path) / "predictions.npy")
+        true, predicted = np.load(file[0])
     except (OSError, ValueError, EOFError):
         return None
     return true.tobytes(), true == predicted
@@ -29,9 +35,9 @@ def _image_sets(images: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4096)
-def _in_sets(path: str) -> np.ndarray:
+def _in_sets(file: tuple[str, int]) -> np.ndarray:
     """Return a run's accuracy in each set of images."""
-    found = load_hits(path)
+    found = load_hits(file)
     assert found is not None
     return (_image_sets(len(found[1])) @ found[1].astype(np.float32)).astype(float)
 
@@ -41,7 +47,8 @@ def accuracies(groups: Sequence[Sequence[str]]) -> list[np.ndarray] | None:
 
     None where a run has no predictions, or where they are not about the same images.
     """
-    found = [load_hits(path) for paths in groups for path in paths]
+    files = [[file_of(path) for path in paths] for paths in groups]
+    found = [load_hits(file) for part in files for file in part]
     if not found or None in found or len({hits[0] for hits in found if hits is not None}) > 1:
         return None
-    return [np.stack([_in_sets(path) for path in paths]) for paths in groups]
+    return [np.stack([_in_sets(file) for file in part]) for part in files]
