@@ -7,23 +7,23 @@ import pandas as pd
 
 from analysis.claims.finding import Finding
 from analysis.frames.statistics import estimate, welch
-from analysis.frames.study import networks, twins
+from analysis.frames.study import Study, networks, twins
 
 
-def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_gradients(study: Study, layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Compare the ratio of residual networks with that of their plain twins, at the greatest depth that both have.
 
     Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
     """
     known = configurations[configurations["configuration"].isin(layers["configuration"])]
-    for residual, plain in twins(known):
+    for residual, plain in twins(study, known):
         depth = max(set(residual["depth"]) & set(plain["depth"]))
         sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
         ratios = [first_over_last(layers[layers["configuration"].isin(names)]) for names in sides]
         if all(map(len, ratios)):
             yield Finding(
                 "gradients",
-                networks(residual),
+                networks(study, residual),
                 tuple(pd.concat(sides)),
                 (depth,),
                 welch(*ratios),

@@ -7,10 +7,12 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
 from analysis.figures.curves import draw_curves, draw_degradation
-from analysis.figures.depth import draw_depth
+from analysis.figures.grid import draw_grid
 from analysis.figures.layers import draw_gradients, draw_responses
+from analysis.figures.roles import Asked
 from analysis.figures.style import NoData
 from analysis.frames.study import Study
 
@@ -19,6 +21,7 @@ STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fontty
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160
+DEFAULT = Asked()
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,18 @@ class Plot:
     """A kind of figure: its file's name, the function that draws it, and a caption."""
 
     name: str
-    draw: Callable[[Study], Figure]
+    draw: Callable[[Study, Asked], Figure]
     caption: str
 
 
 PLOTS = (
     Plot(
-        "depth",
-        draw_depth,
-        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
+        "accuracy",
+        draw_accuracy,
+        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each "
+        "seed as a faint dot.",
     ),
+    Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
     Plot(
         "curves",
         draw_curves,
@@ -61,12 +66,12 @@ PLOTS = (
 )
 
 
-def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none."""
+def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
+    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest."""
     for plot in PLOTS:
         try:
             with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study)
+                figure = plot.draw(study, asked)
         except NoData as reason:
             yield plot, str(reason)
         else:
