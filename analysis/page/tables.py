@@ -23,6 +23,7 @@ NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean",
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
 # What a terminal goes without, in this order, until the rest fits.
+SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what a reader asks first
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
@@ -75,7 +76,8 @@ def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it 
         shown = [c for c in every if not (c.constant and is_fixed(texts[c.name], len(rows)))]
         shown = [c for c in shown if not c.rare or any(texts[c.name])]
     notes = table_notes(study, table, layout.published)
-    heading = " · ".join([*fixed, *constant_choices(study)]) if len(rows) > 1 and not layout.columns else ""
+    fixed += [*constant_choices(study), *constant_settings(study)]
+    heading = " · ".join(fixed) if len(rows) > 1 and not layout.columns else ""
     grid = as_grid(study.title, heading, shown, rows, notes)
     return fitted(grid, shown, rows, layout.width) if layout.width and not layout.columns else grid
 
@@ -93,6 +95,12 @@ def constant_choices(study: Study) -> list[str]:
         for group, name in choices[0].items()
         if name and group not in NO_CHOICES | {"data"} and all(other.get(group) == name for other in choices)
     ]
+
+
+def constant_settings(study: Study) -> list[str]:
+    """Return the values of the settings in SAID that all configurations share."""
+    values = {key: {str(config.get(key)) for config in study.configurations["config"]} for key in SAID}
+    return [f"{key}={value}" for key, (value, *others) in values.items() if not others and value != "None"]
 
 
 def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:
