@@ -73,7 +73,9 @@ def git_state() -> dict[str, Any]:
         return {}
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
+        # whoever owns the checkout: nothing that it configures is run by these two commands
+        own = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+        done = subprocess.run((*own, *arguments), cwd=folder, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

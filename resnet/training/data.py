@@ -5,8 +5,8 @@ images and every random choice of the augmentation are functions of (seed, epoch
 any epoch can be made again without the ones before it, on any device.
 """
 
-import fcntl
 import hashlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -23,7 +23,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from resnet.errors import ConfigError, UserError
+from resnet.locks import lock
 from resnet.training.augment import Augmenter
+
+log = logging.getLogger(__name__)
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
 STALLED = 30.0  # seconds without a byte, after which a download is given up
@@ -232,7 +235,11 @@ def _locked(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root / ".download.lock", os.O_CREAT | os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            lock(descriptor)
+        except BlockingIOError:
+            log.info(f"data.root={root}: another process is downloading to it; waiting for it to finish")
+            lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

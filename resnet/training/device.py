@@ -63,16 +63,23 @@ def runs_at_once() -> int:
     return torch.cuda.device_count() or cpu_count()
 
 
-def apply_omp_num_threads() -> None:
-    """Have OMP_NUM_THREADS decide how many threads compute: joblib's workers limit MKL apart from it."""
-    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(threads) > 0:
-        torch.set_num_threads(int(threads))
+def set_thread_count() -> None:
+    """Have OMP_NUM_THREADS decide how many threads compute or, without it, the CPUs that this process may use.
+
+    PyTorch counts the machine's cores, whatever a container's quota or a scheduler's affinity leaves of them. joblib's
+    workers limit MKL apart from OMP_NUM_THREADS.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        torch.set_num_threads(int(given))
+    else:
+        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
 
 
 def set_up_process() -> None:
     """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
     be_reproducible()
-    apply_omp_num_threads()
+    set_thread_count()
     keep_freed_memory()
 
 
