@@ -1,8 +1,14 @@
 """What this machine is and can do."""
 
+import atexit
 import ctypes
 import gc
+import getpass
+import logging
 import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -10,6 +16,9 @@ from joblib import cpu_count
 
 from resnet.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
+UNSAFE = r'[\\/:*?"<>|]'  # in the name of a folder, as PyTorch has it
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 PAYS_FROM = 5e13  # multiply-adds of forward passes, 15 epochs of CIFAR-10 with blocks4: from here on time is won
@@ -76,8 +85,32 @@ def set_thread_count() -> None:
         torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
 
 
+def provide_cache_folder() -> None:
+    """Have PyTorch keep what it compiles where it can: it makes that folder with the first optimizer, compiled or not.
+
+    Its own choice is named after the user, whom a container need not know, and may lie where nothing can be written.
+    """
+    try:
+        name = f"torchinductor_{re.sub(UNSAFE, '_', getpass.getuser())}"
+    except (KeyError, ModuleNotFoundError, OSError):
+        name = f"torchinductor_uid_{os.getuid()}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), name))
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.path.join(tempfile.gettempdir(), name)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        replacement = tempfile.mkdtemp(prefix="torchinductor_")
+        atexit.register(shutil.rmtree, replacement, ignore_errors=True)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = replacement
+        log.warning(f"{folder}: cannot be written to; PyTorch keeps what it compiles elsewhere, until the end")
+
+
 def set_up_process() -> None:
     """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
+    provide_cache_folder()
     be_reproducible()
     set_thread_count()
     keep_freed_memory()

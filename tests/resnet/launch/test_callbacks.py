@@ -32,7 +32,7 @@ WRONG = "batch_size=5000: must be at most 1293, the number of training images"
 
 @pytest.fixture
 def noted(train, tmp_path):
-    """Return a function that trains under a callback that takes notes, and returns its notes: noted(code, *overrides)."""
+    """Return a function that trains under a callback that takes notes, and returns those."""
     (tmp_path / "notes.py").write_text(NOTES)
 
     def run(code: int, *overrides: str) -> list[list[str]]:
@@ -59,8 +59,8 @@ def test_a_failure_survives_the_way_out_of_a_worker(error):
     assert isinstance(failure, RunFailed) and str(error) in str(failure) and failure.exit_code == 2
 
 
-def test_what_a_search_asks_for_the_value_of_a_failed_run_it_is_told(capsys):
-    """As hydra-optuna-sweeper and others do: the exception is what they take for a failed trial, NaN they do not take."""
+def test_what_a_search_asks_for_the_value_of_a_failed_run_it_is_told():
+    """As hydra-optuna-sweeper and others do: the exception is what they take for a failed trial."""
     with pytest.raises(RunFailed, match="diverged"):
         _ = JobReturn(status=JobStatus.FAILED, _return_value=RunFailed("diverged")).return_value
 
