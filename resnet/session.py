@@ -6,7 +6,6 @@ Knows no Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a note
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from resnet.config import Config, check
@@ -19,20 +18,13 @@ from resnet.signals import Interrupted, blocked_signals
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run stands in its sweep: its number, from 0, and whether others may run beside it."""
-
-    job: int = 0
-    beside_others: bool = False
-
-
 def run_or_resume(
-    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, place: Place = Place()
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, beside_others: bool = False
 ) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left.
 
-    `choices` are the names that the configuration was composed from, by group. The folder must exist. Raises UserError
+    `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
+    may be under way on this machine. The folder must exist. Raises UserError
     (ConfigError, RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
     """
     check(config)
@@ -48,7 +40,7 @@ def run_or_resume(
     if conflict := folder.config_conflict(config):
         raise RecordError(conflict)
     try:
-        return compute(folder, config, choices or {}, place)
+        return compute(folder, config, choices or {}, beside_others)
     except (Interrupted, RecordError, ConfigError):  # of a request that makes no sense, nothing was begun
         raise
     except Exception as error:
@@ -59,7 +51,9 @@ def run_or_resume(
         raise
 
 
-def compute(folder: RunFolder, config: Config, choices: Mapping[str, str | None], place: Place) -> dict[str, Any]:
+def compute(
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None], beside_others: bool
+) -> dict[str, Any]:
     """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
     with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
         from resnet.train import prepare, train
@@ -68,10 +62,10 @@ def compute(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
             from resnet.inspection.untrained import inspect, untrained
         tracker = Tracker(config.logger.name, folder.path)
     if config.task == "inspect":
-        training = prepare(untrained(config), place.job)
+        training = prepare(untrained(config), beside_others)
         folder.begin(config, choices)
         return inspect(folder, training)
-    training = prepare(config, place.job, folder.begun_compiled())
+    training = prepare(config, beside_others, folder.begun_compiled())
     folder.begin(config, choices)
     with tracker:
-        return train(folder, training, tracker, place.beside_others)
+        return train(folder, training, tracker, beside_others)

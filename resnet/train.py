@@ -21,7 +21,7 @@ from resnet.signals import Interrupted, collected_signals
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, load, training_batches
-from resnet.training.device import resolve_compile, resolve_device, resolve_precision, set_up_process
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision, set_up_process
 from resnet.training.loop import fit
 from resnet.training.model import Network
 from resnet.training.optim import make_schedule
@@ -61,12 +61,12 @@ def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others
     return finish(folder, training, tracker, here)
 
 
-def prepare(config: Config, job: int = 0, compiled: bool | None = None) -> Training:
+def prepare(config: Config, beside_others: bool = False, compiled: bool | None = None) -> Training:
     """Return what trains a configuration, at its start; `compiled` is how an earlier process began, if one did.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
-    device = resolve_device(config.device, job)
+    device = resolve_device(config.device, beside_others)
     precision = resolve_precision(config.precision, device)
     set_up_process()
     data = load(**asdict(config.data)).to(device)
@@ -75,7 +75,7 @@ def prepare(config: Config, job: int = 0, compiled: bool | None = None) -> Train
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
     schedule = make_schedule(lr=config.optimizer.lr, total_steps=steps, **asdict(config.schedule))
-    normalize = Normalize(data.mean, data.std)
+    normalize = Normalize(data.mean, data.std, memory_format_of(device))
     trainer = make_trainer(network, normalize, config.seed, precision == "bf16", asdict(config.optimizer), schedule)
     wanted = compiled if config.compile is None else config.compile
     work = steps * config.batch_size * network.cost(data.size).multiply_adds

@@ -130,10 +130,10 @@ def register() -> None:
         add(name, resolver, replace=True)
 
 
-def _runs_at_once() -> int:
+def _runs_at_once(device: str) -> int:
     from resnet.training.device import runs_at_once  # PyTorch takes seconds to import
 
-    return runs_at_once()
+    return runs_at_once(device)
 
 
 # At import, so that any process that unpickles a job, such as a parallel launcher's worker, can compose it.

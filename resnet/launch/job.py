@@ -7,14 +7,14 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from resnet.config import Config
 from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
 from resnet.launch.messages import quiet_hydra
 from resnet.record.folder import RunFolder
-from resnet.session import Place, run_or_resume
+from resnet.session import run_or_resume
 from resnet.signals import Interrupted
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,10 @@ def run_composed(composed: DictConfig) -> float:
 
 def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     """Run or resume and log the outcome; raises RunFailed, and SystemExit after a signal."""
-    place = Place(OmegaConf.select(hydra, "job.num", default=0), hydra.runtime.choices["hydra/launcher"] != "basic")
+    beside_others = hydra.runtime.choices["hydra/launcher"] != "basic"
     try:
         with folder.lock():
-            result = run_or_resume(folder, config, choices_of(hydra), place)
+            result = run_or_resume(folder, config, choices_of(hydra), beside_others)
     except Interrupted as stop:
         command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)
         epochs = len(folder.metrics())

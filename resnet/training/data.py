@@ -24,7 +24,7 @@ from torch import Tensor
 
 from resnet.errors import ConfigError, UserError
 from resnet.locks import lock
-from resnet.training.augment import Augmenter
+from resnet.training.augment import SEED, Augmenter
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +159,13 @@ def training_batches(
     A function of (seed, epoch): each image comes once, in random order; the last batch may be smaller.
     """
     generator = epoch_generator(seed, epoch)
-    order = torch.randperm(len(labels), generator=generator).to(labels.device)
-    draws = augmenter.draw(generator).to(labels.device)
-    for index in order.split(batch_size):
-        yield augmenter.batch(index, draws[index]), labels[index]
+    order = torch.randperm(len(labels), generator=generator)
+    drawn = augmenter.draw(generator)
+    seeds = drawn[order, SEED].tolist() if augmenter.trivial else []
+    draws = drawn.to(labels.device)
+    for number, index in enumerate(order.to(labels.device).split(batch_size)):
+        own_seeds = seeds[number * batch_size : (number + 1) * batch_size]
+        yield augmenter.batch(index, draws[index], own_seeds), labels[index]
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

@@ -15,6 +15,7 @@ import torch
 from joblib import cpu_count
 
 from resnet.errors import ConfigError
+from resnet.training.gpus import choose_gpu, usable_gpus
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +25,15 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 PAYS_FROM = 5e13  # multiply-adds of forward passes, 15 epochs of CIFAR-10 with blocks4: from here on time is won
 
 
-def resolve_device(device: str, job: int = 0) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; raises ConfigError for a GPU that is not there.
+def resolve_device(device: str, beside_others: bool = False) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; raises ConfigError for one that is not there.
 
-    The jobs of a sweep, counted from 0, are dealt out to the GPUs in turn: some of them may run at once.
+    `auto` is a GPU that works or, without one, the CPU. Of several GPUs, a run beside others gets one of its own as
+    long as there are any. `mps`, Apple's, was written from PyTorch's documentation and never run.
     """
-    if device == "cpu" or not torch.cuda.is_available():
-        if device == "cuda":
-            raise ConfigError("device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without")
-        return torch.device("cpu")
-    return torch.device("cuda", job % torch.cuda.device_count())
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device=mps: PyTorch finds no Apple GPU here; device=cpu or device=auto goes without")
+    return torch.device(device) if device in ("cpu", "mps") else choose_gpu(device, beside_others)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -50,7 +50,10 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 def has_native_bf16(device: torch.device) -> bool:
     """Return whether matrix multiplications in bf16 run in hardware."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # not Linux
@@ -58,18 +61,32 @@ def has_native_bf16(device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def memory_format_of(device: torch.device) -> torch.memory_format:
+    """Return the order of a network's activations in memory in which convolutions are fastest.
+
+    That is channels last, but for a GPU whose only fast arithmetic is fp32.
+    """
+    if device.type == "cpu" or has_native_bf16(device):
+        return torch.channels_last
+    return torch.contiguous_format
+
+
 def resolve_compile(wanted: bool | None, device: torch.device, bf16: bool, multiply_adds: float) -> bool:
     """Return whether to compile the network; None is where that pays over a training of so many multiply-adds.
 
-    By what was measured, from blocks4 to 56 layers, that is in bf16 on a CPU; no GPU was at hand.
+    By what was measured, from blocks4 to 56 layers, that is in bf16 on a CPU; no GPU was at hand. Raises ConfigError
+    where compiled code could not be held to float64, which Apple's GPUs do not have.
     """
+    if wanted and device.type == "mps":
+        raise ConfigError("compile=true: not on device=mps; leave it out")
     pays = device.type == "cpu" and bf16 and multiply_adds >= PAYS_FROM
     return pays if wanted is None else wanted
 
 
-def runs_at_once() -> int:
+def runs_at_once(device: str = "auto") -> int:
     """Return how many runs this machine takes side by side: one for each GPU or, without any, one for each core."""
-    return torch.cuda.device_count() or cpu_count()
+    gpus = 0 if device in ("cpu", "mps") else len(usable_gpus()[0])
+    return gpus or cpu_count()
 
 
 def set_thread_count() -> None:
