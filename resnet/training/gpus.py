@@ -29,7 +29,8 @@ def choose_gpu(wanted: str, beside_others: bool) -> torch.device:
     usable, reason = usable_gpus()
     if not usable:
         if wanted == "cuda":
-            raise ConfigError(f"device=cuda: {reason or 'PyTorch finds no GPU here'}; device=cpu goes without")
+            reason = reason or "PyTorch finds no GPU here"
+            raise ConfigError(f"device=cuda: {reason}; device=cpu or device=auto goes without")
         if reason:
             log.warning(f"device=auto: the CPU, because {reason}")
         return torch.device("cpu")
