@@ -11,9 +11,7 @@ from pathlib import Path
 
 import joblib
 import pytest
-import torch
 
-from resnet.training.device import resolve_device, runs_at_once
 from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.launch.test_sweeper import summary
 
@@ -109,14 +107,6 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
     assert sweep.returncode == code and "Traceback" not in output, output
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "unfinished"), ("seed2", "not started")]
     assert not orphans(tmp_path)
-
-
-def test_jobs_are_assigned_to_the_gpus_in_turn(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [str(resolve_device("auto", job)) for job in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert str(resolve_device("cpu", 1)) == "cpu"
-    assert runs_at_once() == 2
 
 
 @pytest.mark.slow

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
-from resnet.launch.compose import CONF
+from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.sweeper import Job, ResumableSweeper, summarize
 from resnet.record.folder import RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
@@ -106,7 +107,7 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
 
 def test_the_command_line_wins_over_an_experiments_grid():
     sweeper = ResumableSweeper({"seed": "0,1,2", "model": "blocks3,blocks4"})
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
         sweeper.config_loader = GlobalHydra.instance().config_loader()
         sweeper.master_config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
         jobs = sweeper._jobs(["seed=7", "study=mine"])
@@ -138,7 +139,7 @@ class PoolOfWorkers:
             if run[0].endswith(self.deadly):
                 raise RuntimeError("a worker was killed")
             RunFolder(Path(run[0])).complete({"status": "complete"}, {})
-        return [1.0] * len(job_overrides)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0)] * len(job_overrides)
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
