@@ -32,21 +32,6 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
             )
 
 
-def first_over_last(layers: pd.DataFrame) -> pd.Series:
-    """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs.
-
-    First and last are a tenth of the 3x3 layers each, rounded, at least one. An epoch in which one of them has no
-    gradient has no ratio, and does not count.
-    """
-    rows = layers[layers["response_std"].notna() & (layers["epoch"] > 0)]
-    by_epoch = rows.groupby(["path", "epoch"])["layer"]
-    place, count = by_epoch.rank(method="first"), by_epoch.transform("size")
-    tenth = (count / 10).round().clip(lower=1)
-    with np.errstate(divide="ignore"):
-        logs = np.log10(rows["grad_norm"].fillna(0))
-    rows = rows.assign(log=logs)
-    first, last = (
-        rows[part].groupby(["path", "epoch"])["log"].mean() for part in (place <= tenth, place > count - tenth)
-    )
-    ratios = first - last
-    return ratios[np.isfinite(ratios)].groupby("path").mean()
+def over_training(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
+    """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs."""
+    return first_over_last(layers[layers["epoch"] > 0], scaled).groupby("path").mean()

@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frames.configurations import data_of, summarize
-from analysis.frames.runs import load_runs
+from analysis.frames.rows import TRAIN
+from analysis.frames.runs import load_all_runs
 from analysis.frames.settings import Row, Settings, as_assignments, as_text, varied_settings
-from analysis.frames.tables import load_classes, load_epochs, load_layers
+from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
+from analysis.frames.untrained import Untrained, load_untrained
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
@@ -22,15 +24,19 @@ NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of."""
+    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of.
+
+    `runs` are trainings, `inspections` those that looked at untrained networks; one of the two may be empty.
+    """
 
     name: str
     runs: pd.DataFrame
+    inspections: pd.DataFrame
 
     @property
     def title(self) -> str:
         name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
-        data = data_of(self.configurations)
+        data = data_of(self.configurations if len(self.runs) else summarize(self.inspections))
         return name if data in name.split("/") else f"{name} ({data})"
 
     @cached_property
@@ -52,17 +58,31 @@ class Study:
         return load_layers(self.shown)
 
     @cached_property
+    def untrained(self) -> Untrained:
+        return load_untrained(self.inspections, self.shown, self.layers)
+
+    @cached_property
+    def lesions(self) -> pd.DataFrame:
+        return load_lesions(self.shown)
+
+    @cached_property
     def classes(self) -> pd.DataFrame:
         return load_classes(self.shown)
 
 
 def load_studies(folders: Iterable[str | Path]) -> list[Study]:
     """Return the studies in `folders`, one per data set; raises RunsError where there is no run."""
-    runs = load_runs(folders)
+    runs = load_all_runs(folders)
     several = runs.groupby("study")["data"].transform("nunique") > 1
     names = runs["study"].where(~several, runs["study"] + "/" + runs["data"])
     parts = runs.groupby([runs["study"], runs["data"], names], sort=False)
-    return [Study(str(key[2]), part.reset_index(drop=True)) for key, part in parts]
+    return [by_task(str(key[2]), part) for key, part in parts]
+
+
+def by_task(name: str, runs: pd.DataFrame) -> Study:
+    """Return a study of these trainings and inspections."""
+    trained = runs["task"] == TRAIN
+    return Study(name, runs[trained].reset_index(drop=True), runs[~trained].reset_index(drop=True))
 
 
 def describe(runs: pd.DataFrame) -> pd.DataFrame:
