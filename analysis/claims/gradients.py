@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.gradients import first_over_last
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import networks, twins
 
@@ -19,8 +19,12 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
     for residual, plain in twins(known):
         depth = max(set(residual["depth"]) & set(plain["depth"]))
         sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
-        ratios = [first_over_last(layers[layers["configuration"].isin(names)]) for names in sides]
+        rows = [layers[layers["configuration"].isin(names)] for names in sides]
+        ratios, scaled = ([over_training(part, by_weights) for part in rows] for by_weights in (False, True))
         if all(map(len, ratios)):
+            facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)}
+            if all(map(len, scaled)):  # older runs did not look at their weights
+                facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
             yield Finding(
                 "gradients",
                 networks(residual),
@@ -28,10 +32,13 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
                 (depth,),
                 welch(*ratios),
                 (len(ratios[0]), len(ratios[1])),
-                facts={"ratios": tuple(10 ** estimate(side).mean for side in ratios)},
+                facts=facts,
             )
 
 
 def over_training(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
-    """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs."""
+    """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs.
+
+    An epoch in which one of them has no gradient does not count.
+    """
     return first_over_last(layers[layers["epoch"] > 0], scaled).groupby("path").mean()

@@ -16,7 +16,7 @@ def with_places(layers: pd.DataFrame) -> pd.DataFrame:
 
     A tenth is rounded, and at least one layer. `end` is 1 in the first, -1 in the last, 0 between them.
     """
-    rows = layers[~layers["name"].fillna("").str.endswith("shortcut")]
+    rows = layers[~layers["name"].astype(str).str.endswith("shortcut")]
     by_run = rows.groupby(EACH)["layer"]
     place, count = by_run.rank(method="first"), by_run.transform("size")
     tenth = (count / TENTH).round().clip(lower=1)

@@ -1,0 +1,114 @@
+"""What trained networks lose without one of their blocks, or with two neighbours swapped, and what blocks contribute."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.finding import Finding
+from analysis.frames.settings import as_text
+from analysis.frames.statistics import estimate, welch
+from analysis.frames.study import name_shortcut
+
+SEVERE = 10.0  # points: a lesion that costs more is named
+PLAIN = "none"
+ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ
+
+
+def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
+    """Return the lesions of each run with the `intact` accuracy and the `cost`, in points; runs without both are left out."""
+    intact = lesions[lesions["lesion"] == "none"].set_index("path")["accuracy"]
+    rows = lesions[lesions["lesion"] != "none"].assign(intact=lambda rows: rows["path"].map(intact))
+    return rows.assign(cost=100 * (rows["intact"] - rows["accuracy"])).dropna(subset=["cost", "block"])
+
+
+def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
+    """Say what lesions cost each configuration, which ones cost much, and compare residual networks with plain ones."""
+    rows = with_costs(lesions)
+    own = runs.drop_duplicates("configuration").set_index("configuration")
+    for (name, lesion), part in rows.groupby(["configuration", "lesion"], sort=False):
+        yield find_costs(str(lesion), part, own.loc[name])
+    removed = rows[rows["lesion"] == "remove"]
+    for plain, residual in pairs(own.loc[removed["configuration"].unique()]):
+        yield compare_removals(removed, own.loc[plain], own.loc[residual])
+
+
+def in_words(row: pd.Series) -> str:
+    """Return which networks a configuration is about: `residual (projection) networks of 32 layers`."""
+    return f"{name_shortcut(row['shortcut'])} networks of {row['depth']} layers"
+
+
+def find_costs(lesion: str, rows: pd.DataFrame, run: pd.Series) -> Finding:
+    """Return what lesions of one kind cost one configuration: those that cost little together, the others by block."""
+    costs = rows.groupby("block")["cost"].mean()
+    mild = costs[costs <= SEVERE]
+    begins = dict(zip(accumulate(run["stages"][:-1]), range(2, len(run["stages"]) + 1)))
+    facts = {
+        "intact": 100 * float(rows.groupby("path")["intact"].first().mean()),
+        "left": tuple(100 * float(end) for end in (rows["accuracy"].min(), rows["accuracy"].max())),
+        "ways": len(costs),
+        "mild": (len(mild), float(mild.max()) if len(mild) else None),
+        "severe": {int(block): float(cost) for block, cost in costs[costs > SEVERE].items()},
+        "stages": {block: stage for block, stage in begins.items() if lesion == "remove"},
+        "average": estimate(rows.groupby("path")["cost"].mean()),
+        "configuration": run.name,
+    }
+    seeds = rows["path"].nunique()
+    return Finding(lesion, in_words(run), (str(run.name),), (run["depth"],), seeds=(seeds, seeds), facts=facts)
+
+
+def pairs(configurations: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield the names of plain and residual configurations that differ in nothing but their shortcut."""
+    keys = [
+        as_text({k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]})
+        for row in configurations.to_dict("records")
+    ]
+    for _, alike in configurations.groupby(keys, sort=False):
+        plain = alike.index[alike["shortcut"] == PLAIN]
+        yield from ((one, other) for one in plain for other in alike.index[alike["shortcut"] != PLAIN])
+
+
+def compare_removals(removed: pd.DataFrame, plain: pd.Series, residual: pd.Series) -> Finding:
+    """Return by how many points the mean cost of a removal differs, over the blocks that both can go without."""
+    sides = [removed[removed["configuration"] == row.name] for row in (plain, residual)]
+    common = set(sides[0]["block"]) & set(sides[1]["block"])
+    costs = [side[side["block"].isin(common)].groupby("path")["cost"].mean() for side in sides]
+    facts = {"points": tuple(float(side.mean()) for side in costs), "common": len(common)}
+    return Finding(
+        "removal twins",
+        f"{name_shortcut(residual['shortcut'])} networks",
+        (str(plain.name), str(residual.name)),
+        (residual["depth"],),
+        welch(*(side / 100 for side in costs)),
+        (len(costs[0]), len(costs[1])),
+        facts=facts,
+    )
+
+
+def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Say how strong residual branches are beside their shortcuts before training and after it.
+
+    Of each shortcut, in the deepest networks that looked at both, and of these in the best by validation.
+    """
+    by_run = mean_ratios(layers)
+    rows = configurations[configurations["configuration"].isin(by_run["configuration"])]
+    rows = rows.sort_values(["depth", "val_acc_mean"], ascending=False, kind="stable")
+    for row in rows.drop_duplicates("shortcut").to_dict("records"):
+        own = by_run[by_run["configuration"] == row["configuration"]]
+        change = own["after"] - own["before"]
+        facts = {name: estimate(own[name]) for name in ("before", "after")} | {"change": estimate(change)}
+        words, names = f"{name_shortcut(row['shortcut'])} networks", (row["configuration"],)
+        yield Finding("branches", words, names, (row["depth"],), seeds=(len(own), len(own)), facts=facts)
+
+
+def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return, per run that looked before training and later, the mean log10 of its blocks' ratios then and at last."""
+    rows = layers[layers["residual_ratio"] > 0]
+    logs = np.log10(rows["residual_ratio"].astype(float)).groupby([rows[key] for key in ("configuration", "path", "epoch")])
+    means = logs.mean().rename("mean").reset_index()
+    last = means[means["epoch"] == means.groupby("path")["epoch"].transform("max")]
+    before, after = (part.set_index(["configuration", "path"])["mean"] for part in (means[means["epoch"] == 0], last))
+    both = pd.DataFrame({"before": before, "after": after}).dropna().reset_index()
+    trained = last.loc[last["epoch"] > 0, "path"]
+    return both[both["path"].isin(trained)]
