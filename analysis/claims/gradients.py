@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.claims.finding import Finding
-from analysis.frames.gradients import first_over_last
+from analysis.frames.inside.gradients import first_over_last
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import networks, twins
 

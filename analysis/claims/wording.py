@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.claims import wording_why
 from analysis.claims.finding import Finding
-from analysis.claims.wording_why import say_factor
+from analysis.claims.inside import wording as inside
+from analysis.claims.inside.numbers import say_factor
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -51,8 +51,8 @@ RISES = ("rises", "falls")  # the verbs of all others
 
 def sentence(finding: Finding) -> str:
     """Return a finding in words."""
-    if finding.kind in wording_why.TEMPLATES:
-        return wording_why.say(finding)
+    if finding.kind in inside.TEMPLATES:
+        return inside.say(finding)
     facts: dict[str, Any] = {name: SAY.get(name, lambda value: value)(value) for name, value in finding.facts.items()}
     facts |= {"counted": say_counts(finding), "scaled": facts.get("scaled", "")}
     if finding.difference is not None:
@@ -112,8 +112,8 @@ def say_counts(finding: Finding) -> str:
 
 
 def say_scaled(ratios: Sequence[float]) -> str:
-    """Return the ratios of a comparison's two sides with each norm times that of its layer's weights."""
-    return f"; with each norm times that of the layer's weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
+    """Return the ratios of a comparison's two sides with each norm times that of the layer's weights."""
+    return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
 def say_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:

@@ -10,6 +10,11 @@ from matplotlib.figure import Figure
 from analysis.figures.by_class import draw_classes, draw_confusion
 from analysis.figures.curves import draw_curves, draw_degradation
 from analysis.figures.depth import draw_depth
+from analysis.figures.inside.branches import draw_branches
+from analysis.figures.inside.cosines import draw_cosines
+from analysis.figures.inside.curvature import draw_curvature
+from analysis.figures.inside.gradients import draw_untrained_gradients
+from analysis.figures.inside.lesions import draw_lesions
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.style import NoData
 from analysis.frames.study import Study
@@ -60,10 +65,43 @@ PLOTS = (
     ),
 )
 
+INSIDE = (
+    Plot(
+        "untrained_gradients",
+        draw_untrained_gradients,
+        "Norm of the gradient of each 3x3 layer's weights before training; the mean over seeds, and a band from the "
+        "lowest to the highest.",
+    ),
+    Plot(
+        "cosines",
+        draw_cosines,
+        "Cosine between the gradients by the input at two points of the line between two images, by their distance, "
+        "before training (Balduzzi et al. 2017).",
+    ),
+    Plot(
+        "curvature",
+        draw_curvature,
+        "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
+        "and the bound 2 (1 + momentum) / rate below which SGD with momentum is stable (Cohen et al. 2021).",
+    ),
+    Plot(
+        "lesions",
+        draw_lesions,
+        "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
+        "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+    ),
+    Plot(
+        "branches",
+        draw_branches,
+        "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
+        "configuration best by validation.",
+    ),
+)
+
 
 def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure, or the reason why there is none."""
-    for plot in PLOTS:
+    for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
             with matplotlib.rc_context(STYLE):
                 figure = plot.draw(study)

@@ -15,7 +15,8 @@ import yaml
 
 from analysis.frames.find import warn
 
-TYPES = {"epoch": int, "layer": int, "name": str, "lesion": str, "converged": bool}  # columns of tables; all others are floats
+# Columns of tables; all others are floats.
+TYPES = {"epoch": int, "layer": int, "name": str, "lesion": str, "converged": bool}
 SEED_LINE = re.compile(r"^seed: (\d+)$", re.MULTILINE)
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, but not always built

@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frames.configurations import data_of, summarize
+from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import TRAIN
 from analysis.frames.runs import load_all_runs
 from analysis.frames.settings import Row, Settings, as_assignments, as_text, varied_settings
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
-from analysis.frames.untrained import Untrained, load_untrained
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.frames.gradients import first_over_last, growth
+from analysis.frames.inside.gradients import first_over_last, growth
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
 NORMS = {"batch": "with batch norm", "none": "without batch norm"}
+MOMENTUM, RATES = 0.9, (0.01, 0.1)
+BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
 NETWORK = ["shortcut", "depth", "norm", "rest"]
 OWN = {"model.name", "model.stages", "model.shortcut", "model.norm"}  # settings that have a column of their own
+GRADIENTS = (("gradient_ratio", first_over_last, False), ("scaled_ratio", first_over_last, True))
+GRADIENTS += (("growth", growth, False), ("scaled_growth", growth, True))
 MEASURES = ["gradient_ratio", "scaled_ratio", "growth", "scaled_growth", "cosine", "curvature"]
 
 
@@ -31,7 +35,7 @@ class Untrained:
 
 
 def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: pd.DataFrame) -> Untrained:
-    """Return complete inspections, and of `trainings`, whose layers are given, those that looked before the first step."""
+    """Return complete inspections, and trainings that looked inside before the first step; `layers` are theirs."""
     inspections = inspections[inspections["status"] == "complete"]
     layers = pd.concat([part for part in (load_layers(inspections), layers) if len(part)] or [layers])
     layers = layers[layers["epoch"] == 0]
@@ -60,9 +64,8 @@ def _rest(row: Row) -> Settings:
 def measure(layers: pd.DataFrame, cosines: pd.DataFrame, curvature: pd.DataFrame) -> dict[str, pd.Series]:
     """Return MEASURES and `eigenvalues`, each by path."""
     found = {}
-    for name, of in (("gradient_ratio", first_over_last), ("growth", growth)):
-        for column, scaled in ((name, False), (name.replace("gradient", "scaled").replace("growth", "scaled_growth"), True)):
-            found[column] = 10 ** of(layers, scaled).droplevel("epoch")
+    for column, of, scaled in GRADIENTS:
+        found[column] = 10 ** of(layers, scaled).droplevel("epoch")
     nearest = cosines[cosines["distance"] == cosines.groupby("path")["distance"].transform("min")]
     found["cosine"] = nearest.set_index("path")["cosine"]
     sharp = curvature[curvature["converged"].astype(bool) & (curvature["eigenvalue"] > 0)]

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.inside.untrained import BOUNDS, NORMS, Untrained
 from analysis.frames.statistics import Estimate, estimate, welch
-from analysis.frames.untrained import NORMS, Untrained
 
 PLAIN = "none"
 GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)
-MOMENTUM, RATES = 0.9, (0.01, 0.1)
-BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
-SHARE = 0.025  # of the line between two images: how far neighbours are apart
+SHARE = "1/40"  # of the line between two images: how far neighbours are apart
 
 
 def find_untrained(untrained: Untrained) -> Iterator[Finding]:
@@ -90,7 +88,7 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Compare the gradient's growth per plain layer with what theory says, where there are layers far from both ends."""
+    """Compare the gradient's growth per plain layer, far from both ends, with what theory says."""
     plain = deepest(sides_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
     for rows in plain.values():
         found, scaled = estimate(np.log10(rows["growth"])), np.log10(rows["scaled_growth"].dropna())
@@ -114,7 +112,7 @@ def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Say at which learning rates networks start where the loss is too sharp, by depth, and for how many it is unknown."""
+    """Say at which learning rates networks start where the loss is too sharp; count those where it is unknown."""
     for name, rows in sides_of(runs, "eigenvalues").items():
         known = rows.dropna(subset="curvature")
         by_depth = {int(depth): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}

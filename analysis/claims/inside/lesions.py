@@ -1,4 +1,4 @@
-"""What trained networks lose without one of their blocks, or with two neighbours swapped, and what blocks contribute."""
+"""What trained networks lose without a block or with two swapped, and what their residual branches contribute."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -17,7 +17,7 @@ ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins diffe
 
 
 def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
-    """Return the lesions of each run with the `intact` accuracy and the `cost`, in points; runs without both are left out."""
+    """Return the lesions of each run with its `intact` accuracy and their `cost` in points."""
     intact = lesions[lesions["lesion"] == "none"].set_index("path")["accuracy"]
     rows = lesions[lesions["lesion"] != "none"].assign(intact=lambda rows: rows["path"].map(intact))
     return rows.assign(cost=100 * (rows["intact"] - rows["accuracy"])).dropna(subset=["cost", "block"])
@@ -105,8 +105,8 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
 def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:
     """Return, per run that looked before training and later, the mean log10 of its blocks' ratios then and at last."""
     rows = layers[layers["residual_ratio"] > 0]
-    logs = np.log10(rows["residual_ratio"].astype(float)).groupby([rows[key] for key in ("configuration", "path", "epoch")])
-    means = logs.mean().rename("mean").reset_index()
+    rows = rows.assign(mean=np.log10(rows["residual_ratio"].astype(float)))
+    means = rows.groupby(["configuration", "path", "epoch"], as_index=False)["mean"].mean()
     last = means[means["epoch"] == means.groupby("path")["epoch"].transform("max")]
     before, after = (part.set_index(["configuration", "path"])["mean"] for part in (means[means["epoch"] == 0], last))
     both = pd.DataFrame({"before": before, "after": after}).dropna().reset_index()
