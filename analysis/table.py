@@ -9,22 +9,37 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from analysis.command import add_folders, exit_on_error, write_text
 from analysis.frames.configurations import summarize
 from analysis.frames.published import add_published
-from analysis.frames.runs import load_runs
+from analysis.frames.study import load_studies
+from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.rendering import latex, markdown
 from analysis.page.tables import to_csv, to_grids
 
 
 def tabulate(folders: Sequence[str], form: str, published: bool) -> str:
-    """Return the table of all runs in `folders`, `form` being markdown, csv or latex; raises RunsError."""
-    configurations = summarize(load_runs(folders))
-    if published:
-        configurations = add_published(configurations)
-    if form == "csv":
-        return to_csv(configurations, published)
-    return "\n".join(map({"markdown": markdown, "latex": latex}[form], to_grids(configurations, published)))
+    """Return the table of all runs in `folders`, `form` being markdown, csv or latex; raises RunsError.
+
+    Inspections of untrained networks are a table of their own; a CSV has them only where nothing was trained.
+    """
+    studies = load_studies(folders)
+    trained = [study for study in studies if len(study.runs)]
+    inspected = [study for study in studies if len(study.inspections)]
+    if form == "csv" and not trained:
+        return inspections_csv(inspected)
+    grids = []
+    if trained:
+        configurations = summarize(pd.concat([study.runs for study in trained], ignore_index=True))
+        if published:
+            configurations = add_published(configurations)
+        if form == "csv":
+            return to_csv(configurations, published)
+        grids = to_grids(configurations, published)
+    grids += [grid for study in inspected for grid in inspection_grids(study)]
+    return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
 
 
 def compare_two(a: str, b: str, folders: Sequence[str]) -> str:

@@ -6,11 +6,13 @@ from analysis.claims.finding import Finding
 from analysis.claims.inside.lesions import SEVERE
 from analysis.claims.inside.numbers import OPEN, count_seeds, say_factor, say_log
 
+NAMED = 6  # blocks in a sentence; of more, the rest is counted
+
 TEMPLATES = {
-    "remove": "Without one of their blocks, {networks} ({configuration}) keep {left[0]:.1f} to {left[1]:.1f} of "
-    "{intact:.1f} % of the held-out images. {costs_said}",
-    "swap": "With two neighbouring blocks swapped, {networks} ({configuration}) keep {left[0]:.1f} to {left[1]:.1f} of "
-    "{intact:.1f} % of the held-out images. {costs_said}",
+    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % of the held-out images when intact) costs "
+    "{costs_said}. {average_said}",
+    "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
+    "{costs_said}. {average_said}",
     "removal twins": "At {depths[0]} layers, removing one of the {common} blocks that both can go without costs "
     "{networks} {points[1]:.1f} points on average, their plain twins {points[0]:.1f} ({seeds_said}). {change}",
     "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
@@ -20,26 +22,29 @@ TEMPLATES = {
 
 
 def say_costs(finding: Finding) -> str:
-    """Return what lesions cost: at most so much, but for those that are named; and on average, over seeds."""
-    facts = finding.facts
-    (mild, most), severe, ways = facts["mild"], facts["severe"], facts["ways"]
-    named = "; ".join(
-        f"blocks.{block}{begins(facts['stages'].get(block))} {cost:.1f}"
-        for block, cost in sorted(severe.items(), key=lambda item: -item[1])
-    )
-    if not severe:
-        text = f"None of {ways} costs more than {max(most, 0):.1f} points."
-    elif not mild:
-        text = f"Each of {ways} costs more than {SEVERE:g} points: {named}."
-    else:
-        text = f"{mild} of {ways} cost {max(most, 0):.1f} points at most, but for these: {named}."
-    average = facts["average"]
-    interval = "" if average.low is None else f"; 95 % interval {average.low:.1f} to {average.high:.1f}"
-    return f"{text} On average it is {average.mean:.1f} points ({count_seeds(average.n)}{interval})."
+    """Return what lesions cost: at most so much, but for those that are named."""
+    (mild, most), severe, ways = finding.facts["mild"], finding.facts["severe"], finding.facts["ways"]
+    named = sorted(severe, key=lambda block: -severe[block])
+    texts = [f"{name_block(block, finding)} {severe[block]:.1f}" for block in named[:NAMED]]
+    listed = "; ".join(texts + [f"{len(named) - NAMED} more"] * (len(named) > NAMED))
+    if not mild:
+        return f"more than {SEVERE:g} points each of {ways} times ({listed})"
+    return f"{max(most, 0):.1f} points at most, {mild} of {ways} times" + (f"; but for {listed}" if named else "")
 
 
-def begins(stage: int | None) -> str:
-    return "" if stage is None else f" (which begins stage {stage})"
+def name_block(block: int, finding: Finding) -> str:
+    """Return a block as the network's modules are named, both of a swap, and whether it begins a stage."""
+    stage = finding.facts["stages"].get(block)
+    begins = "" if stage is None else f", which begins stage {stage},"
+    return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + begins
+
+
+def say_average(finding: Finding) -> str:
+    """Return the mean cost with its interval over seeds, and the accuracies that are left."""
+    found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
+    interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
+    left = f"{low} %" if low == high else f"{low} to {high} %"
+    return f"On average it costs {found.mean:.1f} points ({count_seeds(found.n)}{interval}), and it leaves {left}."
 
 
 def say_removals(finding: Finding) -> str:
@@ -65,10 +70,11 @@ def say_branches(finding: Finding) -> str:
     return f"Training {verb} the branches, {say_factor(low)} to {say_factor(high)} times (95 % interval over seeds)."
 
 
+COSTS = {"costs_said": say_costs, "average_said": say_average}
 # Of each kind, the words that its template takes, and how to say them.
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
-    "remove": {"costs_said": say_costs},
-    "swap": {"costs_said": say_costs},
+    "remove": COSTS,
+    "swap": COSTS,
     "removal twins": {"change": say_removals},
     "branches": {
         "before_said": lambda finding: say_log(finding.facts["before"]),

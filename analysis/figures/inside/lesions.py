@@ -27,7 +27,7 @@ def draw_lesions(study: Study) -> Figure:
     for line, kind in zip(axes, kinds):
         for axis, depth in zip(line, depths):
             draw_panel(axis, rows[rows["depth"] == depth], kind)
-            axis.set_title(f"{depth} layers", fontsize=10)
+            axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
             axis.set_xlabel(f"blocks.N: {LESIONS[kind]}", fontsize=9)
         line[0].set_ylabel("accuracy (%)")
     handles = [look_of(name) for name in rows["shortcut"].unique()]

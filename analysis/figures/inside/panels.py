@@ -48,7 +48,7 @@ def panel_figure(
     conditions = spread(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS)  # batch norm first
     shortcuts = spread(plain_first(rows["shortcut"]), COLUMNS)
     figure = new_figure(study, about, 0.9 + 2.7 * len(conditions))
-    axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey=True)
+    axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey="row")
     colors = depth_colors(rows["depth"])
     legend(figure, [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()])
 
