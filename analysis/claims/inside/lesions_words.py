@@ -9,8 +9,8 @@ from analysis.claims.inside.numbers import OPEN, count_seeds, say_factor, say_lo
 NAMED = 6  # blocks in a sentence; of more, the rest is counted
 
 TEMPLATES = {
-    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % of the held-out images when intact) costs "
-    "{costs_said}. {average_said}",
+    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % of the held-out images when intact) "
+    "costs {costs_said}. {average_said}",
     "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
     "{costs_said}. {average_said}",
     "removal twins": "At {depths[0]} layers, removing one of the {common} blocks that both can go without costs "
@@ -28,7 +28,7 @@ def say_costs(finding: Finding) -> str:
     texts = [f"{name_block(block, finding)} {severe[block]:.1f}" for block in named[:NAMED]]
     listed = "; ".join(texts + [f"{len(named) - NAMED} more"] * (len(named) > NAMED))
     if not mild:
-        return f"more than {SEVERE:g} points each of {ways} times ({listed})"
+        return f"more than {SEVERE:g} points each, {ways} of {ways} times ({listed})"
     return f"{max(most, 0):.1f} points at most, {mild} of {ways} times" + (f"; but for {listed}" if named else "")
 
 

@@ -19,6 +19,6 @@ def say(finding: Finding) -> str:
 def words(finding: Finding) -> dict[str, Any]:
     """Return what a template takes beyond a finding's fields and facts."""
     shortcut = finding.facts.get("shortcut")
-    said: dict[str, Any] = {name: put(finding) for name, put in SAID[finding.kind].items()}
+    said: dict[str, Any] = {name: put(finding) for name, put in SAID.get(finding.kind, {}).items()}
     said |= {"at": in_a_row(finding.depths), "shortcut_said": shortcut and name_shortcut(shortcut)}
     return said | {"seeds_said": say_sides(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}
