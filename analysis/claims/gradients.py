@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.claims.finding import Finding
-from analysis.frames.inside.gradients import first_over_last
+from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import networks, twins
 
@@ -20,7 +20,7 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
         depth = max(set(residual["depth"]) & set(plain["depth"]))
         sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
         rows = [layers[layers["configuration"].isin(names)] for names in sides]
-        ratios, scaled = ([over_training(part, by_weights) for part in rows] for by_weights in (False, True))
+        ratios, scaled = ([first_over_last(part, by_weights) for part in rows] for by_weights in (False, True))
         if all(map(len, ratios)):
             facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)}
             if all(map(len, scaled)):  # older runs did not look at their weights
@@ -36,9 +36,9 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
             )
 
 
-def over_training(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
+def first_over_last(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
     """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs.
 
     An epoch in which one of them has no gradient does not count.
     """
-    return first_over_last(layers[layers["epoch"] > 0], scaled).groupby("path").mean()
+    return end_ratios(layers[layers["epoch"] > 0], scaled).groupby("path").mean()

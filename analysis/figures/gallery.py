@@ -15,6 +15,7 @@ from analysis.figures.inside.cosines import draw_cosines
 from analysis.figures.inside.curvature import draw_curvature
 from analysis.figures.inside.gradients import draw_untrained_gradients
 from analysis.figures.inside.lesions import draw_lesions
+from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.style import NoData
 from analysis.frames.study import Study
@@ -100,11 +101,16 @@ INSIDE = (
 
 
 def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none."""
+    """Yield each plot of a study with its figure, or the reason why there is none.
+
+    Figures of measurements that nobody has asked for are left out without a word.
+    """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
             with matplotlib.rc_context(STYLE):
                 figure = plot.draw(study)
+        except NotMeasured:
+            continue
         except NoData as reason:
             yield plot, str(reason)
         else:

@@ -69,7 +69,7 @@ def test_each_format_is_what_it_is_called(build, plots, form):
 def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(build, plots):
     sweep(build)
     files, said = plots("--format", "svg", "--out", "f")
-    assert files == [f"f/depth/{name}.svg" for name in NAMES] and said == ""
+    assert files == [f"f/depth/{name}.svg" for name in (*NAMES, "untrained_gradients")] and said == ""
     written = {name: texts(f"f/depth/{name}.svg") for name in NAMES}
     assert set(written["depth"]) > {
         "residual (projection)",
@@ -318,7 +318,7 @@ def test_a_heading_stays_within_its_figure(build, study):
     build.look_inside(run)
     build.classify(run)
     figures = [drawn for _, drawn in draw_all(*load_studies(["runs"])) if isinstance(drawn, Figure)]
-    assert len(figures) == 5
+    assert len(figures) == 6
     for drawn in figures:
         drawn.canvas.draw()
         heading = drawn.get_suptitle()

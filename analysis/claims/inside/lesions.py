@@ -49,6 +49,7 @@ def find_costs(lesion: str, rows: pd.DataFrame, run: pd.Series) -> Finding:
         "left": tuple(100 * float(end) for end in (rows["accuracy"].min(), rows["accuracy"].max())),
         "ways": len(costs),
         "mild": (len(mild), float(mild.max()) if len(mild) else None),
+        "threshold": SEVERE,
         "severe": {int(block): float(cost) for block, cost in costs[costs > SEVERE].items()},
         "stages": {block: stage for block, stage in begins.items() if lesion == "remove"},
         "average": estimate(rows.groupby("path")["cost"].mean()),

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
-from analysis.claims.inside.lesions import SEVERE
 from analysis.claims.inside.numbers import OPEN, count_seeds, say_factor, say_log
 
 NAMED = 6  # blocks in a sentence; of more, the rest is counted
@@ -28,7 +27,7 @@ def say_costs(finding: Finding) -> str:
     texts = [f"{name_block(block, finding)} {severe[block]:.1f}" for block in named[:NAMED]]
     listed = "; ".join(texts + [f"{len(named) - NAMED} more"] * (len(named) > NAMED))
     if not mild:
-        return f"more than {SEVERE:g} points each, {ways} of {ways} times ({listed})"
+        return f"more than {finding.facts['threshold']:g} points each, {ways} of {ways} times ({listed})"
     return f"{max(most, 0):.1f} points at most, {mild} of {ways} times" + (f"; but for {listed}" if named else "")
 
 

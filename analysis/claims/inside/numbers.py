@@ -1,9 +1,12 @@
 """Numbers in sentences: factors, intervals over seeds, how many seeds there are."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from __future__ import annotations
 
-from analysis.frames.statistics import Estimate
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+    from analysis.frames.statistics import Estimate
 
 OPEN = "Whether other seeds agree is open."
 

@@ -1,6 +1,9 @@
 """The sentences of untrained.py's findings: a template per kind, and what fills it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside.numbers import (
@@ -13,8 +16,10 @@ from analysis.claims.inside.numbers import (
     say_sides,
 )
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
-from analysis.frames.statistics import Difference, Estimate
 from analysis.frames.study import name_shortcut
+
+if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+    from analysis.frames.statistics import Difference, Estimate
 
 TEMPLATES = {
     "ends": "Before training, at {at} layers {networks}, the first tenth of the 3x3 layers has {ratios_said} the "

@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from analysis.figures.inside.lesions import best_of_each
-from analysis.figures.inside.panels import depth_colors, draw_lines, plain_first
-from analysis.figures.style import MUTED, NoData, legend, new_figure, whole_numbers
+from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines, plain_first
+from analysis.figures.style import MUTED, legend, new_figure, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
 WHEN = {"before training": "--", "at the last epoch probed": "-"}
@@ -51,7 +51,7 @@ def ratios_of(study: Study) -> pd.DataFrame:
         rows = study.untrained.layers
         rows = rows[rows["residual_ratio"].notna() & (rows["norm"] == "batch")]
     if rows.empty:
-        raise NoData("no run has compared residual branches with their shortcuts")
+        raise NotMeasured("no run has compared residual branches with their shortcuts")
     last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")
     rows = rows[last | (rows["epoch"] == 0)]
     before, after = WHEN

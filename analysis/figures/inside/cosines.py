@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from analysis.figures.inside.panels import depth_colors, draw_lines, panel_figure, untrained_of
-from analysis.figures.style import MUTED, NoData
+from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines, panel_figure, untrained_of
+from analysis.figures.style import MUTED
 from analysis.frames.study import Study
 
 
@@ -11,7 +11,7 @@ def draw_cosines(study: Study) -> Figure:
     """Return the cosine between the gradients of two points by their distance, a line a depth; raises NoData."""
     rows = untrained_of(study).cosines
     if rows.empty:
-        raise NoData("no inspection has measured how gradients turn (python -m resnet.inspect)")
+        raise NotMeasured("no inspection has measured how gradients turn")
     labels = "distance, of that between two images", "cosine"
     figure, panels = panel_figure(study, "Cosine between gradients by the input, before training", rows, *labels)
     for axis, part in panels:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.depth import LOOKS, depth_axis
-from analysis.figures.inside.panels import condition, untrained_of
+from analysis.figures.inside.panels import NotMeasured, condition, untrained_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, NORMS
 from analysis.frames.statistics import estimate
@@ -23,9 +23,11 @@ def draw_curvature(study: Study) -> Figure:
     """Return the largest Hessian eigenvalue before the first step by depth, and the bounds; raises NoData."""
     runs = untrained_of(study).runs
     measured = runs[runs["eigenvalues"] > 0]
+    if measured.empty:
+        raise NotMeasured("no inspection has looked for the largest eigenvalue")
     known = measured.dropna(subset="curvature")
     if known.empty:
-        raise NoData("no inspection has found a largest eigenvalue (python -m resnet.inspect)")
+        raise NoData("no inspection has found a largest eigenvalue: Lanczos' method did not converge")
     figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4)
     axis = figure.subplots()
     axis.set_yscale("log")

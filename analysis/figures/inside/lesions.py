@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.depth import LOOKS
-from analysis.figures.style import MUTED, NoData, legend, new_figure, spread, whole_numbers
+from analysis.figures.inside.panels import NotMeasured
+from analysis.figures.style import MUTED, legend, new_figure, spread, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
 LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}
@@ -17,7 +18,7 @@ def draw_lesions(study: Study) -> Figure:
     """Return the accuracy after each lesion, a column of panels a depth, residual beside plain; raises NoData."""
     rows = study.lesions
     if rows.empty:
-        raise NoData("no run has lesions (python -m resnet.lesion)")
+        raise NotMeasured("no run has lesions")
     configurations = best_of_each(study.configurations, set(rows["configuration"]))
     rows = rows[rows["configuration"].isin(configurations["configuration"])]
     depths = spread(sorted(set(rows["depth"])), DEPTHS)

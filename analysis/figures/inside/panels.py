@@ -15,13 +15,16 @@ from analysis.frames.study import Study, name_shortcut
 
 PLAIN = "none"
 ROWS, COLUMNS = 3, 3  # of panels, at most: of more, an even choice is shown
-MISSING = "nothing was seen of a network before its training (python -m resnet.inspect)"
+
+
+class NotMeasured(NoData):
+    """Nobody has asked for the measurement that a figure shows: nothing is missing."""
 
 
 def untrained_of(study: Study) -> Untrained:
-    """Return what a study knows of untrained networks; raises NoData."""
+    """Return what a study knows of untrained networks; raises NotMeasured."""
     if study.untrained.runs.empty:
-        raise NoData(MISSING)
+        raise NotMeasured("nothing was seen of a network before its training")
     return study.untrained
 
 

@@ -33,7 +33,7 @@ def logs(rows: pd.DataFrame, scaled: bool) -> pd.Series:
         return found + np.log10(rows["weight_norm"]) if scaled else found
 
 
-def first_over_last(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
+def end_ratios(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
     """Return log10 of the first tenth's gradient norm over the last tenth's (geometric means), by run and epoch.
 
     Where one of them has no gradient or no known weights, there is no ratio, and no row.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.frames.inside.gradients import first_over_last, growth
+from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
@@ -14,7 +14,7 @@ MOMENTUM, RATES = 0.9, (0.01, 0.1)
 BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
 NETWORK = ["shortcut", "depth", "norm", "rest"]
 OWN = {"model.name", "model.stages", "model.shortcut", "model.norm"}  # settings that have a column of their own
-GRADIENTS = (("gradient_ratio", first_over_last, False), ("scaled_ratio", first_over_last, True))
+GRADIENTS = (("gradient_ratio", end_ratios, False), ("scaled_ratio", end_ratios, True))
 GRADIENTS += (("growth", growth, False), ("scaled_growth", growth, True))
 MEASURES = ["gradient_ratio", "scaled_ratio", "growth", "scaled_growth", "cosine", "curvature"]
 

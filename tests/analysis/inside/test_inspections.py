@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.gallery import draw_all
-from analysis.frames.inside.gradients import first_over_last, growth
+from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
 from analysis.frames.study import load_studies
 from analysis.plots import main as plot
@@ -41,9 +41,9 @@ def test_gradients_grow_as_they_were_made_to(inspect):
     assert 10 ** growth(layers, scaled=True).item() == pytest.approx(1.3)
     # 31 layers: the first and the last three; the stem is of no stage, and stages differ in factors of 3 and, scaled, 6
     expected = 1.3**28 * (1 * 3 * 3) ** (1 / 3) / 3**3
-    assert 10 ** first_over_last(layers).item() == pytest.approx(expected)
+    assert 10 ** end_ratios(layers).item() == pytest.approx(expected)
     scaled = 1.3**28 * (1 * 6 * 6) ** (1 / 3) / 6**3
-    assert 10 ** first_over_last(layers, scaled=True).item() == pytest.approx(scaled)
+    assert 10 ** end_ratios(layers, scaled=True).item() == pytest.approx(scaled)
 
 
 def test_a_layer_without_a_gradient_leaves_no_ratio(inspect):
@@ -148,7 +148,7 @@ def test_figures_of_inspections(inspect, capsys):
     printed = capsys.readouterr()
     names = [line.rsplit("/", 1)[-1] for line in printed.out.splitlines()]
     assert names == ["untrained_gradients.png", "cosines.png", "curvature.png", "branches.png"]
-    assert printed.err.count("no figure") == 1 and "lesions" in printed.err
+    assert printed.err == ""
     figures = {plot.name: figure for plot, figure in draw_all(*load_studies(["runs"]))}
     assert [axis.get_title() for axis in figures["untrained_gradients"].axes] == [
         "plain, with batch norm",
