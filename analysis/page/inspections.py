@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from analysis.claims.inside.numbers import say_cosine
 from analysis.frames.inside.untrained import MEASURES, NETWORK, load_untrained
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
@@ -33,7 +34,9 @@ class Column:
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number with so many digits, thousands separated, never in powers of ten below a billion."""
+    """Return a number with so many digits, thousands separated; from 10^8 as 2.7e11."""
+    if abs(value) >= 1e8:
+        return f"{value:.{digits - 1}e}".replace("e+", "e")
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
 
@@ -42,7 +45,7 @@ COLUMNS = (
     Column("gradient_ratio", "first over last", significant),
     Column("scaled_ratio", "scaled", significant),
     Column("growth", "growth", "{:.2f}".format),
-    Column("cosine", "cosine", "{:.2f}".format, geometric=False),
+    Column("cosine", "cosine", say_cosine, geometric=False),
     Column("curvature", "curvature", partial(significant, digits=3)),
 )
 

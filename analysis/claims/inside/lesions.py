@@ -1,13 +1,13 @@
 """What trained networks lose without a block or with two swapped, and what their residual branches contribute."""
 
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, product
 
 import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
-from analysis.frames.settings import as_text
+from analysis.frames.settings import Row
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import name_shortcut
 
@@ -26,20 +26,21 @@ def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
 def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
     """Say what lesions cost each configuration, which ones cost much, and compare residual networks with plain ones."""
     rows = with_costs(lesions)
-    own = runs.drop_duplicates("configuration").set_index("configuration")
-    for (name, lesion), part in rows.groupby(["configuration", "lesion"], sort=False):
-        yield find_costs(str(lesion), part, own.loc[name])
+    own = runs[runs["configuration"].isin(rows["configuration"])].drop_duplicates("configuration")
+    for run in own.to_dict("records"):
+        for lesion, part in rows[rows["configuration"] == run["configuration"]].groupby("lesion"):
+            yield find_costs(str(lesion), part, run)
     removed = rows[rows["lesion"] == "remove"]
-    for plain, residual in pairs(own.loc[removed["configuration"].unique()]):
-        yield compare_removals(removed, own.loc[plain], own.loc[residual])
+    for plain, residual in pairs(own[own["configuration"].isin(removed["configuration"])]):
+        yield compare_removals(removed, plain, residual)
 
 
-def in_words(row: pd.Series) -> str:
+def in_words(row: Row) -> str:
     """Return which networks a configuration is about: `residual (projection) networks of 32 layers`."""
     return f"{name_shortcut(row['shortcut'])} networks of {row['depth']} layers"
 
 
-def find_costs(lesion: str, rows: pd.DataFrame, run: pd.Series) -> Finding:
+def find_costs(lesion: str, rows: pd.DataFrame, run: Row) -> Finding:
     """Return what lesions of one kind cost one configuration: those that cost little together, the others by block."""
     costs = rows.groupby("block")["cost"].mean()
     mild = costs[costs <= SEVERE]
@@ -50,36 +51,39 @@ def find_costs(lesion: str, rows: pd.DataFrame, run: pd.Series) -> Finding:
         "ways": len(costs),
         "mild": (len(mild), float(mild.max()) if len(mild) else None),
         "threshold": SEVERE,
-        "severe": {int(block): float(cost) for block, cost in costs[costs > SEVERE].items()},
+        "severe": dict(zip(costs.index[costs > SEVERE].astype(int), map(float, costs[costs > SEVERE]))),
         "stages": {block: stage for block, stage in begins.items() if lesion == "remove"},
         "average": estimate(rows.groupby("path")["cost"].mean()),
-        "configuration": run.name,
+        "configuration": run["configuration"],
     }
-    seeds = rows["path"].nunique()
-    return Finding(lesion, in_words(run), (str(run.name),), (run["depth"],), seeds=(seeds, seeds), facts=facts)
+    seeds, names = rows["path"].nunique(), (run["configuration"],)
+    return Finding(lesion, in_words(run), names, (run["depth"],), seeds=(seeds, seeds), facts=facts)
 
 
-def pairs(configurations: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield the names of plain and residual configurations that differ in nothing but their shortcut."""
-    keys = [
-        as_text({k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]})
-        for row in configurations.to_dict("records")
-    ]
-    for _, alike in configurations.groupby(keys, sort=False):
-        plain = alike.index[alike["shortcut"] == PLAIN]
-        yield from ((one, other) for one in plain for other in alike.index[alike["shortcut"] != PLAIN])
+def pairs(configurations: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
+    """Yield plain and residual configurations that differ in nothing but their shortcut."""
+    rows = configurations.to_dict("records")
+    for plain, residual in product(rows, rows):
+        if plain["shortcut"] == PLAIN != residual["shortcut"] and but_shortcut(plain) == but_shortcut(residual):
+            yield plain, residual
 
 
-def compare_removals(removed: pd.DataFrame, plain: pd.Series, residual: pd.Series) -> Finding:
+def but_shortcut(row: Row) -> Row:
+    """Return all settings but those in which twins differ."""
+    return {k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]}
+
+
+def compare_removals(removed: pd.DataFrame, plain: Row, residual: Row) -> Finding:
     """Return by how many points the mean cost of a removal differs, over the blocks that both can go without."""
-    sides = [removed[removed["configuration"] == row.name] for row in (plain, residual)]
+    names = plain["configuration"], residual["configuration"]
+    sides = [removed[removed["configuration"] == name] for name in names]
     common = set(sides[0]["block"]) & set(sides[1]["block"])
     costs = [side[side["block"].isin(common)].groupby("path")["cost"].mean() for side in sides]
     facts = {"points": tuple(float(side.mean()) for side in costs), "common": len(common)}
     return Finding(
         "removal twins",
         f"{name_shortcut(residual['shortcut'])} networks",
-        (str(plain.name), str(residual.name)),
+        names,
         (residual["depth"],),
         welch(*(side / 100 for side in costs)),
         (len(costs[0]), len(costs[1])),

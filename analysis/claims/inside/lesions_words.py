@@ -24,18 +24,24 @@ def say_costs(finding: Finding) -> str:
     """Return what lesions cost: at most so much, but for those that are named."""
     (mild, most), severe, ways = finding.facts["mild"], finding.facts["severe"], finding.facts["ways"]
     named = sorted(severe, key=lambda block: -severe[block])
-    texts = [f"{name_block(block, finding)} {severe[block]:.1f}" for block in named[:NAMED]]
-    listed = "; ".join(texts + [f"{len(named) - NAMED} more"] * (len(named) > NAMED))
+    texts = [f"{severe[block]:.1f} ({name_block(block, finding)})" for block in named[:NAMED]]
+    listed = ", ".join(texts) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
     if not mild:
-        return f"more than {finding.facts['threshold']:g} points each, {ways} of {ways} times ({listed})"
-    return f"{max(most, 0):.1f} points at most, {mild} of {ways} times" + (f"; but for {listed}" if named else "")
+        return f"more than {finding.facts['threshold']:g} points in {say_cases(ways, ways)}: {listed}"
+    others = f", but for {listed}" if named else ""
+    return f"at most {max(most, 0):.1f} points in {say_cases(mild, ways)}{others}"
+
+
+def say_cases(count: int, ways: int) -> str:
+    """Return `11 of 15 cases`, `all 4 cases` or `the only case`."""
+    return "the only case" if ways == 1 else f"all {ways} cases" if count == ways else f"{count} of {ways} cases"
 
 
 def name_block(block: int, finding: Finding) -> str:
     """Return a block as the network's modules are named, both of a swap, and whether it begins a stage."""
     stage = finding.facts["stages"].get(block)
-    begins = "" if stage is None else f", which begins stage {stage},"
-    return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + begins
+    first = "" if stage is None else f", the first of stage {stage}"
+    return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + first
 
 
 def say_average(finding: Finding) -> str:

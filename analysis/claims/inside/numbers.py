@@ -20,7 +20,9 @@ def say_sides(seeds: tuple[int, int]) -> str:
 
 
 def say_factor(factor: float) -> str:
-    """Return a factor with two digits, or as a whole number, of large ones three digits and the rest zeros."""
+    """Return a factor with two digits, or as a whole number of at most three digits and zeros; from 10^8 as 2.7e11."""
+    if factor >= 1e8:
+        return f"{factor:.1e}".replace("e+", "e")
     if factor >= 1000:
         factor = float(f"{factor:.3g}")
     return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
@@ -29,6 +31,11 @@ def say_factor(factor: float) -> str:
 def say_fine(factor: float) -> str:
     """Return a factor near one."""
     return f"{factor:.3f}"
+
+
+def say_cosine(cosine: float) -> str:
+    """Return a cosine, one next to zero without a sign."""
+    return f"{round(cosine, 2) + 0.0:.2f}"
 
 
 def say_log(found: Estimate, say: Callable[[float], str] = say_factor) -> str:

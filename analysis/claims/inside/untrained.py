@@ -115,7 +115,7 @@ def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
     """Say at which learning rates networks start where the loss is too sharp; count those where it is unknown."""
     for name, rows in sides_of(runs, "eigenvalues").items():
         known = rows.dropna(subset="curvature")
-        by_depth = {int(depth): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
+        by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
         starts = {rate: verdicts(by_depth, bound) for rate, bound in BOUNDS.items()}
         left_out = len(rows) - len(known), len(rows)
         facts = {"shortcut": name, "curvatures": by_depth, "starts": starts, "left_out": left_out}

@@ -9,6 +9,7 @@ from analysis.claims.finding import Finding
 from analysis.claims.inside.numbers import (
     OPEN,
     in_a_row,
+    say_cosine,
     say_factor,
     say_fine,
     say_interval,
@@ -101,7 +102,7 @@ def say_cosines(finding: Finding) -> str:
     """Return each side's cosine at both depths, and whether depth changes it."""
     texts = []
     for name, by_depth in finding.facts["cosines"].items():
-        figures = [f"{found.mean:.2f}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
+        figures = [f"{say_cosine(found.mean)}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
         change = finding.facts["changes"].get(name)
         trend = "" if change is None else f", {say_shift(change, 'a rise', 'a fall')}"
         texts.append(f"{in_a_row(figures)} in {name_shortcut(name)} networks{trend}")
@@ -109,7 +110,9 @@ def say_cosines(finding: Finding) -> str:
 
 
 def say_range(found: Estimate) -> str:
-    return "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
+    if found.low is None or found.high is None:
+        return ""
+    return f" ({say_cosine(found.low)} to {say_cosine(found.high)})"
 
 
 def say_shift(found: Difference, more: str, less: str) -> str:

@@ -23,8 +23,8 @@ def draw_branches(study: Study) -> Figure:
             part = rows[(rows["shortcut"] == shortcut) & (rows["when"] == when)]
             draw_lines(axis, part, "block", "residual_ratio", colors, log=True, style=style)
         axis.set_yscale("log")
-        for ticks, subs in ((axis.yaxis.set_major_locator, (1, 2, 5)), (axis.yaxis.set_minor_locator, "all")):
-            ticks(LogLocator(subs=subs))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_minor_locator(LogLocator(subs="all"))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("")
         axis.set_title(name_shortcut(shortcut), fontsize=10)

@@ -9,61 +9,70 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.depth import LOOKS, depth_axis
-from analysis.figures.inside.panels import NotMeasured, condition, untrained_of
-from analysis.figures.style import MUTED, NoData, legend, new_figure
-from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, NORMS
+from analysis.figures.inside.panels import COLUMNS, NotMeasured, condition, plain_first, untrained_of
+from analysis.figures.style import MUTED, NoData, legend, new_figure, spread
+from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
 
-STYLES = {"batch": "-", "none": ":"}
-SERIES = ["norm", "rest", "shortcut"]
-
 
 def draw_curvature(study: Study) -> Figure:
-    """Return the largest Hessian eigenvalue before the first step by depth, and the bounds; raises NoData."""
+    """Return the largest Hessian eigenvalue before the first step by depth, a panel a norm; raises NoData."""
     runs = untrained_of(study).runs
     measured = runs[runs["eigenvalues"] > 0]
     if measured.empty:
         raise NotMeasured("no inspection has looked for the largest eigenvalue")
-    known = measured.dropna(subset="curvature")
-    if known.empty:
+    if measured["curvature"].isna().all():
         raise NoData("no inspection has found a largest eigenvalue: Lanczos' method did not converge")
     figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4)
-    axis = figure.subplots()
-    axis.set_yscale("log")
-    handles = [draw_series(axis, rows) for _, rows in known.groupby(SERIES)]
-    for rate, bound in BOUNDS.items():
-        axis.axhline(bound, color=MUTED, lw=1, ls="--")
-        text = f"learning rate {rate:g}: stable below {bound:,.0f}"
-        axis.annotate(text, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color=MUTED)
-    depth_axis(axis, set(measured["depth"]))
-    axis.set_ylabel("largest eigenvalue")
-    legend(figure, [*handles, Line2D([], [], color=MUTED, ls="--", label=f"bound of SGD, momentum {MOMENTUM:g}")])
-    if left_out := not_converged(measured[measured["curvature"].isna()]):
-        note = textwrap.fill(f"Left out, because Lanczos' method did not converge: {left_out}", 130)
-        axis.set_title(note, fontsize=8.5, color=MUTED)
+    conditions = spread(sorted(set(zip(measured["norm"], measured["rest"]))), COLUMNS)  # batch norm first
+    for axis, (norm, rest) in zip(figure.subplots(1, len(conditions), squeeze=False)[0], conditions):
+        part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
+        draw_panel(axis, part, 110 // len(conditions))
+    figure.axes[0].set_ylabel("largest eigenvalue")
+    handles = [Line2D([], [], label=name_shortcut(name), **look_of(name)) for name in plain_first(measured["shortcut"])]
+    bound = Line2D([], [], color=MUTED, ls="--", label=f"up to where SGD with momentum {MOMENTUM:g} is stable")
+    legend(figure, [*handles, bound])
     return figure
 
 
-def draw_series(axis: Axes, rows: pd.DataFrame) -> Line2D:
-    """Draw networks that differ in depth only, with intervals over seeds; return the legend's handle."""
-    row = rows.iloc[0]
-    color, marker, _ = LOOKS.get(row["shortcut"], (MUTED, "o", "-"))
-    look = {"color": color, "marker": marker, "ls": STYLES.get(row["norm"], "-."), "ms": 5, "lw": 1.3}
-    by_depth = {depth: estimate(np.log10(part)) for depth, part in rows.groupby("depth")["curvature"]}
+def look_of(shortcut: str) -> dict:
+    """Return how networks with a shortcut are drawn."""
+    color, marker, _ = LOOKS.get(shortcut, (MUTED, "o", "-"))
+    return {"color": color, "marker": marker, "ms": 5, "lw": 1.3}
+
+
+def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
+    """Draw networks that differ in depth and shortcut, the bounds, and a title that says which ones are not there."""
+    axis.set_yscale("log")
+    known = runs.dropna(subset="curvature")
+    reach = [*BOUNDS.values(), *known["curvature"]]
+    axis.set_ylim(min(reach) / 3, max(reach) * 3)  # of few seeds, an interval can be much longer
+    for shortcut in plain_first(known["shortcut"]):
+        draw_series(axis, known[known["shortcut"] == shortcut], look_of(shortcut))
+    for rate, bound in BOUNDS.items():
+        axis.axhline(bound, color=MUTED, lw=1, ls="--")
+        place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "ha": "right"}
+        axis.annotate(f"rate {rate:g}: {bound:,.0f}", (1, bound), fontsize=8, color=MUTED, **place)
+    depth_axis(axis, set(runs["depth"]))
+    title, out = condition(runs["norm"].iloc[0], runs["rest"].iloc[0]), not_converged(runs[runs["curvature"].isna()])
+    axis.set_title("\n".join([title, *textwrap.wrap(out, letters)]), fontsize=9)
+
+
+def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:
+    """Draw networks that differ in depth only, with intervals over seeds as far as the axis goes."""
+    parts = rows.groupby("depth")["curvature"]
+    by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in parts}
     axis.plot(list(by_depth), [10**found.mean for found in by_depth.values()], **look)
     for depth, found in by_depth.items():
         if found.low is not None and found.high is not None:
-            axis.vlines(depth, 10**found.low, 10**found.high, color=color, lw=1.1)
-    label = f"{name_shortcut(row['shortcut'])}, {condition(row['norm'], row['rest'])}".replace("\n", " ")
-    return Line2D([], [], label=label, **look)
+            axis.vlines(depth, 10**found.low, 10**found.high, color=look["color"], lw=1.1)
 
 
 def not_converged(runs: pd.DataFrame) -> str:
     """Return of which networks, and at which depths, there is no eigenvalue."""
     texts = []
-    for (norm, rest, shortcut), rows in runs.groupby(SERIES):
-        depths = rows.groupby("depth").size()
-        counts = ", ".join(f"{depth} layers ({count})" for depth, count in depths.items())
-        texts.append(f"{name_shortcut(shortcut)} {NORMS.get(norm, norm)}{rest and f', {rest}'}: {counts}")
-    return "; ".join(texts)
+    for shortcut, rows in runs.groupby("shortcut"):
+        counts = [f"{depth} layers ({count})" for depth, count in rows.groupby("depth").size().items()]
+        texts.append(f"{name_shortcut(str(shortcut))} {', '.join(counts)}")
+    return f"left out, not converged: {'; '.join(texts)}" if texts else ""

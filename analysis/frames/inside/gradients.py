@@ -28,9 +28,10 @@ def logs(rows: pd.DataFrame, scaled: bool) -> pd.Series:
 
     Behind batch norm, the size of a gradient is as arbitrary as that of its weights: the product of both is not.
     """
+    norms = rows["grad_norm"].fillna(0)
     with np.errstate(divide="ignore"):
-        found = np.log10(rows["grad_norm"].fillna(0))
-        return found + np.log10(rows["weight_norm"]) if scaled else found
+        found = np.log10(norms * rows["weight_norm"] if scaled else norms)
+    return pd.Series(found, rows.index)
 
 
 def end_ratios(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
