@@ -12,20 +12,27 @@ from pathlib import Path
 
 from analysis.command import add_best, add_folders, exit_on_error, write_text
 from analysis.frames.study import Study, load_studies
+from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.pivot import pivot
 from analysis.page.rendering import Grid, latex, markdown
 from analysis.page.tables import Layout, to_csv, to_grid
 
 
 def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
-    """Return the table of all studies, `form` being markdown, csv or latex; by two axes if named. Raises RunsError."""
+    """Return the table of all studies, `form` being markdown, csv or latex; by two axes if named. Raises RunsError.
+
+    Inspections of untrained networks are a table of their own; a CSV has them only where nothing was trained.
+    """
+    trained = [study for study in studies if len(study.runs)]
+    inspected = [study for study in studies if len(study.inspections)]
     if form == "csv":
-        return to_csv(studies, layout.published)
+        return to_csv(trained, layout.published) if trained else inspections_csv(inspected)
 
     def grid(study: Study) -> Grid:
         return pivot(study, *axes, *layout.columns[:1]) if axes else to_grid(study, layout)
 
-    return "\n".join(map({"markdown": markdown, "latex": latex}[form], map(grid, studies)))
+    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study))]
+    return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
 
 
 def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:

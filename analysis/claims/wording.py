@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.claims.finding import Finding
+from analysis.claims.inside import wording as inside
+from analysis.claims.inside.numbers import say_factor
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -28,7 +30,7 @@ TEMPLATES = {
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
     "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
-    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}). {change}",
+    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. {change}",
     "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
     "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
@@ -59,8 +61,10 @@ RISES = ("rises", "falls")  # the verbs of all others
 
 def sentence(finding: Finding) -> str:
     """Return a finding in words."""
+    if finding.kind in inside.TEMPLATES:
+        return inside.say(finding)
     facts: dict[str, Any] = {name: SAY.get(name, lambda value: value)(value) for name, value in finding.facts.items()}
-    facts["counted"] = say_counts(finding)
+    facts |= {"counted": say_counts(finding), "scaled": facts.get("scaled", "")}
     if finding.difference is not None:
         facts["change"] = SAY_DIFFERENCE.get(finding.kind, say_change)(finding)
     elif finding.kind == "axis":
@@ -143,9 +147,9 @@ def say_counts(finding: Finding) -> str:
     return ", ".join(form.format(value=COMPILED.get(value, value), count=count) for value, count in counts if count)
 
 
-def say_factor(factor: float) -> str:
-    """Return a factor with two digits, or as a whole number."""
-    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+def say_scaled(ratios: Sequence[float]) -> str:
+    """Return the ratios of a comparison's two sides with each norm times that of the layer's weights."""
+    return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
 def say_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
@@ -172,4 +176,5 @@ SAY = {
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
+    "scaled": say_scaled,
 }

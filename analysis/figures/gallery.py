@@ -11,6 +11,12 @@ from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
 from analysis.figures.curves import draw_curves, draw_degradation
 from analysis.figures.grid import draw_grid
+from analysis.figures.inside.branches import draw_branches
+from analysis.figures.inside.cosines import draw_cosines
+from analysis.figures.inside.curvature import draw_curvature
+from analysis.figures.inside.gradients import draw_untrained_gradients
+from analysis.figures.inside.lesions import draw_lesions
+from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.roles import Asked
 from analysis.figures.style import NoData
@@ -26,10 +32,13 @@ DEFAULT = Asked()
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure: its file's name, the function that draws it, and a caption."""
+    """A kind of figure: its file's name, the function that draws it, and a caption.
+
+    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone.
+    """
 
     name: str
-    draw: Callable[[Study, Asked], Figure]
+    draw: Callable[..., Figure]
     caption: str
 
 
@@ -65,13 +74,51 @@ PLOTS = (
     ),
 )
 
+INSIDE = (
+    Plot(
+        "untrained_gradients",
+        draw_untrained_gradients,
+        "Norm of the gradient of each 3x3 layer's weights before training; the mean over seeds, and a band from the "
+        "lowest to the highest.",
+    ),
+    Plot(
+        "cosines",
+        draw_cosines,
+        "Cosine between the gradients by the input at two points of the line between two images, by their distance, "
+        "before training (Balduzzi et al. 2017).",
+    ),
+    Plot(
+        "curvature",
+        draw_curvature,
+        "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
+        "and the bound 2 (1 + momentum) / rate below which SGD with momentum is stable (Cohen et al. 2021).",
+    ),
+    Plot(
+        "lesions",
+        draw_lesions,
+        "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
+        "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+    ),
+    Plot(
+        "branches",
+        draw_branches,
+        "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
+        "configuration best by validation.",
+    ),
+)
+
 
 def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest."""
-    for plot in PLOTS:
+    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
+
+    Figures of measurements that nobody has asked for are left out without a word.
+    """
+    for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
             with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study, asked)
+                figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
+        except NotMeasured:
+            continue
         except NoData as reason:
             yield plot, str(reason)
         else:

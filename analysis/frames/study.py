@@ -1,7 +1,7 @@
 """The runs of one study about one data set: its configurations along its axes, and all their tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,8 +10,10 @@ import pandas as pd
 from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of
 from analysis.frames.configurations import data_of, summarize
 from analysis.frames.find import BadRequest
-from analysis.frames.runs import load_runs
-from analysis.frames.tables import load_classes, load_epochs, load_layers
+from analysis.frames.inside.untrained import Untrained, load_untrained
+from analysis.frames.rows import TRAIN
+from analysis.frames.runs import load_all_runs
+from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,20 @@ class Choice:
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of."""
+    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of.
+
+    `runs` are trainings, `inspections` those that looked at untrained networks; one of the two may be empty.
+    """
 
     name: str
     runs: pd.DataFrame
+    inspections: pd.DataFrame = field(default_factory=pd.DataFrame)
     choices: tuple[Choice, ...] = ()
 
     @property
     def title(self) -> str:
         name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
-        data = data_of(self.configurations)
+        data = data_of(self.configurations if len(self.runs) else summarize(self.inspections))
         return name if data in name.split("/") else f"{name} ({data})"
 
     @property
@@ -79,6 +85,14 @@ class Study:
     @cached_property
     def layers(self) -> pd.DataFrame:
         return load_layers(self.shown)
+
+    @cached_property
+    def untrained(self) -> Untrained:
+        return load_untrained(self.inspections, self.shown, self.layers)
+
+    @cached_property
+    def lesions(self) -> pd.DataFrame:
+        return load_lesions(self.shown)
 
     @cached_property
     def classes(self) -> pd.DataFrame:
@@ -129,7 +143,7 @@ def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> lis
 
     Of each axis in `best`, the value that validation prefers is kept.
     """
-    return [pick(study, best) for study in split(load_runs(folders))]
+    return [pick(study, best) for study in split(load_all_runs(folders))]
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:
@@ -144,7 +158,13 @@ def split(runs: pd.DataFrame) -> list[Study]:
     several = runs.groupby("study")["data"].transform("nunique") > 1
     names = runs["study"].where(~several, runs["study"] + "/" + runs["data"])
     parts = runs.groupby([runs["study"], runs["data"], names], sort=False)
-    return [Study(str(key[2]), part.reset_index(drop=True)) for key, part in parts]
+    return [by_task(str(key[2]), part) for key, part in parts]
+
+
+def by_task(name: str, runs: pd.DataFrame) -> Study:
+    """Return a study of these trainings and inspections."""
+    trained = runs["task"] == TRAIN
+    return Study(name, runs[trained].reset_index(drop=True), runs[~trained].reset_index(drop=True))
 
 
 def networks(study: Study, rows: pd.DataFrame) -> str:

@@ -63,7 +63,7 @@ def by_layer(runs: pd.DataFrame, norms) -> pd.DataFrame:
     Seeds are a little apart; what precedes the training is ten times as large in the first layer.
     """
     rows = [
-        {**run[KEYS].to_dict(), "epoch": epoch, "layer": layer, "response_std": np.nan if layer == 2 else 1.0,
+        {**run[KEYS].to_dict(), "epoch": epoch, "layer": layer, "name": "blocks.0.shortcut" if layer == 2 else "conv",
          "grad_norm": norm * (1 + (0.1 * run["seed"] + 9 * (epoch == 0)) * (layer == 1))}
         for _, run in runs.iterrows()
         for epoch in (0, 1, 2)

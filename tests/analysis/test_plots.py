@@ -70,7 +70,7 @@ def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(b
     sweep(build)
     files, said = plots("--format", "svg", "--out", "f")
     names = [name for name in NAMES if name != "grid"]
-    assert files == [f"f/depth/{name}.svg" for name in names]
+    assert files == [f"f/depth/{name}.svg" for name in (*names, "untrained_gradients")]
     assert said == "depth (cifar10): no figure of grid, it takes two numeric axes\n"
     written = {name: texts(f"f/depth/{name}.svg") for name in names}
     assert set(written["accuracy"]) > {
@@ -322,7 +322,7 @@ def test_a_heading_stays_within_its_figure(build, study):
     build.look_inside(run)
     build.classify(run)
     figures = [drawn for _, drawn in draw_all(*load_studies(["runs"])) if isinstance(drawn, Figure)]
-    assert len(figures) == 5
+    assert len(figures) == 6
     for drawn in figures:
         drawn.canvas.draw()
         heading = drawn.get_suptitle()
