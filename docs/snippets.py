@@ -1,7 +1,7 @@
 """What generated blocks of the documents hold: figures of the reference runs, and what can be chosen."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.claims.finding import Finding
 from analysis.claims.findings import find
+from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.frames.runs import load_runs
 from analysis.frames.statistics import Difference, estimate, welch
@@ -117,9 +119,18 @@ def hours(study: str, *filters: str) -> str:
 def findings(study: str) -> str:
     """Return the sentences that a reference study supports, as a list by topic."""
     (found,) = load_studies([REFERENCE / study])
-    return "\n".join(
-        f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(find(found.runs, found.layers)).items()
-    )
+    return as_list(find(found))
+
+
+def findings_inside(study: str) -> str:
+    """Return the sentences that measurements inside the networks of a reference study support, as a list by topic."""
+    (found,) = load_studies([REFERENCE / study])
+    return as_list(find_inside(found))
+
+
+def as_list(findings: Sequence[Finding]) -> str:
+    """Return findings as a Markdown list, an entry a topic."""
+    return "\n".join(f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(findings).items())
 
 
 def comment(path: Path) -> list[str]:
