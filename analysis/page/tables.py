@@ -22,8 +22,8 @@ NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
 NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["wall_seconds", "mixed"]
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
-# What a terminal goes without, in this order, until the rest fits.
 SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what a reader asks first
+# What a terminal goes without, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
