@@ -119,7 +119,7 @@ class Config:
     seed: int = between(0, 0, 2**32 - 1, identity=False)
     study: str = not_identity("default")
     batch_size: int = between(64, 1, 10**6)
-    device: str = one_of("auto", "cpu", "cuda", identity=False)
+    device: str = one_of("auto", "cpu", "cuda", "mps", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
     compile: bool | None = not_identity(None)  # like a device, it has a rounding of its own
     probe_every: int = between(1, 0, 10**6, identity=False)

@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
+from resnet.bar import BAR_OUTPUT
 from resnet.config import Config, epochs_of, total_steps
 from resnet.errors import ConfigError
 from resnet.record.environment import environment
 from resnet.record.folder import RecordError, RunFolder
-from resnet.record.pictures import draw_curves, draw_samples
 from resnet.record.result import make_result, predictions
-from resnet.record.trackers import Tracker
+from resnet.record.trackers import Tracker, one_line
 from resnet.signals import Interrupted, collected_signals
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, load, training_batches
-from resnet.training.device import resolve_compile, resolve_device, resolve_precision, set_up_process
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision, set_up_process
 from resnet.training.loop import fit
 from resnet.training.model import Network
 from resnet.training.optim import make_schedule
@@ -46,12 +47,11 @@ class Training:
     conditions: dict[str, Any]
 
 
-def train(folder: RunFolder, config: Config, tracker: Tracker, job: int, beside_others: bool) -> dict[str, Any]:
+def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others: bool) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
-    training = prepare(config, job, folder.begun_compiled())
     here = environment(training.data.mean.device)  # now, as the checkout may be another one when the training ends
     done = resume(folder, training, here)
-    tracker.start(asdict(config), folder.metrics())
+    tracker.start(asdict(training.config), folder.metrics())
     if done == 0:
         write_start(folder, training)
     with collected_signals() as received:
@@ -61,12 +61,12 @@ def train(folder: RunFolder, config: Config, tracker: Tracker, job: int, beside_
     return finish(folder, training, tracker, here)
 
 
-def prepare(config: Config, job: int = 0, compiled: bool | None = None) -> Training:
+def prepare(config: Config, beside_others: bool = False, compiled: bool | None = None) -> Training:
     """Return what trains a configuration, at its start; `compiled` is how an earlier process began, if one did.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
-    device = resolve_device(config.device, job)
+    device = resolve_device(config.device, beside_others)
     precision = resolve_precision(config.precision, device)
     set_up_process()
     data = load(**asdict(config.data)).to(device)
@@ -75,7 +75,7 @@ def prepare(config: Config, job: int = 0, compiled: bool | None = None) -> Train
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
     schedule = make_schedule(lr=config.optimizer.lr, total_steps=steps, **asdict(config.schedule))
-    normalize = Normalize(data.mean, data.std)
+    normalize = Normalize(data.mean, data.std, memory_format_of(device))
     trainer = make_trainer(network, normalize, config.seed, precision == "bf16", asdict(config.optimizer), schedule)
     wanted = compiled if config.compile is None else config.compile
     work = steps * config.batch_size * network.cost(data.size).multiply_adds
@@ -123,6 +123,9 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     folder.start({"time": time, "epoch": done, "device": device.type} | training.conditions | here | computes)
     how = f"{training.conditions['precision']} on {device}"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        how += f" with {threads} thread{'s' * (threads != 1)}"
     start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"
     log.info(f"{folder.path}: {start}, in {how}")
     if changed:
@@ -148,10 +151,24 @@ def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> 
 def write_start(folder: RunFolder, training: Training) -> None:
     """Write what is known before the first step: the images as the network sees them, and a look inside it."""
     config, data = training.config, training.data
-    batches = training_batches(data.train.labels, training.augmenter, config.batch_size, config.seed, epoch=1)
-    folder.write("samples.png", draw_samples(*next(batches), data.classes))
+
+    def samples() -> bytes:
+        from resnet.record import pictures
+
+        batches = training_batches(data.train.labels, training.augmenter, config.batch_size, config.seed, epoch=1)
+        return pictures.draw_samples(*next(batches), data.classes)
+
+    write_picture(folder, "samples.png", samples)
     if config.probe_every:
         folder.write_layers(look_inside(training, epoch=0))
+
+
+def write_picture(folder: RunFolder, name: str, draw: Callable[[], bytes]) -> None:
+    """Write a picture, or say why there is none: whatever a user's matplotlib does, the run does not depend on it."""
+    try:
+        folder.write(name, draw())
+    except Exception as error:
+        log.warning(f"{folder.path}: continuing without {name}, {one_line(error)}")
 
 
 def look_inside(training: Training, epoch: int) -> list[dict[str, Any]]:
@@ -188,7 +205,8 @@ def watcher(epochs: int, disable_bar: bool | None, received: list[int]) -> Calla
 
     def watch(batches: Batches, epoch: int, steps: int) -> Batches:
         label = f"epoch {epoch}/{epochs}"
-        for batch in tqdm(batches, label, steps, leave=False, disable=disable_bar, unit="step", dynamic_ncols=True):
+        options: dict[str, Any] = {"leave": False, "disable": disable_bar, "unit": "step", "dynamic_ncols": True}
+        for batch in tqdm(batches, label, steps, file=BAR_OUTPUT, **options):
             if received:
                 raise Interrupted(received[0], epoch)
             yield batch
@@ -211,7 +229,13 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
         raise Diverged("test loss", training.steps)
     predicted = logits.argmax(dim=1)
     rows = folder.metrics()
-    folder.write("curves.png", draw_curves(rows, str(folder.path)))
+
+    def curves() -> bytes:
+        from resnet.record import pictures
+
+        return pictures.draw_curves(rows, str(folder.path))
+
+    write_picture(folder, "curves.png", curves)
     folder.write("predictions.npy", predictions(predicted, data.test.labels))
     result = make_result(config.model.name, training.network, config.seed, rows, data, figures, predicted)
     result |= training.conditions | {"device": data.mean.device.type} | here

@@ -7,16 +7,16 @@ import pandas as pd
 from analysis.claims.finding import Finding
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.statistics import estimate, welch
-from analysis.frames.study import networks, twins
+from analysis.frames.study import Study, networks, twins
 
 
-def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_gradients(study: Study, layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Compare the ratio of residual networks with that of their plain twins, at the greatest depth that both have.
 
     Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
     """
     known = configurations[configurations["configuration"].isin(layers["configuration"])]
-    for residual, plain in twins(known):
+    for residual, plain in twins(study, known):
         depth = max(set(residual["depth"]) & set(plain["depth"]))
         sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
         rows = [layers[layers["configuration"].isin(names)] for names in sides]
@@ -27,7 +27,7 @@ def find_gradients(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterat
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
             yield Finding(
                 "gradients",
-                networks(residual),
+                networks(study, residual),
                 tuple(pd.concat(sides)),
                 (depth,),
                 welch(*ratios),

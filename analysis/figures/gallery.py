@@ -7,9 +7,10 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
 from analysis.figures.curves import draw_curves, draw_degradation
-from analysis.figures.depth import draw_depth
+from analysis.figures.grid import draw_grid
 from analysis.figures.inside.branches import draw_branches
 from analysis.figures.inside.cosines import draw_cosines
 from analysis.figures.inside.curvature import draw_curvature
@@ -17,6 +18,7 @@ from analysis.figures.inside.gradients import draw_untrained_gradients
 from analysis.figures.inside.lesions import draw_lesions
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
+from analysis.figures.roles import Asked
 from analysis.figures.style import NoData
 from analysis.frames.study import Study
 
@@ -25,23 +27,29 @@ STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fontty
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160
+DEFAULT = Asked()
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure: its file's name, the function that draws it, and a caption."""
+    """A kind of figure: its file's name, the function that draws it, and a caption.
+
+    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone.
+    """
 
     name: str
-    draw: Callable[[Study], Figure]
+    draw: Callable[..., Figure]
     caption: str
 
 
 PLOTS = (
     Plot(
-        "depth",
-        draw_depth,
-        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
+        "accuracy",
+        draw_accuracy,
+        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each "
+        "seed as a faint dot.",
     ),
+    Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
     Plot(
         "curves",
         draw_curves,
@@ -100,15 +108,15 @@ INSIDE = (
 )
 
 
-def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none.
+def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
+    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
 
     Figures of measurements that nobody has asked for are left out without a word.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
             with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study)
+                figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
         except NotMeasured:
             continue
         except NoData as reason:

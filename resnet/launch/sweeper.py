@@ -15,14 +15,14 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import configure_log
+from hydra.core.utils import JobStatus, configure_log
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from resnet.errors import UserError
+from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
-from resnet.launch.compose import to_config
+from resnet.launch.compose import as_typed, to_config
 from resnet.launch.messages import unwritable
 from resnet.record.environment import code_checksum
 from resnet.record.files import format_rows
@@ -75,6 +75,8 @@ class ResumableSweeper(Sweeper):
     `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
+    incomplete = False  # of the class: what Hydra makes of it is out of reach when it has done
+
     def __init__(self, params: dict[str, str] | None):
         self.params = params or {}
 
@@ -83,7 +85,7 @@ class ResumableSweeper(Sweeper):
         self.job_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
+        """Run the grid that `arguments` span; `incomplete` then says whether a run of it is not complete."""
         jobs = self._jobs(arguments)
         to_do = [job for job in jobs if not job.complete]
         other = sum(job.complete and job.reason == OTHER_CODE for job in jobs)
@@ -97,8 +99,8 @@ class ResumableSweeper(Sweeper):
             hydra = self.master_config.hydra
             configure_log(hydra.hydra_logging, hydra.verbose)  # no longer into the last job's run.log
             summarize(jobs)
-        if any(job.outcome()[0] not in ("complete", "already there") for job in jobs):
-            raise SystemExit(1)
+        # not as an exception: after one, Hydra would not call on_multirun_end
+        type(self).incomplete = any(job.outcome()[0] not in ("complete", "already there") for job in jobs)
         return returns
 
     def _launch(self, jobs: list[Job]) -> list[Any]:
@@ -108,11 +110,20 @@ class ResumableSweeper(Sweeper):
         and all that was running there. The jobs that had not begun are then launched together again.
         """
         try:
-            return list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            returns = list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
         except UserError:  # nothing was launched, nor would be one by one
             raise
+        except BrokenPipeError:  # raised where a process is started, and what was printed cannot be flushed
+            drop_output()
+            return self._launch([job for job in jobs if not job.ended()])
         except Exception as error:
-            reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            about_a_folder = isinstance(error, OSError) and error.filename
+            reason = unwritable(error) if about_a_folder else f"{type(error).__name__}: {error}"  # type: ignore[arg-type]
+        else:
+            for job, returned in zip(jobs, returns):
+                if returned.status == JobStatus.FAILED and job.run.state() not in ("failed", "diverged"):
+                    job.reason = str(returned._return_value)  # refused before anything was begun
+            return returns
         reason = " ".join(reason.split())
         if len(jobs) == 1 or self.master_config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
@@ -134,7 +145,10 @@ class ResumableSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)
-        overrides = parser.parse_overrides([f"{key}={values}" for key, values in self.params.items()] + arguments)
+        grid = [as_typed(f"{key}={values}") for key, values in self.params.items()]
+        overrides = parser.parse_overrides(grid + arguments)
+        if any(override.key_or_group == "experiment" and override.is_sweep_override() for override in overrides):
+            raise ConfigError("experiment: one at a time, as each has a grid of its own")
         code = code_checksum()
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:

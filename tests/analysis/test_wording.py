@@ -9,6 +9,7 @@ from analysis.frames.statistics import Difference
 
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
+RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
 CLEAR = "which is more than the noise of seeds (95 % interval"
 
@@ -72,6 +73,29 @@ SENTENCES = {
         "Training minus validation accuracy of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. With depth, "
         f"this difference falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds).",
     ),
+    "interaction": (
+        Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
+        "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain twins "
+        f"by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+    ),
+    "axis": (
+        Finding("axis", difference=NOISE, seeds=(2, 2), facts=RATE | {"pairs": 3}),
+        "Of 5 values of optimizer.lr, 0.1 is best by validation. Over 3 pairs, its test accuracy is above that of "
+        "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
+        "+2.00 pp, 2 and 2 seeds).",
+    ),
+    "order": (
+        Finding("order", facts=RATE | {"grids": 3, "others": [("8 layers", "0.03")]}),
+        "It is best in 2 of 3 combinations of the other axes; by validation, 0.03 with 8 layers is better there.",
+    ),
+    "edge": (
+        Finding("edge", facts=RATE | {"end": "highest"}),
+        "0.1 is the highest value tried: a better one may lie beyond.",
+    ),
+    "best": (
+        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "seeds_each": 1}),
+        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed).",
+    ),
     "confound": (
         Finding("confound", facts={"labels": ("A", "B"), "changes": {"stages": (2, 3), "x.y": ("default", [1, 2])}}),
         "A and B differ in more than one thing: stages (2 against 3), x.y (default against [1,2]). "
@@ -80,7 +104,7 @@ SENTENCES = {
     "more confounds": (Finding("more confounds", facts={"count": 3}), "The same goes for 3 more pairs of groups."),
     "mixed seeds": (
         Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
-        "The seeds of A, B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
+        "The seeds of A; B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
         "their deviation is not that of seeds alone.",
     ),
     "mixed precision": (

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.depth import LOOKS, depth_axis
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, condition, plain_first, untrained_of
-from analysis.figures.style import MUTED, NoData, legend, new_figure, spread
+from analysis.figures.scale import LABELS, Scale, ticks
+from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, spread
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
@@ -54,7 +54,8 @@ def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
         axis.axhline(bound, color=MUTED, lw=1, ls="--")
         place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "ha": "right"}
         axis.annotate(f"rate {rate:g}: {bound:,.0f}", (1, bound), fontsize=8, color=MUTED, **place)
-    depth_axis(axis, set(runs["depth"]))
+    axis.set_xscale("log")
+    ticks(axis, Scale(runs["depth"].astype(float), LABELS["layers"], logarithmic=True))
     title, out = condition(runs["norm"].iloc[0], runs["rest"].iloc[0]), not_converged(runs[runs["curvature"].isna()])
     axis.set_title("\n".join([title, *textwrap.wrap(out, letters)]), fontsize=9)
 

@@ -5,9 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.depth import LOOKS
 from analysis.figures.inside.panels import NotMeasured
-from analysis.figures.style import MUTED, legend, new_figure, spread, whole_numbers
+from analysis.figures.style import LOOKS, MUTED, legend, new_figure, spread, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
 LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}

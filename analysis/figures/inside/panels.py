@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import DEPTHS, NoData, legend, new_figure, spread
+from analysis.figures.style import SHADES, NoData, legend, new_figure, spread
 from analysis.frames.inside.untrained import NORMS, Untrained
 from analysis.frames.study import Study, name_shortcut
 
@@ -31,7 +31,7 @@ def untrained_of(study: Study) -> Untrained:
 def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
     """Return a shade for each depth."""
     depths = sorted(set(depths))
-    return dict(zip(depths, DEPTHS(np.linspace(0, 1, len(depths)))))
+    return dict(zip(depths, SHADES(np.linspace(0, 1, len(depths)))))
 
 
 def condition(norm: str, rest: str) -> str:
