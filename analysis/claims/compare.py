@@ -117,6 +117,8 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
             lambda side: side.row["configuration"].startswith(wanted) or side.folder.startswith(wanted),
         )
         found = next((sides for test in tests if (sides := list(filter(test, every)))), [])
+    if not every:
+        raise BadRequest(f"{wanted}: inspections of untrained networks have no accuracies to compare")
     if len(found) == 1:
         return found[0]
     names = listed(list(dict.fromkeys(side.label for side in found or every)), NAMED, "; ", " and ")
@@ -128,7 +130,8 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
 def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
     """Yield all configurations of some studies."""
     for study in studies:
-        yield from (Side(study, row) for row in study.configurations.to_dict("records"))
+        if len(study.runs):
+            yield from (Side(study, row) for row in study.configurations.to_dict("records"))
 
 
 def means(term: str, side: Side) -> bool:

@@ -12,7 +12,7 @@ from analysis.frames.configurations import data_of, summarize
 from analysis.frames.find import BadRequest
 from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import TRAIN
-from analysis.frames.runs import load_all_runs
+from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
 
@@ -143,7 +143,7 @@ def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> lis
 
     Of each axis in `best`, the value that validation prefers is kept.
     """
-    return [pick(study, best) for study in split(load_all_runs(folders))]
+    return [pick(study, best) if len(study.runs) else study for study in split(load_runs(folders))]
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:

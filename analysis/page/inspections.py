@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.claims.inside.numbers import say_cosine
+from analysis.claims.inside.numbers import say_cosine, say_factor
 from analysis.frames.inside.untrained import MEASURES, NETWORK, load_untrained
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
@@ -36,7 +36,7 @@ class Column:
 def significant(value: float, digits: int = 2) -> str:
     """Return a number with so many digits, thousands separated; from 10^8 as 2.7e11."""
     if abs(value) >= 1e8:
-        return f"{value:.{digits - 1}e}".replace("e+", "e")
+        return say_factor(value)
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
 

@@ -61,9 +61,9 @@ def section(study: Study, name: str) -> dict[str, Any]:
             part = inside if plot in INSIDE else figures
             part.append({"name": plot.name, "caption": plot.caption, "svg": svg})
     every = pd.concat([part for part in (study.runs, study.inspections) if len(part)])
-    trained = len(study.runs) > 0
-    whole = study if trained else replace(study, runs=study.inspections)
-    differing, shared = differences(whole.configurations)
+    trained, inspected = len(study.runs) > 0, replace(study, runs=study.inspections)
+    parts = {kind: part for kind, part in (("", study), (", untrained", inspected)) if len(part.runs)}
+    differing, shared = differences(next(iter(parts.values())).configurations)
     return {
         "id": name,
         "title": study.title,
@@ -76,5 +76,5 @@ def section(study: Study, name: str) -> dict[str, Any]:
         "differing": differing,
         "shared": shared,
         "environments": environments(every),
-        "commands": commands(whole),
+        "commands": {label + kind: text for kind, part in parts.items() for label, text in commands(part).items()},
     }

@@ -12,17 +12,20 @@ OPEN = "Whether other seeds agree is open."
 
 
 def count_seeds(n: int) -> str:
+    """Return `3 seeds`."""
     return "a single seed" if n == 1 else f"{n} seeds"
 
 
 def say_sides(seeds: tuple[int, int]) -> str:
+    """Return how many seeds the two sides of a comparison have."""
     return f"{seeds[0]} and {seeds[1]} seeds" if max(seeds) > 1 else "a single seed each"
 
 
 def say_factor(factor: float) -> str:
     """Return a factor with two digits, or as a whole number of at most three digits and zeros; from 10^8 as 2.7e11."""
     if factor >= 1e8:
-        return f"{factor:.1e}".replace("e+", "e")
+        mantissa, exponent = f"{factor:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
     if factor >= 1000:
         factor = float(f"{factor:.3g}")
     return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"

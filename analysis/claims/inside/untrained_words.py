@@ -63,9 +63,12 @@ def say_directions(finding: Finding) -> str:
     """Return which way the gradient goes, and where scaling by the weights turns it round."""
     raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
     parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in by_value(raw).items()]
-    turned = [name for name in raw if (raw[name], scaled.get(name)) in OPPOSITE]
+    told = [name for name in raw if raw[name] in ("more", "less")]
+    turned = [name for name in told if (raw[name], scaled.get(name)) in OPPOSITE]
+    unsure = [name for name in told if scaled.get(name) == "noise"]
     text = f"Towards the input, the gradient {', and '.join(parts)}."
-    return text + (f" Scaled, it goes the other way in {networks(turned)}." if turned else "")
+    text += f" Scaled, it goes the other way in {networks(turned)}." if turned else ""
+    return text + (f" Scaled, it may do either in {networks(unsure)}." if unsure else "")
 
 
 def by_value(verdicts: dict[str, str]) -> dict[str, list[str]]:
@@ -82,6 +85,7 @@ def networks(shortcuts: Iterable[str]) -> str:
 
 
 def say_scaled_growth(finding: Finding) -> str:
+    """Return the growth with each norm times that of the layer's weights."""
     scaled = finding.facts.get("scaled")
     return "" if scaled is None else f"; {say_log(scaled, say_fine)} times with each norm times that of its weights"
 
@@ -110,6 +114,7 @@ def say_cosines(finding: Finding) -> str:
 
 
 def say_range(found: Estimate) -> str:
+    """Return the interval of a cosine over seeds, nothing without one."""
     if found.low is None or found.high is None:
         return ""
     return f" ({say_cosine(found.low)} to {say_cosine(found.high)})"
@@ -170,6 +175,7 @@ def say_starts(finding: Finding) -> str:
 
 
 def say_left_out(finding: Finding) -> str:
+    """Return of how many runs there is no eigenvalue."""
     out, of = finding.facts["left_out"]
     return f" Left out, because Lanczos' method did not converge: {out} of {of} runs." if out else ""
 

@@ -9,7 +9,6 @@ import pytest
 
 from analysis.figures.gallery import draw_all
 from analysis.frames.inside.gradients import end_ratios, growth
-from analysis.frames.runs import load_runs
 from analysis.frames.study import load_studies
 from analysis.plots import main as plot
 from analysis.report import main as report
@@ -68,7 +67,6 @@ def test_trainings_do_not_know_of_inspections(build, inspect, table, capsys):
     build.complete(seed=0)
     alone = table("--published"), table("--format", "csv")
     inspect(study="depth")
-    assert load_runs(["runs"])["task"].tolist() == ["train"]
     both = table("--published"), table("--format", "csv")
     assert both[0].startswith(alone[0]) and both[1] == alone[1]
     assert both[0].count("##") == 2 and "damaged" not in both[0] + capsys.readouterr().err
@@ -109,6 +107,13 @@ def test_inspections_alone_are_a_csv_with_a_row_a_run(inspect, table):
     assert rows["curvature"].isna().sum() == 6 and (rows["gradient_ratio"] > 0).all()
 
 
+def test_the_best_of_an_axis_is_that_of_trainings(build, inspect, table):
+    for rate in (0.1, 0.01):
+        build.complete(val=rate, **{"optimizer.lr": rate})
+    inspect(study="other")
+    assert "untrained networks" in table("--best", "optimizer.lr")
+
+
 def test_what_else_varies_is_a_column(inspect, table):
     inspect()
     inspect(**{"model.width": 64})
@@ -117,7 +122,7 @@ def test_what_else_varies_is_a_column(inspect, table):
 
 def test_a_comparison_of_inspections_is_refused_in_a_line(inspect, table):
     a, b = inspect(), inspect(blocks=5)
-    assert "no training" in table("--compare", a.parent, b.parent, code=1)
+    assert "no accuracies to compare" in table("--compare", a.parent, b.parent, code=2)
 
 
 @pytest.mark.parametrize("file", ["layers.csv", "cosines.csv", "curvature.csv"])
@@ -177,4 +182,5 @@ def test_a_report_says_why_after_the_results(build, inspect):
     inspect(study="depth")
     assert report(["runs"]) == 0
     page = open("report.html", encoding="utf-8").read()
+    assert page.count("task=inspect") == 1
     assert page.index("<h3>Results</h3>") < page.index("<h3>Why</h3>") < page.index("<h3>Configurations</h3>")

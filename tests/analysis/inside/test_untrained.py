@@ -58,6 +58,8 @@ def test_scaling_by_the_weights_is_said_and_where_it_turns_the_gradient_round():
     (turned,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=FAR), kind="ends")
     assert same.facts["scaled_directions"] == {"pad": "more"} and "the other way" not in sentence(same)
     assert turned.facts["scaled_directions"] == {"pad": "less"} and "the other way" in sentence(turned)
+    (unsure,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=NOISE), kind="ends")
+    assert "Scaled, it may do either" in sentence(unsure)
     assert "scaled" not in sentence(findings(networks(gradient_ratio=NEAR), kind="ends")[0])
 
 
