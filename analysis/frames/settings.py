@@ -88,3 +88,8 @@ def varied_settings(settings: Iterable[Settings]) -> list[Settings]:
 def as_text(value: Any) -> str:
     """Return a value as one gives it on the command line."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+
+
+def as_assignments(settings: Settings) -> str:
+    """Return settings as `optimizer.lr=0.01, batch_size=128`."""
+    return ", ".join(f"{key}={as_text(value)}" for key, value in settings.items())
