@@ -11,7 +11,7 @@ from pathlib import Path
 from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext
 
-from resnet.errors import exit_on_error
+from resnet.errors import RunFailed, exit_on_error
 from resnet.launch.job import run_composed
 from resnet.launch.messages import explain_training, quiet_hydra
 from resnet.launch.slurm.queue import OVER
@@ -53,7 +53,8 @@ class RunJob:
             for signum in SIGNALS:  # one is enough: Slurm kills what does not end in time
                 signal.signal(signum, signal.SIG_IGN)
             if stop.code != 128 + signal.SIGTERM:
-                raise Unsuccessful(f"exit code {stop.code}") from None
+                known = isinstance(stop.__context__, RunFailed)
+                raise Unsuccessful(str(stop.__context__) if known else f"exit code {stop.code}") from None
             if still_wanted():
                 self._requeue(run, len(run.metrics()) > epochs or time.monotonic() - started < self._time_limit())
             raise

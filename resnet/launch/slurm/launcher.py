@@ -6,6 +6,7 @@ import pickle
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class SlurmArray(SlurmLauncher):
         self.sweep_dir = Path(str(context["config"].hydra.sweep.dir))
         self.start_over = context["config"].resume == "never"
         self.fail_fast = context["config"].fail_fast
+        self.reasons: dict[Path, str] = {}  # why a job ended that left no record in its run's folder
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run the jobs to their end; return the validation accuracy of each, for sweepers that search."""
@@ -59,7 +61,10 @@ class SlurmArray(SlurmLauncher):
         except BaseException:  # also Ctrl-C and SIGTERM
             self._cancel(composed)
             raise
-        return [_job_return(overrides, RunFolder(folder)) for folder, overrides in zip(folders, job_overrides)]
+        return [
+            _job_return(overrides, RunFolder(folder), self.reasons.get(folder, ""))
+            for folder, overrides in zip(folders, job_overrides)
+        ]
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         """Return the whole configuration of a job."""
@@ -109,7 +114,9 @@ class SlurmArray(SlurmLauncher):
         paths = JobPaths(self.params["submitit_folder"], job)
         output = paths.stdout.read_text(errors="replace") if paths.stdout.exists() else ""
         if paths.result_pickle.exists():
-            log.warning(f"{folder}: not complete, see {os.path.relpath(paths.stdout)}")
+            self.reasons[folder] = _why_unsuccessful(paths.result_pickle)
+            reason = self.reasons[folder] or "not complete"
+            log.warning(f"{folder}: {reason}; see {os.path.relpath(paths.stdout)}")
             return
         folder.mkdir(parents=True, exist_ok=True)
         reason = f"its Slurm job {job} died, state {state}"
@@ -150,11 +157,20 @@ def _rest(queue: Mapping[str, Queued], jobs: Iterable[str]) -> str:
     return f", {running} running" + (f", others pending: {', '.join(reasons)}" if reasons else "")
 
 
-def _job_return(overrides: Sequence[str], run: RunFolder) -> JobReturn:
-    """Return what Hydra's own launcher would return for a job."""
+def _why_unsuccessful(result: Path) -> str:
+    """Return what a job's exception said, from what submitit kept of it."""
+    with suppress(Exception):
+        outcome, trace = pickle.loads(result.read_bytes())
+        if outcome == "error":
+            return trace.strip().splitlines()[-1].partition("Unsuccessful: ")[2]
+    return ""
+
+
+def _job_return(overrides: Sequence[str], run: RunFolder, reason: str) -> JobReturn:
+    """Return what Hydra's own launcher would return for a job; `reason` is why it failed, if its run does not say."""
     if run.state() == "complete":
         return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=run.accuracy())
-    failure = RunFailed(run.failure().get("error", "its job ended without a result; its run.log may say why"))
+    failure = RunFailed(run.failure().get("error", reason))
     return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=failure)
 
 
