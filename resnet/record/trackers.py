@@ -30,8 +30,8 @@ class TensorBoard:
     """
 
     def __init__(self, run: Path):
-        from tensorboard.compat.proto import event_pb2
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        from tensorboard.compat.proto import event_pb2  # type: ignore[import-not-found]
+        from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-not-found]
         from torch.utils.tensorboard import summary
 
         self.events: Any = event_pb2
