@@ -118,6 +118,7 @@ class Config:
     task: str = one_of("train", "inspect")  # inspect: measure the untrained network, see resnet/inspect.py
     seed: int = between(0, 0, 2**32 - 1, identity=False)
     study: str = not_identity("default")
+    runs_dir: str = not_identity("runs")
     batch_size: int = between(64, 1, 10**6)
     device: str = one_of("auto", "cpu", "cuda", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
@@ -169,6 +170,8 @@ def _check_names(config: Config) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             rule = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
             raise ConfigError(f"{key}={name}: must be {rule}")
+    if not config.runs_dir:
+        raise ConfigError("runs_dir=: must be a folder")
 
 
 def _check_model(model: Model) -> None:

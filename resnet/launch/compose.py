@@ -1,5 +1,6 @@
 """From what Hydra composed to a checked configuration."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def register() -> None:
         "sum": lambda numbers: sum(numbers),
         "layers": lambda stages: 2 * sum(stages) + 2,
         "runs_at_once": _runs_at_once,
+        "home": os.path.expanduser,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

@@ -29,13 +29,19 @@ def run_composed(composed: DictConfig) -> float:
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config = checked(composed, hydra)
-    folder = RunFolder(Path(os.path.relpath(hydra.runtime.output_dir)))
+    folder = RunFolder(shortest(hydra.runtime.output_dir))
     code = _run(folder, config, hydra)
     if code == 0:
         return folder.accuracy()
     if hydra.mode == RunMode.RUN or config.fail_fast:
         raise SystemExit(code)
     return float("nan")
+
+
+def shortest(folder: str) -> Path:
+    """Return a folder's path as people read it: relative to where they are, if it is below."""
+    relative = os.path.relpath(folder)
+    return Path(folder if relative.startswith(os.pardir) else relative)
 
 
 def _run(folder: RunFolder, config: Config, hydra: Any) -> int:

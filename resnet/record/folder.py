@@ -174,6 +174,12 @@ class RunFolder:
         self._trim_tables(0)
         return 0
 
+    def adopt(self, other: "RunFolder") -> None:
+        """Begin with the epochs of another run, whose files are copied; its checkpoint last, as it is what counts."""
+        for name in ("samples.png", *TABLES, CHECKPOINT):
+            if (other.path / name).exists():
+                write_whole(self.path / name, (other.path / name).read_bytes())
+
     def begun_compiled(self) -> bool | None:
         """Return whether the newest whole checkpoint is of a compiled network; None where there is none."""
         for name in (CHECKPOINT, PREVIOUS):
