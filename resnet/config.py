@@ -127,6 +127,7 @@ class Config:
     progress: str = one_of("auto", "bar", "lines", identity=False)
     resume: str = one_of("auto", "never", identity=False)
     fail_fast: bool = not_identity(False)
+    plan: bool = not_identity(False)
 
 
 GROUPS = tuple(f.name for f in fields(Config) if is_dataclass(f.type))
@@ -232,6 +233,12 @@ def identity(config: Any) -> dict[str, Any]:
 def default_of(f: Field) -> Any:
     """Return the default value of a schema's field."""
     return f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
+
+
+def from_plain(content: dict[str, Any]) -> Config:
+    """Return the configuration that `dataclasses.asdict` made a dictionary of."""
+    groups: dict[str, Any] = {f.name: f.type for f in fields(Config) if is_dataclass(f.type)}
+    return Config(**{key: groups[key](**value) if key in groups else value for key, value in content.items()})
 
 
 def run_name(config: Config) -> str:

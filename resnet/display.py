@@ -8,7 +8,6 @@ from typing import Any
 from tqdm import tqdm
 
 from resnet.duration import about
-from resnet.record.folder import RunFolder
 from resnet.signals import Interrupted
 from resnet.training.trainer import Batches
 
@@ -38,11 +37,6 @@ class Pace:
             return None
         self.said = True
         return f"about {about((now - self.since) / measured * (self.steps - measured - WARM))} to {self.goal}"
-
-
-def label_of(folder: RunFolder) -> str:
-    """Return what lines of runs side by side begin with: configuration and seed, as a line has no room for more."""
-    return f"{folder.path.parent.name}/{folder.path.name}: "
 
 
 def watcher(

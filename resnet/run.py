@@ -26,6 +26,8 @@ def main(composed: DictConfig) -> float:
 
 def cli() -> None:
     """Run the command line: a user's mistake ends in a line or two, a bug in its traceback."""
+    if any(word.startswith("plan=") and word.lower() != "plan=false" for word in sys.argv[1:]):
+        sys.argv.append("-m")  # Hydra makes the folder of a single run before it asks us
     # Hydra wants -m before the values that it applies to; people type it anywhere.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     quiet_hydra()

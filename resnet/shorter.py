@@ -42,8 +42,9 @@ def adopt_shorter(
         except (RecordError, ValueError, KeyError, OSError):  # damaged, or deleted to save space
             continue
         own, steps = checkpoint.get("schedule"), checkpoint["epoch"] * steps_per_epoch
-        whole = own is not None and own["total_steps"] == steps < schedule["total_steps"]
-        if whole and rates_agree(own, schedule, steps):
+        if own is None or not own["total_steps"] == steps < schedule["total_steps"]:
+            continue
+        if rates_agree(own, schedule, steps):
             folder.adopt(shorter)
             log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
             return shorter

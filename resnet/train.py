@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from resnet.config import Config, epochs_of, total_steps
-from resnet.display import Pace, describe_epoch, label_of, progress_of, watcher
+from resnet.display import Pace, describe_epoch, progress_of, watcher
 from resnet.errors import ConfigError
 from resnet.record.environment import environment
 from resnet.record.folder import RunFolder
@@ -168,7 +168,7 @@ def run_epochs(
     left = training.steps - done * training.steps_per_epoch
     looks = 1 + (len(data.val) / len(data.train) / 3 if data.val is not None else 0)  # forward only: a third of a step
     pace = Pace(left * looks, f"epoch {training.epochs}")
-    label = label_of(folder) if beside_others else ""
+    label = f"{folder.label}: " if beside_others else ""
     watch = watcher(training.epochs, progress_of(config.progress, beside_others), received, pace, label)
     computes = {"code": code, "data": data.sha256(), "schedule": training.schedule}
     fixed = (config.batch_size, config.seed, training.steps, done, watch)

@@ -12,9 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from resnet.config import Config
 from resnet.errors import ConfigError, UserError
 from resnet.launch.compose import checked, choices_of
+from resnet.launch.progress import place_in_sweep
 from resnet.record.folder import RunFolder
 from resnet.session import Place, run_or_resume
-from resnet.signals import Interrupted
+from resnet.signals import Interrupted, blocked_signals
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ def run_composed(composed: DictConfig) -> float:
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config = checked(composed, hydra)
+    if config.plan:
+        raise ConfigError("plan: give it on the command line, as plan=true")
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     code = _run(folder, config, hydra)
     if code == 0:
@@ -49,6 +52,11 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> int:
     place = Place(OmegaConf.select(hydra, "job.num", default=0), hydra.runtime.choices["hydra/launcher"] != "basic")
     try:
         with folder.lock():
+            if folder.state() != "complete":
+                with blocked_signals():
+                    progress = place_in_sweep(folder)
+                if progress:
+                    log.info(f"{folder.label}: " * place.beside_others + progress)
             result = run_or_resume(folder, config, choices_of(hydra), place)
     except Interrupted as stop:
         command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)

@@ -51,6 +51,11 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
 
+    @property
+    def label(self) -> str:
+        """Return configuration and seed, which is what runs side by side are told apart by."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
     def state(self) -> str:
         """Return `complete`, `failed`, `diverged`, `unfinished` or `not started`."""
         if (self.path / "result.json").exists():
