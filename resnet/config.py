@@ -37,10 +37,13 @@ def not_identity(default: Any) -> Any:
 class Data:
     """Which images: training.data.load."""
 
-    name: str = one_of("cifar10", "cifar100", "digits")
+    name: str = one_of("cifar10", "cifar100", "digits", "svhn", "fashion_mnist", "folder")
     root: str = not_identity("data")
     val_fraction: float = between(0.1, 0.0, 0.9)
     limit: int | None = between(None, 1, 10**9)
+    size: int = between(32, 4, 1024)
+    grey: bool = False
+    pictures: str = ""  # a digest of the names and sizes of a folder's files: another folder is another run
 
 
 @dataclass
@@ -148,6 +151,7 @@ def check(config: Config) -> None:
             if not all(low <= number <= high for number in numbers):  # NaN is outside every range
                 raise ConfigError(f"{key}={value}: must lie between {low} and {high}")
     _check_names(config)
+    _check_data(config.data)
     _check_model(config.model)
     _check_optimizer(config.optimizer)
     _check_schedule(config.schedule)
@@ -173,6 +177,13 @@ def _check_names(config: Config) -> None:
             raise ConfigError(f"{key}={name}: must be {rule}")
     if not config.runs_dir:
         raise ConfigError("runs_dir=: must be a folder")
+
+
+def _check_data(data: Data) -> None:
+    """Refuse what only pictures in a folder can be brought to."""
+    if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
+        key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
+        raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")
 
 
 def _check_model(model: Model) -> None:

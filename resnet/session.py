@@ -34,6 +34,17 @@ def run_or_resume(
 
     `choices` are the names that the configuration was composed from, by group. The folder must exist. Raises UserError
     (ConfigError, RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
+
+    >>> from pathlib import Path
+    >>> from resnet.launch.compose import compose_config
+    >>> config = compose_config(["data=digits", "data.limit=20", "model.width=8", "epochs.count=1", "device=cpu"])
+    >>> folder = RunFolder(Path("runs/mine/blocks4/seed0"))
+    >>> folder.path.mkdir(parents=True)
+    >>> result = run_or_resume(folder, config)
+    >>> result["status"], result["depth"], result["parameters"], 0 <= result["test"]["acc"] <= 1
+    ('complete', 10, 10978, True)
+    >>> [row["epoch"] for row in folder.metrics()]
+    [1]
     """
     check(config)
     if config.resume == "never":

@@ -12,6 +12,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from resnet.config import GROUPS, Config, check, run_name
 from resnet.errors import ConfigError
+from resnet.training.catalogue import pictures_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # installed, or a checkout
@@ -61,7 +62,12 @@ def check_steps(config: Config, overrides: Sequence[str]) -> None:
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
-    """Return the configuration of `python -m resnet.run OVERRIDES`; raises ConfigError and Hydra's exceptions."""
+    """Return the configuration of `python -m resnet.run OVERRIDES`; raises ConfigError and Hydra's exceptions.
+
+    >>> config = compose_config(["model=resnet20", "optimizer=sgd", "epochs.count=5"])
+    >>> config.model.stages, config.optimizer.lr, config.epochs.count
+    ([3, 3, 3], 0.1, 5)
+    """
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return to_config(compose("config", list(overrides)))
 
@@ -75,6 +81,7 @@ def register() -> None:
         "layers": lambda stages: 2 * sum(stages) + 2,
         "runs_at_once": _runs_at_once,
         "home": os.path.expanduser,
+        "pictures": pictures_digest,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

@@ -18,7 +18,7 @@ from resnet.config import Config, epochs_of, total_steps
 from resnet.record.environment import machine
 from resnet.train import network_of
 from resnet.training.augment import Augmenter
-from resnet.training.catalogue import CATALOGUE, split_sizes
+from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import channel_statistics, training_batches
 from resnet.training.device import resolve_compile, resolve_device, resolve_precision
 from resnet.training.model import Network
@@ -47,7 +47,7 @@ class Work:
 
 def work_of(config: Config) -> Work:
     """Return what a configuration will compute, without its data."""
-    facts = CATALOGUE[config.data.name]
+    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
     train, val = split_sizes(facts, config.data.val_fraction, config.data.limit)
     network = network_of(config, facts.classes, facts.channels)
     steps_per_epoch = math.ceil(train / config.batch_size)

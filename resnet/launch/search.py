@@ -7,7 +7,7 @@ answer without being trained again.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,23 +36,25 @@ class Search(OptunaSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.config, self.loader = config, hydra_context.config_loader
-        self.launcher, self.sweeper.launcher = self.sweeper.launcher, self
+        self.master, self.loader = config, hydra_context.config_loader
+        assert self.sweeper.launcher is not None
+        self.real_launcher: Any = self.sweeper.launcher
+        self.sweeper.launcher = self  # type: ignore[assignment]
         self.jobs: dict[Path, Job] = {}
         self.tried = 0
 
     def sweep(self, arguments: list[str]) -> None:
         """Search; raises ConfigError for what cannot be searched, SystemExit(1) where no run is complete."""
-        if self.config.plan:
-            trials = self.config.hydra.sweeper.n_trials
+        if self.master.plan:
+            trials = self.master.hydra.sweeper.n_trials
             raise ConfigError(
                 f"plan=true: a search chooses its {trials} runs as it goes; plan one with values of its own"
             )
-        if self.config.resume == "never":
+        if self.master.resume == "never":
             raise ConfigError(
                 "resume=never: a search that is repeated would train all of its runs again; give a new study"
             )
-        check_seeds(arguments, self.sweeper.params or {})
+        check_seeds(arguments, dict(self.sweeper.params or {}))
         try:
             self.sweeper.sweep(arguments)
         except ValueError:
@@ -67,11 +69,11 @@ class Search(OptunaSweeper):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Launch what Optuna proposes; a run without an accuracy is returned as one that failed."""
         for overrides in job_overrides:
-            job = make_job(overrides, self.loader.load_sweep_config(self.config, list(overrides)), code_checksum())
+            job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), code_checksum())
             self.jobs.setdefault(job.run.path, job)
             self.tried += 1
             log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")
-        returns = self.launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+        returns = self.real_launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
         for returned in returns:
             value: Any = returned._return_value
             if (
@@ -88,10 +90,10 @@ class Search(OptunaSweeper):
         studies = {job.run.path.parents[1] for job in self.jobs.values()}
         if len(studies) == 1:
             with suppress(OSError):
-                os.replace(Path(self.config.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)
+                os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)
 
 
-def check_seeds(arguments: Sequence[str], params: dict[str, Any]) -> None:
+def check_seeds(arguments: Sequence[str], params: Mapping[Any, Any]) -> None:
     """Refuse to search among seeds, of which the luckiest would win."""
     given = [str(argument).partition("=")[2] for argument in arguments if str(argument).startswith("seed=")]
     seeds = given[-1] if given else str(params.get("seed", "0"))
