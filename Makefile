@@ -1,6 +1,6 @@
 # make quickstart   environment, install, a real sweep without a download, its table and a figure: about five minutes,
 #                   most of them for PyTorch
-# make results      the tables in the READMEs, the figures and the page of the reference runs
+# make results      figures and report of the reference runs, and every generated number in the documents
 # make test         environment, install, all tests but the slow ones; make test MARK= runs those too
 
 PYTHON ?= python3
@@ -19,21 +19,18 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/quickstart
 
 results: $(INSTALLED)
-	mkdir -p figures
-	$(VENV)/bin/python -m analysis.table runs/reference --published --out figures/table.md
-	sed 's/^## /#### /' figures/table.md > figures/tables.md
-	for readme in README.md README.ko.md; do \
-	  sed -e '/^<!-- results -->/,/^<!-- .results -->/{//!d;}' -e '/^<!-- results -->/r figures/tables.md' \
-	    $$readme > figures/$$readme && cp figures/$$readme $$readme || exit 1; done
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
 	cp figures/reference/depth/depth.svg figures/reference/degradation/degradation.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report runs/reference --out runs/reference/report.html
+	$(VENV)/bin/python docs/generate.py
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "$(MARK)"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

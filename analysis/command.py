@@ -18,8 +18,19 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
         "folders",
         nargs="*",
         metavar="FOLDER",
-        help="a folder of studies, a study, a configuration or a run (default: your own runs in runs/, or those in "
-        "runs/reference if you have none)",
+        help="a folder of studies, a study, a configuration or a run (default: your own runs in runs/ or $RESNET_RUNS, "
+        "or those in its folder reference if you have none)",
+    )
+
+
+def add_best(parser: argparse.ArgumentParser) -> None:
+    """Add the option that has validation choose the value of an axis."""
+    parser.add_argument(
+        "--best",
+        metavar="AXIS",
+        action="append",
+        default=[],
+        help="of each combination of the other axes, keep the value of this one that is best by validation accuracy",
     )
 
 

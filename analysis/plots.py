@@ -1,4 +1,4 @@
-"""Draw all figures of all studies, a folder per study: curves, accuracy against depth, layers, classes.
+"""Draw all figures of all studies, a folder per study: accuracy along the axes, curves, layers, classes.
 
 A figure whose data are missing is skipped, with a line that says so. Of a configuration without a complete run, the
 others are shown, so that a sweep can be looked at while it is under way.
@@ -9,17 +9,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command import accept_any_name, add_folders, exit_on_error, write_to
+from analysis.command import accept_any_name, add_best, add_folders, exit_on_error, write_to
 from analysis.figures.gallery import UNDATED, draw_all, save
+from analysis.figures.roles import Asked
 from analysis.frames.find import RunsError, searched
 from analysis.frames.study import load_studies
 
 
-def plot_all(folders: Sequence[str], out: Path, form: str) -> None:
+def plot_all(folders: Sequence[str], out: Path, form: str, asked: Asked, best: Sequence[str]) -> None:
     """Write every figure of every study in `folders`, and print their paths; raises RunsError."""
     found = False
-    for study in load_studies(folders):
-        for plot, figure in draw_all(study):
+    for study in load_studies(folders, best):
+        for plot, figure in draw_all(study, asked):
             if isinstance(figure, str):
                 print(f"{study.title}: no figure of {plot.name}, {figure}", file=sys.stderr)
                 continue
@@ -40,9 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--out", metavar="DIR", type=Path, default=Path("figures"), help="output directory (default: figures)")
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
+    add("--x", metavar="AXIS", default="", help="the horizontal axis: an axis, multiply_adds, parameters, wall_seconds")
+    add("--by", metavar="AXIS", default="", help="a line for each value of this axis")
+    add("--panels", metavar="AXIS", default="", help="a panel for each value of this axis")
+    add_best(parser)
     given = parser.parse_args(arguments)
     accept_any_name()
-    plot_all(given.folders, given.out, given.format)
+    asked = Asked(given.x, given.by, given.panels)
+    plot_all(given.folders, given.out, given.format, asked, given.best)
     return 0
 
 

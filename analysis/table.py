@@ -1,57 +1,83 @@
-"""Print a table per study, a row per configuration, sorted by depth.
+"""Print a table per study: its axes first, then what was measured, a row per configuration.
 
 Figures are those of the last epoch, averaged over the complete runs of a configuration. The column `seeds` counts the
-other runs too, so that the table also shows how far a sweep is.
+other runs too, so that the table also shows how far a sweep is. A terminal gets what fits it, a file or a pipe all.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command import add_folders, exit_on_error, write_text
-from analysis.frames.configurations import summarize
-from analysis.frames.published import add_published
-from analysis.frames.runs import load_runs
-from analysis.page.rendering import latex, markdown
-from analysis.page.tables import to_csv, to_grids
+from analysis.command import add_best, add_folders, exit_on_error, write_text
+from analysis.frames.study import Study, load_studies
+from analysis.page.inspections import inspection_grids, inspections_csv
+from analysis.page.pivot import pivot
+from analysis.page.rendering import Grid, latex, markdown
+from analysis.page.tables import Layout, to_csv, to_grid
 
 
-def tabulate(folders: Sequence[str], form: str, published: bool) -> str:
-    """Return the table of all runs in `folders`, `form` being markdown, csv or latex; raises RunsError."""
-    configurations = summarize(load_runs(folders))
-    if published:
-        configurations = add_published(configurations)
+def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
+    """Return the table of all studies, `form` being markdown, csv or latex; by two axes if named. Raises RunsError.
+
+    Inspections of untrained networks are a table of their own; a CSV has them only where nothing was trained.
+    """
+    trained = [study for study in studies if len(study.runs)]
+    inspected = [study for study in studies if len(study.inspections)]
     if form == "csv":
-        return to_csv(configurations, published)
-    return "\n".join(map({"markdown": markdown, "latex": latex}[form], to_grids(configurations, published)))
+        return to_csv(trained, layout.published) if trained else inspections_csv(inspected)
+
+    def grid(study: Study) -> Grid:
+        return pivot(study, *axes, *layout.columns[:1]) if axes else to_grid(study, layout)
+
+    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study))]
+    return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
 
 
-def compare_two(a: str, b: str, folders: Sequence[str]) -> str:
+def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:
     """Return the comparison of two configurations as Markdown; raises RunsError."""
     from analysis.claims.compare import compare  # scipy takes as long to import as all the rest
     from analysis.page.comparison import comparison_grid
 
-    return markdown(comparison_grid(compare(a, b, folders)))
+    return markdown(comparison_grid(compare(a, b, studies)))
 
 
-@exit_on_error
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m analysis.table", description=__doc__)
     add_folders(parser)
     add = parser.add_argument
     add("--format", choices=("markdown", "csv", "latex"), default="markdown", help="output format (default: markdown)")
     add("--out", metavar="FILE", type=Path, help="output file (default: the terminal)")
     add("--published", action="store_true", help="add published figures of the same networks")
-    add("--compare", nargs=2, metavar=("A", "B"), help="compare two configurations: folders, or how their names begin")
+    add("--sort", metavar="COLUMN", default="", help="sort rows: by accuracies best first, by others ascending")
+    add("--columns", metavar="A,B,…", default="", help="show these columns: axes, measures, parameters, wall_seconds …")
+    add("--pivot", nargs=2, metavar=("A", "B"), help="a two-way table: rows by axis A, columns by axis B")
+    add_best(parser)
+    add("--wide", action="store_true", help="show all columns, however narrow the terminal")
+    add("--compare", nargs=2, metavar=("A", "B"), help="compare two: optimizer.lr=0.1, blocks3, a folder …")
     given = parser.parse_args(arguments)
-    if given.compare and (given.published or given.format != "markdown"):
-        parser.error("--compare prints sentences: it goes without --format and --published")
+    if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
+        parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
+    return given
+
+
+@exit_on_error
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    given = parse(arguments)
+    if given.compare and all(map(Path.is_dir, map(Path, given.compare))):
+        given.folders = given.compare
+    studies = load_studies(given.folders, given.best)
     if given.compare:
-        text = compare_two(given.compare[0], given.compare[1], given.folders)
+        text = compare_two(given.compare[0], given.compare[1], studies)
     else:
-        text = tabulate(given.folders, given.format, given.published)
+        terminal = given.out is None and sys.stdout.isatty() and not given.wide and given.format == "markdown"
+        width = shutil.get_terminal_size().columns if terminal else None
+        columns = [name for name in given.columns.split(",") if name]
+        layout = Layout(given.published, columns, given.sort, width)
+        text = tabulate(studies, given.format, layout, given.pivot or ())
     write_text(text, given.out)
     return 0
 

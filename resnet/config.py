@@ -123,7 +123,7 @@ class Config:
     study: str = not_identity("default")
     runs_dir: str = not_identity("runs")
     batch_size: int = between(64, 1, 10**6)
-    device: str = one_of("auto", "cpu", "cuda", identity=False)
+    device: str = one_of("auto", "cpu", "cuda", "mps", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
     compile: bool | None = not_identity(None)  # like a device, it has a rounding of its own
     probe_every: int = between(1, 0, 10**6, identity=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from resnet.bar import BAR_OUTPUT
 from resnet.duration import about
 from resnet.signals import Interrupted
 from resnet.training.trainer import Batches
@@ -46,7 +47,8 @@ def watcher(
 
     def watch(batches: Batches, epoch: int, steps: int) -> Batches:
         name = f"epoch {epoch}/{epochs}"
-        for batch in tqdm(batches, name, steps, leave=False, disable=disable_bar, unit="step", dynamic_ncols=True):
+        options: dict[str, Any] = {"leave": False, "disable": disable_bar, "unit": "step", "dynamic_ncols": True}
+        for batch in tqdm(batches, name, steps, file=BAR_OUTPUT, **options):
             if received:
                 raise Interrupted(received[0], epoch)
             if said := pace.note():

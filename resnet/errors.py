@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from resnet.signals import Terminated, raise_on_signals
 
@@ -14,6 +14,10 @@ class UserError(Exception):
     """A situation that the user can fix: reported by its text, without a traceback."""
 
     exit_code = 1  # a run that failed
+
+
+class RunFailed(UserError):
+    """A run that has failed and has logged why; takes its text alone, so that it survives the way out of a process."""
 
 
 class ConfigError(UserError):
@@ -39,12 +43,15 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     raise_on_signals()
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the shell has closed it
+            sys.stdout.flush()
         return
+    except RunFailed as error:
+        sys.exit(error.exit_code)
     except UserError as error:
         code, text = error.exit_code, str(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(141)
     except (KeyboardInterrupt, Terminated) as stop:
         code, text = (143 if isinstance(stop, Terminated) else 130), stopped
@@ -52,5 +59,11 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
         if (explained := explain(error)) is None:
             raise
         code, text = explained
-    print(f"error: {text}", file=sys.stderr)
+    with suppress(OSError):  # standard error may be closed, too, or full
+        print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def drop_output() -> None:
+    """Have what is printed go nowhere from now on: who read it, such as `head`, is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -18,8 +18,8 @@ from resnet.errors import exit_on_error
 from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_trained
 from resnet.training.data import Split, load
-from resnet.training.device import be_reproducible, has_native_bf16
-from resnet.training.trainer import Figures, evaluate
+from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of
+from resnet.training.trainer import Figures, Normalize, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead
@@ -57,8 +57,11 @@ def conditions_of(trained: Trained) -> tuple[str, str]:
 def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple[Figures, Tensor]:
     """Return the figures over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
     be_reproducible()
-    model, normalize = trained.model.to(device), trained.normalize().to(device)
-    return evaluate(model, normalize, test.to(torch.device(device)), bf16=precision == "bf16")
+    where = torch.device(device)
+    order = memory_format_of(where)
+    model = trained.model.to(where, memory_format=order)  # type: ignore[call-overload]
+    normalize = Normalize(trained.mean, trained.std, order).to(where)
+    return evaluate(model, normalize, test.to(where), bf16=precision == "bf16")
 
 
 def headline(trained: Trained, test: Split, figures: Figures, here: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from resnet.bar import BAR_OUTPUT
 from resnet.command import RunParser
 from resnet.errors import ConfigError, exit_on_error
 from resnet.inspection.lesions import measure_lesions
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in given.run:
         trained = load_trained(path)
         split = held_out(trained, given.data_root)
-        watch = partial(tqdm, desc=str(path), leave=False)
+        watch = partial(tqdm, desc=str(path), leave=False, file=BAR_OUTPUT)
         rows = measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
         write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
         print(describe(path, rows))

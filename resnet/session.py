@@ -6,11 +6,10 @@ Knows no Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a note
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from resnet.config import Config, check
-from resnet.errors import UserError
+from resnet.errors import ConfigError, UserError
 from resnet.record.environment import code_checksum
 from resnet.record.folder import RecordError, RunFolder
 from resnet.record.trackers import Tracker
@@ -19,20 +18,13 @@ from resnet.signals import Interrupted, blocked_signals
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run stands in its sweep: its number, from 0, and whether others may run beside it."""
-
-    job: int = 0
-    beside_others: bool = False
-
-
 def run_or_resume(
-    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, place: Place = Place()
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, beside_others: bool = False
 ) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left.
 
-    `choices` are the names that the configuration was composed from, by group. The folder must exist. Raises UserError
+    `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
+    may be under way on this machine. The folder must exist. Raises UserError
     (ConfigError, RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
 
     >>> from pathlib import Path
@@ -56,23 +48,37 @@ def run_or_resume(
         return result
     if folder.state() == "diverged":  # and would again, to the byte
         raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
-    folder.begin(config, choices or {})
+    if conflict := folder.config_conflict(config):
+        raise RecordError(conflict)
     try:
-        if config.task == "inspect":
-            with blocked_signals():
-                from resnet.inspection.untrained import inspect
-
-            return inspect(folder, config, place.job)
-        with blocked_signals():
-            from resnet.train import train  # PyTorch takes seconds, for which only a run with something to do pays
-
-            tracker = Tracker(config.logger.name, folder.path)
-        with tracker:
-            return train(folder, config, tracker, place.job, place.beside_others)
-    except (Interrupted, RecordError):
+        return compute(folder, config, choices or {}, beside_others)
+    except (Interrupted, RecordError, ConfigError):  # of a request that makes no sense, nothing was begun
         raise
     except Exception as error:
+        folder.begin(config, choices or {})
         status = "diverged" if type(error).__name__ == "Diverged" else "failed"
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         folder.fail(status, message, traceback.format_exc(), step=getattr(error, "step", None))
         raise
+
+
+def compute(
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None], beside_others: bool
+) -> dict[str, Any]:
+    """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
+    with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
+        from resnet.train import announce, compile_where_it_pays, prepare, train
+
+        if config.task == "inspect":
+            from resnet.inspection.untrained import inspect, untrained
+        tracker = Tracker(config.logger.name, folder.path)
+    if config.task == "inspect":
+        training = prepare(untrained(config), beside_others)
+        folder.begin(config, choices)
+        return inspect(folder, training)
+    training = prepare(config, beside_others)
+    announce(folder, training, beside_others)
+    training = compile_where_it_pays(folder, training)
+    folder.begin(config, choices)
+    with tracker:
+        return train(folder, training, tracker, beside_others)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,15 +13,14 @@ from resnet.display import Pace, describe_epoch, progress_of, watcher
 from resnet.errors import ConfigError
 from resnet.record.environment import environment
 from resnet.record.folder import RunFolder
-from resnet.record.pictures import draw_curves, draw_samples
 from resnet.record.result import make_result, predictions
-from resnet.record.trackers import Tracker
+from resnet.record.trackers import Tracker, one_line
 from resnet.resuming import resume
 from resnet.signals import Interrupted, Terminated, collected_signals
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, load, training_batches
-from resnet.training.device import resolve_compile, resolve_device, resolve_precision, set_up_process
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision, set_up_process
 from resnet.training.loop import fit
 from resnet.training.model import Network
 from resnet.training.optim import make_schedule
@@ -53,14 +53,11 @@ class Training:
         return -(-len(self.data.train) // self.config.batch_size)
 
 
-def train(folder: RunFolder, config: Config, tracker: Tracker, job: int, beside_others: bool) -> dict[str, Any]:
+def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others: bool) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
-    training = prepare(config, job)
-    announce(folder, training, beside_others)
-    training = compile_where_it_pays(folder, training)
     here = environment(training.data.mean.device)  # now, as the checkout may be another one when the training ends
     done = resume(folder, training, here)
-    tracker.start(asdict(config), folder.metrics())
+    tracker.start(asdict(training.config), folder.metrics())
     if done == 0:
         write_start(folder, training)
     with collected_signals() as received:
@@ -70,12 +67,12 @@ def train(folder: RunFolder, config: Config, tracker: Tracker, job: int, beside_
     return finish(folder, training, tracker, here)
 
 
-def prepare(config: Config, job: int = 0) -> Training:
+def prepare(config: Config, beside_others: bool = False) -> Training:
     """Return what trains a configuration, at its start and not compiled.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
-    device = resolve_device(config.device, job)
+    device = resolve_device(config.device, beside_others)
     precision = resolve_precision(config.precision, device)
     set_up_process()
     data = load(**asdict(config.data)).to(device)
@@ -84,7 +81,7 @@ def prepare(config: Config, job: int = 0) -> Training:
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
     schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
-    normalize, optimizer = Normalize(data.mean, data.std), asdict(config.optimizer)
+    normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
     trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
     augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
     epochs, conditions = epochs_of(steps, steps_per_epoch), {"precision": precision, "compiled": False}
@@ -142,10 +139,24 @@ def check_batches(batch_size: int, data: Dataset, stages: int) -> None:
 def write_start(folder: RunFolder, training: Training) -> None:
     """Write what is known before the first step: the images as the network sees them, and a look inside it."""
     config, data = training.config, training.data
-    batches = training_batches(data.train.labels, training.augmenter, config.batch_size, config.seed, epoch=1)
-    folder.write("samples.png", draw_samples(*next(batches), data.classes))
+
+    def samples() -> bytes:
+        from resnet.record import pictures
+
+        batches = training_batches(data.train.labels, training.augmenter, config.batch_size, config.seed, epoch=1)
+        return pictures.draw_samples(*next(batches), data.classes)
+
+    write_picture(folder, "samples.png", samples)
     if config.probe_every:
         folder.write_layers(look_inside(training, epoch=0))
+
+
+def write_picture(folder: RunFolder, name: str, draw: Callable[[], bytes]) -> None:
+    """Write a picture, or say why there is none: whatever a user's matplotlib does, the run does not depend on it."""
+    try:
+        folder.write(name, draw())
+    except Exception as error:
+        log.warning(f"{folder.path}: continuing without {name}, {one_line(error)}")
 
 
 def look_inside(training: Training, epoch: int) -> list[dict[str, Any]]:
@@ -189,7 +200,13 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
         raise Diverged("test loss", training.steps)
     predicted = logits.argmax(dim=1)
     rows = folder.metrics()
-    folder.write("curves.png", draw_curves(rows, str(folder.path)))
+
+    def curves() -> bytes:
+        from resnet.record import pictures
+
+        return pictures.draw_curves(rows, str(folder.path))
+
+    write_picture(folder, "curves.png", curves)
     folder.write("predictions.npy", predictions(predicted, data.test.labels))
     result = make_result(config.model.name, training.network, config.seed, rows, data, figures, predicted)
     result |= training.conditions | {"device": data.mean.device.type} | here

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
 from analysis.frames.conditions import PROGRAM
-from analysis.frames.settings import DEFAULT, Row, Settings, unequal_keys
+from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
 NAMED = 5  # confounds; of more, the rest is counted
 CONDITIONS = {"precision": "precision", "compiled": "compiled", **PROGRAM}
@@ -37,21 +38,41 @@ def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
     return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
 
 
+def beside_depth(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Any, Any]]:
+    """Return what two groups of runs differ in beside blocks per stage and shortcut, with the value on either side."""
+    found = changes(*(flatten_settings(runs.to_dict("records")[0]) for runs in (a, b)))
+    return {key: values for key, values in found.items() if key not in ("blocks per stage", "model.shortcut")}
+
+
 def find_confounds(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name what else differs between configurations that no chain of single changes connects."""
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
     flat = {name: flatten_settings(row) for name, row in rows.items()}
-    apart = {(a, b): differing_keys(flat[a], flat[b]) for a, b in combinations(rows, 2)}
-    groups = connected(list(rows), [pair for pair, keys in apart.items() if len(keys) <= 1])
+    names, counts = list(rows), count_changes(list(flat.values()))
+    pairs = np.argwhere(np.triu(counts <= 1, 1))
+    groups = connected(names, [(names[a], names[b]) for a, b in pairs])
+    places = [[place for place, name in enumerate(names) if name in group] for group in groups]
+    apart = list(combinations(places, 2))
     closest = []
-    for one, other in combinations(groups, 2):
-        between = [pair for pair in apart if set(pair) & one and set(pair) & other]
-        closest.append(min(between, key=lambda pair: len(apart[pair])))
-    for a, b in closest[:NAMED]:
-        labels = rows[a]["full_label"], rows[b]["full_label"]
+    for one, other in apart[:NAMED]:
+        a, b = np.unravel_index(counts[np.ix_(one, other)].argmin(), (len(one), len(other)))
+        closest.append((names[one[a]], names[other[b]]))
+    for a, b in closest:
+        labels = rows[a]["label"], rows[b]["label"]
         yield Finding("confound", configurations=(a, b), facts={"labels": labels, "changes": changes(flat[a], flat[b])})
-    if len(closest) > NAMED:
-        yield Finding("more confounds", facts={"count": len(closest) - NAMED})
+    if len(apart) > NAMED:
+        yield Finding("more confounds", facts={"count": len(apart) - NAMED})
+
+
+def count_changes(settings: list[Settings]) -> np.ndarray:
+    """Return in how many keys each two of several flattened settings differ, as `differing_keys` has it."""
+    keys = list(dict.fromkeys(key for row in settings for key in row))
+    columns = {key: np.array([as_text(row.get(key, DEFAULT)) for row in settings]) for key in keys}
+    differs = {key: column[:, None] != column for key, column in columns.items()}
+    counts = sum((part.astype(int) for part in differs.values()), np.zeros((len(settings), len(settings)), int))
+    if "model.width" in differs:
+        counts -= differs["model.width"] & ~differs["stages"] & differs["width of the last stage"]
+    return counts
 
 
 def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
@@ -69,10 +90,7 @@ def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name the configurations whose seeds were not all computed alike, a finding for those that are mixed alike."""
     mixed = configurations[configurations["mixed"].fillna("") != ""]
     for how, rows in mixed.groupby("mixed", sort=False):
-        labels = [
-            f"{model} ({', '.join(filter(None, (shortcut, differs)))})"
-            for model, shortcut, differs in zip(rows["model"], rows["shortcut"], rows["differs"])
-        ]
+        labels = list(rows["label"])
         facts = {"mixed_labels": labels, "how": how}
         yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts=facts)
 

@@ -1,37 +1,72 @@
 """Two configurations side by side: which ones are meant, and what their runs support."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.claims.comparable import changes, flatten_settings
+from analysis.claims.differences import HEADLINE, difference
+from analysis.claims.predictions import accuracies
 from analysis.claims.wording import listed
-from analysis.frames.configurations import summarize
+from analysis.frames.axes import is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
-from analysis.frames.runs import load_runs, with_common_settings
-from analysis.frames.statistics import Difference, binomial_difference, welch
+from analysis.frames.runs import with_common_settings
+from analysis.frames.settings import Row
+from analysis.frames.statistics import Difference
+from analysis.frames.study import Study, load_studies
 
 MEASURED = ("train_acc", "val_acc", "test_acc")
-HEADLINE = "test_acc"
 NAMED = 20  # configurations in a message; of more, the rest is counted
+TERMS = re.compile(r"[,\s]+(?![^\[]*\])")  # what separates terms, outside of a list
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two configurations: its study, its row there, and its runs."""
+
+    study: Study
+    row: Row
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        return self.study.runs[self.study.runs["folder"] == self.row["folder"]]
+
+    @property
+    def folder(self) -> str:
+        return f"{self.row['study']}/{self.row['configuration']}"
+
+    @property
+    def label(self) -> str:
+        model = self.row["model"]
+        return f"{self.study.name}: {model}" + (f", {self.row['label']}" if self.row["label"] != model else "")
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The complete runs of two configurations, and by measure how much B exceeds A, None without a figure.
 
-    `configurations` are the two rows of `summarize`; `changes` has both values of each key in which they differ.
+    `configurations` are their rows; `changes` has both values of each key in which they differ; `names` are what a
+    heading calls them, `folders` where they are.
     """
 
     a: pd.DataFrame
     b: pd.DataFrame
+    names: tuple[str, str]
+    folders: tuple[str, str]
     left_out: int
     configurations: pd.DataFrame
     differences: dict[str, Difference | None]
     changes: dict[str, tuple[Any, Any]]
+    studies: tuple[Study, ...]
+
+    @property
+    def paired(self) -> bool:
+        """Whether both made their predictions for the same images, and these are there."""
+        return accuracies([list(self.a["path"]), list(self.b["path"])]) is not None
 
     @property
     def headline(self) -> Difference:
@@ -40,70 +75,89 @@ class Comparison:
         return found
 
 
-def compare(a: str, b: str, folders: Sequence[str]) -> Comparison:
+def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
     """Return the comparison of two configurations; raises RunsError.
 
-    Each is a folder, or the beginning of the name of one configuration in `folders`, with or without `study/`.
+    Each is named by what tells it from others (`optimizer.lr=0.1`, `blocks3`, several such terms), or is a folder, or
+    the beginning of one's name, with or without `study/`.
     """
-    named = None if os.path.isdir(a) and os.path.isdir(b) else load_runs(folders)
-    all_a, all_b = choose(a, named), choose(b, named)
-    if all_a["folder"].iloc[0] == all_b["folder"].iloc[0]:
-        raise BadRequest(f"{a} and {b} are the same configuration, {name(all_a)}")
-    if all_a["data"].iloc[0] != all_b["data"].iloc[0]:
-        datas = f"{all_a['data'].iloc[0]} and {all_b['data'].iloc[0]}"
-        raise BadRequest(f"{name(all_a)} and {name(all_b)} cannot be compared: they are about {datas}")
-    all_runs = with_common_settings(pd.concat([all_a, all_b], ignore_index=True))
-    runs_a, runs_b = (complete(all_runs[all_runs["folder"] == side["folder"].iloc[0]]) for side in (all_a, all_b))
-    both = pd.concat([runs_a, runs_b])
+    sides = side_a, side_b = choose(a, studies), choose(b, studies)
+    if side_a.row["folder"] == side_b.row["folder"]:
+        raise BadRequest(f"{a} and {b} are the same configuration, {side_a.folder}")
+    if side_a.row["data"] != side_b.row["data"]:
+        datas = f"{side_a.row['data']} and {side_b.row['data']}"
+        raise BadRequest(f"{side_a.folder} and {side_b.folder} cannot be compared: they are about {datas}")
+    every = with_common_settings(pd.concat([side.runs for side in sides], ignore_index=True))
+    runs_a, runs_b = (complete(every[every["folder"] == side.row["folder"]], side.folder) for side in sides)
+    same = side_a.study is side_b.study
+    labels = [side.row["label"] if same else side.label for side in sides]
     return Comparison(
         runs_a,
         runs_b,
-        len(all_runs) - len(both),
-        summarize(both),
+        (labels[0], labels[1]),
+        (side_a.folder, side_b.folder),
+        len(every) - len(runs_a) - len(runs_b),
+        pd.DataFrame([side.row for side in sides]),
         {measure: difference(runs_a, runs_b, measure) for measure in MEASURED},
         changes(*(flatten_settings(side.to_dict("records")[0]) for side in (runs_a, runs_b))),
+        (side_a.study,) if same else (side_a.study, side_b.study),
     )
 
 
-def choose(wanted: str, named: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the runs of the one configuration that is meant, a folder or among `named`; raises RunsError."""
-    runs = load_runs([wanted]) if named is None or os.path.isdir(wanted) else named
-    names = runs["study"] + "/" + runs["configuration"]
-    if runs is named:
-        exact = (runs["configuration"] == wanted) | (names == wanted)
-        begins = runs["configuration"].str.startswith(wanted) | names.str.startswith(wanted)
-        runs = runs[exact] if exact.any() else runs[begins]
-    found, there_are = sorted(set(names[runs.index])), sorted(set(names))
-    if not found:
-        known = listed(there_are, NAMED, ", ", " and ")
-        raise BadRequest(f"{wanted}: no configuration's name begins like this; there are {known}")
-    if len(found) > 1:
-        raise BadRequest(f"{wanted}: could be {listed(found, NAMED, ', ', ' and ')}")
-    return runs
+def choose(wanted: str, studies: Sequence[Study]) -> Side:
+    """Return the one configuration that is meant; raises BadRequest, naming the candidates by their settings."""
+    if os.path.isdir(wanted):
+        studies = load_studies([wanted])
+        found = every = list(sides_of(studies))
+    else:
+        every = list(sides_of(studies))
+        tests = (
+            lambda side: wanted in (side.row["configuration"], side.folder),
+            lambda side: all(means(term, side) for term in TERMS.split(wanted.strip())),
+            lambda side: side.row["configuration"].startswith(wanted) or side.folder.startswith(wanted),
+        )
+        found = next((sides for test in tests if (sides := list(filter(test, every)))), [])
+    if len(found) == 1:
+        return found[0]
+    names = listed(list(dict.fromkeys(side.label for side in found or every)), NAMED, "; ", " and ")
+    if found:
+        raise BadRequest(f"{wanted}: could be {names}")
+    raise BadRequest(f"{wanted}: no configuration has such a value, or a name that begins like this; there are {names}")
 
 
-def complete(runs: pd.DataFrame) -> pd.DataFrame:
+def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
+    """Yield all configurations of some studies."""
+    for study in studies:
+        yield from (Side(study, row) for row in study.configurations.to_dict("records"))
+
+
+def means(term: str, side: Side) -> bool:
+    """Return whether a term, `key=value` or the value of any axis, or the model's name, is said of a configuration."""
+    key, equals, typed = term.partition("=")
+    row, axes = side.row, side.study.axes
+    if not equals:
+        return term == row["model"] or any(
+            term in (axis.text(row[axis.column]), axis.label(row[axis.column])) for axis in axes.axes
+        )
+    if key == "model":
+        return typed == row["model"]
+    axis = axes.find(key)
+    value = axis.values[row[axis.column]] if axis else value_of(row, key)
+    if value == "default":
+        value = row["config"].get(key, value)
+    return typed == value_text(value) or is_number(value) and number(typed) == value
+
+
+def number(text: str) -> float | None:
+    """Return what a text is as a number, None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def complete(runs: pd.DataFrame, folder: str) -> pd.DataFrame:
     """Return the complete runs; raises RunsError if there is none."""
     if not (runs["status"] == "complete").any():
-        raise RunsError(f"{name(runs)}: nothing to compare yet, no run of it is complete")
+        raise RunsError(f"{folder}: nothing to compare yet, no run of it is complete")
     return runs[runs["status"] == "complete"]
-
-
-def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | None:
-    """Return the difference with its interval over seeds; None where a side has no figure.
-
-    Where seeds yield no interval, the headline's is that of the test images.
-    """
-    values_a, values_b = a[measure].dropna(), b[measure].dropna()
-    if values_a.empty or values_b.empty:
-        return None
-    over_seeds = welch(values_a, values_b)
-    if measure != HEADLINE or over_seeds.low is not None:
-        return over_seeds
-    images = (int(side["test_images"].iloc[0]) for side in (a, b))
-    return binomial_difference(float(values_a.mean()), next(images), float(values_b.mean()), next(images))
-
-
-def name(runs: pd.DataFrame) -> str:
-    """Return the study and the configuration of runs that share both."""
-    return f"{runs['study'].iloc[0]}/{runs['configuration'].iloc[0]}"

@@ -12,6 +12,7 @@ MIXES = "What the comparison mixes"
 TOPICS = {  # of each kind
     "gain": "Depth",
     "twins": "Skip connections",
+    "interaction": "Skip connections",
     "turn": "Degradation",
     "no turn": "Degradation",
     "degradation": "Degradation",
@@ -19,6 +20,21 @@ TOPICS = {  # of each kind
     "published step": "Published",
     "gradients": "Gradients",
     "gap": "Training and validation",
+    "axis": "",  # that of the axis
+    "order": "",
+    "edge": "",
+    "best": "Best",
+    "ends": "Gradients before training",
+    "ends twins": "Gradients before training",
+    "growth": "Gradients before training",
+    "neighbours": "Shattered gradients",
+    "neighbours twins": "Shattered gradients",
+    "curvature": "Curvature and learning rate",
+    "no curvature": "Curvature and learning rate",
+    "remove": "Lesions",
+    "swap": "Lesions",
+    "removal twins": "Lesions",
+    "branches": "Residual branches",
     "confound": MIXES,
     "more confounds": MIXES,
     "mixed seeds": MIXES,
@@ -52,4 +68,4 @@ class Finding:
 
     @property
     def topic(self) -> str:
-        return TOPICS[self.kind]
+        return TOPICS[self.kind] or self.facts["axis"]

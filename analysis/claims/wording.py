@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.claims.finding import Finding
+from analysis.claims.inside import wording as inside
+from analysis.claims.inside.numbers import say_factor
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -12,8 +14,14 @@ PROGRAMS = {"code": "computed by the same code", "data": "computed from the same
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
+    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
+    "test images ({each}).",
+    "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
+    "order": "It is best in {agree} of {grids} combinations of the other axes{interaction}",
+    "edge": "{best} is the {end} value tried: a better one may lie beyond.",
     "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
     "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
+    "interaction": "From {depths[0]} to {depths[1]} layers, the change in test accuracy of {networks} {change}",
     "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
     "their test accuracy {change}",
     "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
@@ -22,7 +30,7 @@ TEMPLATES = {
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
     "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
-    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}). {change}",
+    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. {change}",
     "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
     "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
@@ -43,18 +51,32 @@ TEMPLATES = {
 COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # others `value: count`
 COUNTED["mixed compiled"] = COUNTED["incomplete"]
 COMPILED = {True: "compiled", False: "not compiled"}
-VERBS = {"twins": ("is above that of their plain twins", "is below that of their plain twins")}
+VERBS = {
+    "twins": ("is above that of their plain twins", "is below that of their plain twins"),
+    "interaction": ("exceeds that of their plain twins", "falls short of that of their plain twins"),
+    "axis": ("is above that of {second}, the next best,", "is below that of {second}, the next best,"),
+}
 RISES = ("rises", "falls")  # the verbs of all others
 
 
 def sentence(finding: Finding) -> str:
     """Return a finding in words."""
+    if finding.kind in inside.TEMPLATES:
+        return inside.say(finding)
     facts: dict[str, Any] = {name: SAY.get(name, lambda value: value)(value) for name, value in finding.facts.items()}
-    facts["counted"] = say_counts(finding)
+    facts |= {"counted": say_counts(finding), "scaled": facts.get("scaled", "")}
     if finding.difference is not None:
-        facts["change"] = say_ratio(finding) if finding.kind == "gradients" else say_change(finding)
+        facts["change"] = SAY_DIFFERENCE.get(finding.kind, say_change)(finding)
+    elif finding.kind == "axis":
+        facts["change"] = "No combination of the other axes has it beside the next best, {second}.".format(**facts)
+    if finding.kind == "order":
+        facts |= say_order(finding)
+    if finding.kind == "best":
+        facts["each"] = "a single seed" if facts["seeds_each"] == 1 else f"{facts['seeds_each']} seeds"
     facts["seeds"] = count_seeds(finding.seeds[::-1])  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
+    if "also" in finding.facts:
+        text += f" Another difference between them: {facts['also']}; the data do not tell which of these it is."
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text
@@ -72,7 +94,8 @@ def say_change(finding: Finding) -> str:
     """Return what can be said of a difference in accuracy, and no more."""
     found = finding.difference
     assert found is not None
-    size = f"{VERBS.get(finding.kind, RISES)[found.points < 0]} by {abs(found.points):.2f} pp"
+    verb = VERBS.get(finding.kind, RISES)[found.points < 0].format(**finding.facts)
+    size = f"{verb} by {abs(found.points):.2f} pp"
     interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
     seeds = count_seeds(finding.seeds)
     if found.verdict == "open":
@@ -80,7 +103,24 @@ def say_change(finding: Finding) -> str:
         images = f" (The test images alone leave {interval} open.)" if interval else ""
         return f"{size} in these runs ({seeds}). Whether that is noise is open: {why}.{images}"
     clear, noise = "which is more than the noise of seeds", "but no difference can be claimed: it could be noise"
+    if found.both is not None:
+        interval += f" over seeds, {found.both[0]:+.2f} to {found.both[1]:+.2f} pp over seeds and test images"
     return f"{size}, {noise if found.verdict == 'noise' else clear} (95 % interval {interval}, {seeds})."
+
+
+def say_axis(finding: Finding) -> str:
+    """Return what can be said of two values of an axis, and over how many pairs of configurations."""
+    text, pairs = say_change(finding), finding.facts["pairs"]
+    return f"Its test accuracy {text}" if pairs == 1 else f"Over {pairs} pairs, its test accuracy {text}"
+
+
+def say_order(finding: Finding) -> dict[str, Any]:
+    """Return in how many combinations a value is best, and which is in the others: an interaction, or its absence."""
+    grids, others = finding.facts["grids"], finding.facts["others"]
+    if not others:
+        return {"agree": "all", "interaction": ": no interaction is seen."}
+    where = listed([f"{value} with {place}" for place, value in others], 3)
+    return {"agree": grids - len(others), "interaction": f"; by validation, {where} is better there."}
 
 
 def say_ratio(finding: Finding) -> str:
@@ -107,9 +147,9 @@ def say_counts(finding: Finding) -> str:
     return ", ".join(form.format(value=COMPILED.get(value, value), count=count) for value, count in counts if count)
 
 
-def say_factor(factor: float) -> str:
-    """Return a factor with two digits, or as a whole number."""
-    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+def say_scaled(ratios: Sequence[float]) -> str:
+    """Return the ratios of a comparison's two sides with each norm times that of the layer's weights."""
+    return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
 def say_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
@@ -127,10 +167,14 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
     return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
 
 
+SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
+
 # How facts that are no plain words or numbers are said.
 SAY = {
     "changes": say_changes,
+    "also": say_changes,
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
-    "mixed_labels": ", ".join,
+    "mixed_labels": "; ".join,
+    "scaled": say_scaled,
 }

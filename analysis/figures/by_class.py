@@ -1,5 +1,7 @@
 """Figures by class: how often each one is recognised, and what it is taken for."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,11 +10,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import MUTED, WIDTH, NoData, by_shortcut, explain, key, new_figure
-from analysis.frames.study import Study, name_shortcut
+from analysis.figures.roles import Asked, lines_of
+from analysis.figures.style import MUTED, WIDTH, NoData, legend, new_figure
+from analysis.frames.study import Study
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
-MARKERS = {"projection": "o", "pad": "s", "none": "^"}
+MARKERS = "os^D"  # a sign a panel, where there are panels
 
 
 def accuracies(study: Study) -> pd.DataFrame:
@@ -28,24 +31,21 @@ def accuracies(study: Study) -> pd.DataFrame:
     return table.loc[table.mean(axis=1).sort_values(kind="stable").index]
 
 
-def draw_classes(study: Study) -> Figure:
+def draw_classes(study: Study, asked: Asked) -> Figure:
     """Return the test accuracy of each class, a mark a configuration; raises NoData."""
     table = accuracies(study)
     shown = study.configurations[study.configurations["configuration"].isin(table.columns)]
-    colors, classes = key(shown), len(table)
+    drawn, classes = lines_of(study, shown, asked), len(table)
+    shown, colors = drawn.table, drawn.colors
     table = table.head(MOST_CLASSES)
     note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
-    figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table))
+    figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table), note=drawn.note)
     axis = figure.subplots()
+    signs = {name: sign for (_, part), sign in zip(drawn.rows(), MARKERS) for name in part["configuration"]}
     shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
-    for shift, configuration in zip(shifts, shown.sort_values("depth", kind="stable").to_dict("records")):
-        axis.plot(
-            table[configuration["configuration"]],
-            np.arange(len(table)) + shift,
-            MARKERS.get(configuration["shortcut"], "o"),
-            color=colors.colors[configuration["configuration"]],
-            markersize=4.5 if len(shown) <= 12 else 3,
-        )
+    for shift, name in zip(shifts, shown["configuration"]):
+        look = {"color": colors[name], "markersize": 4.5 if len(shown) <= 12 else 3}
+        axis.plot(table[name], np.arange(len(table)) + shift, signs[name], **look)
     axis.set_yticks(range(len(table)), table.index)
     axis.set_ylim(len(table) - 0.5, -0.5)
     for place in range(0, len(table), 2):
@@ -54,14 +54,15 @@ def draw_classes(study: Study) -> Figure:
     axis.set_xlabel("test accuracy (%)")
     axis.set_ylabel("class")
     marks = [
-        Line2D([], [], color=MUTED, ls="none", marker=MARKERS.get(name, "o"), ms=5, label=name_shortcut(name))
-        for name in by_shortcut(shown)
+        Line2D([], [], color=MUTED, ls="none", marker=sign, ms=5, label=title)
+        for (title, _), sign in zip(drawn.rows(), MARKERS)
+        if title
     ]
-    explain(figure, [axis], colors, *marks)
+    legend(figure, [*drawn.handles(), *marks], drawn.legend_title)
     return figure
 
 
-def draw_confusion(study: Study) -> Figure:
+def draw_confusion(study: Study, asked: Asked) -> Figure:
     """Return what each class is taken for, per shortcut in the configuration best by validation; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
     chosen = best_by_validation(study)
@@ -77,8 +78,7 @@ def draw_confusion(study: Study) -> Figure:
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.to_dict("records")):
         draw_matrix(axis, table, wrong, norm)
-        kind = name_shortcut(configuration["shortcut"])
-        axis.set_title(f"{kind}, {configuration['depth']} layers", fontsize=10)
+        axis.set_title(textwrap.fill(configuration["label"], 36), fontsize=10)
         axis.set_xlabel("taken for")
     axes[0].set_ylabel("class")
     figure.colorbar(ScalarMappable(norm, "Blues"), ax=axes, label="mistaken (% of the class)", aspect=30)
@@ -89,7 +89,7 @@ def best_by_validation(study: Study) -> pd.DataFrame:
     """Return the configuration of each shortcut that has the highest validation accuracy; without any, the deepest."""
     shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
     ranked = shown.sort_values(["val_acc_mean", "depth"], na_position="first", kind="stable")
-    return ranked.drop_duplicates("shortcut", keep="last").sort_values("order")
+    return ranked.drop_duplicates("shortcut", keep="last").sort_index()
 
 
 def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:

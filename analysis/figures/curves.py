@@ -10,34 +10,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import MUTED, NoData, by_shortcut, explain, key, new_figure, over_seeds, whole_numbers
-from analysis.frames.study import Study, name_shortcut
+from analysis.figures.roles import Asked, by_shortcut, lines_of
+from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, whole_numbers
+from analysis.frames.study import Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
 FEW = 10  # epochs, of which each one has a mark
 PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
-NO_EPOCHS = "no run has finished an epoch"
 
 
-def draw_curves(study: Study) -> Figure:
-    """Return loss and accuracy by epoch, a row of panels per shortcut; raises NoData."""
-    if study.epochs.empty:
-        raise NoData(NO_EPOCHS)
-    groups, colors = by_shortcut(study.configurations), key(study.configurations)
-    figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(groups))
-    axes = figure.subplots(len(groups), len(PANELS), squeeze=False, sharex=True, sharey="col")
-    for row, (shortcut, configurations) in zip(axes, groups.items()):
+def draw_curves(study: Study, asked: Asked) -> Figure:
+    """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
+    drawn = lines_of(study, begun(study), asked)
+    panels, colors = list(drawn.rows()), drawn.colors
+    figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=drawn.note)
+    axes = figure.subplots(len(panels), len(PANELS), squeeze=False, sharex=True, sharey="col")
+    by_epoch = study.epochs.set_index(["configuration", "epoch"])
+    for row, (title, configurations) in zip(axes, panels):
         for axis, (measure, (label, factor)) in zip(row, PANELS.items()):
             for part, (_, style, fill) in PARTS.items():
-                lines(
-                    axis,
-                    factor * study.epochs.set_index(["configuration", "epoch"])[f"{part}_{measure}"],
-                    configurations,
-                    colors.colors,
-                    style,
-                    fill,
-                )
-            axis.set_title(name_shortcut(shortcut), fontsize=10)
+                lines(axis, factor * by_epoch[f"{part}_{measure}"], configurations, colors, style, fill)
+            axis.set_title(title, fontsize=10)
             axis.set_ylabel(label)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
@@ -47,30 +40,36 @@ def draw_curves(study: Study) -> Figure:
         Line2D([], [], color=MUTED, ls=style, label=name, marker=mark, ms=4, mfc=fill)
         for name, style, fill in PARTS.values()
     ]
-    explain(figure, axes.flat, colors, *styles)
+    legend(figure, [*drawn.handles(), *styles], drawn.legend_title)
     return figure
 
 
-def draw_degradation(study: Study) -> Figure:
+def draw_degradation(study: Study, asked: Asked) -> Figure:
     """Return the training error by epoch, plain beside residual (He et al. 2016, figure 6); raises NoData."""
-    if study.epochs.empty:
-        raise NoData(NO_EPOCHS)
-    shown = study.configurations[study.configurations["configuration"].isin(study.epochs["configuration"])]
-    groups, colors = by_shortcut(shown), key(shown)
-    if "none" not in groups or len(groups) == 1:
+    shown = begun(study)
+    if "none" not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
         raise NoData("it takes residual and plain networks")
-    figure = new_figure(study, "Training error by epoch", 4.4)
-    axes = figure.subplots(1, len(groups), sharey=True)
+    drawn = lines_of(study, shown, by_shortcut(study, Asked()))
+    panels = list(drawn.rows())[::-1]
+    figure = new_figure(study, "Training error by epoch", 4.4, note=drawn.note)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     errors = 100 * (1 - study.epochs.set_index(["configuration", "epoch"])["train_acc"])
-    for axis, shortcut in zip(axes, reversed(groups)):
-        lines(axis, errors, groups[shortcut], colors.colors)
-        axis.set_title(name_shortcut(shortcut), fontsize=10)
+    for axis, (title, configurations) in zip(axes, panels):
+        lines(axis, errors, configurations, drawn.colors)
+        axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch")
         whole_numbers(axis)
     axes[0].set_ylabel("training error (%)")
     axes[0].set_ylim(bottom=0)  # after all are drawn: it ends the search for the top, which they share
-    explain(figure, axes, colors)
+    legend(figure, drawn.handles(), drawn.legend_title)
     return figure
+
+
+def begun(study: Study) -> pd.DataFrame:
+    """Return the configurations that have finished an epoch; raises NoData."""
+    if study.epochs.empty:
+        raise NoData("no run has finished an epoch")
+    return study.configurations[study.configurations["configuration"].isin(study.epochs["configuration"])]
 
 
 def lines(

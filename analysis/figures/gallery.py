@@ -7,10 +7,18 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
 from analysis.figures.curves import draw_curves, draw_degradation
-from analysis.figures.depth import draw_depth
+from analysis.figures.grid import draw_grid
+from analysis.figures.inside.branches import draw_branches
+from analysis.figures.inside.cosines import draw_cosines
+from analysis.figures.inside.curvature import draw_curvature
+from analysis.figures.inside.gradients import draw_untrained_gradients
+from analysis.figures.inside.lesions import draw_lesions
+from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
+from analysis.figures.roles import Asked
 from analysis.figures.style import NoData
 from analysis.frames.study import Study
 
@@ -19,23 +27,29 @@ STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fontty
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160
+DEFAULT = Asked()
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure: its file's name, the function that draws it, and a caption."""
+    """A kind of figure: its file's name, the function that draws it, and a caption.
+
+    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone.
+    """
 
     name: str
-    draw: Callable[[Study], Figure]
+    draw: Callable[..., Figure]
     caption: str
 
 
 PLOTS = (
     Plot(
-        "depth",
-        draw_depth,
-        "Accuracy of the last epoch by depth; of several seeds, the 95 % interval; an arrowhead where one goes on.",
+        "accuracy",
+        draw_accuracy,
+        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each "
+        "seed as a faint dot.",
     ),
+    Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
     Plot(
         "curves",
         draw_curves,
@@ -60,13 +74,51 @@ PLOTS = (
     ),
 )
 
+INSIDE = (
+    Plot(
+        "untrained_gradients",
+        draw_untrained_gradients,
+        "Norm of the gradient of each 3x3 layer's weights before training; the mean over seeds, and a band from the "
+        "lowest to the highest.",
+    ),
+    Plot(
+        "cosines",
+        draw_cosines,
+        "Cosine between the gradients by the input at two points of the line between two images, by their distance, "
+        "before training (Balduzzi et al. 2017).",
+    ),
+    Plot(
+        "curvature",
+        draw_curvature,
+        "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
+        "and the bound 2 (1 + momentum) / rate below which SGD with momentum is stable (Cohen et al. 2021).",
+    ),
+    Plot(
+        "lesions",
+        draw_lesions,
+        "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
+        "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+    ),
+    Plot(
+        "branches",
+        draw_branches,
+        "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
+        "configuration best by validation.",
+    ),
+)
 
-def draw_all(study: Study) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none."""
-    for plot in PLOTS:
+
+def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
+    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
+
+    Figures of measurements that nobody has asked for are left out without a word.
+    """
+    for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
             with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study)
+                figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
+        except NotMeasured:
+            continue
         except NoData as reason:
             yield plot, str(reason)
         else:

@@ -6,7 +6,6 @@ the 1x1 projections of some shortcuts have no counterpart there.
 
 import textwrap
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import NoData, by_shortcut, explain, key, new_figure, over_seeds, spread, whole_numbers
-from analysis.frames.study import Study, name_shortcut
+from analysis.figures.roles import Asked, by_shortcut, lines_of
+from analysis.figures.style import NoData, legend, new_figure, over_seeds, spread, whole_numbers
+from analysis.frames.study import Study
 
 COLUMNS = 5  # panels beside each other
 
@@ -31,39 +31,31 @@ def layers_of(study: Study) -> pd.DataFrame:
     return rows.assign(layer=place)
 
 
-def draw_gradients(study: Study) -> Figure:
+def draw_gradients(study: Study, asked: Asked) -> Figure:
     """Return the gradient norm by layer and epoch, a panel per configuration; raises NoData."""
     rows = layers_of(study)
     probed = study.configurations[study.configurations["configuration"].isin(rows["configuration"])]
-    shown = comparable(probed)
-    groups = {name: spread(part.to_dict("records"), COLUMNS) for name, part in by_shortcut(shown).items()}
+    drawn = lines_of(study, probed, by_shortcut(study, asked))
+    groups = {title: spread(part.to_dict("records"), COLUMNS) for title, part in drawn.rows()}
     tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
-    norm = positive_norm(tables.values())
-    columns = max(map(len, groups.values()))
-    figure = new_figure(study, "Gradient norm by layer and epoch", 0.8 + 2.6 * len(groups), 9 if columns > 1 else 5)
+    norm, columns = positive_norm(tables.values()), max(map(len, groups.values()))
+    notes = [drawn.note, f"{len(tables)} of {len(probed)} configurations" if len(tables) < len(probed) else ""]
+    width = 9 if columns > 1 else 5
+    about = "Gradient norm by layer and epoch"
+    figure = new_figure(study, about, 0.8 + 2.6 * len(groups), width, "; ".join(filter(None, notes)))
     axes = figure.subplots(len(groups), columns, squeeze=False)
-    for line, (shortcut, part) in zip(axes, groups.items()):
+    for line, (title, part) in zip(axes, groups.items()):
         for axis in line[len(part) :]:
             axis.set_axis_off()
         for axis, configuration in zip(line, part):
             heat_map(axis, tables[configuration["configuration"]], norm)
-            axis.set_title(panel_title(configuration, shown), fontsize=9 if columns < COLUMNS else 8)
-        line[0].set_ylabel(f"{name_shortcut(shortcut)}\n3x3 layer, from the input")
+            label = drawn.line.label(configuration[drawn.line.column]) if drawn.line else configuration["model"]
+            axis.set_title(textwrap.fill(label, 24), fontsize=9 if columns < COLUMNS else 8)
+        line[0].set_ylabel("\n".join(filter(None, [title, "3x3 layer, from the input"])))
     for axis in axes.flat:
         axis.set_xlabel("epoch")
     figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="norm of the gradient (mean over seeds)", aspect=40)
-    if len(tables) < len(probed):
-        differs = shown["varied"].iloc[0] if len(shown) < len(probed) else ""
-        figure.supxlabel(f"{len(tables)} of {len(probed)} configurations{differs and ': ' + differs}", fontsize=9)
     return figure
-
-
-def comparable(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return those of the recipe that most of them share, if there are more than fit; else all."""
-    most = configurations.groupby("recipe", sort=False)["recipe"].transform("size")
-    if len(configurations) <= COLUMNS or most.max() < 3:
-        return configurations
-    return configurations[configurations["recipe"] == configurations["recipe"].iloc[most.argmax()]]
 
 
 def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
@@ -93,14 +85,7 @@ def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
-def panel_title(configuration: dict[str, Any], shown: pd.DataFrame) -> str:
-    """Return the depth, and where that is not enough the configuration's own name."""
-    same = (shown["depth"] == configuration["depth"]) & (shown["shortcut"] == configuration["shortcut"])
-    depth = f"{configuration['depth']} layers"
-    return depth if same.sum() == 1 else textwrap.fill(configuration["label"], 24)
-
-
-def draw_responses(study: Study) -> Figure:
+def draw_responses(study: Study, asked: Asked) -> Figure:
     """Return the deviation of each layer's response, last epoch probed (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
     rows = rows[np.isfinite(rows["response_std"])]
@@ -108,19 +93,19 @@ def draw_responses(study: Study) -> Figure:
         raise NoData("no response is finite")
     last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
     shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
-    groups, colors = by_shortcut(shown), key(shown)
-    deviations = over_seeds(last, ["layer"], "response_std")
-    figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2)
-    axes = figure.subplots(2, len(groups), squeeze=False, sharey=True)
-    for column, (shortcut, part) in zip(axes.T, groups.items()):
+    drawn = lines_of(study, shown, by_shortcut(study, asked))
+    panels, colors = list(drawn.rows()), drawn.colors
+    deviations = over_seeds(last[last["configuration"].isin(colors)], ["layer"], "response_std")
+    figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2, note=drawn.note)
+    axes = figure.subplots(2, len(panels), squeeze=False, sharey=True)
+    for column, (title, part) in zip(axes.T, panels):
         for name in part["configuration"]:
             found = deviations.loc[name]
-            look = {"color": colors.colors[name], "linewidth": 1.2, "marker": "o", "markersize": 2}
+            look = {"color": colors[name], "linewidth": 1.2, "marker": "o", "markersize": 2}
             column[0].plot(found.index, found["mean"], **look)
-            if colors.scale is None:  # of many configurations, bands would hide the lines
-                column[0].fill_between(found.index, found["low"], found["high"], color=look["color"], alpha=0.15, lw=0)
+            column[0].fill_between(found.index, found["low"], found["high"], color=look["color"], alpha=0.15, lw=0)
             column[1].plot(found.index, sorted(found["mean"], reverse=True), **look)
-        column[0].set_title(name_shortcut(shortcut), fontsize=10)
+        column[0].set_title(title, fontsize=10)
         column[0].set_xlabel("3x3 layer, from the input")
         column[1].set_xlabel("3x3 layer, sorted by magnitude")
     low, high = deviations["low"].min(), deviations["high"].max()
@@ -132,5 +117,5 @@ def draw_responses(study: Study) -> Figure:
         whole_numbers(axis)
     for axis in axes[:, 0]:
         axis.set_ylabel("standard deviation")
-    explain(figure, axes.flat, colors)
+    legend(figure, drawn.handles(), drawn.legend_title)
     return figure

@@ -1,17 +1,36 @@
-"""Configurations as rows: runs averaged over seeds, how many count, and what tells configurations apart."""
+"""Configurations as rows: runs averaged over seeds, and how many count."""
+
+from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.frames.conditions import BY, mixtures, uniform
-from analysis.frames.measures import MEASURES
-from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
+from analysis.frames.settings import Row, Settings
 
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
 VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
-SHOWN = {"model.name", "model.shortcut", "epochs.count"}  # settings that have a column of their own
 
 SAME = ["configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
 SAME += ["parameters", "multiply_adds", "epochs", "settings", "config", "identity", "choices"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure's name in a table and in full, the factor it is multiplied by, and its decimals."""
+
+    label: str
+    long: str
+    factor: float
+    digits: int
+
+
+MEASURES = {
+    "train_loss": Measure("train loss", "training loss", 1, 4),
+    "train_acc": Measure("train acc (%)", "training accuracy (%)", 100, 2),
+    "val_loss": Measure("val loss", "validation loss", 1, 4),
+    "val_acc": Measure("val acc (%)", "validation accuracy (%)", 100, 2),
+    "test_acc": Measure("test acc (%)", "test accuracy (%)", 100, 2),
+}
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
@@ -19,8 +38,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
     `<measure>_mean` and `<measure>_std` are over complete runs, of which there are `n`; the deviation is
     missing where n is 1. Runs that do not count are in `unfinished`, `failed`, `diverged` and `damaged`;
-    `seeds` says all this in words. `differs` names the settings, beyond SHOWN, that other rows
-    of the study have otherwise; `images` says of which part of the data a row is, if not of the usual one. The
+    `seeds` says all this in words. `images` says of which part of the data a row is, if not of the usual one. The
     columns CONDITIONS hold how all complete runs were computed, and `mixed` says in what they were not computed alike.
     """
     groups = runs.groupby(BY, sort=False)
@@ -30,13 +48,13 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     rows = rows.join(status.rename(columns={"complete": "n"}))
     done = runs["status"] == "complete"
     complete = runs[done].groupby(BY)[list(MEASURES)]
-    rows = rows.join(complete.mean().add_suffix("_mean")).join(complete.std().add_suffix("_std"))
+    seconds = runs[done].groupby(BY)["wall_seconds"].mean()
+    rows = rows.join(complete.mean().add_suffix("_mean")).join(complete.std().add_suffix("_std")).join(seconds)
     rows = rows.join(uniform(runs[done])).join(mixtures(runs[done]).rename("mixed")).fillna({"mixed": ""})
     progress = runs[runs["status"] == "unfinished"].groupby(BY)["epochs_done"]
     rows = rows.join(progress.agg(least_epochs="min", most_epochs="max")).reset_index()
     rows["seeds"] = [_seeds(row) for row in rows.to_dict("records")]
     rows["images"] = [_images(config) for config in rows["config"]]
-    rows["differs"] = pd.concat([_differs(study) for _, study in rows.groupby("study", sort=False)])
     return rows.drop(columns=["least_epochs", "most_epochs"])
 
 
@@ -50,18 +68,6 @@ def _seeds(row: Row) -> str:
         others.append(f"{row['unfinished']} under way: {done}/{total}")
     runs = row["n"] + sum(row[status] for status in STATUSES[1:])
     return f"{row['n']} of {runs} ({', '.join(others)})" if others else str(runs)
-
-
-def _differs(study: pd.DataFrame) -> pd.Series:
-    """Return, for each row of a study, the settings that not all of them share, as `optimizer.lr=0.01`."""
-    hidden = set(SHOWN)
-    if study.groupby("model")["stages"].nunique().max() == 1:  # then the model's name says it
-        hidden.add("model.stages")
-    varied = varied_settings({key: row[key] for key in row if key not in hidden} for row in study["settings"])
-    texts = [as_assignments(settings) for settings in varied]
-    differs = pd.Series(texts, index=study.index, dtype=object)
-    alike = study.assign(differs=differs).duplicated(["model", "shortcut", "epochs", "differs"], keep=False)
-    return differs.mask(alike, differs + " in " + study["configuration"]).str.strip()
 
 
 def _images(config: Settings) -> str:

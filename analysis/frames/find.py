@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-DEFAULT = "runs"
-REFERENCE = Path(DEFAULT, "reference")  # studies that come with the project
+REFERENCE = "reference"  # in it, the folder of studies that come with the project
 LEVELS = 5  # deepest search below a given folder: ./runs/reference/<study>/<configuration>/seed<k>
 RUN_FILES = {"config.yaml", "metrics.csv", "result.json", "failure.json"}
 
@@ -28,23 +27,28 @@ def warn(message: object) -> None:
     print("warning:", " ".join(str(message).split()), file=sys.stderr)
 
 
+def default_folder() -> str:
+    """Return where one's runs are: $RESNET_RUNS, or `runs`."""
+    return os.environ.get("RESNET_RUNS") or "runs"
+
+
 def searched(folders: Iterable[str | Path]) -> str:
     """Return the searched folders, for a message."""
-    return ", ".join(map(str, folders)) or DEFAULT
+    return ", ".join(map(str, folders)) or default_folder()
 
 
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
     """Return the run folders in and below `folders`, each once; raises BadRequest.
 
-    Without any folder: the user's own runs in `runs`, or the reference runs if there are no others.
+    Without any folder: the user's own runs in the default folder, or the reference runs if there are no others.
     """
     folders = list(map(str, folders))
     if not folders:
-        return _own(find_runs([DEFAULT]))
+        return _own(find_runs([default_folder()]))
     runs: list[str] = []
     seen: set[tuple[int, int]] = set()
     for folder in folders:
-        if folder == DEFAULT and not os.path.exists(folder):
+        if folder == default_folder() and not os.path.exists(folder):
             continue  # nothing has been trained yet
         if not os.path.isdir(folder):
             raise BadRequest(f"{folder}: {'not a' if os.path.exists(folder) else 'no such'} folder")
@@ -54,9 +58,10 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
 
 def _own(runs: list[Path]) -> list[Path]:
     """Return the runs outside the reference, with a note on stderr; all runs if there are no others."""
-    own = [path for path in runs if REFERENCE not in path.parents]
+    reference = Path(default_folder(), REFERENCE)
+    own = [path for path in runs if reference not in path.parents]
     if 0 < len(own) < len(runs):
-        print(f"{REFERENCE} is left out beside your own runs; to have both, name {DEFAULT}", file=sys.stderr)
+        print(f"{reference} is left out beside your own runs; to have both, name {reference.parent}", file=sys.stderr)
     return own or runs
 
 

@@ -1,11 +1,12 @@
 """Published figures beside one's own of the same networks, and whether the recipe was the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES
 from analysis.frames.settings import Row, Settings
 
 FILE = Path(__file__).parents[1] / "published.csv"
@@ -48,8 +49,10 @@ def read_published() -> pd.DataFrame:
     return rows.assign(config=pd.Series(configs))
 
 
-def add_published(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with those published of the same networks added to each study, sorted by depth.
+def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows of a study with those published of the same networks added, sorted by `order`, or by depth.
+
+    Published rows have no other place in `order` than that of their depth and shortcut.
 
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
     `other_recipe` says in what the two recipes differ; missing where the same network is not published.
@@ -60,11 +63,11 @@ def add_published(configurations: pd.DataFrame) -> pd.DataFrame:
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
     columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe"]
     own = configurations.join(pd.DataFrame(added, configurations.index, columns))
-    parts = []
-    for study, part in own.groupby("study", sort=False):
-        theirs = of_same_networks(part).assign(study=study)
-        parts.append(pd.concat([part, theirs]).sort_values("depth", kind="stable"))
-    return pd.concat(parts, ignore_index=True)
+    theirs = of_same_networks(own).assign(study=own["study"].iloc[0])
+    for column, key in (("axis layers", "depth"), ("axis shortcut", "shortcut")):
+        if column in order:
+            theirs[column] = theirs[key].map(own.drop_duplicates(key).set_index(key)[column])
+    return pd.concat([own, theirs]).sort_values([*order] or ["depth"], kind="stable", ignore_index=True)
 
 
 def against(own: Row, other: Row) -> Row:

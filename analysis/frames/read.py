@@ -15,7 +15,8 @@ import yaml
 
 from analysis.frames.find import warn
 
-TYPES = {"epoch": int, "layer": int, "name": str}  # columns of tables; all others are floats
+# Columns of tables; all others are floats.
+TYPES = {"epoch": int, "layer": int, "name": str, "lesion": str, "converged": bool}
 SEED_LINE = re.compile(r"^seed: (\d+)$", re.MULTILINE)
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, but not always built
@@ -93,8 +94,8 @@ def read_tables(files: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
     for position, file in enumerate(files):
         try:
             head, lines = complete_lines(file)
-            if head and "epoch" not in head:
-                raise Damaged(f"{file}: its columns are {','.join(head)!r:.60}, without epoch")
+            if head and columns[0] not in head:
+                raise Damaged(f"{file}: its columns are {','.join(head)!r:.60}, without {columns[0]}")
         except Damaged as error:
             warn(error)
         else:

@@ -28,12 +28,14 @@ FIGURES = {
     "wall_seconds": "wall_seconds",
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
+NETWORK_FIGURES = ("parameters", "multiply_adds")  # all that the result of an inspection has
 COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
 # How a run was computed; a missing value is not known.
 CONDITIONS = ("precision", "compiled", "device", "threads", "code", "data_sha256")
-NAMES = ("study", "configuration", "seed", "status")
+NAMES = ("study", "configuration", "seed", "task", "status")
 NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "error", "settings", "config", "identity", "choices", "folder", "path")
+TRAIN = "train"  # the task of runs that do not name another
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
 
@@ -72,6 +74,7 @@ def _read_configuration(path: Path) -> Row:
         "study": REFERENCE * in_reference + folder.parent.name,
         "configuration": folder.name,
         "seed": int(file["seed"]),
+        "task": str(file.get("task", TRAIN)),
         "data": str(file["data"]["name"]),
         "model": str(model["name"]),
         "shortcut": str(model["shortcut"]),
@@ -92,7 +95,8 @@ def _read_outcome(path: Path) -> Row:
     """Return a run's status, and if it is complete its figures and how it was computed."""
     result = read_json(path / "result.json")
     if result is not None:
-        figures = {column: _figure(path, result, column) for column in FIGURES}
+        columns = FIGURES if result.get("task", TRAIN) == TRAIN else NETWORK_FIGURES
+        figures = {column: _figure(path, result, column) for column in columns}
         return {"status": "complete", **figures, **_conditions(path, result)}
     failure = read_json(path / "failure.json")
     if failure is None:

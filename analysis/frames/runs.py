@@ -12,12 +12,24 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.find import RunsError, find_runs, searched, warn
-from analysis.frames.rows import COLUMNS, COUNTS, REFERENCE, read_run
+from analysis.frames.rows import COLUMNS, COUNTS, REFERENCE, TRAIN, read_run
 from analysis.frames.settings import contradicting_keys, telling_settings
 
 
 def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
+    """Return one row per training, as `load_all_runs` does; raises RunsError if there is none."""
+    folders = list(folders)
+    runs = load_all_runs(folders)
+    trained = runs[runs["task"] == TRAIN]
+    if trained.empty:
+        raise RunsError(f"{searched(folders)}: holds inspections of untrained networks only, and no training")
+    return trained.reset_index(drop=True)
+
+
+def load_all_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     """Return one row per run, columns as in COLUMNS; raises RunsError if there is none.
+
+    `task` tells trainings from inspections of untrained networks, which have no figures but those of their network.
 
     `status` is complete, unfinished, failed, diverged or damaged; figures are those of complete runs; accuracies are
     fractions. `config` is the whole configuration by dotted key, `settings` what of it can tell these runs apart.
@@ -27,7 +39,8 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     if not rows:
         raise RunsError(f"{searched(folders)}: no run found; `python -m resnet.run model=blocks4` makes one in runs/")
     runs = pd.DataFrame(_consistent(rows), columns=list(COLUMNS))
-    runs = with_common_settings(runs.astype(dict.fromkeys((*COUNTS, "threads"), "Int64")))
+    runs = runs.astype(dict.fromkeys((*COUNTS, "threads"), "Int64"))
+    runs = pd.concat([with_common_settings(part) for _, part in runs.groupby("task")])
     runs["study"] = _unambiguous_studies(runs)
     runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")
     last = runs["study"].str.startswith(REFERENCE)  # one's own come first

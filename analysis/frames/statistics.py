@@ -4,7 +4,7 @@ Accuracies come in as fractions. An interval that the data do not yield is None,
 """
 
 import math
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,20 +29,24 @@ class Estimate:
 class Difference:
     """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
 
-    An interval without p is not over seeds, but over test images.
+    An interval without p is not over seeds, but over test images. `both` is the interval over seeds and test images,
+    where the predictions are there.
     """
 
     points: float
     low: float | None
     high: float | None
     p: float | None
+    both: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> str:
-        """What seeds say: `open` without an interval over them, `noise` if it includes zero, else `more` or `less`."""
+        """What seeds say: `open` without an interval over them, `noise` if one includes zero, else `more` or `less`."""
         if self.p is None or self.low is None or self.high is None:
             return "open"
-        return "more" if self.low > 0 else "less" if self.high < 0 else "noise"
+        lowest, highest = (self.low, self.high), self.both or (self.low, self.high)
+        low, high = min(lowest[0], highest[0]), max(lowest[1], highest[1])
+        return "more" if low > 0 else "less" if high < 0 else "noise"
 
 
 def estimate(values: ArrayLike) -> Estimate:
@@ -57,20 +61,45 @@ def estimate(values: ArrayLike) -> Estimate:
 
 
 def welch(a: ArrayLike, b: ArrayLike) -> Difference:
-    """Return how much the mean of `b` exceeds that of `a`, by Welch's test.
+    """Return how much the mean of `b` exceeds that of `a`, by Welch's test; see `contrast`."""
+    return contrast((a, b), (-1, 1))
 
-    Without interval and p where a side has a single seed, or where the seeds of neither side differ.
-    Raises ValueError where a side has no figure.
+
+def contrast(samples: Sequence[ArrayLike], weights: Sequence[float]) -> Difference:
+    """Return the weighted sum of the means of samples, in points, with Welch's interval (Satterthwaite's freedom).
+
+    Without interval and p where a sample has a single seed, or where the seeds of no sample differ.
+    Raises ValueError where a sample has no figure.
     """
-    sample_a, sample_b = _sample(a), _sample(b)
-    points = 100 * float(np.mean(sample_b) - np.mean(sample_a))
-    if min(len(sample_a), len(sample_b)) < 2 or np.ptp(sample_a) == np.ptp(sample_b) == 0:
+    arrays = [_sample(values) for values in samples]
+    points = 100 * sum(weight * float(np.mean(array)) for weight, array in zip(weights, arrays))
+    if min(map(len, arrays)) < 2 or not any(np.ptp(array) for array in arrays):
         return Difference(points, None, None, None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # one side without any spread is all right
-        test = stats.ttest_ind(sample_b, sample_a, equal_var=False)
-        interval = test.confidence_interval(CONFIDENCE)
-    return Difference(points, 100 * float(interval.low), 100 * float(interval.high), float(test.pvalue))
+    parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
+    error = math.sqrt(sum(parts))
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    p = 2 * float(stats.t.sf(abs(points) / error, freedom))
+    return Difference(points, points - margin, points + margin, p)
+
+
+def bootstrap(samples: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval, in points, of a weighted sum of mean accuracies, over seeds and test images.
+
+    A sample has a row per seed: its accuracy in each of many sets of test images drawn with replacement, the same sets
+    in all samples. Seeds are drawn anew for each set. That makes the spread of n seeds too small by (n - 1) / n, which
+    is put right; a single seed brings the noise of the images alone.
+    """
+    generator, total = np.random.default_rng(0), np.zeros(samples[0].shape[1])
+    for weight, sample in zip(weights, samples):
+        n, sets = sample.shape
+        mean = sample.mean(axis=0)
+        if n > 1:
+            drawn = np.take_along_axis(sample, generator.integers(n, size=(n, sets)), axis=0).mean(axis=0)
+            mean = mean + (drawn - mean) * math.sqrt(n / (n - 1))
+        total += 100 * weight * mean
+    low, high = np.quantile(total, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def wilson(accuracy: float, images: int) -> tuple[float, float]:

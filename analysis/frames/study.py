@@ -1,37 +1,51 @@
-"""The runs of one study about one data set, with all their tables, and which of them may be set side by side.
+"""The runs of one study about one data set: its configurations along its axes, and all their tables."""
 
-Two configurations of the same `recipe` differ in nothing but blocks per stage and shortcut: over depths they are a
-series, and of one depth they are twins.
-"""
-
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of
 from analysis.frames.configurations import data_of, summarize
-from analysis.frames.runs import load_runs
-from analysis.frames.settings import Row, Settings, as_assignments, as_text, varied_settings
-from analysis.frames.tables import load_classes, load_epochs, load_layers
+from analysis.frames.find import BadRequest
+from analysis.frames.inside.untrained import Untrained, load_untrained
+from analysis.frames.rows import TRAIN
+from analysis.frames.runs import load_all_runs
+from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
-SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
-NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen of an axis by validation accuracy: a value per configuration, by the rest in words."""
+
+    axis: Axis
+    edges: tuple[str, ...]  # where the best lies at the edge of what was tried
+    untested: tuple[str, ...]  # where only one value was tried
 
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of."""
+    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of.
+
+    `runs` are trainings, `inspections` those that looked at untrained networks; one of the two may be empty.
+    """
 
     name: str
     runs: pd.DataFrame
+    inspections: pd.DataFrame = field(default_factory=pd.DataFrame)
+    choices: tuple[Choice, ...] = ()
 
     @property
     def title(self) -> str:
         name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
-        data = data_of(self.configurations)
+        data = data_of(self.configurations if len(self.runs) else summarize(self.inspections))
         return name if data in name.split("/") else f"{name} ({data})"
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        return self.runs[self.runs["status"] == "complete"]
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -40,8 +54,29 @@ class Study:
         return self.runs[complete | ~complete.groupby(self.runs["configuration"]).transform("any")]
 
     @cached_property
+    def axes(self) -> Axes:
+        return find_axes(self._rows.to_dict("records"), [choice.axis.name for choice in self.choices])
+
+    @cached_property
     def configurations(self) -> pd.DataFrame:
-        return describe(self.runs)
+        """One row per configuration, as `summarize` has it, in the order of the axes, with the place on each.
+
+        `label` says in words what tells it from others.
+        """
+        rows = self._rows.to_dict("records")
+        every = (*self.axes.axes, *self.axes.along)
+        places = {axis.column: [axis.values.index(value_of(row, axis.name)) for row in rows] for axis in every}
+        table = self._rows.assign(**places)
+        order = [axis.column for axis in self.axes.axes]
+        table = table.sort_values([*order, "depth"], kind="stable", ignore_index=True)
+        table["label"] = [self.axes.label(row) or row["model"] for row in table.to_dict("records")]
+        copies = table.duplicated("label", keep=False)
+        table["label"] = table["label"].mask(copies, table["label"] + " in " + table["configuration"])
+        return table
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        return summarize(self.runs)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -52,73 +87,98 @@ class Study:
         return load_layers(self.shown)
 
     @cached_property
+    def untrained(self) -> Untrained:
+        return load_untrained(self.inspections, self.shown, self.layers)
+
+    @cached_property
+    def lesions(self) -> pd.DataFrame:
+        return load_lesions(self.shown)
+
+    @cached_property
     def classes(self) -> pd.DataFrame:
         return load_classes(self.shown)
 
+    def best(self, name: str) -> "Study":
+        """Return the study with one value of an axis for each combination of the others: the best by validation.
 
-def load_studies(folders: Iterable[str | Path]) -> list[Study]:
-    """Return the studies in `folders`, one per data set; raises RunsError where there is no run."""
-    runs = load_runs(folders)
+        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest without such an axis.
+        """
+        axis = self.axes.find(name)
+        if axis is None or axis not in self.axes.axes:
+            there_are = ", ".join(axis.name for axis in self.axes.axes) or "none"
+            raise BadRequest(f"{name}: no axis of {self.name}; there are {there_are}")
+        kept, edges, untested = [], [], []
+        for rest, rows in slices(self.configurations, self.axes.axes, axis):
+            judged = rows.dropna(subset="val_acc_mean").sort_values(axis.column, kind="stable")
+            if judged.empty:
+                continue
+            best = judged.sort_values("val_acc_mean", ascending=False, kind="stable").to_dict("records")[0]
+            kept.append(best["configuration"])
+            text = f"{rest}: {axis.text(best[axis.column])}" if rest else axis.text(best[axis.column])
+            if judged[axis.column].nunique() == 1:
+                untested.append(text)
+            elif axis.numeric and best[axis.column] in (judged[axis.column].min(), judged[axis.column].max()):
+                edges.append(text)
+        if not kept:
+            raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")
+        runs = self.runs[self.runs["configuration"].isin(kept)].reset_index(drop=True)
+        return replace(self, runs=runs, choices=(*self.choices, Choice(axis, tuple(edges), tuple(untested))))
+
+
+def slices(
+    configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the configurations that differ in one axis only, after what they share of the others, in words."""
+    others = [other for other in axes if other != axis]
+    if not others:
+        yield "", configurations
+        return
+    for _, rows in configurations.groupby([other.column for other in others], sort=True):
+        row = rows.to_dict("records")[0]
+        yield ", ".join(other.label(row[other.column]) for other in others), rows
+
+
+def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> list[Study]:
+    """Return the studies in `folders`, one per data set; raises RunsError where there is no run.
+
+    Of each axis in `best`, the value that validation prefers is kept.
+    """
+    return [pick(study, best) for study in split(load_all_runs(folders))]
+
+
+def pick(study: Study, best: Sequence[str]) -> Study:
+    """Return the study with the best of each named axis; raises BadRequest."""
+    for name in best:
+        study = study.best(name)
+    return study
+
+
+def split(runs: pd.DataFrame) -> list[Study]:
+    """Return runs by study and data set."""
     several = runs.groupby("study")["data"].transform("nunique") > 1
     names = runs["study"].where(~several, runs["study"] + "/" + runs["data"])
     parts = runs.groupby([runs["study"], runs["data"], names], sort=False)
-    return [Study(str(key[2]), part.reset_index(drop=True)) for key, part in parts]
+    return [by_task(str(key[2]), part) for key, part in parts]
 
 
-def describe(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per configuration, as `summarize` has it, by shortcut and depth.
-
-    `label` names it among those with its shortcut and `full_label` among all, `recipe` is what it shares with those
-    that differ in depth and shortcut only, `varied` what of this the study has otherwise too, and `series` names those
-    that differ in depth only.
-    """
-    rows = summarize(runs)
-    recipes = [recipe(row) for row in rows.to_dict("records")]
-    rows["recipe"] = [as_text(settings) for settings in recipes]
-    rows["varied"] = [as_assignments(settings) for settings in varied_settings(recipes)]
-    names = pd.Series([name_shortcut(shortcut) for shortcut in rows["shortcut"]], rows.index)
-    rows["series"] = (names + ", " + rows["varied"]).str.removesuffix(", ")
-    rows["label"] = (rows["model"] + ", " + rows["differs"]).str.removesuffix(", ")
-    alike = rows.duplicated(["label", "shortcut"], keep=False)  # what a table tells apart by its column of epochs
-    epochs = rows["epochs"].map(lambda n: "" if pd.isna(n) else f", {n} epoch{'s' * (n != 1)}")
-    rows["label"] = rows["label"].mask(alike, rows["label"] + epochs)
-    rows["full_label"] = rows["label"] + ", " + names
-    rows["order"] = rows["shortcut"].map({name: place for place, name in enumerate(SHORTCUTS)})
-    return rows.sort_values(["order", "depth"], kind="stable", ignore_index=True)
+def by_task(name: str, runs: pd.DataFrame) -> Study:
+    """Return a study of these trainings and inspections."""
+    trained = runs["task"] == TRAIN
+    return Study(name, runs[trained].reset_index(drop=True), runs[~trained].reset_index(drop=True))
 
 
-def name_shortcut(shortcut: str) -> str:
-    """Return what networks with a shortcut are called."""
-    return SHORTCUTS.get(shortcut, shortcut)
+def networks(study: Study, rows: pd.DataFrame) -> str:
+    """Return what configurations that differ in depth only are, in words: `plain networks with model.width=8`."""
+    row = rows.to_dict("records")[0]
+    others = [axis for axis in study.axes.axes if axis.name not in ("layers", "shortcut")]
+    rest = ", ".join(axis.label(row[axis.column]) for axis in others)
+    return f"{name_shortcut(row['shortcut'])} networks" + (rest and f" with {rest}")
 
 
-def networks(configurations: pd.DataFrame) -> str:
-    """Return what the configurations of one series are, in words: `plain networks with width=8`."""
-    row = configurations.iloc[0]
-    return f"{name_shortcut(row['shortcut'])} networks" + (row["varied"] and f" with {row['varied']}")
-
-
-def recipe(row: Row) -> Settings:
-    """Return a configuration's settings but for its depth and its shortcut."""
-    stages = row["stages"]
-    shape = {"stages": len(stages) if len(set(stages)) == 1 else stages, "width": row["width"]}
-    return shape | beside_network(row["settings"])
-
-
-def beside_network(settings: Settings) -> Settings:
-    """Return all settings but those of the network."""
-    return {key: value for key, value in settings.items() if key not in NETWORK}
-
-
-def all_series(configurations: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the configurations of each series: those that differ in nothing but depth."""
-    for _, rows in configurations.groupby(["shortcut", "recipe"], sort=False):
-        yield rows
-
-
-def twins(configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield the residual and the plain configurations that share a recipe and at least one depth."""
-    for _, rows in configurations.groupby("recipe", sort=False):
+def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the residual and the plain configurations that share all but depth, and at least one depth."""
+    others = [axis for axis in study.axes.axes if axis.name not in ("layers", "shortcut")]
+    for _, rows in slices(configurations, others, None):
         plain = rows[rows["shortcut"] == "none"]
         for shortcut, residual in rows.groupby("shortcut", sort=False):
             if shortcut != "none" and set(residual["depth"]) & set(plain["depth"]):

@@ -1,4 +1,4 @@
-"""The tables of many runs as one frame: a row per epoch, per layer, or per pair of classes."""
+"""The tables of many runs as one frame: a row per epoch, layer, lesion, pair of classes …."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from analysis.frames.read import Damaged, read_json, read_tables
 METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
 METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
+COSINES, CURVATURE = ("distance", "cosine"), ("eigenvalue", "residual", "iterations", "converged")
+LESIONS = ("lesion", "block", "loss", "accuracy")
 KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # beside each epoch and layer
 
 
@@ -24,6 +26,21 @@ def load_layers(runs: pd.DataFrame) -> pd.DataFrame:
     Runs of older versions have no `weight_norm` and no `residual_ratio`, and no epoch 0.
     """
     return _load(runs, "layers.csv", LAYERS)
+
+
+def load_cosines(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per inspection and distance: the run's KEYS, then the columns of cosines.csv."""
+    return _load(runs, "cosines.csv", COSINES)
+
+
+def load_curvature(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per inspection: the run's KEYS, then the columns of curvature.csv."""
+    return _load(runs, "curvature.csv", CURVATURE)
+
+
+def load_lesions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run and lesion: the run's KEYS, then the columns of lesions.csv."""
+    return _load(runs, "lesions.csv", LESIONS)
 
 
 def _load(runs: pd.DataFrame, file: str, columns: Sequence[str]) -> pd.DataFrame:

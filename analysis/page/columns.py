@@ -1,32 +1,50 @@
 """The columns of a table for people: each with its label, and the text it makes of a configuration's row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from analysis.frames.measures import MEASURES
+from analysis.frames.axes import Axis, value_of, value_text
+from analysis.frames.configurations import MEASURES
+from analysis.frames.find import BadRequest
 from analysis.frames.settings import Row
+from analysis.frames.study import Study
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column for people. `rare` ones are left out where they would be empty."""
+    """A column for people: its name on the command line, its label, its text, and by which number rows are sorted.
 
+    `constant` is what a heading says where all rows have the same text; a column without it is never left out for that.
+    `rare` ones are left out where they would be empty.
+    """
+
+    name: str
     label: str
     text: Callable[[Row], str]
+    key: str = ""
     numeric: bool = True
     rare: bool = False
+    constant: str = ""
 
 
-def measured(row: Row, name: str) -> str:
+def measured(name: str, row: Row) -> str:
     """Return a mean and, over several seeds, its deviation."""
     measure, mean, std = MEASURES[name], row[f"{name}_mean"], row[f"{name}_std"]
     if pd.isna(mean):
         return "-"
     text = f"{measure.factor * mean:.{measure.digits}f}"
     return text if pd.isna(std) else f"{text} ± {measure.factor * std:.{measure.digits}f}"
+
+
+def accuracies(row: Row) -> str:
+    """Return the three accuracies with one decimal, and the deviation of the last."""
+    means, std = [row[f"{name}_mean"] for name in ("train_acc", "val_acc", "test_acc")], row["test_acc_std"]
+    text = " / ".join("-" if pd.isna(mean) else f"{100 * mean:.1f}" for mean in means)
+    return text if pd.isna(std) else f"{text} ± {100 * std:.1f}"
 
 
 def counted(value: Any, unit: int = 1) -> str:
@@ -45,6 +63,15 @@ def trained(row: Row) -> str:
     return counted(row["epochs"]) if not pd.isna(row["epochs"]) or steps is None else f"{steps:,} steps"
 
 
+def placed(axis: Axis, row: Row) -> str:
+    """Return a configuration's value of an axis; of a published one, what is known."""
+    place = row.get(axis.column)
+    if place is not None and not pd.isna(place):
+        return axis.text(int(place))
+    value = value_of(row, axis.name)
+    return "" if value in ("default", None) else value_text(value)
+
+
 def against_published(row: Row) -> str:
     """Return how far a row is from its published counterpart, and in what their recipes differ."""
     names = {"val_acc": "val", "test_acc": "test"}
@@ -53,17 +80,53 @@ def against_published(row: Row) -> str:
     return f"{text}, recipes differ: {row['other_recipe']}" if text and row["other_recipe"] else text
 
 
-COLUMNS = (
-    Column("model", lambda row: row["model"], numeric=False),
-    Column("source", lambda row: optional(row, "source"), numeric=False, rare=True),
-    Column("shortcut", lambda row: row["shortcut"], numeric=False),
-    Column("blocks", lambda row: counted(row["blocks"])),
-    Column("layers", lambda row: counted(row["depth"])),
-    Column("parameters", lambda row: counted(row["parameters"])),
-    Column("multiply-adds (M)", lambda row: counted(row["multiply_adds"], 10**6)),
-    Column("epochs", trained),
-    *(Column(measure.label, lambda row, name=name: measured(row, name)) for name, measure in MEASURES.items()),
-    Column("seeds", lambda row: row["seeds"], numeric=False),
-    Column("differs in", lambda row: optional(row, "differs"), numeric=False, rare=True),
-    Column("against published", against_published, numeric=False, rare=True),
+MEASURED = tuple(
+    Column(name, measure.label, partial(measured, name), f"{name}_mean") for name, measure in MEASURES.items()
 )
+MERGED = Column("acc", "train / val / test acc (%)", accuracies, "test_acc_mean")
+SOURCE = Column("source", "source", lambda row: optional(row, "source"), numeric=False, rare=True)
+LAST = (
+    Column("seeds", "seeds", lambda row: row["seeds"], numeric=False),
+    Column("published", "against published", against_published, numeric=False, rare=True),
+)
+NETWORK = (
+    Column("model", "model", lambda row: row["model"], "depth", numeric=False, constant="model={}"),
+    Column("layers", "layers", lambda row: counted(row["depth"]), "depth", constant="{} layers"),
+    Column("shortcut", "shortcut", lambda row: row["shortcut"], numeric=False, constant="shortcut={}"),
+    Column("parameters", "parameters", lambda row: counted(row["parameters"]), "parameters", constant="{} parameters"),
+    Column(
+        "multiply_adds",
+        "multiply-adds (M)",
+        lambda row: counted(row["multiply_adds"], 10**6),
+        "multiply_adds",
+        constant="{} M multiply-adds",
+    ),
+    Column("epochs", "epochs", trained, "epochs", constant="{} epochs"),
+    Column("wall_seconds", "minutes", lambda row: f"{row['wall_seconds'] / 60:.1f}", "wall_seconds"),
+)
+COPIES = Column("configuration", "configuration", lambda row: row["configuration"], numeric=False)
+EXTRA = ("wall_seconds",)  # shown on request only
+
+
+def all_columns(study: Study) -> list[Column]:
+    """Return every column that a study can have: its axes, what goes along, the network, what was measured."""
+    axes = [*study.axes.axes, *study.axes.along]
+    own = [Column(axis.name, axis.name, partial(placed, axis), axis.column, axis.numeric) for axis in axes]
+    named = {axis.name for axis in axes}
+    model, *network = (column for column in NETWORK if column.name not in named)
+    first = [*own, model, SOURCE] if own else [model, SOURCE]
+    copies = [COPIES] if study.configurations.duplicated([axis.column for axis in axes] or "data").any() else []
+    return [*first, *copies, *network, *MEASURED, *LAST]
+
+
+def named_columns(study: Study, names: Sequence[str]) -> list[Column]:
+    """Return columns by their names; raises BadRequest."""
+    every = {column.name: column for column in all_columns(study)}
+    found = []
+    for name in names:
+        axis = study.axes.find(name)
+        column = every.get(name) or (every.get(axis.name) if axis else None)
+        if column is None:
+            raise BadRequest(f"{name}: no column of {study.name}; there are {', '.join(every)}")
+        found.append(column)
+    return found

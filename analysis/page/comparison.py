@@ -3,12 +3,12 @@
 import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
-from analysis.claims.compare import Comparison, name
+from analysis.claims.compare import Comparison
 from analysis.claims.wording import say_changes, sentence
-from analysis.frames.configurations import data_of
-from analysis.frames.measures import MEASURES
+from analysis.frames.configurations import MEASURES, data_of
 from analysis.frames.statistics import Difference, estimate
 from analysis.page.rendering import Grid
+from analysis.page.tables import choice_notes
 
 BY_SEEDS = (
     "The intervals are Welch's, over seeds: they cover what other seeds would change, "
@@ -23,12 +23,20 @@ BY_IMAGES = (
     "The interval of the test accuracy is the binomial one of {images:,} test images instead. "
     "It does NOT cover what another seed would change, which is often more."
 )
+BOTH = (
+    "A bootstrap over seeds and test images, both networks on the same images, gives {low:+.2f} to {high:+.2f} pp; "
+    "a difference is claimed only where both intervals agree."
+)
+PAIRED = (
+    "The interval of the test accuracy is that of a bootstrap over the {images:,} test images, the same for both. "
+    "It does NOT cover what another seed would change, which is often more."
+)
 
 
 def comparison_grid(found: Comparison) -> Grid:
     """Return a row per measure, and what can be said of the two."""
     rows = [measure_row(measure, found) for measure in found.differences]
-    title = f"{name(found.a)} against {name(found.b)}"
+    title = " against ".join(found.names)
     return Grid(title, ["", "A", "B", "B - A (pp)", "95 % interval", "p"], rows, [False] + [True] * 5, notes(found))
 
 
@@ -50,12 +58,14 @@ def mean(accuracies: pd.Series) -> str:
 
 def notes(found: Comparison) -> list[str]:
     """Return what has to be known to read the table, and what can be concluded from it."""
-    sides = [f"{letter} is {name(runs)}, {count_runs(runs)}" for letter, runs in (("A", found.a), ("B", found.b))]
+    parts = zip("AB", found.folders, (found.a, found.b))
+    sides = [f"{letter} is {folder}, {count_runs(runs)}" for letter, folder, runs in parts]
     text, data = data_of(found.configurations), found.a["data"].iloc[0]
     findings = [*find_mixed_seeds(found.configurations), *find_mixed_conditions(found.configurations)]
     return [
         "; ".join(sides) + "." + (f" Left out as not complete: {found.left_out}." if found.left_out else ""),
         *([] if text == data else [f"This is about {text}."]),
+        *(note for study in found.studies for note in choice_notes(study)),
         *basis(found),
         verdict(found.headline),
         cause(found),
@@ -72,8 +82,11 @@ def basis(found: Comparison) -> list[str]:
     """Return what the interval of the test accuracy covers."""
     a, b = found.a, found.b
     if found.headline.p is not None:
-        return [BY_SEEDS]
+        both = found.headline.both
+        return [BY_SEEDS, *([BOTH.format(low=both[0], high=both[1])] if both else [])]
     why = NO_SPREAD if min(len(a), len(b)) > 1 else NO_SEEDS.format(a=len(a), b=len(b))
+    if found.paired:
+        return [why, PAIRED.format(images=int(a["test_images"].iloc[0]))]
     return [why, BY_IMAGES.format(images=int(min(a["test_images"].iloc[0], b["test_images"].iloc[0])))]
 
 
@@ -81,6 +94,8 @@ def verdict(found: Difference) -> str:
     """Return what can be said of the test accuracies, and no more."""
     assert found.low is not None and found.high is not None, found  # the headline has one of seeds or of images
     low, high, over = found.low, found.high, "test images" if found.p is None else "seeds"
+    if found.both is not None:
+        low, high, over = min(low, found.both[0]), max(high, found.both[1]), "seeds and test images"
     if low <= 0 <= high:
         return (
             f"No difference in test accuracy can be claimed: as far as the {over} tell, B may be anything "
@@ -91,7 +106,7 @@ def verdict(found: Difference) -> str:
     claim = f"{better}'s test accuracy is higher than {worse}'s, by {least:.2f} to {most:.2f} pp"
     if found.p is None:
         return f"For these runs, {claim}, as far as the test images tell. Whether other seeds agree is open."
-    return f"The data support that {claim}, on average over seeds (95 % confidence)."
+    return f"The data support that {claim}, on average over {over} (95 % confidence)."
 
 
 def cause(found: Comparison) -> str:

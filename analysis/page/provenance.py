@@ -9,7 +9,12 @@ import pandas as pd
 from analysis.frames.conditions import UNKNOWN
 from analysis.frames.read import read_json
 from analysis.frames.settings import DEFAULT, as_text, varied_settings
+from analysis.frames.study import Study
 from analysis.page.rendering import Grid
+
+# What a command leaves out: where and how, which change no result, and what a choice or the command itself says.
+NOT_GIVEN = {"data.root", "device", "progress", "resume", "fail_fast", "probe_every", "compile"}
+NOT_GIVEN |= {"logger", "experiment"}
 
 
 def environments(runs: pd.DataFrame) -> Grid:
@@ -48,7 +53,7 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
     keys = list(dict.fromkeys(key for settings in varied for key in settings))
     rows = [
         [name, *(as_text(settings.get(key, DEFAULT)) for key in keys)]
-        for name, settings in zip(configurations["configuration"], varied)
+        for name, settings in zip(configurations["label"], varied)
     ]
     choices, settings = list(configurations["choices"]), configurations["settings"].iloc[0]
     shared = {k: v for k, v in choices[0].items() if v is not None and all(other.get(k) == v for other in choices)}
@@ -57,19 +62,29 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
     return grid, [f"{key}={as_text(value)}" for key, value in shared.items()]
 
 
-def commands(runs: pd.DataFrame) -> dict[str, str]:
-    """Return configuration -> the command that computes its runs again.
-
-    It names every key of the configuration, and whether the runs were compiled, so that it means the same whatever the
-    defaults have become. Runs that were compiled and runs that were not have a line each.
-    """
-    return {str(name): reproduce(rows) for name, rows in runs.groupby("configuration", sort=False)}
+def commands(study: Study) -> dict[str, str]:
+    """Return, by configuration in words, the command that computes its runs again, for each that has a run."""
+    return {
+        row["label"]: reproduce(study.runs[study.runs["folder"] == row["folder"]])
+        for row in study.configurations.to_dict("records")
+    }
 
 
 def reproduce(runs: pd.DataFrame) -> str:
-    """Return the command lines that compute the runs of one configuration again."""
-    settings = {key: as_text(value) for key, value in runs["config"].iloc[0].items()}
-    settings |= {"study": Path(runs["study"].iloc[0]).name, "resume": "auto"}  # never starts complete runs over
+    """Return the command lines that compute the runs of one configuration again.
+
+    They name the choices, every key of a group that has one (a run may have put back to its default what the choice
+    sets), and what else differs from the defaults. Runs that were compiled and runs that were not have a line each.
+    """
+    row = runs.to_dict("records")[0]
+    choices = {group: name for group, name in row["choices"].items() if name and group not in NOT_GIVEN}
+    identity = row["identity"] if row["identity"] is not None and choices else row["config"]
+    given = {
+        key: as_text(value)
+        for key, value in row["config"].items()
+        if (key in identity or key.partition(".")[0] in choices) and not {key, key.partition(".")[0]} & NOT_GIVEN
+    }
+    settings = choices | given | {"study": Path(row["study"]).name}
     compiled = runs["compiled"].astype(object)
     if compiled.notna().any():  # runs that are not complete go with the others
         compiled = compiled.fillna(compiled.dropna().iloc[0])

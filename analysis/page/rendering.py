@@ -13,24 +13,37 @@ SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
 
 @dataclass(frozen=True)
 class Grid:
-    """A title, a head, rows as long as the head, which columns are numeric, and notes to go below."""
+    """A title, a head, rows as long as it, which columns are numeric, notes to go below, and what all rows share."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: Sequence[bool]
     notes: Sequence[str] = ()
+    heading: str = ""
 
 
 def markdown(grid: Grid) -> str:
     """Return the grid as a Markdown section, its columns aligned."""
-    lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (grid.head, *grid.rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*lines)]
+    lines, widths = _measured(grid)
     rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, grid.numeric)]
     lines.insert(1, rule)
     table = ["| " + " | ".join(_aligned(row, widths, grid.numeric)) + " |" for row in lines]
     title = " ".join(grid.title.split())
-    return "\n".join([f"## {title}", "", *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
+    heading = [" ".join(grid.heading.split()), ""] if grid.heading else []
+    return "\n".join([f"## {title}", "", *heading, *table, *(f"\n{note}" for note in grid.notes)]) + "\n"
+
+
+def width_of(grid: Grid) -> int:
+    """Return how many characters wide a grid is in Markdown."""
+    _, widths = _measured(grid)
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _measured(grid: Grid) -> tuple[list[list[str]], list[int]]:
+    """Return the cells of head and rows as Markdown has them, and the width of each column."""
+    lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (grid.head, *grid.rows)]
+    return lines, [max(3, *map(len, column)) for column in zip(*lines)]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
@@ -43,7 +56,8 @@ def latex(grid: Grid) -> str:
     table = pd.DataFrame(cells[1:], columns=cells[0]).style.hide(axis="index")
     columns = "".join("r" if right else "l" for right in grid.numeric)
     text = table.to_latex(column_format=columns, caption=latex_text(grid.title), hrules=True)
-    notes = "".join(f"\n\\footnotesize {latex_text(note)}\n" for note in grid.notes)
+    below = [grid.heading, *grid.notes] if grid.heading else grid.notes
+    notes = "".join(f"\n\\footnotesize {latex_text(note)}\n" for note in below)
     return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
 

@@ -1,22 +1,30 @@
-"""Configurations as tables: a grid per study for people, one CSV for programs."""
+"""Studies as tables: a grid each for people, one CSV for programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
-from analysis.claims.wording import sentence
+from analysis.claims.wording import listed, sentence
+from analysis.frames.axes import NO_CHOICES
 from analysis.frames.conditions import PROGRAM
-from analysis.frames.configurations import STATUSES, data_of
-from analysis.frames.measures import MEASURES
-from analysis.frames.published import ORIGINAL, read_published
-from analysis.page.columns import COLUMNS, optional
-from analysis.page.rendering import Grid
+from analysis.frames.configurations import MEASURES, STATUSES
+from analysis.frames.published import ORIGINAL, add_published, read_published
+from analysis.frames.settings import as_text
+from analysis.frames.study import Study
+from analysis.page.columns import EXTRA, MERGED, Column, all_columns, named_columns, optional
+from analysis.page.rendering import Grid, width_of
 
 NUMBERS = ["study", "configuration", "data", "data_limit", "val_fraction"]
 NUMBERS += ["model", "shortcut", "stages", "width", "blocks", "depth"]
 NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
-NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["differs", "mixed"]
+NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["wall_seconds", "mixed"]
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
+# What a terminal goes without, in this order, until the rest fits.
+SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what a reader asks first
+UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
 INCOMPLETE = (
@@ -31,30 +39,101 @@ OTHER_RECIPE = (
     "Where recipes differ, figures may differ for that reason alone: such a difference says nothing about whether the "
     "published figure can be reproduced."
 )
+BEST = (
+    "Each row has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
+    "the test images had no part in that choice."
+)
+EDGE = "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}."
+UNTESTED = "Of these, a single {axis} was tried: {where}."
 
 
-def to_grids(configurations: pd.DataFrame, published: bool) -> list[Grid]:
-    """Return a grid per study."""
-    grids = []
-    for study, table in configurations.groupby("study", sort=False):
-        rows = table.to_dict("records")
-        texts = {column: [column.text(row) for row in rows] for column in COLUMNS}
-        columns = [column for column in COLUMNS if not column.rare or any(texts[column])]
-        grids.append(
-            Grid(
-                title=f"{study} ({data_of(table)})",
-                head=[column.label for column in columns],
-                rows=list(zip(*(texts[column] for column in columns))),
-                numeric=[column.numeric for column in columns],
-                notes=notes(table, published),
-            )
-        )
-    return grids
+@dataclass(frozen=True)
+class Layout:
+    """What of a table to show: which columns, sorted by which, within how many characters; published rows or not."""
+
+    published: bool = False
+    columns: Sequence[str] = ()
+    sort: str = ""
+    width: int | None = None
 
 
-def notes(table: pd.DataFrame, published: bool) -> list[str]:
+def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it is frozen)
+    """Return a study's grid, a row a configuration; raises BadRequest for a column that there is not."""
+    table = study.configurations
+    if layout.published:
+        table = add_published(table, [axis.column for axis in study.axes.axes])
+    if layout.sort:
+        (column,) = named_columns(study, [layout.sort])
+        better = column.key.endswith("acc_mean")
+        table = table.sort_values(column.key or column.name, ascending=not better, kind="stable")
+    rows = table.to_dict("records")
+    if layout.columns:
+        shown, fixed = named_columns(study, layout.columns), []
+    else:
+        every = [column for column in all_columns(study) if column.name not in EXTRA]
+        texts = {column.name: {column.text(row) for row in rows} for column in every}
+        fixed = [c.constant.format(*texts[c.name]) for c in every if c.constant and is_fixed(texts[c.name], len(rows))]
+        shown = [c for c in every if not (c.constant and is_fixed(texts[c.name], len(rows)))]
+        shown = [c for c in shown if not c.rare or any(texts[c.name])]
+    notes = table_notes(study, table, layout.published)
+    fixed += [*constant_choices(study), *constant_settings(study)]
+    heading = " · ".join(fixed) if len(rows) > 1 and not layout.columns else ""
+    grid = as_grid(study.title, heading, shown, rows, notes)
+    return fitted(grid, shown, rows, layout.width) if layout.width and not layout.columns else grid
+
+
+def is_fixed(texts: set[str], rows: int) -> bool:
+    """Return whether the texts of a column are one, so that the heading says it; of a single row, all are columns."""
+    return len(texts) == 1 and "-" not in texts and rows > 1
+
+
+def constant_choices(study: Study) -> list[str]:
+    """Return the choices that all configurations were composed from."""
+    choices = list(study.configurations["choices"])
+    return [
+        f"{group}={name}"
+        for group, name in choices[0].items()
+        if name and group not in NO_CHOICES | {"data"} and all(other.get(group) == name for other in choices)
+    ]
+
+
+def constant_settings(study: Study) -> list[str]:
+    """Return the values of the settings in SAID that all configurations share."""
+    values = {key: {str(config.get(key)) for config in study.configurations["config"]} for key in SAID}
+    return [f"{key}={value}" for key, (value, *others) in values.items() if not others and value != "None"]
+
+
+def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:
+    cells = [[column.text(row) for column in columns] for row in rows]
+    return Grid(title, [c.label for c in columns], cells, [c.numeric for c in columns], notes, heading)
+
+
+def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> Grid:
+    """Return a grid without the least important columns that do not fit, and with a note that names them."""
+    left_out = []
+    for name in UNIMPORTANT:
+        if width_of(grid) <= width:
+            break
+        found = [column for column in columns if column.name == name]
+        if name == "train_acc" and found:  # all three accuracies in one column
+            columns = [
+                MERGED if column.name == "test_acc" else column
+                for column in columns
+                if column.name not in ("train_acc", "val_acc")
+            ]
+        elif found:
+            left_out.append(found[0].label)
+            columns = [column for column in columns if column.name != name]
+        grid = as_grid(grid.title, grid.heading, columns, rows, grid.notes)
+    if not left_out:
+        return grid
+    note = f"Left out, to fit the terminal: {', '.join(left_out)}. `--wide` shows all."
+    return as_grid(grid.title, grid.heading, columns, rows, [*grid.notes, note])
+
+
+def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]:
     """Return what has to be known to read a table."""
-    rows, said = table.to_dict("records"), [LAST_EPOCH]
+    rows, said = table.to_dict("records"), [LAST_EPOCH, *choice_notes(study)]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
     said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, tuple(PROGRAM))])
@@ -64,6 +143,18 @@ def notes(table: pd.DataFrame, published: bool) -> list[str]:
         said.append(OTHER_RECIPE)
     if published and not any(optional(row, "by") for row in rows):
         said.append(nothing_published({row["data"] for row in rows}))
+    return said
+
+
+def choice_notes(study: Study) -> list[str]:
+    """Return what was chosen by validation, and where that is no safe choice."""
+    said = []
+    for choice in study.choices:
+        axis = choice.axis
+        values = listed([axis.text(place) for place in range(len(axis.values))], 12, ", ", " and ")
+        said.append(BEST.format(axis=axis.name, values=values))
+        said += [EDGE.format(axis=axis.name, where=listed(choice.edges))] if choice.edges else []
+        said += [UNTESTED.format(axis=axis.name, where=listed(choice.untested))] if choice.untested else []
     return said
 
 
@@ -80,10 +171,22 @@ def nothing_published(data: set[str]) -> str:
     return f"Nothing published on these networks is known here, only on others: {'; '.join(families)}."
 
 
-def to_csv(configurations: pd.DataFrame, published: bool) -> str:
-    """Return all studies as one CSV; accuracies are fractions, differences are percentage points."""
-    part = {name: [row.get(key) for row in configurations["config"]] for name, key in DATA_KEYS.items()}
-    table = configurations.assign(**part)[NUMBERS + (PUBLISHED if published else [])]
+def to_csv(studies: Sequence[Study], published: bool) -> str:
+    """Return all studies as one CSV, a column for each setting that varies in one of them.
+
+    Accuracies are fractions, differences are percentage points.
+    """
+    parts, varied = [], {}
+    for study in studies:
+        table, own = study.configurations, {}
+        for axis in (*study.axes.axes, *study.axes.along):
+            own[axis.name] = [as_text(axis.values[place]) for place in table[axis.column]]
+        own = {name: values for name, values in own.items() if name not in NUMBERS}
+        table, varied = table.assign(**own), varied | dict.fromkeys(own)
+        part = {name: [row.get(key) for row in table["config"]] for name, key in DATA_KEYS.items()}
+        table = table.assign(**part)
+        parts.append(add_published(table, [axis.column for axis in study.axes.axes]) if published else table)
+    table = pd.concat(parts, ignore_index=True)[[*NUMBERS, *varied] + (PUBLISHED if published else [])]
     table = table.astype(dict.fromkeys([*STATUSES[1:], "data_limit"], "Int64"))  # of which published rows have none
     stages = ["-".join(map(str, stages)) for stages in table["stages"]]
     return table.assign(stages=stages).to_csv(index=False)

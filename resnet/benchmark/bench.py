@@ -3,6 +3,7 @@
 On a machine that is shared, ratios of what was measured in turns mean something, and single times do not.
 """
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +17,13 @@ from resnet.train import network_of
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, Split, channel_statistics
-from resnet.training.device import resolve_compile, resolve_device, resolve_precision
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
 from resnet.training.optim import make_schedule
 from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
 LONG = 10**6  # steps of a training for which compiling pays
+WARM = 0.5  # seconds; nine rounds of that are well over one
 PAUSE = 0.2  # seconds before each, in which data workers of the one before it come to rest
 
 
@@ -44,7 +46,7 @@ class Bench:
     def trainer(self) -> Trainer:
         """Return the trainer of a long training, compiled where that pays."""
         schedule = make_schedule(lr=self.config.optimizer.lr, total_steps=LONG, **asdict(self.config.schedule))
-        normalize = Normalize(self.data.mean, self.data.std)
+        normalize = Normalize(self.data.mean, self.data.std, memory_format_of(self.device))
         bf16, optimizer = self.precision == "bf16", asdict(self.config.optimizer)
         trainer = make_trainer(self.network, normalize, self.config.seed, bf16, optimizer, schedule)
         work = LONG * self.batch_size * self.network.cost().multiply_adds
@@ -54,6 +56,16 @@ class Bench:
 
     def augmenter(self) -> Augmenter:
         return Augmenter(self.data.train.images, self.data.mean, **asdict(self.config.augmentation))
+
+    def device_name(self) -> str:
+        """Return the device, a GPU by the name of its kind."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
+    def peak_memory(self) -> str:
+        """Return the most memory that was in use, on a GPU its own, in MiB."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.max_memory_allocated(self.device) / 2**20:.0f} MiB on the GPU"
+        return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -68,15 +80,29 @@ def random_data(images: int) -> Dataset:
     return Dataset("random", split, split, split, *channel_statistics(pixels), tuple(map(str, range(10))))
 
 
+def warm_up(call: Callable[[], None], synchronize: Callable[[], None]) -> int:
+    """Call for WARM seconds, once at least; return how often to call in a round."""
+    started, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - started < WARM:
+        call()
+        synchronize()
+        calls += 1
+    return calls
+
+
 def in_turns(things: dict[str, tuple[Callable[[], None], float]], synchronize: Callable[[], None]) -> dict[str, float]:
-    """Return the median speed of each thing, a call and the number of images that it stands for, in images/s."""
+    """Return the median speed of each thing, a call and the number of images that it stands for, in images/s.
+
+    Each warms up for WARM seconds. Calls that are shorter are then repeated to fill that time in every round.
+    """
     speeds: dict[str, list[float]] = {name: [] for name in things}
-    for round_ in range(ROUNDS + 1):
+    repeats = {name: warm_up(call, synchronize) for name, (call, _) in things.items()}
+    for _ in range(ROUNDS):
         for name, (call, images) in things.items():
             time.sleep(PAUSE)
             started = time.perf_counter()
-            call()
+            for _ in range(repeats[name]):
+                call()
             synchronize()
-            if round_ > 0:  # the first warms up
-                speeds[name].append(images / (time.perf_counter() - started))
+            speeds[name].append(images * repeats[name] / (time.perf_counter() - started))
     return {name: statistics.median(values) for name, values in speeds.items()}

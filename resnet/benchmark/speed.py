@@ -1,6 +1,5 @@
 """The real training path against the usual loop, against computation alone, and against the machine's limit."""
 
-import resource
 import subprocess
 import sys
 import time
@@ -19,14 +18,14 @@ from resnet.training.data import training_batches
 def speed(overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Compare the real training path with the usual loop, with computation alone, and with the limit."""
     bench = Bench(overrides)
-    name, where = bench.config.model.name, f"{bench.precision} on {bench.device.type}"
+    name, where = bench.config.model.name, f"{bench.precision} on {bench.device_name()}"
     print(f"{name}, batch {bench.batch_size}, {where}")
     print("fixed costs: " + ", ".join(f"{what} {seconds:.1f} s" for what, seconds in fixed_costs(bench).items()))
     images = STEPS * bench.batch_size
     things = {"tutorial": (tutorial_loop(bench), images), "ours": (our_loop(bench), images)}
     things |= {"compute only": (compute_only(bench), images), "limit": limit(bench)}
     speeds = in_turns(things, bench.synchronize)
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB\n")
+    print(f"peak memory: {bench.peak_memory()}\n")
     return [
         {"model": name, "precision": bench.precision, "what": what, "images/s": round(value)}
         | {"ours / it": round(speeds["ours"] / value, 3)}

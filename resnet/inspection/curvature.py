@@ -14,7 +14,7 @@ from torch import Tensor
 from resnet.training.model import ResNet
 
 IMAGES = 64
-ITERATIONS, TOLERANCE = 40, 0.01  # Lanczos steps at most, and the relative residual at which an eigenvalue is one
+ITERATIONS, TOLERANCE = 24, 0.01  # Lanczos steps at most, and the relative residual at which an eigenvalue is one
 
 
 def measure_curvature(

@@ -5,6 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from resnet.bar import BAR_OUTPUT
 from resnet.config import Config
 from resnet.display import BAR
 from resnet.inspection.cosines import measure_cosines
@@ -12,19 +13,23 @@ from resnet.inspection.curvature import measure_curvature
 from resnet.record.environment import environment
 from resnet.record.files import format_rows
 from resnet.record.folder import RunFolder
-from resnet.train import Training, look_inside, prepare
+from resnet.train import Training, look_inside
 
 IMAGES = 128  # the first training images, not augmented
 PATIENCE = 5  # seconds before a progress bar appears
 
 
-def inspect(folder: RunFolder, config: Config, job: int = 0) -> dict[str, Any]:
-    """Measure a configuration's untrained network and write it all down; return what went into result.json.
+def untrained(config: Config) -> Config:
+    """Return the configuration of an inspection: it measures in fp32, whatever the training's precision."""
+    return replace(config, precision="fp32", compile=False)
 
-    Writes layers.csv (epoch 0), cosines.csv and curvature.csv. In fp32, whatever the training's precision. Raises
-    ConfigError and DataError as a training does.
+
+def inspect(folder: RunFolder, training: Training) -> dict[str, Any]:
+    """Measure an untrained network and write it all down; return what went into result.json.
+
+    Writes layers.csv (epoch 0), cosines.csv and curvature.csv.
     """
-    training = prepare(replace(config, precision="fp32", compile=False), job)
+    config = training.config
     data, model = training.data, training.trainer.model
     here = environment(data.mean.device)
     folder.start({"epoch": 0, "data": data.sha256()} | training.conditions | here)
@@ -32,7 +37,8 @@ def inspect(folder: RunFolder, config: Config, job: int = 0) -> dict[str, Any]:
     labels = data.train.labels[:IMAGES]
 
     def bar(steps: range) -> Any:
-        return tqdm(steps, f"{folder.path}: curvature", leave=False, delay=PATIENCE, disable=BAR[config.progress])
+        options: dict[str, Any] = {"leave": False, "delay": PATIENCE, "disable": BAR[config.progress]}
+        return tqdm(steps, f"{folder.path}: curvature", file=BAR_OUTPUT, **options)
 
     write_rows(folder, "layers.csv", look_inside(training, epoch=0))
     write_rows(folder, "cosines.csv", measure_cosines(model, images))

@@ -1,31 +1,41 @@
 """From what Hydra composed to a checked configuration."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
+import omegaconf
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from resnet.config import GROUPS, Config, check, run_name
+from resnet.config import GROUPS, Config, Model, check, flat_fields, run_name
 from resnet.errors import ConfigError
 from resnet.training.catalogue import pictures_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # installed, or a checkout
+# Hydra 1.3 behaves as older versions do unless it is told not to; 1.4 has one behaviour, and warns of being told.
+VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+ALL_KEYS = "python -m resnet.run --cfg job prints them all"
 
 
 def to_config(composed: DictConfig) -> Config:
     """Return a composed configuration as a Config, without its `hydra` part; raises ConfigError for a wrong value."""
     own = OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
-    plain = OmegaConf.to_container(own, resolve=True)
     try:
+        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: has no value; the file that was chosen must give one") from None
     except ConfigKeyError as error:
-        raise ConfigError(f"{error.full_key}: no such key; python -m resnet.run --cfg job prints them all") from None
+        raise ConfigError(f"{error.full_key}: no such key; {ALL_KEYS}") from None
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
@@ -35,9 +45,10 @@ def to_config(composed: DictConfig) -> Config:
 
 def checked(composed: DictConfig, hydra: Any) -> Config:
     """Return a composed configuration as a Config; raises ConfigError for wrong values, choices and overrides."""
-    check_choices(hydra.runtime.choices)
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    check_choices(hydra.runtime.choices, overrides)
     config = to_config(composed)
-    check_steps(config, OmegaConf.to_container(hydra.overrides.task, resolve=False))  # type: ignore[arg-type]
+    check_steps(config, overrides)
     return config
 
 
@@ -46,11 +57,16 @@ def choices_of(hydra: Any) -> dict[str, str | None]:
     return {str(group): name for group, name in hydra.runtime.choices.items() if not str(group).startswith("hydra/")}
 
 
-def check_choices(choices: Mapping[str, Any]) -> None:
-    """Refuse a list of choices: of `model=[blocks4,blocks15]` Hydra would silently take the last."""
-    for group in GROUPS:
-        if group not in choices:
-            raise ConfigError(f"{group}: must be one choice; -m {group}=A,B makes a run of each")
+def check_choices(choices: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse a list of choices: of `model=[blocks4,blocks15]` Hydra would silently take the last.
+
+    A configuration without groups, such as the one in a run's .hydra folder, is taken as it is.
+    """
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
+    for group in (*GROUPS, "experiment"):
+        if group in given and group not in choices:
+            several = "" if group == "experiment" else f"; -m {group}=A,B makes a run of each"
+            raise ConfigError(f"{group}: must be one choice{several}")
 
 
 def check_steps(config: Config, overrides: Sequence[str]) -> None:
@@ -68,13 +84,47 @@ def compose_config(overrides: Sequence[str]) -> Config:
     >>> config.model.stages, config.optimizer.lr, config.epochs.count
     ([3, 3, 3], 0.1, 5)
     """
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return to_config(compose("config", list(overrides)))
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
+        return to_config(compose("config", [as_typed(override) for override in overrides]))
+
+
+def known_keys() -> list[str]:
+    """Return every key and group of the configuration, dotted."""
+    return [*GROUPS, *(key for key, _, _ in flat_fields(Config()))]
+
+
+TEXTS = {key for key, field, _ in flat_fields(Config()) if field.type is str} | {
+    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
+    *("hydra.launcher.name", "hydra.launcher.partition", "hydra.launcher.account"),
+}
+
+
+def as_typed(override: str) -> str:
+    """Return an override with the quotes that keep a text as it was typed: of `study=1.10` Hydra would make 1.1.
+
+    Commas separate the values of a sweep. Left alone: keys that are no texts, null, and what has quotes or a ${...}.
+    """
+    key, _, text = override.partition("=")
+    left_alone = not text or re.search(r"""['"$\\[\]{}]""", text) or _is_text(text, or_call=True)
+    if key.lstrip("+") not in TEXTS or left_alone:
+        return override
+    values = [text if text == "null" or _is_text(text) else f"'{text}'" for text in text.split(",")]
+    return f"{key}={','.join(values)}"
+
+
+def _is_text(value: str, or_call: bool = False) -> bool:
+    """Return whether Hydra reads a value as a text, not as a number or not at all; `or_call` admits range(3), too."""
+    try:
+        parsed = OverridesParser.create().parse_override(f"key={value}")
+    except HydraException:
+        return False
+    return "(" in value if or_call and parsed.is_sweep_override() else isinstance(parsed.value(), str)
 
 
 def register() -> None:
     """Register the schema and the resolvers that conf/ uses."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    # a file of conf/model/ has to name its network: the schema's own name would stay, and be another's
+    ConfigStore.instance().store(name="schema", node=Config(model=Model(name=MISSING)))
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
         "sum": lambda numbers: sum(numbers),
@@ -83,14 +133,16 @@ def register() -> None:
         "home": os.path.expanduser,
         "pictures": pictures_digest,
     }
+    old = omegaconf.__version__.startswith("2.3.")  # there, register_resolver is something else
+    add: Any = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
     for name, resolver in resolvers.items():
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
+        add(name, resolver, replace=True)
 
 
-def _runs_at_once() -> int:
+def _runs_at_once(device: str) -> int:
     from resnet.training.device import runs_at_once  # PyTorch takes seconds to import
 
-    return runs_at_once()
+    return runs_at_once(device)
 
 
 # At import, so that any process that unpickles a job, such as a parallel launcher's worker, can compose it.

@@ -20,7 +20,7 @@ from resnet.train import network_of
 from resnet.training.augment import Augmenter
 from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import channel_statistics, training_batches
-from resnet.training.device import resolve_compile, resolve_device, resolve_precision
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
 from resnet.training.model import Network
 from resnet.training.trainer import Diverged, Normalize, make_trainer
 
@@ -129,7 +129,8 @@ def time_steps(config: Config, work: Work) -> float:
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.manual_seed(0)).to(device)
     labels = torch.arange(len(images), device=device) % work.network.classes
     mean, std = (statistic.to(device) for statistic in channel_statistics(images.cpu()))
-    trainer = make_trainer(work.network, Normalize(mean, std), 0, bf16, asdict(config.optimizer), lambda step: 0.0)
+    normalize = Normalize(mean, std, memory_format_of(device))
+    trainer = make_trainer(work.network, normalize, 0, bf16, asdict(config.optimizer), lambda step: 0.0)
     augmenter = Augmenter(images, mean, **asdict(config.augmentation))
 
     def two_steps() -> None:

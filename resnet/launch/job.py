@@ -7,14 +7,15 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from resnet.config import Config
-from resnet.errors import ConfigError, UserError
+from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
+from resnet.launch.messages import quiet_hydra
 from resnet.launch.progress import place_in_sweep
 from resnet.record.folder import RunFolder
-from resnet.session import Place, run_or_resume
+from resnet.session import run_or_resume
 from resnet.signals import Interrupted, blocked_signals
 
 log = logging.getLogger(__name__)
@@ -23,22 +24,25 @@ log = logging.getLogger(__name__)
 def run_composed(composed: DictConfig) -> float:
     """Run or resume one composed configuration; return its validation accuracy after the last epoch.
 
-    Without held-out images that is the test accuracy; NaN where the run failed and others of its sweep may follow.
-    Raises SystemExit with an exit code after a signal, and after a failure that nothing may follow.
+    Without held-out images that is the test accuracy. Raises RunFailed after a failure, which is how Hydra's callbacks
+    and sweepers learn of it; SystemExit with an exit code after a signal, and after a failure that no run may follow.
     """
+    quiet_hydra()  # in a launcher's process, too
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config = checked(composed, hydra)
     if config.plan:
         raise ConfigError("plan: give it on the command line, as plan=true")
+    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
     folder = RunFolder(shortest(hydra.runtime.output_dir))
-    code = _run(folder, config, hydra)
-    if code == 0:
-        return folder.accuracy()
-    if hydra.mode == RunMode.RUN or config.fail_fast:
-        raise SystemExit(code)
-    return float("nan")
+    try:
+        _run(folder, config, hydra)
+    except RunFailed as failure:
+        if hydra.mode == RunMode.MULTIRUN and config.fail_fast:
+            raise SystemExit(failure.exit_code) from None
+        raise
+    return folder.accuracy()
 
 
 def shortest(folder: str) -> Path:
@@ -47,17 +51,17 @@ def shortest(folder: str) -> Path:
     return Path(folder if relative.startswith(os.pardir) else relative)
 
 
-def _run(folder: RunFolder, config: Config, hydra: Any) -> int:
-    """Run or resume and log the outcome; return the exit code. Raises SystemExit after a signal."""
-    place = Place(OmegaConf.select(hydra, "job.num", default=0), hydra.runtime.choices["hydra/launcher"] != "basic")
+def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
+    """Run or resume and log the outcome; raises RunFailed, and SystemExit after a signal."""
+    beside_others = hydra.runtime.choices["hydra/launcher"] != "basic"
     try:
         with folder.lock():
             if folder.state() != "complete":
                 with blocked_signals():
                     progress = place_in_sweep(folder)
                 if progress:
-                    log.info(f"{folder.label}: " * place.beside_others + progress)
-            result = run_or_resume(folder, config, choices_of(hydra), place)
+                    log.info(f"{folder.label}: " * beside_others + progress)
+            result = run_or_resume(folder, config, choices_of(hydra), beside_others)
     except Interrupted as stop:
         command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)
         epochs = len(folder.metrics())
@@ -66,10 +70,16 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> int:
         raise SystemExit(128 + stop.signum) from None
     except (UserError, OSError) as error:
         log.error(f"{folder.path}: {error}")
-        return getattr(error, "exit_code", 1)
-    except Exception:  # a bug, or out of memory: the traceback belongs in run.log, too
+        raise failed(error, getattr(error, "exit_code", 1)) from None
+    except Exception as error:  # a bug, or out of memory: the traceback belongs in run.log, too
         log.exception(f"{folder.path}: failed")
-        return 1
+        raise failed(error, 1) from None
     accuracy = f", test accuracy {result['test']['acc']:.2%}" if "test" in result else ""
     log.info(f"{folder.path}: complete{accuracy}")
-    return 0
+
+
+def failed(error: Exception, exit_code: int) -> RunFailed:
+    """Return what a failure is told as to Hydra: its type and text, and the exit code of a single run."""
+    failure = RunFailed(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+    failure.exit_code = exit_code
+    return failure

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from resnet.config import Config
@@ -77,6 +78,13 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
         except RecordError as error:  # launched, the run says the same
             complete, reason = False, str(error)
     return Job(overrides, config.study, run, complete, run.begun_at(), run.ended_at(), reason, config)
+
+
+def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
+    """Keep why a launched job failed where its run folder does not say so: it was refused before anything was begun."""
+    for job, returned in zip(jobs, returns):
+        if returned.status == JobStatus.FAILED and job.run.state() not in ("failed", "diverged"):
+            job.reason = str(returned._return_value)
 
 
 def by_configuration(jobs: Sequence[Job]) -> dict[Path, list[Job]]:

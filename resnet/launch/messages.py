@@ -7,13 +7,15 @@ import re
 import sys
 from collections.abc import Callable
 
+import yaml
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from resnet.config import GROUPS, Config, flat_fields
+from resnet.config import GROUPS
 from resnet.errors import ConfigError
+from resnet.launch.compose import ALL_KEYS, TEXTS, known_keys
 
-ALL_KEYS = "python -m resnet.run --cfg job prints them all"
+QUOTES = "'\""
 
 
 def quiet_hydra() -> None:
@@ -40,6 +42,8 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
     cause = error.__cause__ if isinstance(error, ValueError) else error
     if isinstance(cause, OSError) and not isinstance(cause, HydraException):  # a missing choice is both
         return 1, unwritable(cause)
+    if isinstance(error, yaml.YAMLError):
+        return 2, not_yaml(error)
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
         return 2, explain(error, sweeps)
     return None
@@ -49,6 +53,13 @@ def unwritable(error: OSError) -> str:
     """Return why Hydra could not make a run directory, or write to it."""
     reason = "it is not a directory, nor a link to one" if isinstance(error, FileExistsError) else error.strerror
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
+
+
+def not_yaml(error: yaml.YAMLError) -> str:
+    """Return in which file, and in which line of it, the YAML has a mistake."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"{mark.name.strip(chr(34))}, line {mark.line + 1}: " if mark else ""
+    return f"{where}not valid YAML: {getattr(error, 'problem', None) or error}"
 
 
 def explain(error: BaseException, sweeps: bool) -> str:
@@ -68,8 +79,11 @@ def explain(error: BaseException, sweeps: bool) -> str:
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{match[1]}: {_several_values(sweeps)}"
     if isinstance(error, OverrideParseException):
-        form = "cannot be read as key=value" if "=" in error.override else "not of the form key=value"
-        return f"{error.override}: {form}"
+        if "=" not in error.override:
+            return f"{error.override}: not of the form key=value"
+        key, _, value = error.override.partition("=")
+        quotes = f"; with quotes around it: {key}=\"'{value.strip(QUOTES)}'\"" if key in TEXTS else ""
+        return f"{error.override}: cannot be read as key=value{quotes}"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
@@ -79,6 +93,14 @@ def _unknown_key(match: re.Match[str], text: str) -> str:
     close = inner[:1] or difflib.get_close_matches(match[1], keys, n=1)
     suggestion = f", did you mean {close[0]}?" if close else ""
     return f"{match[1]}: no such key{suggestion}; {ALL_KEYS}"
+
+
+def _no_package(match: re.Match[str], text: str) -> str:
+    """Return the answer to a file whose keys belong at the top, where Hydra puts them under the group's name."""
+    return (
+        f"{match[1]}.yaml: its first line must be '# @package _global_', "
+        "without which its keys belong to the group 'experiment'"
+    )
 
 
 def _not_installed(match: re.Match[str], text: str) -> str:
@@ -101,6 +123,7 @@ def _not_a_choice(match: re.Match[str], text: str) -> str:
 # By a pattern in Hydra's text, what to say instead. The first that matches counts.
 ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
     r"Could not override '([^']+)'": _unknown_key,
+    r"In '(experiment/[^']+)': ConfigKeyError[\s\S]*Key 'experiment' not in": _no_package,
     r"In 'hydra/(launcher|sweeper)/(\w+)': Could not load": _not_installed,  # it builds on one from another package
     r"Could not find '([^']+)/([^'/]*)'": _unknown_choice,
     r"Config group override must be a string": _not_a_choice,
@@ -112,8 +135,3 @@ def _several_values(sweeps: bool) -> str:
     if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
         return "--cfg shows one run; give one value"
     return "to sweep over several values, add -m" if sweeps else "give one value"
-
-
-def known_keys() -> list[str]:
-    """Return every key and group of the configuration, dotted."""
-    return [*GROUPS, *(key for key, _, _ in flat_fields(Config()))]

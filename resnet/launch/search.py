@@ -17,10 +17,11 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig
 
-from resnet.errors import ConfigError
+from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
-from resnet.launch.jobs import ENDED_WELL, Job, make_job
+from resnet.launch.jobs import ENDED_WELL, Job, make_job, note_refusals
 from resnet.launch.summary import summarize
+from resnet.launch.sweeper import ResumableSweeper
 from resnet.record.environment import code_checksum
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Search(OptunaSweeper):
         self.tried = 0
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search; raises ConfigError for what cannot be searched, SystemExit(1) where no run is complete."""
+        """Search; raises ConfigError for what cannot be searched. It is `incomplete` where no run is complete."""
         if self.master.plan:
             trials = self.master.hydra.sweeper.n_trials
             raise ConfigError(
@@ -63,26 +64,24 @@ class Search(OptunaSweeper):
         finally:
             summarize(list(self.jobs.values()))
         if not any(job.outcome()[0] in ENDED_WELL for job in self.jobs.values()):
-            raise SystemExit(1)
+            ResumableSweeper.incomplete = True
+            return
         self._keep_results()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Launch what Optuna proposes; a run without an accuracy is returned as one that failed."""
+        jobs = []
         for overrides in job_overrides:
             job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), code_checksum())
-            self.jobs.setdefault(job.run.path, job)
+            jobs.append(self.jobs.setdefault(job.run.path, job))
             self.tried += 1
             log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")
         returns = self.real_launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+        note_refusals(jobs, returns)
         for returned in returns:
             value: Any = returned._return_value
-            if (
-                returned.status == JobStatus.COMPLETED and value != value
-            ):  # NaN, which Optuna takes for a mistake of ours
-                returned.status, returned.return_value = (
-                    JobStatus.FAILED,
-                    RuntimeError("the run failed, see its folder"),
-                )
+            if returned.status == JobStatus.COMPLETED and value != value:  # NaN, Optuna would blame us
+                returned.status, returned.return_value = JobStatus.FAILED, RunFailed("it has no accuracy")
         return returns
 
     def _keep_results(self) -> None:

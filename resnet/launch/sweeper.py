@@ -16,9 +16,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from resnet.errors import UserError
+from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
-from resnet.launch.jobs import ENDED_WELL, OTHER_CODE, Job, make_job
+from resnet.launch.compose import as_typed
+from resnet.launch.jobs import ENDED_WELL, OTHER_CODE, Job, make_job, note_refusals
 from resnet.launch.messages import unwritable
 from resnet.launch.plan import print_plan
 from resnet.launch.progress import listed
@@ -36,6 +37,8 @@ class ResumableSweeper(Sweeper):
     `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
+    incomplete = False  # of the class: what Hydra makes of it is out of reach when it has done
+
     def __init__(self, params: dict[str, str] | None):
         self.params = params or {}
 
@@ -44,7 +47,7 @@ class ResumableSweeper(Sweeper):
         self.job_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the grid that `arguments` span; raises SystemExit(1) where a run of it is not complete."""
+        """Run the grid that `arguments` span; `incomplete` then says whether a run of it is not complete."""
         jobs = self._jobs(arguments)
         hydra, root = self.master_config.hydra, Path(self.master_config.hydra.sweep.dir)
         at_once = runs_at_once(hydra)
@@ -62,8 +65,8 @@ class ResumableSweeper(Sweeper):
         finally:  # also when a signal ends the sweep
             configure_log(hydra.hydra_logging, hydra.verbose)  # no longer into the last job's run.log
             summarize(jobs)
-        if any(job.outcome()[0] not in ENDED_WELL for job in jobs):
-            raise SystemExit(1)
+        # not as an exception: after one, Hydra would not call on_multirun_end
+        type(self).incomplete = any(job.outcome()[0] not in ENDED_WELL for job in jobs)
         return returns
 
     def _launch(self, jobs: list[Job]) -> list[Any]:
@@ -73,11 +76,18 @@ class ResumableSweeper(Sweeper):
         and all that was running there. The jobs that had not begun are then launched together again.
         """
         try:
-            return list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            returns = list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
         except UserError:  # nothing was launched, nor would be one by one
             raise
+        except BrokenPipeError:  # raised where a process is started, and what was printed cannot be flushed
+            drop_output()
+            return self._launch([job for job in jobs if not job.ended()])
         except Exception as error:
-            reason = unwritable(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            about_a_folder = isinstance(error, OSError) and error.filename
+            reason = unwritable(error) if about_a_folder else f"{type(error).__name__}: {error}"  # type: ignore[arg-type]
+        else:
+            note_refusals(jobs, returns)
+            return returns
         reason = " ".join(reason.split())
         if len(jobs) == 1 or self.master_config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
@@ -99,7 +109,10 @@ class ResumableSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)
-        overrides = parser.parse_overrides([f"{key}={values}" for key, values in self.params.items()] + arguments)
+        grid = [as_typed(f"{key}={values}") for key, values in self.params.items()]
+        overrides = parser.parse_overrides(grid + arguments)
+        if any(override.key_or_group == "experiment" and override.is_sweep_override() for override in overrides):
+            raise ConfigError("experiment: one at a time, as each has a grid of its own")
         code = code_checksum()
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:

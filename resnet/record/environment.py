@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +59,33 @@ def machine(device: "torch.device") -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    } | gpu(device)
+
+
+def gpu(device: "torch.device") -> dict[str, Any]:
+    """Return which GPU computes, if one does, and by which driver, libraries and build of PyTorch."""
+    import torch
+
+    from resnet.training.gpus import driver_version
+
+    if device.type != "cuda":
+        return {"gpu": "Apple" if device.type == "mps" else None}
+    return {
+        "gpu": torch.cuda.get_device_name(device),
+        "driver": driver_version(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "triton": version_of("triton"),
+        "torch": torch.__version__,  # with the build's own part, such as +cu130
     }
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def git_state() -> dict[str, Any]:
@@ -73,7 +98,9 @@ def git_state() -> dict[str, Any]:
         return {}
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
+        # whoever owns the checkout: nothing that it configures is run by these two commands
+        own = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+        done = subprocess.run((*own, *arguments), cwd=folder, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from resnet.locks import UNSUPPORTED
+
 
 def read_header(path: Path) -> list[str]:
     """Return the column names of a table; none if there is no such file."""
@@ -55,7 +57,7 @@ def append(path: Path, content: bytes) -> None:
     with _named(path), open(path, "ab") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -65,7 +67,7 @@ def write_whole(path: Path, content: bytes) -> None:
         with _named(path), open(temporary, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of what comes next
@@ -74,12 +76,27 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """See the names in a folder written to the disk: what was made, renamed or removed there."""
-    folder = os.open(path, os.O_RDONLY)
+    """See the names in a folder written to the disk: what was made, renamed or removed there.
+
+    Without effect on a file system that cannot, or where the folder may be written to and not read.
+    """
     try:
-        os.fsync(folder)
+        folder = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        sync(folder)
     finally:
         os.close(folder)
+
+
+def sync(descriptor: int) -> None:
+    """See an open file or folder written to the disk, on a file system that can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
 
 
 @contextmanager

@@ -5,7 +5,6 @@ its place, synced, and renamed into it, so that it is whole whenever one looks. 
 end; those that no checkpoint knows of are dropped when the run goes on, and computed again.
 """
 
-import fcntl
 import io
 import json
 import logging
@@ -23,6 +22,7 @@ import yaml
 
 from resnet.config import Config, identity
 from resnet.errors import UserError
+from resnet.locks import lock
 from resnet.record.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class RunFolder:
         """
         with open(self.path / ".lock", "a+", encoding="utf-8") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file.fileno())
             except BlockingIOError:
                 file.seek(0)
                 owner = file.read() or "another process"

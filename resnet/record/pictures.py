@@ -1,11 +1,20 @@
 """The two pictures that a run leaves in its folder: what the network sees, and how it learned."""
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
-from matplotlib.figure import Figure
 from torch import Tensor
+
+backend = os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not be installed here; no backend is used
+try:
+    import matplotlib
+    from matplotlib.figure import Figure
+finally:
+    if backend is not None:
+        os.environ["MPLBACKEND"] = backend
 
 ROWS, COLUMNS = 4, 8
 ROW = 1.12  # the height of a row, by the width of a column: 0.2 for a name, and an image of 0.92 below it
@@ -16,6 +25,19 @@ PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
 }
 
 
+def in_plain_style(draw: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Have a function draw in matplotlib's own style, whatever the user's matplotlibrc says."""
+
+    @wraps(draw)
+    def plainly(*arguments: Any) -> bytes:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            return draw(*arguments)
+
+    return plainly
+
+
+@in_plain_style
 def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> bytes:
     """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class.
 
@@ -33,6 +55,7 @@ def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> byte
     return as_png(figure)
 
 
+@in_plain_style
 def draw_curves(rows: Sequence[dict[str, Any]], title: str) -> bytes:
     """Return a PNG of loss and accuracy by epoch: training dashed, validation solid."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 DRAWS = ("flip", "top", "left", "hole_row", "hole_column", "seed")
+SEED = DRAWS.index("seed")
 
 
 class Augmenter:
@@ -43,11 +44,16 @@ class Augmenter:
         columns = [torch.randint(*bounds[draw], (self.count,), generator=generator) for draw in DRAWS]
         return torch.stack(columns, dim=1)
 
-    def batch(self, index: Tensor, draws: Tensor) -> Tensor:
-        """Return the images at `index`, uint8 (batch, size, size, channels), changed as their draws say."""
+    def batch(self, index: Tensor, draws: Tensor, seeds: list[int] | None = None) -> Tensor:
+        """Return the images at `index`, uint8 (batch, size, size, channels), changed as their draws say.
+
+        `seeds` are the draws of that name, for who has them at hand: reading them from a GPU would wait for it.
+        """
         where = self._pixel_rows(index, draws)
         batch = self.pixels.index_select(0, where.flatten()).view(*where.shape, -1)
-        return trivial_augment(batch, draws[:, DRAWS.index("seed")].tolist()) if self.trivial else batch
+        if not self.trivial:
+            return batch
+        return trivial_augment(batch, draws[:, SEED].tolist() if seeds is None else seeds)
 
     def _pixel_rows(self, index: Tensor, draws: Tensor) -> Tensor:
         """Return the row of the pixel table that each pixel of each image is read from, int64 (batch, size, size)."""

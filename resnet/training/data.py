@@ -5,8 +5,8 @@ images and every random choice of the augmentation are functions of (seed, epoch
 any epoch can be made again without the ones before it, on any device.
 """
 
-import fcntl
 import hashlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -23,8 +23,11 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from resnet.errors import ConfigError, UserError
-from resnet.training.augment import Augmenter
+from resnet.locks import lock
+from resnet.training.augment import SEED, Augmenter
 from resnet.training.pictures import read_folder
+
+log = logging.getLogger(__name__)
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
 TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
@@ -173,10 +176,13 @@ def training_batches(
     A function of (seed, epoch): each image comes once, in random order; the last batch may be smaller.
     """
     generator = epoch_generator(seed, epoch)
-    order = torch.randperm(len(labels), generator=generator).to(labels.device)
-    draws = augmenter.draw(generator).to(labels.device)
-    for index in order.split(batch_size):
-        yield augmenter.batch(index, draws[index]), labels[index]
+    order = torch.randperm(len(labels), generator=generator)
+    drawn = augmenter.draw(generator)
+    seeds = drawn[order, SEED].tolist() if augmenter.trivial else []
+    draws = drawn.to(labels.device)
+    for number, index in enumerate(order.to(labels.device).split(batch_size)):
+        own_seeds = seeds[number * batch_size : (number + 1) * batch_size]
+        yield augmenter.batch(index, draws[index], own_seeds), labels[index]
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -279,7 +285,11 @@ def _locked(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root / ".download.lock", os.O_CREAT | os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            lock(descriptor)
+        except BlockingIOError:
+            log.info(f"data.root={root}: another process is downloading to it; waiting for it to finish")
+            lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

@@ -1,30 +1,39 @@
 """What this machine is and can do."""
 
+import atexit
 import ctypes
 import gc
+import getpass
+import logging
 import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
 from joblib import cpu_count
 
 from resnet.errors import ConfigError
+from resnet.training.gpus import choose_gpu, usable_gpus
 
+log = logging.getLogger(__name__)
+
+UNSAFE = r'[\\/:*?"<>|]'  # in the name of a folder, as PyTorch has it
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 PAYS_FROM = 5e13  # multiply-adds of forward passes, 15 epochs of CIFAR-10 with blocks4: from here on time is won
 
 
-def resolve_device(device: str, job: int = 0) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; raises ConfigError for a GPU that is not there.
+def resolve_device(device: str, beside_others: bool = False) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; raises ConfigError for one that is not there.
 
-    The jobs of a sweep, counted from 0, are dealt out to the GPUs in turn: some of them may run at once.
+    `auto` is a GPU that works or, without one, the CPU. Of several GPUs, a run beside others gets one of its own as
+    long as there are any. `mps`, Apple's, was written from PyTorch's documentation and never run.
     """
-    if device == "cpu" or not torch.cuda.is_available():
-        if device == "cuda":
-            raise ConfigError("device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without")
-        return torch.device("cpu")
-    return torch.device("cuda", job % torch.cuda.device_count())
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device=mps: PyTorch finds no Apple GPU here; device=cpu or device=auto goes without")
+    return torch.device(device) if device in ("cpu", "mps") else choose_gpu(device, beside_others)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -41,7 +50,10 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 def has_native_bf16(device: torch.device) -> bool:
     """Return whether matrix multiplications in bf16 run in hardware."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # not Linux
@@ -49,30 +61,75 @@ def has_native_bf16(device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def memory_format_of(device: torch.device) -> torch.memory_format:
+    """Return the order of a network's activations in memory in which convolutions are fastest.
+
+    That is channels last, but for a GPU whose only fast arithmetic is fp32.
+    """
+    if device.type == "cpu" or has_native_bf16(device):
+        return torch.channels_last
+    return torch.contiguous_format
+
+
 def resolve_compile(wanted: bool | None, device: torch.device, bf16: bool, multiply_adds: float) -> bool:
     """Return whether to compile the network; None is where that pays over a training of so many multiply-adds.
 
-    By what was measured, from blocks4 to 56 layers, that is in bf16 on a CPU; no GPU was at hand.
+    By what was measured, from blocks4 to 56 layers, that is in bf16 on a CPU; no GPU was at hand. Raises ConfigError
+    where compiled code could not be held to float64, which Apple's GPUs do not have.
     """
+    if wanted and device.type == "mps":
+        raise ConfigError("compile=true: not on device=mps; leave it out")
     pays = device.type == "cpu" and bf16 and multiply_adds >= PAYS_FROM
     return pays if wanted is None else wanted
 
 
-def runs_at_once() -> int:
+def runs_at_once(device: str = "auto") -> int:
     """Return how many runs this machine takes side by side: one for each GPU or, without any, one for each core."""
-    return torch.cuda.device_count() or cpu_count()
+    gpus = 0 if device in ("cpu", "mps") else len(usable_gpus()[0])
+    return gpus or cpu_count()
 
 
-def apply_omp_num_threads() -> None:
-    """Have OMP_NUM_THREADS decide how many threads compute: joblib's workers limit MKL apart from it."""
-    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(threads) > 0:
-        torch.set_num_threads(int(threads))
+def set_thread_count() -> None:
+    """Have OMP_NUM_THREADS decide how many threads compute or, without it, the CPUs that this process may use.
+
+    PyTorch counts the machine's cores, whatever a container's quota or a scheduler's affinity leaves of them. joblib's
+    workers limit MKL apart from OMP_NUM_THREADS.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        torch.set_num_threads(int(given))
+    else:
+        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
+
+
+def provide_cache_folder() -> None:
+    """Have PyTorch keep what it compiles where it can: it makes that folder with the first optimizer, compiled or not.
+
+    Its own choice is named after the user, whom a container need not know, and may lie where nothing can be written.
+    """
+    try:
+        name = f"torchinductor_{re.sub(UNSAFE, '_', getpass.getuser())}"
+    except (KeyError, ModuleNotFoundError, OSError):
+        name = f"torchinductor_uid_{os.getuid()}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), name))
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.path.join(tempfile.gettempdir(), name)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        replacement = tempfile.mkdtemp(prefix="torchinductor_")
+        atexit.register(shutil.rmtree, replacement, ignore_errors=True)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = replacement
+        log.warning(f"{folder}: cannot be written to; PyTorch keeps what it compiles elsewhere, until the end")
 
 
 def set_up_process() -> None:
     """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
+    provide_cache_folder()
     be_reproducible()
-    apply_omp_num_threads()
+    set_thread_count()
     keep_freed_memory()
 
 

@@ -64,7 +64,9 @@ class Builder:
     def __init__(self, root: Path):
         self.root = root
 
-    def begin(self, seed: int = 0, study: str = "depth", done: int = 0, **settings: Any) -> Path:
+    def begin(
+        self, seed: int = 0, study: str = "depth", done: int = 0, choices: dict[str, str] | None = None, **settings: Any
+    ) -> Path:
         """Write an unfinished run with `done` epochs; settings are by dotted key. Return its folder."""
         config = copy.deepcopy(CONFIG) | {"seed": seed, "study": study}
         for key, value in settings.items():
@@ -75,7 +77,9 @@ class Builder:
         name = f"{config['model']['name']}-{config['model']['shortcut']}-{fingerprint}"
         path = self.root / study / name / f"seed{seed}"
         path.mkdir(parents=True)
-        config |= {"identity": identity, "choices": {group: config[group]["name"] for group in ("model", "optimizer")}}
+        if choices is None:
+            choices = {group: config[group]["name"] for group in ("model", "optimizer")}
+        config |= {"identity": identity, "choices": choices}
         (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         rows = [f"{epoch},0.001,{2 / epoch},0.5,{2.5 / epoch},0.4,10.5,1.25,4000.0\n" for epoch in range(1, done + 1)]
         (path / "metrics.csv").write_text(HEAD + "".join(rows))

@@ -9,7 +9,7 @@ from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
 from analysis.frames.rows import COLUMNS, COUNTS
-from analysis.frames.study import load_studies
+from analysis.frames.study import Study, load_studies
 from analysis.frames.tables import KEYS, LAYERS
 
 NUMBERS = ("epoch", "grad_norm", "response_std")
@@ -41,7 +41,9 @@ def configuration(
 
 def findings(*configurations, layers=NO_LAYERS, topic=None) -> list[Finding]:
     """Return what is found, about one topic or all."""
-    found = find(pd.concat(configurations, ignore_index=True), layers)
+    study = Study("s", pd.concat(configurations, ignore_index=True))
+    vars(study)["layers"] = layers  # which it would read from run folders
+    found = find(study)
     return [finding for finding in found if topic in (None, finding.topic)]
 
 
@@ -61,7 +63,7 @@ def by_layer(runs: pd.DataFrame, norms) -> pd.DataFrame:
     Seeds are a little apart; what precedes the training is ten times as large in the first layer.
     """
     rows = [
-        {**run[KEYS].to_dict(), "epoch": epoch, "layer": layer, "response_std": np.nan if layer == 2 else 1.0,
+        {**run[KEYS].to_dict(), "epoch": epoch, "layer": layer, "name": "blocks.0.shortcut" if layer == 2 else "conv",
          "grad_norm": norm * (1 + (0.1 * run["seed"] + 9 * (epoch == 0)) * (layer == 1))}
         for _, run in runs.iterrows()
         for epoch in (0, 1, 2)
@@ -94,7 +96,7 @@ def test_seeds_that_do_not_differ_leave_it_open():
 
 
 def test_skip_connections_are_judged_at_the_least_and_the_greatest_common_depth():
-    shallow, deep = findings(
+    shallow, deep, interaction = findings(
         configuration(test=(0.80, 0.81)),
         configuration(test=(0.80, 0.81), **PLAIN),
         configuration(**DEEP, test=(0.90, 0.91)),
@@ -103,6 +105,8 @@ def test_skip_connections_are_judged_at_the_least_and_the_greatest_common_depth(
     )
     assert shallow.depths == (14,) and shallow.difference.verdict == "noise"
     assert deep.depths == (32,) and deep.difference.verdict == "more" and round(deep.difference.points, 2) == 20
+    assert interaction.depths == (14, 32) and interaction.difference.verdict == "more"
+    assert interval(interaction) == (20.0, 17.22, 22.78)  # four cells, each with a variance of 0.5 over two seeds
     assert findings(configuration(), configuration(**DEEP, **PLAIN), topic="Skip connections") == []
 
 
@@ -191,7 +195,7 @@ def test_of_a_single_seed_is_told_what_the_test_images_leave_open():
     one, three = configuration(test=(0.8,)), configuration(**DEEP, test=(0.8, 0.81, 0.82))
     (found,) = findings(one, three, topic="Runs")
     (label, interval) = next(iter(found.facts["intervals"].items()))
-    assert found.kind == "single seeds" and label == "blocks6, residual (projection)"
+    assert found.kind == "single seeds" and label == "14 layers"
     assert interval == pytest.approx((0.7920, 0.8077), abs=5e-5)  # Wilson's, by hand, n = 10,000
 
 
@@ -227,7 +231,7 @@ def test_first_and_last_layers_are_a_tenth_each():
 def test_what_else_differs_is_named():
     (found,) = findings(configuration("blocks4", (2, 2)), configuration(**DEEP), topic="What the comparison mixes")
     assert found.kind == "confound"
-    assert found.facts["labels"] == ("blocks4, residual (projection)", "blocks15, residual (projection)")
+    assert found.facts["labels"] == ("10 layers, 2 stages", "32 layers, 3 stages")
     assert found.facts["changes"] == {
         "blocks per stage": ([2, 2], [5, 5, 5]),
         "stages": (2, 3),
@@ -253,7 +257,7 @@ def test_of_many_confounds_some_are_named_and_the_others_counted():
 def test_seeds_in_different_precisions_are_named():
     mixed = configuration(test=(0.8, 0.81, 0.82)).assign(precision=["bf16", "bf16", "fp32"])
     (found,) = findings(mixed, topic="What the comparison mixes")
-    assert found.kind == "mixed seeds" and found.facts["mixed_labels"] == ["blocks6 (projection)"]
+    assert found.kind == "mixed seeds" and found.facts["mixed_labels"] == ["blocks6"]
     assert found.facts["how"] == "precision: bf16 (seeds 0, 1), fp32 (seed 2)"
     (found,) = findings(configuration(), configuration(**DEEP, precision="bf16"), topic="What the comparison mixes")
     assert (found.kind, found.facts["counts"]) == ("mixed precision", {"bf16": 1, "fp32": 1})
@@ -299,7 +303,8 @@ def test_the_same_training_under_two_names_counts_once():
 
 
 def test_recipes_are_not_mixed():
-    assert findings(configuration(), configuration(**DEEP, **{"optimizer.lr": 0.1}), topic="Depth") == []
+    (found,) = findings(configuration(), configuration(**DEEP, **{"optimizer.lr": 0.1}), topic="Depth")
+    assert found.facts["also"] == {"optimizer.lr": (0.001, 0.1)}  # it goes along with the depth, and is said to
     pair = [configuration(**{"optimizer.lr": 0.1}), configuration(**DEEP, **{"optimizer.lr": 0.1})]
     (found,) = findings(configuration(), *pair, topic="Depth")
     assert found.networks == "residual (projection) networks with optimizer.lr=0.1"
@@ -316,7 +321,7 @@ def test_a_key_that_half_of_the_runs_do_not_know_keeps_a_series_together(build):
             if blocks == 9 or seed == 1:
                 add(run, "mixup", 0.0, identity=False)
     (study,) = load_studies(["runs"])
-    gain = find(study.runs, study.layers)[0]
+    gain = find(study)[0]
     assert (gain.kind, gain.depths, gain.seeds) == ("gain", (8, 20), (2, 2))
     assert gain.networks == "residual (projection) networks"
 
@@ -327,8 +332,9 @@ def test_a_key_of_the_identity_that_nobody_knows_is_another_recipe(build):
         if blocks == 9:
             add(run, "label_smoothing", 0.1, identity=True)
     (study,) = load_studies(["runs"])
-    found = find(study.runs, study.layers)
-    assert "gain" not in [finding.kind for finding in found]
+    found = find(study)
+    (gain,) = [finding for finding in found if finding.kind == "gain"]
+    assert gain.facts["also"] == {"augmentation.label_smoothing": ("default", 0.1)}
     (confound,) = [finding for finding in found if finding.kind == "confound"]
     assert confound.facts["changes"]["augmentation.label_smoothing"] == ("default", 0.1)
 

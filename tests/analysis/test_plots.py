@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.figures.by_class import best_by_validation
-from analysis.figures.depth import draw_published, find_published
 from analysis.figures.gallery import PLOTS, draw_all
 from analysis.figures.layers import grid, layers_of
-from analysis.figures.style import COLORS, key, over_seeds, spread
+from analysis.figures.published_points import draw_published, find_published
+from analysis.figures.style import over_seeds, spread
 from analysis.frames.study import load_studies
 from analysis.plots import main
 
@@ -69,9 +69,11 @@ def test_each_format_is_what_it_is_called(build, plots, form):
 def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(build, plots):
     sweep(build)
     files, said = plots("--format", "svg", "--out", "f")
-    assert files == [f"f/depth/{name}.svg" for name in NAMES] and said == ""
-    written = {name: texts(f"f/depth/{name}.svg") for name in NAMES}
-    assert set(written["depth"]) > {
+    names = [name for name in NAMES if name != "grid"]
+    assert files == [f"f/depth/{name}.svg" for name in (*names, "untrained_gradients")]
+    assert said == "depth (cifar10): no figure of grid, it takes two numeric axes\n"
+    written = {name: texts(f"f/depth/{name}.svg") for name in names}
+    assert set(written["accuracy"]) > {
         "residual (projection)",
         "plain",
         "test accuracy (%)",
@@ -80,7 +82,7 @@ def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(b
         "20",
         "56",
     }
-    assert set(written["curves"]) > {"8 layers", "56 layers", "training", "validation", "epoch", "accuracy (%)"}
+    assert set(written["curves"]) > {"8", "56", "layers", "training", "validation", "epoch", "accuracy (%)"}
     assert set(written["degradation"]) > {"plain", "residual (projection)", "training error (%)"}
     assert set(written["gradients"]) > {"8 layers", "20 layers", "norm of the gradient (mean over seeds)"}
     assert set(written["responses"]) > {"standard deviation", "3x3 layer, sorted by magnitude"}
@@ -93,7 +95,8 @@ def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
     files, said = plots()
     assert files == [f"figures/depth/{name}.png" for name in ("curves", "classes", "confusion")]
     assert said.splitlines() == [
-        "depth (cifar10): no figure of depth, all complete runs have 10 layers",
+        "depth (cifar10): no figure of accuracy, nothing varies but the seed",
+        "depth (cifar10): no figure of grid, it takes two numeric axes",
         "depth (cifar10): no figure of degradation, it takes residual and plain networks",
         "depth (cifar10): no figure of gradients, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of responses, no run has looked inside its network (probe_every=0)",
@@ -112,7 +115,7 @@ def test_networks_that_differ_in_epochs_only_are_told_apart(build):
     for epochs in (2, 3):
         build.complete(**{"epochs.count": epochs})
     legend = [text.get_text() for text in figure("curves").legends[0].get_texts()]
-    assert sorted(legend[:2]) == [f"blocks4, {epochs} epochs, residual (projection)" for epochs in (2, 3)]
+    assert legend[:2] == ["2", "3"]
 
 
 def test_responses_that_are_nearly_alike_fill_their_axis(build):
@@ -176,17 +179,17 @@ def intervals(axis) -> dict[float, tuple[float, float]]:
 
 def test_intervals_are_students_and_absent_with_one_seed(build):
     sweep(build, seeds=2, shortcuts=("projection",))
-    low, high = intervals(figure("depth").axes[0])[8]
+    low, high = intervals(figure("accuracy").axes[0])[8]
     assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
     sweep(build, seeds=1, shortcuts=("none",))
-    assert len(intervals(figure("depth").axes[0])) == 3
+    assert len(intervals(figure("accuracy").axes[0])) == 3
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
     for seed, test in enumerate((0.2, 0.9)):
         build.complete(seed, test=test, val=None, **{"model.stages": [1, 1, 1]})
         build.complete(seed, test=0.8 + seed / 100, val=None, **{"model.stages": [3, 3, 3]})
-    (axis,) = figure("depth").axes
+    (axis,) = figure("accuracy").axes
     bottom, top = axis.get_ylim()
     assert intervals(axis)[8] == (bottom, top) and top > 100
     heads = [(line.get_marker(), *line.get_xydata()[0]) for line in axis.lines if line.get_marker() in ("v", "^")]
@@ -197,7 +200,8 @@ def test_points_stand_aside_only_where_one_would_hide_another(build):
     for model, stages, plain in (("blocks3", [1, 1, 1], 0.80), ("blocks9", [3, 3, 3], 0.70)):
         build.complete(0, test=0.801, **{"model.name": model, "model.stages": stages})
         build.complete(0, test=plain, **{"model.name": model, "model.stages": stages, "model.shortcut": "none"})
-    residual, plain = (list(line.get_xdata()) for line in figure("depth").axes[0].lines if len(line.get_xdata()) == 2)
+    lines = [list(line.get_xdata()) for line in figure("accuracy").axes[0].lines]
+    residual, plain = (xs for xs in lines if len(xs) == 2)
     assert residual[0] < 8 < plain[0] and residual[1] == plain[1] == 20
 
 
@@ -205,23 +209,23 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
     sweep(build, seeds=1, shortcuts=("projection",))
     sweep(build, seeds=1, shortcuts=("projection",), **{"optimizer.lr": 0.01})
     build.complete(0, test=0.9)  # two stages
-    lines = [line for line in figure("depth").axes[0].lines if line.get_linestyle() == "-"]
+    drawn = figure("accuracy")
+    lines = [line for axis in drawn.axes[:2] for line in axis.lines if line.get_linestyle() == "-"]
     assert sorted(len(line.get_xdata()) for line in lines) == [1, 3, 3]
-    names = {text.get_text().replace("\n", " ") for text in figure("depth").legends[0].texts}
-    assert "residual (projection), stages=3, optimizer.lr=0.01" in names
-    assert "residual (projection), stages=2, optimizer.lr=0.001" in names
+    assert [axis.get_title() for axis in drawn.axes[:2]] == ["optimizer.lr=0.001", "optimizer.lr=0.01"]
+    assert [text.get_text() for text in drawn.legends[0].texts][:2] == ["2", "3"]
 
 
 def test_only_the_same_networks_are_published_points_and_another_recipe_is_named(build):
     for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
         build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
-    own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
+    own, *published = find_published(load_studies(["runs"])[0]).itertuples()
     assert (own.depth, own.label) == (10, "published: original project (augmented images)")
     assert [row.label for row in published] == ["published: original project (other recipe, augmented images)"]
-    handles = [text.get_text() for text in figure("depth").legends[0].texts]
+    handles = [text.get_text() for text in figure("accuracy").legends[0].texts]
     assert handles[-2:] == [own.label, published[0].label] or handles[-2:] == [published[0].label, own.label]
     build.complete(study="toy", **{"data.name": "digits"})
-    assert find_published(load_studies(["runs/toy"])[0].configurations).empty
+    assert find_published(load_studies(["runs/toy"])[0]).empty
 
 
 @pytest.mark.parametrize("worse", ["projection", "none"])
@@ -235,20 +239,20 @@ def test_all_of_the_training_error_is_in_the_figure(build, worse):
     assert all(axis.get_ylim()[0] == 0 and axis.get_ylim()[1] > 90 for axis in axes)
 
 
-def test_many_configurations_have_a_scale_instead_of_a_legend(build):
+def test_of_many_values_some_have_a_line_and_it_is_said(build):
     depths = {f"blocks{3 * n}": [n, n, n] for n in range(1, 14)}
     sweep(build, seeds=1, depths=depths)
     drawn = figure("degradation")
-    assert drawn.legends == [] and drawn.axes[-1].get_ylabel() == "depth (layers)"
+    assert max(len(axis.lines) for axis in drawn.axes) == 8
+    assert "of 13 values of layers, the 4 best by validation and 4 around the median" in drawn.get_suptitle()
     assert len(figure("gradients").axes) == 2 * 5 + 1
 
 
-def test_configurations_of_one_depth_are_told_apart_by_their_settings(build):
+def test_lines_are_labelled_by_their_value_and_nothing_else(build):
     for lr in (0.1, 0.01):
         build.complete(**{"optimizer.lr": lr})
-    names = key(load_studies(["runs"])[0].configurations).meaning
-    assert set(names) == {f"blocks4, optimizer.lr={lr}, residual (projection)" for lr in (0.1, 0.01)}
-    assert len(set(names.values())) == 2 <= len(COLORS)
+    labels = [text.get_text() for text in figure("curves").legends[0].get_texts()]
+    assert labels == ["0.01", "0.1", "training", "validation"]
 
 
 def test_projections_are_no_layers(build):
@@ -318,7 +322,7 @@ def test_a_heading_stays_within_its_figure(build, study):
     build.look_inside(run)
     build.classify(run)
     figures = [drawn for _, drawn in draw_all(*load_studies(["runs"])) if isinstance(drawn, Figure)]
-    assert len(figures) == 5
+    assert len(figures) == 6
     for drawn in figures:
         drawn.canvas.draw()
         heading = drawn.get_suptitle()

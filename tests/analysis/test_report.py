@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from analysis.frames.runs import load_runs
+from analysis.frames.study import Study, load_studies
 from analysis.page.provenance import commands, environments
 from analysis.report import main
 
@@ -77,13 +78,13 @@ def test_the_page_holds_all_its_parts(build, report):
     assert page.all("html") == [{"lang": "en"}]
     for part in (
         "Does a network get better",
-        "blocks4, residual (projection) and blocks15",
+        "10 layers, 2 stages and 32 layers, 3 stages",
         "80.05 ± 0.07",
         "original project",
     ):
         assert part in page.text
     assert "1 unfinished" in page.text and "2 of 3 (1 under way: epoch 3/20)" in page.text
-    assert len(page.all("figure")) == 6 and "degradation: it takes residual and plain networks" in page.text
+    assert len(page.all("figure")) == 7 and "degradation: it takes residual and plain networks" in page.text
     assert page.text.count("python -m resnet.run -m ") == 2
     assert "Made by python -m analysis.report\n" in page.text
 
@@ -115,9 +116,9 @@ def test_figures_have_a_text_and_ids_of_their_own(build, report):
     pair(build, **{"data.name": "digits"})
     page = Page(report())
     pictures = page.all("svg")
-    assert len(pictures) == 12 and {picture["role"] for picture in pictures} == {"img"}
+    assert len(pictures) == 14 and {picture["role"] for picture in pictures} == {"img"}
     descriptions = [picture["aria-label"] for picture in pictures]
-    assert "Legend: residual (projection), stages=2" in descriptions[0] and "Horizontal: epoch" in descriptions[1]
+    assert "Legend: 2, 3" in descriptions[0] and "Horizontal: epoch" in descriptions[2]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     used = {
@@ -141,7 +142,7 @@ def test_a_part_of_the_data_is_not_called_the_whole(build, report):
     text = report()
     part = "cifar10, first 100 training images of each class"
     assert f"depth ({part})</h2>" in text and f"Trained on a part of the data only: {part}." in text
-    assert text.count(f"Accuracy of the last epoch by depth: depth ({part})") == 1
+    assert text.count(f"Accuracy of the last epoch by layers: depth ({part})") == 1
 
 
 def test_the_reference_has_its_report_where_nothing_else_is(build, report):
@@ -203,12 +204,12 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
     (run / "result.json").write_text(json.dumps(result | {"compiled": True}))
     for study, compiled, precision in (("plain", "false", "bf16"), ("merged", "true", "bf16, compiled")):
         runs = load_runs([f"runs/{study}"])
-        assert f" compile={compiled}" in "".join(commands(runs).values())
+        assert f" compile={compiled}" in "".join(commands(Study("s", runs)).values())
         assert [row[3] for row in environments(runs).rows] == [precision]
     build.complete(1, study="merged")
-    (lines,) = commands(load_runs(["runs/merged"])).values()
+    (lines,) = commands(*load_studies(["runs/merged"])).values()
     ends = [[word for word in line.split() if word.startswith(("seed", "compile"))] for line in lines.splitlines()]
-    assert ends == [["compile=false", "seed=1"], ["compile=true", "seed=0"]]
+    assert ends == [["seed=1", "compile=false"], ["seed=0", "compile=true"]]
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
@@ -219,7 +220,7 @@ def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
     run.mkdir(parents=True)
     printed = command("resnet.run", *given, "--cfg", "job", "--resolve").stdout
     (run / "config.yaml").write_text(printed)
-    (found,) = commands(load_runs(["runs"])).values()
+    (found,) = commands(*load_studies(["runs"])).values()
     words = shlex.split(found)
     assert words[:4] == ["python", "-m", "resnet.run", "-m"]
     again = command("resnet.run", *words[4:], "--cfg", "job", "--resolve").stdout

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 
 from resnet.config import Config, Epochs, check, identity, not_identity, run_name, total_steps
 from resnet.errors import ConfigError
-from resnet.launch.compose import CONF, to_config
+from resnet.launch.compose import CONF, VERSION_BASE, to_config
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def composed():
     """Return a function that composes a configuration as the command line does."""
 
     def run(*overrides: str):
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with initialize_config_dir(str(CONF), **VERSION_BASE):
             return to_config(compose("config", list(overrides)))
 
     return run

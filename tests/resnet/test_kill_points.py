@@ -93,8 +93,8 @@ def attempt(folder: Path, config: Config, last: int | None = None) -> int:
     """Bring a run to its end or to its `last` moment; return the number of moments that it had."""
     moments = Moments(last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnet.train.draw_samples", lambda *_: b"samples")
-        patch.setattr("resnet.train.draw_curves", lambda *_: b"curves")
+        patch.setattr("resnet.record.pictures.draw_samples", lambda *_: b"samples")
+        patch.setattr("resnet.record.pictures.draw_curves", lambda *_: b"curves")
         patch.setattr("resnet.record.environment.git_state", dict)
         patch.setattr("resnet.record.files.open", torn(moments), raising=False)
         patch.setattr(resnet.training.trainer, "set_lr", before(moments, resnet.training.trainer.set_lr))

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from omegaconf import DictConfig
 
-from resnet.errors import ConfigError
+from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
 from resnet.launch.slurm.queue import NAME, OVER, Queued, SlurmError, call, queued_runs, wait_for_queue
 from resnet.launch.slurm.submit import submit
@@ -152,9 +152,10 @@ def _rest(queue: Mapping[str, Queued], jobs: Iterable[str]) -> str:
 
 def _job_return(overrides: Sequence[str], run: RunFolder) -> JobReturn:
     """Return what Hydra's own launcher would return for a job."""
-    job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    job.return_value = run.accuracy() if run.state() == "complete" else float("nan")
-    return job
+    if run.state() == "complete":
+        return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=run.accuracy())
+    failure = RunFailed(run.failure().get("error", "its job ended without a result; its run.log may say why"))
+    return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=failure)
 
 
 plugins.register(SlurmArray)

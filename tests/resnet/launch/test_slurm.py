@@ -105,7 +105,7 @@ class Sweep:
 
 
 def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
-    """Do the sweep again, serially, and compare what it leaves."""
+    """Repeat the sweep serially, and compare the files."""
     train("-m", *overrides, "study=serial")
     serial = list(folder.glob("runs/serial/*/*"))
     for run in serial:
@@ -161,8 +161,8 @@ def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
 
 
 @on_a_cluster
-def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
-    """Even with resume=never, which has been done by then; and with a sweeper that is not this project's."""
+def test_a_requeued_run_resumes(cluster, train, tmp_path):
+    """Even with resume=never, which has had its effect by then; and with a sweeper that is not this project's."""
     sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", "resume=never", "hydra/sweeper=basic")
     sweep.wait_for_files(1)
     first = Path(f"/proc/{owner(tmp_path, 0)}")
@@ -177,7 +177,7 @@ def test_a_run_that_is_queued_again_goes_on(cluster, train, tmp_path):
 
 @on_a_cluster
 @pytest.mark.parametrize("user_signal", [True, False])
-def test_a_preempted_run_makes_room_and_goes_on(user_signal, tmp_path, tmp_path_factory):
+def test_a_preempted_run_stops_and_resumes(user_signal, tmp_path, tmp_path_factory):
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, user_signal=user_signal) as cluster:
         sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1")
         sweep.wait_for_files(2)
@@ -202,8 +202,8 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
 
 @on_a_cluster
 @pytest.mark.slow
-def test_a_run_that_reaches_its_time_limit_goes_on(cluster, tmp_path):
-    """The limit is moved to where Slurm sees at its next look, up to a minute later, that the run must be told."""
+def test_a_run_that_reaches_its_time_limit_resumes(cluster, tmp_path):
+    """The limit is lowered, so that Slurm, which looks once a minute, finds that it has to signal the job."""
     job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")
     sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", *job)
     sweep.wait_for_files(1)
@@ -229,8 +229,8 @@ def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
 
 
 @on_a_cluster
-def test_a_client_that_is_gone_is_no_loss(tmp_path, tmp_path_factory):
-    """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster takes none of three."""
+def test_a_repeated_command_finds_the_jobs_of_a_killed_client(tmp_path, tmp_path_factory):
+    """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster allows none of three."""
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, max_array_size=2) as cluster:
         gone = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1,2")
         gone.wait_for(lambda: len(gone.submitted()) == 3, "both arrays to be submitted")
@@ -265,14 +265,14 @@ def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path
 
 
 @on_a_cluster
-def test_what_slurm_refuses_is_said_in_a_line(cluster, train, tmp_path):
+def test_a_refusal_of_sbatch_is_reported_in_a_line(cluster, train, tmp_path):
     done = train(*SLURM, "seed=0,1", "hydra.launcher.partition=other", env=cluster, code=1)
     assert "error: sbatch: invalid partition specified: other" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @on_a_cluster
-def test_a_refusal_leaves_alone_what_is_in_the_queue(cluster, train, tmp_path):
+def test_a_refusal_of_sbatch_leaves_queued_jobs_alone(cluster, train, tmp_path):
     first = Sweep(tmp_path, cluster, "seed=0", "epochs.count=100000")
     first.wait_for_files(1)
     jobs = first.jobs()
@@ -286,7 +286,7 @@ def test_a_refusal_leaves_alone_what_is_in_the_queue(cluster, train, tmp_path):
     assert not first.jobs()
 
 
-def test_without_m_nothing_is_trained_here(train, tmp_path):
+def test_without_m_the_launcher_is_refused(train, tmp_path):
     done = train("hydra/launcher=slurm", code=2)
     assert done.stderr.splitlines()[-1].startswith("error: hydra/launcher=slurm: add -m;")
     assert "Traceback" not in done.stderr
@@ -304,7 +304,7 @@ def test_without_m_nothing_is_trained_here(train, tmp_path):
         ("array_parallelism=0", "array_parallelism=0: must be at least 1"),
     ],
 )
-def test_what_a_sweep_cannot_do_with_is_refused_before_anything_is_written(key, said, train, tmp_path):
+def test_launcher_values_that_cannot_work_are_refused_before_anything_is_written(key, said, train, tmp_path):
     done = train(*SLURM, "seed=0,1", f"hydra.launcher.{key}", code=2)
     assert done.stderr == f"error: hydra.launcher.{said}\n"
     assert not (tmp_path / "runs").exists()

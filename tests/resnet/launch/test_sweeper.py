@@ -1,4 +1,4 @@
-"""Sweeps: what one job leaves for the next, and what is left of a sweep that dies."""
+"""Sweeps: independence of their jobs, resuming, summaries, and launchers that fail."""
 
 import csv
 import json
@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
-from resnet.launch.compose import CONF
+from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.jobs import Job
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper
@@ -35,7 +36,7 @@ def summary(folder: Path) -> list[tuple[str, str]]:
         return [(Path(row["run"]).name, row["outcome"]) for row in csv.DictReader(file)]
 
 
-def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
+def test_a_job_of_a_sweep_has_the_same_result_as_a_single_run(train, tmp_path):
     train("-m", "augmentation=trivial,none", "precision=auto,fp32", "seed=1,0", "epochs.count=1")
     train("augmentation=none", "precision=fp32", "seed=0", "epochs.count=1", "study=alone")
     (alone,) = tmp_path.glob("runs/alone/*/seed0")
@@ -44,7 +45,7 @@ def test_a_job_is_the_same_after_another_as_by_itself(train, tmp_path):
         assert (after_others / name).read_bytes() == (alone / name).read_bytes()
 
 
-def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
+def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_path):
     sweep = start(tmp_path, "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
     while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
         assert sweep.poll() is None
@@ -58,7 +59,7 @@ def test_what_had_finished_when_a_sweep_was_killed_is_finished(train, tmp_path):
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_before_the_first_step_ends_a_sweep_in_order(tmp_path, signum, code):
+def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code):
     sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
     while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
         assert sweep.poll() is None
@@ -108,7 +109,7 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
 
 def test_the_command_line_wins_over_an_experiments_grid():
     sweeper = ResumableSweeper({"seed": "0,1,2", "model": "blocks3,blocks4"})
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
         sweeper.config_loader = GlobalHydra.instance().config_loader()
         sweeper.master_config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
         jobs = sweeper._jobs(["seed=7", "study=mine"])
@@ -140,11 +141,11 @@ class PoolOfWorkers:
             if run[0].endswith(self.deadly):
                 raise RuntimeError("a worker was killed")
             RunFolder(Path(run[0])).complete({"status": "complete"}, {})
-        return [1.0] * len(job_overrides)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0)] * len(job_overrides)
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
-def test_a_killed_worker_does_not_take_the_others_along(tmp_path, fail_fast):
+def test_jobs_are_retried_after_a_launcher_that_failed(tmp_path, fail_fast):
     jobs = []
     for name in ("first", "deadly", "last"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""Runs that are shown to a tracker, in processes of their own and without a network, read back as its users would."""
+"""Runs with a tracker, in processes of their own and offline, read back with the tracker's own reader."""
 
 import csv
 import json
@@ -77,7 +77,7 @@ def records(run: Path) -> list[dict]:
     return [json.loads(line) for line in inspect(run).splitlines()]
 
 
-def test_a_tracker_is_shown_what_is_written_and_changes_nothing(train, tmp_path, tracker, digits_run):
+def test_a_tracker_gets_the_rows_of_metrics_and_does_not_change_the_run(train, tmp_path, tracker, digits_run):
     train("epochs.count=3", f"logger={tracker}", env=OFFLINE)
     run = only(tmp_path)
     assert shown(run) == written(run)
@@ -151,7 +151,7 @@ def test_a_resumed_run_continues_its_tracker(train, tmp_path, tracker, signum):
         assert json.loads(inspect(run, "--summary"))["run_id"] == ids[0]
 
 
-def test_chosen_late_it_is_shown_the_whole_run_even_one_older_than_the_choice(train, tmp_path, tracker):
+def test_a_tracker_chosen_on_resume_gets_the_earlier_epochs(train, tmp_path, tracker):
     train()
     run = only(tmp_path)
     (run / "result.json").unlink()
@@ -162,7 +162,7 @@ def test_chosen_late_it_is_shown_the_whole_run_even_one_older_than_the_choice(tr
     assert shown(only(tmp_path)) == written(run) and len(rows(run)) == 2
 
 
-def test_starting_over_is_another_run_for_the_tracker(train, tmp_path, tracker):
+def test_a_run_that_starts_over_is_a_new_one_for_the_tracker(train, tmp_path, tracker):
     for resume in ("auto", "never"):
         train("epochs.count=1", f"logger={tracker}", f"resume={resume}", env=OFFLINE)
     run = only(tmp_path)
@@ -179,7 +179,7 @@ def one_warning(output: str, tracker: str) -> bool:
     return told and "Traceback" not in output and "complete, test accuracy" in output
 
 
-def test_a_file_in_the_place_of_its_folder(train, tmp_path, tracker):
+def test_a_file_in_the_place_of_its_folder_is_a_warning(train, tmp_path, tracker):
     run = tmp_path / "runs" / "default" / run_name(compose_config(small())) / "seed0"
     run.mkdir(parents=True)
     (run / tracker).write_text("not a folder")
@@ -188,7 +188,7 @@ def test_a_file_in_the_place_of_its_folder(train, tmp_path, tracker):
     assert len(rows(run)) == 2 and (run / tracker).read_text() == "not a folder"
 
 
-def test_wandb_stops_working_in_mid_run(tmp_path):
+def test_wandb_dying_in_mid_run_is_a_warning(tmp_path):
     """The process that it keeps beside the run is killed, as by a machine short of memory."""
     pytest.importorskip("wandb")
     process = start(tmp_path, "logger=wandb", "epochs.count=30")
@@ -200,7 +200,7 @@ def test_wandb_stops_working_in_mid_run(tmp_path):
     assert len(rows(only(tmp_path))) == 30
 
 
-def test_tensorboard_stops_working_in_mid_run(tmp_path):
+def test_tensorboards_folder_vanishing_in_mid_run_is_a_warning(tmp_path):
     """Its folder is taken away."""
     pytest.importorskip("tensorboard")
     process = start(tmp_path, "logger=tensorboard", "epochs.count=30")
@@ -226,7 +226,7 @@ def test_a_full_disk_under_tensorboard_is_a_warning(tmp_path, capfd, caplog):
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
-def test_a_missing_package_is_said_before_training(train, tmp_path, name):
+def test_a_missing_package_is_reported_before_training(train, tmp_path, name):
     (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
     done = train(f"logger={name}", code=2)
     reason = f"logger={name}: ModuleNotFoundError: No module named '{name}'; it takes pip install -e \".[{name}]\""

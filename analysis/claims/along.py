@@ -1,0 +1,63 @@
+"""What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.claims.differences import weigh
+from analysis.claims.finding import Finding
+from analysis.frames.axes import Axis
+from analysis.frames.conditions import differing_programs
+from analysis.frames.statistics import Difference
+from analysis.frames.study import Study, slices
+
+SCORE = "val_acc_mean"
+EDGE = 3  # values; fewer have no inside
+
+
+def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
+    """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
+    done = study.configurations
+    done = done[(done["n"] > 0) & done[SCORE].notna()]
+    grids = {where: rows.drop_duplicates(axis.column) for where, rows in slices(done, study.axes.axes, axis)}
+    grids = {where: rows.set_index(axis.column)[SCORE] for where, rows in grids.items() if len(rows) > 1}
+    if not grids:
+        return
+    scores = pd.concat([rows - rows.mean() for rows in grids.values()])
+    ranked = scores.groupby(level=0).mean().sort_values(ascending=False, kind="stable")
+    best, second = int(ranked.index[0]), int(ranked.index[1])
+    facts = {"axis": axis.name, "values": len(ranked), "best": axis.text(best), "second": axis.text(second)}
+    yield compared(study, runs, axis, (best, second), facts)
+    if len(grids) > 1:
+        others = [(where, axis.text(int(rows.idxmax()))) for where, rows in grids.items() if rows.idxmax() != best]
+        yield Finding("order", facts=facts | {"grids": len(grids), "others": others})
+    if axis.numeric and len(ranked) >= EDGE and best in (min(ranked.index), max(ranked.index)):
+        yield Finding("edge", facts=facts | {"end": "lowest" if best == min(ranked.index) else "highest"})
+
+
+def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:
+    """Compare two values of an axis on test images, over all combinations of the others that have both."""
+    cells = []
+    for _, rows in slices(study.configurations, study.axes.axes, axis):
+        sides = [rows.loc[rows[axis.column] == place, "configuration"] for place in reversed(places)]
+        pair = [runs[runs["configuration"].isin(side)] for side in sides]
+        cells += [pair] if all(map(len, pair)) else []
+    groups = [side for pair in cells for side in pair]
+    found = weigh(groups, [-1 / len(cells), 1 / len(cells)] * len(cells)) if cells else None
+    if found is not None and found.low is None and found.both is not None:
+        found = Difference(found.points, *found.both, None)
+    every = pd.concat(groups) if groups else runs.head(0)
+    seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
+    names = tuple(every["configuration"].unique())
+    facts = facts | {"pairs": len(cells)}
+    return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
+
+
+def find_best(study: Study) -> Iterator[Finding]:
+    """Name the configuration that is best by validation of all."""
+    done = study.configurations[study.configurations["n"] > 0].dropna(subset=SCORE)
+    if len(done) > 2:
+        row = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")[0]
+        facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
+        facts |= {"label": row["label"], "count": len(done), "seeds_each": int(row["n"])}
+        yield Finding("best", configurations=(row["configuration"],), facts=facts)

@@ -1,0 +1,137 @@
+"""What depth and skip connections do: gains, twins, their interaction, degradation, gradients, overfitting."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.comparable import beside_depth
+from analysis.claims.differences import difference, weigh
+from analysis.claims.finding import Finding
+from analysis.claims.gradients import find_gradients
+from analysis.frames.conditions import differing_programs
+from analysis.frames.settings import Settings
+from analysis.frames.study import Study, networks, slices, twins
+
+ByDepth = dict[int, pd.DataFrame]  # the runs of a series
+Series = Iterable[tuple[str, ByDepth]]
+EMPTY: Settings = {}
+
+
+def find_depth(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Find what depth and skip connections do."""
+    series = list(several_depths(study, runs, configurations))
+    yield from find_gains(series)
+    yield from find_twins(study, runs, configurations)
+    yield from find_interactions(study, runs, configurations)
+    yield from find_turns(series, configurations)
+    yield from find_gradients(study, study.layers[study.layers["path"].isin(runs["path"])], configurations)
+    yield from find_gaps(series)
+
+
+def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Settings = EMPTY, **more: Any) -> Finding:
+    """Return how much the runs `b` exceed the runs `a` in a measure, and what beside their depth is another."""
+    both = pd.concat([a, b])
+    also = beside_depth(a, b) if kind != "published step" else {}
+    return Finding(
+        kind,
+        configurations=tuple(both["configuration"].unique()),
+        difference=difference(a, b, measure),
+        seeds=(len(a), len(b)),
+        programs=differing_programs(both),
+        facts=facts | ({"also": also} if also else {}),
+        **more,
+    )
+
+
+def find_gains(series: Series) -> Iterator[Finding]:
+    """Compare the deepest network of each series with the shallowest."""
+    for name, by_depth in series:
+        low, high = min(by_depth), max(by_depth)
+        yield versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
+
+
+def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
+    for residual, plain in twins(study, configurations):
+        common = set(residual["depth"]) & set(plain["depth"])
+        for depth in dict.fromkeys((min(common), max(common))):
+            a, b = (runs_of(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
+            yield versus("twins", a, b, "test_acc", networks=networks(study, residual), depths=(depth,))
+
+
+def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Compare what depth does to residual networks with what it does to their plain twins."""
+    for residual, plain in twins(study, configurations):
+        common = set(residual["depth"]) & set(plain["depth"])
+        if len(common) < 2:
+            continue
+        ends = min(common), max(common)
+        cells = [runs_of(runs, side[side["depth"] == depth]) for side in (plain, residual) for depth in ends]
+        found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
+        names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
+        seeds, programs = (min(counts), max(counts)), differing_programs(every)
+        also = beside_depth(cells[0], cells[1]) | beside_depth(cells[2], cells[3]) | beside_depth(cells[0], cells[2])
+        facts = {"also": also} if also else {}
+        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, facts)
+
+
+def find_turns(series: Series, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one."""
+    plain = set(configurations.loc[configurations["shortcut"] == "none", "configuration"])
+    for name, by_depth in series:
+        shallowest, deepest = min(by_depth), max(by_depth)
+        if not plain.issuperset(by_depth[deepest]["configuration"]):
+            continue
+        means = {depth: rows["val_acc"].mean() for depth, rows in by_depth.items()}
+        best = max(means, key=lambda depth: means[depth])
+        if len(by_depth) == 2:
+            a, b = by_depth[shallowest], by_depth[deepest]
+            yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
+        elif pd.isna(list(means.values())).any():
+            continue
+        elif best == deepest:
+            yield Finding("no turn", networks=name, depths=(deepest,))
+        else:
+            yield from find_turn(name, by_depth, best)
+
+
+def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
+    """Compare the deepest plain networks with the best; if the test accuracy falls, the training accuracy too."""
+    deepest = max(by_depth)
+    turn, training = (
+        versus(kind, by_depth[best], by_depth[deepest], measure, networks=name, depths=(best, deepest))
+        for kind, measure in (("turn", "test_acc"), ("degradation", "train_acc"))
+    )
+    yield turn
+    if all(found.difference is not None and found.difference.verdict == "less" for found in (turn, training)):
+        yield training
+
+
+def find_gaps(series: Series) -> Iterator[Finding]:
+    """Compare training minus validation accuracy at the least and at the greatest depth."""
+    for name, by_depth in series:
+        low, high = min(by_depth), max(by_depth)
+        sides = [runs.assign(gap=runs["train_acc"] - runs["val_acc"]) for runs in (by_depth[low], by_depth[high])]
+        a, b = (side.dropna(subset="gap") for side in sides)
+        if a.empty or b.empty:
+            continue
+        points = tuple(100 * float(side["gap"].mean()) for side in (a, b))
+        yield versus("gap", a, b, "gap", networks=name, depths=(low, high), facts={"points": points})
+
+
+def several_depths(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Series:
+    """Yield what networks that differ in depth only are, and their runs by depth, ascending."""
+    depth = study.axes.find("layers")
+    if depth is None or depth not in study.axes.axes:
+        return
+    for _, rows in slices(configurations, study.axes.axes, depth):
+        own = runs_of(runs, rows)
+        by_depth = {int(depth): own[own["depth"] == depth] for depth in sorted(set(own["depth"]))}
+        if len(by_depth) > 1:
+            yield networks(study, rows), by_depth
+
+
+def runs_of(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of some configurations."""
+    return runs[runs["configuration"].isin(configurations["configuration"])]

@@ -1,0 +1,34 @@
+"""Differences between groups of runs, with the noise of seeds, and where predictions are there that of test images."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.claims.predictions import accuracies
+from analysis.frames.statistics import Difference, binomial_difference, bootstrap, contrast
+
+HEADLINE = "test_acc"
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | None:
+    """Return how much the runs `b` exceed the runs `a`, see `weigh`; where seeds yield nothing, as the images tell."""
+    found = weigh((a, b), (-1, 1), measure)
+    if found is None or measure != HEADLINE or found.low is not None:
+        return found
+    if found.both is not None:
+        return Difference(found.points, *found.both, None)
+    images = [int(side["test_images"].iloc[0]) for side in (a, b)]
+    means = [float(side[measure].dropna().mean()) for side in (a, b)]
+    return binomial_difference(means[0], images[0], means[1], images[1])
+
+
+def weigh(groups: Sequence[pd.DataFrame], weights: Sequence[float], measure: str = HEADLINE) -> Difference | None:
+    """Return a weighted sum of the groups' means with its intervals; None where a group has no figure."""
+    groups = [runs.dropna(subset=measure) for runs in groups]
+    if any(runs.empty for runs in groups):
+        return None
+    found = contrast([runs[measure] for runs in groups], weights)
+    in_sets = accuracies([list(runs["path"]) for runs in groups]) if measure == HEADLINE else None
+    if in_sets is None:
+        return found
+    return Difference(found.points, found.low, found.high, found.p, bootstrap(in_sets, weights))

@@ -1,0 +1,119 @@
+"""What trained networks lose without a block or with two swapped, and what their residual branches contribute."""
+
+from collections.abc import Iterator
+from itertools import accumulate, product
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.finding import Finding
+from analysis.frames.settings import Row
+from analysis.frames.statistics import estimate, welch
+from analysis.frames.study import name_shortcut
+
+SEVERE = 10.0  # points: a lesion that costs more is named
+PLAIN = "none"
+ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ
+
+
+def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
+    """Return the lesions of each run with its `intact` accuracy and their `cost` in points."""
+    intact = lesions[lesions["lesion"] == "none"].set_index("path")["accuracy"]
+    rows = lesions[lesions["lesion"] != "none"].assign(intact=lambda rows: rows["path"].map(intact))
+    return rows.assign(cost=100 * (rows["intact"] - rows["accuracy"])).dropna(subset=["cost", "block"])
+
+
+def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
+    """Say what lesions cost each configuration, which ones cost much, and compare residual networks with plain ones."""
+    rows = with_costs(lesions)
+    own = runs[runs["configuration"].isin(rows["configuration"])].drop_duplicates("configuration")
+    for run in own.to_dict("records"):
+        for lesion, part in rows[rows["configuration"] == run["configuration"]].groupby("lesion"):
+            yield find_costs(str(lesion), part, run)
+    removed = rows[rows["lesion"] == "remove"]
+    for plain, residual in pairs(own[own["configuration"].isin(removed["configuration"])]):
+        yield compare_removals(removed, plain, residual)
+
+
+def in_words(row: Row) -> str:
+    """Return which networks a configuration is about: `residual (projection) networks of 32 layers`."""
+    return f"{name_shortcut(row['shortcut'])} networks of {row['depth']} layers"
+
+
+def find_costs(lesion: str, rows: pd.DataFrame, run: Row) -> Finding:
+    """Return what lesions of one kind cost one configuration: those that cost little together, the others by block."""
+    costs = rows.groupby("block")["cost"].mean()
+    mild = costs[costs <= SEVERE]
+    begins = dict(zip(accumulate(run["stages"][:-1]), range(2, len(run["stages"]) + 1)))
+    facts = {
+        "intact": 100 * float(rows.groupby("path")["intact"].first().mean()),
+        "left": tuple(100 * float(end) for end in (rows["accuracy"].min(), rows["accuracy"].max())),
+        "ways": len(costs),
+        "mild": (len(mild), float(mild.max()) if len(mild) else None),
+        "threshold": SEVERE,
+        "severe": dict(zip(costs.index[costs > SEVERE].astype(int), map(float, costs[costs > SEVERE]))),
+        "stages": {block: stage for block, stage in begins.items() if lesion == "remove"},
+        "average": estimate(rows.groupby("path")["cost"].mean()),
+        "configuration": run["configuration"],
+    }
+    seeds, names = rows["path"].nunique(), (run["configuration"],)
+    return Finding(lesion, in_words(run), names, (run["depth"],), seeds=(seeds, seeds), facts=facts)
+
+
+def pairs(configurations: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
+    """Yield plain and residual configurations that differ in nothing but their shortcut."""
+    rows = configurations.to_dict("records")
+    for plain, residual in product(rows, rows):
+        if plain["shortcut"] == PLAIN != residual["shortcut"] and but_shortcut(plain) == but_shortcut(residual):
+            yield plain, residual
+
+
+def but_shortcut(row: Row) -> Row:
+    """Return all settings but those in which twins differ."""
+    return {k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]}
+
+
+def compare_removals(removed: pd.DataFrame, plain: Row, residual: Row) -> Finding:
+    """Return by how many points the mean cost of a removal differs, over the blocks that both can go without."""
+    names = plain["configuration"], residual["configuration"]
+    sides = [removed[removed["configuration"] == name] for name in names]
+    common = set(sides[0]["block"]) & set(sides[1]["block"])
+    costs = [side[side["block"].isin(common)].groupby("path")["cost"].mean() for side in sides]
+    facts = {"points": tuple(float(side.mean()) for side in costs), "common": len(common)}
+    return Finding(
+        "removal twins",
+        f"{name_shortcut(residual['shortcut'])} networks",
+        names,
+        (residual["depth"],),
+        welch(*(side / 100 for side in costs)),
+        (len(costs[0]), len(costs[1])),
+        facts=facts,
+    )
+
+
+def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Say how strong residual branches are beside their shortcuts before training and after it.
+
+    Of each shortcut, in the deepest networks that looked at both, and of these in the best by validation.
+    """
+    by_run = mean_ratios(layers)
+    rows = configurations[configurations["configuration"].isin(by_run["configuration"])]
+    rows = rows.sort_values(["depth", "val_acc_mean"], ascending=False, kind="stable")
+    for row in rows.drop_duplicates("shortcut").to_dict("records"):
+        own = by_run[by_run["configuration"] == row["configuration"]]
+        change = own["after"] - own["before"]
+        facts = {name: estimate(own[name]) for name in ("before", "after")} | {"change": estimate(change)}
+        words, names = f"{name_shortcut(row['shortcut'])} networks", (row["configuration"],)
+        yield Finding("branches", words, names, (row["depth"],), seeds=(len(own), len(own)), facts=facts)
+
+
+def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return, per run that looked before training and later, the mean log10 of its blocks' ratios then and at last."""
+    rows = layers[layers["residual_ratio"] > 0]
+    rows = rows.assign(mean=np.log10(rows["residual_ratio"].astype(float)))
+    means = rows.groupby(["configuration", "path", "epoch"], as_index=False)["mean"].mean()
+    last = means[means["epoch"] == means.groupby("path")["epoch"].transform("max")]
+    before, after = (part.set_index(["configuration", "path"])["mean"] for part in (means[means["epoch"] == 0], last))
+    both = pd.DataFrame({"before": before, "after": after}).dropna().reset_index()
+    trained = last.loc[last["epoch"] > 0, "path"]
+    return both[both["path"].isin(trained)]

@@ -1,0 +1,89 @@
+"""The sentences of lesions.py's findings: a template per kind, and what fills it."""
+
+from collections.abc import Callable
+
+from analysis.claims.finding import Finding
+from analysis.claims.inside.numbers import OPEN, count_seeds, say_factor, say_log
+
+NAMED = 6  # blocks in a sentence; of more, the rest is counted
+
+TEMPLATES = {
+    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % of the held-out images when intact) "
+    "costs {costs_said}. {average_said}",
+    "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
+    "{costs_said}. {average_said}",
+    "removal twins": "At {depths[0]} layers, removing one of the {common} blocks that both can go without costs "
+    "{networks} {points[1]:.1f} points on average, their plain twins {points[0]:.1f} ({seeds_said}). {change}",
+    "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
+    "that of what the shortcut carries before training and {after_said} times at the last epoch probed (geometric mean "
+    "over blocks; {seeds_counted}). {change_said}",
+}
+
+
+def say_costs(finding: Finding) -> str:
+    """Return what lesions cost: at most so much, but for those that are named."""
+    (mild, most), severe, ways = finding.facts["mild"], finding.facts["severe"], finding.facts["ways"]
+    named = sorted(severe, key=lambda block: -severe[block])
+    texts = [f"{severe[block]:.1f} ({name_block(block, finding)})" for block in named[:NAMED]]
+    listed = ", ".join(texts) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    if not mild:
+        return f"more than {finding.facts['threshold']:g} points in {say_cases(ways, ways)}: {listed}"
+    others = f", but for {listed}" if named else ""
+    return f"at most {max(most, 0):.1f} points in {say_cases(mild, ways)}{others}"
+
+
+def say_cases(count: int, ways: int) -> str:
+    """Return `11 of 15 cases`, `all 4 cases` or `the only case`."""
+    return "the only case" if ways == 1 else f"all {ways} cases" if count == ways else f"{count} of {ways} cases"
+
+
+def name_block(block: int, finding: Finding) -> str:
+    """Return a block as the network's modules are named, both of a swap, and whether it begins a stage."""
+    stage = finding.facts["stages"].get(block)
+    first = "" if stage is None else f", the first of stage {stage}"
+    return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + first
+
+
+def say_average(finding: Finding) -> str:
+    """Return the mean cost with its interval over seeds, and the accuracies that are left."""
+    found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
+    interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
+    left = f"{low} %" if low == high else f"{low} to {high} %"
+    return f"On average it costs {found.mean:.1f} points ({count_seeds(found.n)}{interval}), and it leaves {left}."
+
+
+def say_removals(finding: Finding) -> str:
+    """Return how many points less or more a removal costs with skip connections."""
+    found = finding.difference
+    if found is None or found.low is None or found.high is None:
+        return OPEN
+    if found.verdict == "noise":
+        return "No difference between them can be claimed: it could be noise."
+    low, high = sorted(abs(bound) for bound in (found.low, found.high))
+    return f"With skip connections that is {low:.1f} to {high:.1f} points {found.verdict} (95 % interval over seeds)."
+
+
+def say_branches(finding: Finding) -> str:
+    """Return whether training makes the residual branches stronger or weaker beside their shortcuts."""
+    change = finding.facts["change"]
+    if change.low is None or change.high is None:
+        return OPEN
+    if change.low <= 0 <= change.high:
+        return "That training changes it cannot be claimed: it could be noise."
+    low, high = sorted((10 ** abs(change.low), 10 ** abs(change.high)))
+    verb = "strengthens" if change.low > 0 else "weakens"
+    return f"Training {verb} the branches, {say_factor(low)} to {say_factor(high)} times (95 % interval over seeds)."
+
+
+COSTS = {"costs_said": say_costs, "average_said": say_average}
+# Of each kind, the words that its template takes, and how to say them.
+SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
+    "remove": COSTS,
+    "swap": COSTS,
+    "removal twins": {"change": say_removals},
+    "branches": {
+        "before_said": lambda finding: say_log(finding.facts["before"]),
+        "after_said": lambda finding: say_log(finding.facts["after"]),
+        "change_said": say_branches,
+    },
+}

@@ -1,0 +1,57 @@
+"""Numbers in sentences: factors, intervals over seeds, how many seeds there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+    from analysis.frames.statistics import Estimate
+
+OPEN = "Whether other seeds agree is open."
+
+
+def count_seeds(n: int) -> str:
+    return "a single seed" if n == 1 else f"{n} seeds"
+
+
+def say_sides(seeds: tuple[int, int]) -> str:
+    return f"{seeds[0]} and {seeds[1]} seeds" if max(seeds) > 1 else "a single seed each"
+
+
+def say_factor(factor: float) -> str:
+    """Return a factor with two digits, or as a whole number of at most three digits and zeros; from 10^8 as 2.7e11."""
+    if factor >= 1e8:
+        return f"{factor:.1e}".replace("e+", "e")
+    if factor >= 1000:
+        factor = float(f"{factor:.3g}")
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+
+
+def say_fine(factor: float) -> str:
+    """Return a factor near one."""
+    return f"{factor:.3f}"
+
+
+def say_cosine(cosine: float) -> str:
+    """Return a cosine, one next to zero without a sign."""
+    return f"{round(cosine, 2) + 0.0:.2f}"
+
+
+def say_log(found: Estimate, say: Callable[[float], str] = say_factor) -> str:
+    """Return the number whose log10 was estimated."""
+    return say(10**found.mean)
+
+
+def say_interval(found: Estimate, say: Callable[[float], str] = say_factor, name: bool = True) -> str:
+    """Return the interval over seeds of the number whose log10 was estimated, or that there is none."""
+    if found.low is None or found.high is None:
+        return count_seeds(found.n)
+    interval = f"{say(10**found.low)} to {say(10**found.high)}"
+    return f"95 % interval {interval}, {count_seeds(found.n)}" if name else interval
+
+
+def in_a_row(items: Iterable[Any]) -> str:
+    """Return `8, 14 and 20`."""
+    texts: Sequence[str] = [str(item) for item in items]
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))

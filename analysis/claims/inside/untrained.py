@@ -1,0 +1,131 @@
+"""What untrained networks show: where the gradient goes, how soon it turns, and how sharp the loss is."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.finding import Finding
+from analysis.frames.inside.untrained import BOUNDS, NORMS, Untrained
+from analysis.frames.statistics import Estimate, estimate, welch
+
+PLAIN = "none"
+GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)
+SHARE = "1/40"  # of the line between two images: how far neighbours are apart
+
+
+def find_untrained(untrained: Untrained) -> Iterator[Finding]:
+    """Say what depth and skip connections do before the first step, for each norm and whatever else varies."""
+    for _, runs in untrained.runs.groupby(["norm", "rest"], sort=False):
+        yield from find_ends(runs)
+        yield from find_growth(runs)
+        yield from find_neighbours(runs)
+        yield from find_curvature(runs)
+
+
+def beside(found: Estimate, value: float) -> str:
+    """Return on which side of a value the interval over seeds is: `more`, `less`, or `noise`; `open` without one."""
+    if found.low is None or found.high is None:
+        return "open"
+    return "more" if found.low > value else "less" if found.high < value else "noise"
+
+
+def condition(runs: pd.DataFrame) -> str:
+    """Return what untrained networks that differ in depth and shortcut only share: `with batch norm`."""
+    row = runs.iloc[0]
+    norm = NORMS.get(row["norm"], f"with model.norm={row['norm']}")
+    return norm + (row["rest"] and f", {row['rest']}")
+
+
+def sides_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+    """Return the runs that have a figure, by shortcut, plain ones first."""
+    known = runs[np.isfinite(runs[column])]
+    names = sorted(map(str, known["shortcut"].unique()), key=lambda name: (name != PLAIN, name))
+    return {name: known[known["shortcut"] == name] for name in names}
+
+
+def deepest(sides: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return of each side the runs of the greatest depth that all have, or else of its own."""
+    common = set.intersection(*(set(rows["depth"]) for rows in sides.values())) if sides else set()
+    return {name: rows[rows["depth"] == max(common or set(rows["depth"]))] for name, rows in sides.items()}
+
+
+def basis(sides: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the fields of a finding about these runs: of which configurations, of which depths."""
+    runs = pd.concat(sides.values())
+    depths = tuple(sorted(map(int, runs["depth"].unique())))
+    return {"networks": condition(runs), "configurations": tuple(runs["configuration"].unique()), "depths": depths}
+
+
+def twins(kind: str, sides: dict[str, pd.DataFrame], column: str, log: bool) -> Iterator[Finding]:
+    """Compare the figure of residual networks, or its logarithm, with that of plain ones of the same depth."""
+    for name, rows in deepest(sides).items():
+        plain = sides.get(PLAIN, rows[:0])
+        plain = plain[plain["depth"] == rows["depth"].iloc[0]]
+        if name != PLAIN and len(plain):
+            found = welch(*(np.log10(side[column]) if log else side[column] for side in (plain, rows)))
+            seeds, facts = (len(plain), len(rows)), {"shortcut": name}
+            yield Finding(kind, **basis({PLAIN: plain, name: rows}), difference=found, seeds=seeds, facts=facts)
+
+
+def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Compare the gradient of the first layers with that of the last ones, raw and scaled by the weights' norm."""
+    sides = sides_of(runs, "gradient_ratio")
+    ends = deepest(sides)
+    facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}}
+    for name, rows in ends.items():
+        ratio, scaled = (np.log10(rows[column].dropna()) for column in ("gradient_ratio", "scaled_ratio"))
+        facts["ratios"][name] = estimate(ratio)
+        facts["directions"][name] = beside(estimate(ratio), 0)
+        if len(scaled):  # older runs did not look at their weights
+            facts["scaled"][name] = estimate(scaled)
+            facts["scaled_directions"][name] = beside(estimate(scaled), 0)
+    if ends:
+        yield Finding("ends", **basis(ends), facts=facts)
+    yield from twins("ends twins", sides, "gradient_ratio", log=True)
+
+
+def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Compare the gradient's growth per plain layer, far from both ends, with what theory says."""
+    plain = deepest(sides_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
+    for rows in plain.values():
+        found, scaled = estimate(np.log10(rows["growth"])), np.log10(rows["scaled_growth"].dropna())
+        facts = {"growth": found, "theory": GROWTH, "verdict": beside(found, math.log10(GROWTH))}
+        yield Finding("growth", **basis(plain), facts=facts | ({"scaled": estimate(scaled)} if len(scaled) else {}))
+
+
+def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Compare the cosine between neighbours' input gradients at the least and at the greatest depth, and with twins."""
+    sides = sides_of(runs, "cosine")
+    facts: dict[str, Any] = {"cosines": {}, "changes": {}, "share": SHARE}
+    for name, rows in sides.items():
+        depths = dict.fromkeys((int(rows["depth"].min()), int(rows["depth"].max())))
+        ends = {depth: rows.loc[rows["depth"] == depth, "cosine"] for depth in depths}
+        facts["cosines"][name] = {depth: estimate(values) for depth, values in ends.items()}
+        if len(ends) > 1:
+            facts["changes"][name] = welch(*ends.values())
+    if sides:
+        yield Finding("neighbours", **basis(sides), facts=facts)
+    yield from twins("neighbours twins", sides, "cosine", log=False)
+
+
+def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Say at which learning rates networks start where the loss is too sharp; count those where it is unknown."""
+    for name, rows in sides_of(runs, "eigenvalues").items():
+        known = rows.dropna(subset="curvature")
+        by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
+        starts = {rate: verdicts(by_depth, bound) for rate, bound in BOUNDS.items()}
+        left_out = len(rows) - len(known), len(rows)
+        facts = {"shortcut": name, "curvatures": by_depth, "starts": starts, "left_out": left_out}
+        yield Finding("curvature" if by_depth else "no curvature", **basis({name: rows}), facts=facts)
+
+
+def verdicts(by_depth: dict[int, Estimate], bound: float) -> dict[str, list[int]]:
+    """Return the depths whose curvature is more than a bound, less, or neither as far as the seeds tell."""
+    found: dict[str, list[int]] = {"more": [], "less": [], "open": []}
+    for depth, curvature in by_depth.items():
+        verdict = beside(curvature, math.log10(bound))
+        found[verdict if verdict in found else "open"].append(depth)
+    return found

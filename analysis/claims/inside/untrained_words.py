@@ -1,0 +1,190 @@
+"""The sentences of untrained.py's findings: a template per kind, and what fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from analysis.claims.finding import Finding
+from analysis.claims.inside.numbers import (
+    OPEN,
+    in_a_row,
+    say_cosine,
+    say_factor,
+    say_fine,
+    say_interval,
+    say_log,
+    say_sides,
+)
+from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
+from analysis.frames.study import name_shortcut
+
+if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+    from analysis.frames.statistics import Difference, Estimate
+
+TEMPLATES = {
+    "ends": "Before training, at {at} layers {networks}, the first tenth of the 3x3 layers has {ratios_said} the "
+    "gradient norm of the last tenth. {directions_said}",
+    "ends twins": "At {at} layers {networks}, {change}",
+    "growth": "In plain networks of {at} layers {networks}, the gradient norm grows {growth_said} times from a layer "
+    "to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field theory "
+    "of wide networks says sqrt(pi / (pi - 1)) = {theory:.3f}: {verdict_said}",
+    "neighbours": "Before training, {networks}, the gradients by the input at two points that are {share} of the way "
+    "from one image to another apart have a cosine of {cosines_said}.",
+    "neighbours twins": "At {at} layers {networks}, {change}",
+    "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
+    "is {curvatures_said}. {starts_said}{left_out_said}",
+    "no curvature": "No largest eigenvalue of {shortcut_said} networks {networks} is known: Lanczos' method converged "
+    "in none of {left_out[1]} runs.",
+}
+DIRECTIONS = {
+    "more": "grows in {}",
+    "less": "shrinks in {}",
+    "noise": "may do either in {}, as far as these seeds tell",
+    "open": "may do either in {}, of which there is one seed",
+}
+OPPOSITE = {("more", "less"), ("less", "more")}
+
+
+def say_ratios(finding: Finding) -> str:
+    """Return each side's ratio, and that with each norm times the norm of the weights."""
+    texts = []
+    for name, ratio in finding.facts["ratios"].items():
+        scaled = finding.facts["scaled"].get(name)
+        notes = say_interval(ratio)
+        if scaled is not None:
+            interval = "" if scaled.low is None else f", {say_interval(scaled, name=False)}"
+            notes += f"; scaled by the norms of the weights {say_log(scaled)} times{interval}"
+        texts.append(f"in {name_shortcut(name)} networks {say_log(ratio)} times ({notes})")
+    return in_a_row(texts)
+
+
+def say_directions(finding: Finding) -> str:
+    """Return which way the gradient goes, and where scaling by the weights turns it round."""
+    raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
+    parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in by_value(raw).items()]
+    turned = [name for name in raw if (raw[name], scaled.get(name)) in OPPOSITE]
+    text = f"Towards the input, the gradient {', and '.join(parts)}."
+    return text + (f" Scaled, it goes the other way in {networks(turned)}." if turned else "")
+
+
+def by_value(verdicts: dict[str, str]) -> dict[str, list[str]]:
+    """Return the keys of each value."""
+    found: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        found.setdefault(verdict, []).append(name)
+    return {verdict: found[verdict] for verdict in DIRECTIONS if verdict in found}
+
+
+def networks(shortcuts: Iterable[str]) -> str:
+    """Return `plain and residual (pad) networks`."""
+    return f"{in_a_row(map(name_shortcut, shortcuts))} networks"
+
+
+def say_scaled_growth(finding: Finding) -> str:
+    scaled = finding.facts.get("scaled")
+    return "" if scaled is None else f"; {say_log(scaled, say_fine)} times with each norm times that of its weights"
+
+
+def say_theory(finding: Finding) -> str:
+    """Return how far the growth found is from theory."""
+    found, theory = finding.facts["growth"], finding.facts["theory"]
+    beyond = f"{abs(10**found.mean / theory - 1):.1%}"
+    return {
+        "more": f"measured is {beyond} more.",
+        "less": f"measured is {beyond} less.",
+        "noise": "the interval includes it.",
+        "open": f"measured is {beyond} off; {OPEN[0].lower()}{OPEN[1:]}",
+    }[finding.facts["verdict"]]
+
+
+def say_cosines(finding: Finding) -> str:
+    """Return each side's cosine at both depths, and whether depth changes it."""
+    texts = []
+    for name, by_depth in finding.facts["cosines"].items():
+        figures = [f"{say_cosine(found.mean)}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
+        change = finding.facts["changes"].get(name)
+        trend = "" if change is None else f", {say_shift(change, 'a rise', 'a fall')}"
+        texts.append(f"{in_a_row(figures)} in {name_shortcut(name)} networks{trend}")
+    return "; ".join(texts)
+
+
+def say_range(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f" ({say_cosine(found.low)} to {say_cosine(found.high)})"
+
+
+def say_shift(found: Difference, more: str, less: str) -> str:
+    """Return a change of a cosine with its interval, or that it could be noise."""
+    if found.low is None or found.high is None:
+        return "by one seed"
+    if found.verdict == "noise":
+        return "no change that can be claimed"
+    low, high = sorted(abs(bound) / 100 for bound in (found.low, found.high))
+    return f"{more if found.verdict == 'more' else less} by {low:.2f} to {high:.2f}"
+
+
+def say_neighbours(finding: Finding) -> str:
+    """Return how much higher or lower the cosine is with skip connections."""
+    found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
+    if found is None or found.low is None or found.high is None:
+        return f"whether the cosine in {own} is another than in plain ones is open: one seed does not tell."
+    if found.verdict == "noise":
+        return f"the cosines in {own} and in plain ones do not differ by more than noise."
+    shift = say_shift(found, "higher", "lower")
+    return f"the cosine in {own} is {shift} than in plain ones (95 % interval, {say_sides(finding.seeds)})."
+
+
+def say_ends(finding: Finding) -> str:
+    """Return by what factor the ratio of first to last layers is another with skip connections."""
+    found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
+    if found is None or found.low is None or found.high is None:
+        return f"whether the ratio of {own} is another than that of plain ones is open: one seed does not tell."
+    if found.verdict == "noise":
+        return f"the ratios of {own} and of plain ones do not differ by more than noise."
+    low, high = sorted(10 ** abs(bound / 100) for bound in (found.low, found.high))
+    size = "larger" if found.verdict == "more" else "smaller"
+    factors = f"{say_factor(low)} to {say_factor(high)} times {size}"
+    return f"the ratio of {own} is {factors} than that of plain ones (95 % interval, {say_sides(finding.seeds)})."
+
+
+def say_curvatures(finding: Finding) -> str:
+    """Return the curvature by depth, with intervals."""
+    texts = []
+    for depth, found in finding.facts["curvatures"].items():
+        interval = "" if found.low is None else f" ({say_interval(found, name=False)})"
+        texts.append(f"{say_log(found)}{interval} at {depth}")
+    return in_a_row(texts) + " layers"
+
+
+def say_starts(finding: Finding) -> str:
+    """Return, by learning rate, the depths that start beyond the bound, within it, or neither for sure."""
+    texts = []
+    for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
+        named = {"start beyond it": depths["more"], "start within it": depths["less"], "are left open": depths["open"]}
+        parts = ", ".join(f"{in_a_row(found)} layers {place}" for place, found in named.items() if found)
+        bound = f"At a rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable up to {BOUNDS[rate]:,.0f}"
+        texts.append(f"{bound}: {parts}.")
+    return " ".join(texts)
+
+
+def say_left_out(finding: Finding) -> str:
+    out, of = finding.facts["left_out"]
+    return f" Left out, because Lanczos' method did not converge: {out} of {of} runs." if out else ""
+
+
+# Of each kind, the words that its template takes, and how to say them.
+SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
+    "ends": {"ratios_said": say_ratios, "directions_said": say_directions},
+    "ends twins": {"change": say_ends},
+    "growth": {
+        "growth_said": lambda finding: say_log(finding.facts["growth"], say_fine),
+        "growth_interval": lambda finding: say_interval(finding.facts["growth"], say_fine),
+        "scaled_said": say_scaled_growth,
+        "verdict_said": say_theory,
+    },
+    "neighbours": {"cosines_said": say_cosines},
+    "neighbours twins": {"change": say_neighbours},
+    "curvature": {"curvatures_said": say_curvatures, "starts_said": say_starts, "left_out_said": say_left_out},
+}

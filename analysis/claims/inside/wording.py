@@ -1,0 +1,24 @@
+"""The sentences of what is seen inside networks."""
+
+from typing import Any
+
+from analysis.claims.finding import Finding
+from analysis.claims.inside import lesions_words, untrained_words
+from analysis.claims.inside.numbers import count_seeds, in_a_row, say_sides
+from analysis.frames.study import name_shortcut
+
+TEMPLATES = untrained_words.TEMPLATES | lesions_words.TEMPLATES
+SAID = untrained_words.SAID | lesions_words.SAID
+
+
+def say(finding: Finding) -> str:
+    """Return a finding of one of these kinds in words."""
+    return TEMPLATES[finding.kind].format(**vars(finding) | finding.facts | words(finding))
+
+
+def words(finding: Finding) -> dict[str, Any]:
+    """Return what a template takes beyond a finding's fields and facts."""
+    shortcut = finding.facts.get("shortcut")
+    said: dict[str, Any] = {name: put(finding) for name, put in SAID.get(finding.kind, {}).items()}
+    said |= {"at": in_a_row(finding.depths), "shortcut_said": shortcut and name_shortcut(shortcut)}
+    return said | {"seeds_said": say_sides(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}

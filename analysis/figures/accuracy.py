@@ -1,0 +1,148 @@
+"""Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.published_points import draw_published, find_published
+from analysis.figures.roles import MANY, PANELS, Asked, Roles, best_of, roles_of
+from analysis.figures.scale import Scale, dodged, scale_of, ticks
+from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
+from analysis.frames.configurations import MEASURES
+from analysis.frames.statistics import estimate
+from analysis.frames.study import Study
+
+SHOWN = ("test_acc", "val_acc")
+
+
+def draw_accuracy(study: Study, asked: Asked) -> Figure:
+    """Return the last epoch's accuracy against an axis with 95 % intervals over seeds; raises NoData."""
+    roles, done = roles_of(study, asked), study.configurations
+    done = done[done["n"] > 0]
+    if done.empty:
+        raise NoData("no run is complete")
+    if roles.x is None:
+        raise NoData("nothing varies but the seed")
+    scale = scale_of(done, roles)
+    if scale.values.nunique() < 2:
+        raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
+    table, notes = shown(study, done, roles)
+    panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
+    measures = [name for name in SHOWN if done[f"{name}_mean"].notna().any()]
+    about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
+    shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
+    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], note="; ".join(notes))
+    axes = figure.subplots(*shape, squeeze=False, sharey="row" if roles.panels else False)
+    published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
+    handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
+    for number, measure in enumerate(measures):
+        extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure))
+        for column, panel in enumerate(panels):
+            axis = axes[number, column] if roles.panels else axes[0, number]
+            part = table if roles.panels is None else table[table[roles.panels.column] == panel]
+            axis.set_ylim(*extent)
+            draw_panel(axis, study, part, roles, scale, measure)
+            handles += draw_published(axis, published, measure) if published is not None and not column else []
+            axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
+            if roles.panels is not None:
+                axis.set_title(roles.panels.label(panel), fontsize=10)
+    legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
+    return figure
+
+
+def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
+    """Return the configurations to draw, and what of them is left out."""
+    axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
+    if roles.x is None or len(roles.x.values) <= MANY:
+        table, notes = best_of(study, table, axes)
+    for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
+        if axis is not None and table[axis.column].nunique() > most:
+            table = table[table[axis.column].isin(spread(sorted(set(table[axis.column])), most))]
+            notes.append(f"{most} of {len(axis.values)} values of {axis.name}")
+    return table, notes
+
+
+def places(table: pd.DataFrame, roles: Roles) -> list[int]:
+    """Return which values of the lines' axis there are; 0 where there is no such axis."""
+    return [0] if roles.by is None else sorted(set(table[roles.by.column]))
+
+
+def look(roles: Roles, place: int) -> Line2D:
+    """Return how the line of a value is drawn, which is also its legend entry."""
+    color, marker, style = colors_of(roles.by)[place], "o", "-"
+    if roles.by is not None and roles.by.name == "shortcut":
+        _, marker, style = LOOKS.get(str(roles.by.values[place]), (color, marker, style))
+    label = "" if roles.by is None else roles.by.label(place) if roles.by.name == "shortcut" else roles.by.text(place)
+    return Line2D([], [], color=color, marker=marker, ls=style, ms=5, lw=1.4, label=label)
+
+
+def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scale: Scale, measure: str) -> None:
+    """Draw a line, or dots, for each value of the lines' axis."""
+    if scale.logarithmic:
+        axis.set_xscale("log")
+    runs = study.complete.dropna(subset=measure)
+    points = {}
+    for place in places(table, roles):
+        part = table if roles.by is None else table[table[roles.by.column] == place]
+        points[place] = points_of(runs, part, scale, measure)
+    every = pd.concat(points.values())
+    aside = set(every["x"]) if scale.names else hidden(every)
+    joined = not scale.names and len(set(scale.values)) <= MANY
+    for number, (place, found) in enumerate(points.items()):
+        shift = number / max(len(points) - 1, 1) - 0.5
+        x = dodged(found, shift, scale, aside)
+        draw_points(axis, x, found, look(roles, place), joined)
+        seeds = [(where, value) for where, values in zip(x, found["seeds"]) if len(values) > 1 for value in values]
+        if seeds:
+            axis.plot(*zip(*seeds), "o", color=look(roles, place).get_color(), ms=3, alpha=0.45, mew=0)
+    ticks(axis, scale)
+    axis.grid(alpha=0.25)
+
+
+def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str) -> pd.DataFrame:
+    """Return, by configuration from left to right, its place, mean, interval and seeds, in per cent."""
+    rows, groups = [], dict(list(runs.groupby("configuration")[measure]))
+    for index, name in zip(table.index, table["configuration"]):
+        if name in groups:
+            values = 100 * groups[name].astype(float)
+            found = estimate(values)
+            rows.append((scale.values[index], found.mean, found.low, found.high, list(values)))
+    frame = pd.DataFrame(rows, columns=["x", "mean", "low", "high", "seeds"])
+    return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
+
+
+def hidden(points: pd.DataFrame) -> set[float]:
+    """Return the places where some points would hide one another, or their intervals."""
+    hair = 0.02 * max(points["mean"].max() - points["mean"].min(), 1.0)  # about the size of a mark
+    low, high = points["low"].fillna(points["mean"]) - hair, points["high"].fillna(points["mean"]) + hair
+    return {
+        float(x)  # pyright: ignore[reportArgumentType]
+        for x, rows in points.assign(low=low, high=high).sort_values("low").groupby("x")
+        if (rows["low"].iloc[1:].to_numpy() < rows["high"].cummax().iloc[:-1].to_numpy()).any()
+    }
+
+
+def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, joined: bool) -> None:
+    """Draw means with their intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
+    color = line.get_color()
+    style = {"ls": line.get_linestyle(), "ms": 5.5} if joined else {"ls": "none", "ms": 5.5 if len(x) <= MANY else 3.5}
+    axis.plot(x, points["mean"], color=color, marker=line.get_marker(), lw=1.5, **style)
+    known, (bottom, top) = points["low"].notna(), axis.get_ylim()
+    x, low, high = x[known], points["low"][known], points["high"][known]
+    axis.vlines(x, low.clip(lower=bottom), high.clip(upper=top), color=color, lw=1.1)
+    for ends, edge, beyond, arrow in ((low, bottom, low < bottom, "v"), (high, top, high > top, "^")):
+        axis.plot(x[~beyond], ends[~beyond], "_", color=color, ms=6)
+        for place in x[beyond]:
+            axis.plot(place, edge, arrow, color=color, ms=5, mfc="white", clip_on=False)
+
+
+def limits(points: pd.DataFrame) -> tuple[float, float]:
+    """Return an axis that shows all means, and of intervals so wide that they would flatten these a part."""
+    means = points["mean"]
+    room = max(means.max() - means.min(), 2.0)
+    low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
+    high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])
+    margin = 0.06 * max(high - low, 0.5)
+    return max(low - margin, -0.5), min(high + margin, 100.5)

@@ -1,0 +1,1 @@
+"""Figures of what is seen inside networks, before training and after it."""

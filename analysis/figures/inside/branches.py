@@ -1,0 +1,59 @@
+"""How strong each block's residual branch is beside its shortcut, before training and after it."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
+
+from analysis.figures.inside.lesions import best_of_each
+from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines, plain_first
+from analysis.figures.style import MUTED, legend, new_figure, whole_numbers
+from analysis.frames.study import Study, name_shortcut
+
+WHEN = {"before training": "--", "at the last epoch probed": "-"}
+
+
+def draw_branches(study: Study) -> Figure:
+    """Return the norm of each residual branch over that of its shortcut, a line a depth; raises NoData."""
+    rows = ratios_of(study)
+    shortcuts, colors = plain_first(rows["shortcut"]), depth_colors(rows["depth"])
+    figure = new_figure(study, "Residual branch over shortcut, by block", 4.2)
+    for axis, shortcut in zip(figure.subplots(1, len(shortcuts), squeeze=False, sharey=True)[0], shortcuts):
+        for when, style in WHEN.items():
+            part = rows[(rows["shortcut"] == shortcut) & (rows["when"] == when)]
+            draw_lines(axis, part, "block", "residual_ratio", colors, log=True, style=style)
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_minor_locator(LogLocator(subs="all"))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
+        axis.set_title(name_shortcut(shortcut), fontsize=10)
+        axis.set_xlabel("blocks.N")
+        axis.grid(alpha=0.25)
+        whole_numbers(axis)
+    figure.axes[0].set_ylabel("norm of the branch over norm of the shortcut")
+    shades = [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()]
+    lines = [Line2D([], [], color=MUTED, ls=WHEN[when], label=when) for when in WHEN if (rows["when"] == when).any()]
+    legend(figure, [*shades, *lines])
+    return figure
+
+
+def ratios_of(study: Study) -> pd.DataFrame:
+    """Return the ratio of each block, `when` it was measured; of trainings, or of inspections where none has any.
+
+    Of several configurations of a depth and shortcut, the one best by validation; untrained ones have batch norm.
+    """
+    rows = study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
+    if len(rows):
+        best = best_of_each(study.configurations, set(rows["configuration"]))
+        rows = rows[rows["configuration"].isin(best["configuration"])]
+    else:
+        rows = study.untrained.layers
+        rows = rows[rows["residual_ratio"].notna() & (rows["norm"] == "batch")]
+    if rows.empty:
+        raise NotMeasured("no run has compared residual branches with their shortcuts")
+    last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")
+    rows = rows[last | (rows["epoch"] == 0)]
+    before, after = WHEN
+    when = rows["epoch"].map(lambda epoch: after if epoch else before)
+    return rows.assign(when=when, block=rows["name"].str.extract(r"blocks\.(\d+)", expand=False).astype(int))

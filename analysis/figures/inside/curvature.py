@@ -1,0 +1,79 @@
+"""How sharp the loss is before training, against the learning rates at which SGD is stable there."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.inside.panels import COLUMNS, NotMeasured, condition, plain_first, untrained_of
+from analysis.figures.scale import LABELS, Scale, ticks
+from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, spread
+from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
+from analysis.frames.statistics import estimate
+from analysis.frames.study import Study, name_shortcut
+
+
+def draw_curvature(study: Study) -> Figure:
+    """Return the largest Hessian eigenvalue before the first step by depth, a panel a norm; raises NoData."""
+    runs = untrained_of(study).runs
+    measured = runs[runs["eigenvalues"] > 0]
+    if measured.empty:
+        raise NotMeasured("no inspection has looked for the largest eigenvalue")
+    if measured["curvature"].isna().all():
+        raise NoData("no inspection has found a largest eigenvalue: Lanczos' method did not converge")
+    figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4)
+    conditions = spread(sorted(set(zip(measured["norm"], measured["rest"]))), COLUMNS)  # batch norm first
+    for axis, (norm, rest) in zip(figure.subplots(1, len(conditions), squeeze=False)[0], conditions):
+        part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
+        draw_panel(axis, part, 110 // len(conditions))
+    figure.axes[0].set_ylabel("largest eigenvalue")
+    handles = [Line2D([], [], label=name_shortcut(name), **look_of(name)) for name in plain_first(measured["shortcut"])]
+    bound = Line2D([], [], color=MUTED, ls="--", label=f"up to where SGD with momentum {MOMENTUM:g} is stable")
+    legend(figure, [*handles, bound])
+    return figure
+
+
+def look_of(shortcut: str) -> dict:
+    """Return how networks with a shortcut are drawn."""
+    color, marker, _ = LOOKS.get(shortcut, (MUTED, "o", "-"))
+    return {"color": color, "marker": marker, "ms": 5, "lw": 1.3}
+
+
+def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
+    """Draw networks that differ in depth and shortcut, the bounds, and a title that says which ones are not there."""
+    axis.set_yscale("log")
+    known = runs.dropna(subset="curvature")
+    reach = [*BOUNDS.values(), *known["curvature"]]
+    axis.set_ylim(min(reach) / 3, max(reach) * 3)  # of few seeds, an interval can be much longer
+    for shortcut in plain_first(known["shortcut"]):
+        draw_series(axis, known[known["shortcut"] == shortcut], look_of(shortcut))
+    for rate, bound in BOUNDS.items():
+        axis.axhline(bound, color=MUTED, lw=1, ls="--")
+        place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "ha": "right"}
+        axis.annotate(f"rate {rate:g}: {bound:,.0f}", (1, bound), fontsize=8, color=MUTED, **place)
+    axis.set_xscale("log")
+    ticks(axis, Scale(runs["depth"].astype(float), LABELS["layers"], logarithmic=True))
+    title, out = condition(runs["norm"].iloc[0], runs["rest"].iloc[0]), not_converged(runs[runs["curvature"].isna()])
+    axis.set_title("\n".join([title, *textwrap.wrap(out, letters)]), fontsize=9)
+
+
+def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:
+    """Draw networks that differ in depth only, with intervals over seeds as far as the axis goes."""
+    parts = rows.groupby("depth")["curvature"]
+    by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in parts}
+    axis.plot(list(by_depth), [10**found.mean for found in by_depth.values()], **look)
+    for depth, found in by_depth.items():
+        if found.low is not None and found.high is not None:
+            axis.vlines(depth, 10**found.low, 10**found.high, color=look["color"], lw=1.1)
+
+
+def not_converged(runs: pd.DataFrame) -> str:
+    """Return of which networks, and at which depths, there is no eigenvalue."""
+    texts = []
+    for shortcut, rows in runs.groupby("shortcut"):
+        counts = [f"{depth} layers ({count})" for depth, count in rows.groupby("depth").size().items()]
+        texts.append(f"{name_shortcut(str(shortcut))} {', '.join(counts)}")
+    return f"left out, not converged: {'; '.join(texts)}" if texts else ""

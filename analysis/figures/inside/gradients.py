@@ -1,0 +1,23 @@
+"""The gradient by layer before training: plain beside residual networks, with batch norm and without."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.figures.inside.panels import depth_colors, draw_lines, panel_figure, untrained_of
+from analysis.figures.style import NoData, whole_numbers
+from analysis.frames.inside.gradients import with_places
+from analysis.frames.study import Study
+
+
+def draw_untrained_gradients(study: Study) -> Figure:
+    """Return the gradient norm of each 3x3 layer before the first step, a line a depth; raises NoData."""
+    rows = with_places(untrained_of(study).layers)
+    if not (np.isfinite(rows["grad_norm"]) & (rows["grad_norm"] > 0)).any():
+        raise NoData("no gradient is above zero")
+    labels = "3x3 layer, from the input", "norm of the gradient"
+    figure, panels = panel_figure(study, "Gradient norm by layer, before training", rows, *labels)
+    for axis, part in panels:
+        draw_lines(axis, part, "place", "grad_norm", depth_colors(rows["depth"]), log=True)
+        axis.set_yscale("log")
+        whole_numbers(axis)
+    return figure

@@ -1,0 +1,61 @@
+"""What a trained network keeps of its accuracy without a block, or with two of them swapped."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.inside.panels import NotMeasured
+from analysis.figures.style import LOOKS, MUTED, legend, new_figure, spread, whole_numbers
+from analysis.frames.study import Study, name_shortcut
+
+LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}
+DEPTHS = 4  # beside each other
+
+
+def draw_lesions(study: Study) -> Figure:
+    """Return the accuracy after each lesion, a column of panels a depth, residual beside plain; raises NoData."""
+    rows = study.lesions
+    if rows.empty:
+        raise NotMeasured("no run has lesions")
+    configurations = best_of_each(study.configurations, set(rows["configuration"]))
+    rows = rows[rows["configuration"].isin(configurations["configuration"])]
+    depths = spread(sorted(set(rows["depth"])), DEPTHS)
+    kinds = [kind for kind in LESIONS if (rows["lesion"] == kind).any()]
+    figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds))
+    axes = figure.subplots(len(kinds), len(depths), squeeze=False, sharey=True, sharex="col")
+    for line, kind in zip(axes, kinds):
+        for axis, depth in zip(line, depths):
+            draw_panel(axis, rows[rows["depth"] == depth], kind)
+            axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
+            axis.set_xlabel(f"blocks.N: {LESIONS[kind]}", fontsize=9)
+        line[0].set_ylabel("accuracy (%)")
+    handles = [look_of(name) for name in rows["shortcut"].unique()]
+    legend(figure, [*handles, Line2D([], [], color=MUTED, lw=1, label="the intact network")])
+    return figure
+
+
+def best_of_each(configurations: pd.DataFrame, names: set[str]) -> pd.DataFrame:
+    """Return of these configurations one for each depth and shortcut: the best by validation."""
+    rows = configurations[configurations["configuration"].isin(names)]
+    rows = rows.sort_values("val_acc_mean", ascending=False, kind="stable")
+    return rows.drop_duplicates(["depth", "shortcut"])
+
+
+def look_of(shortcut: str) -> Line2D:
+    """Return the legend's handle of networks with a shortcut."""
+    color, marker, _ = LOOKS.get(shortcut, (MUTED, "o", "-"))
+    return Line2D([], [], color=color, marker=marker, ls="none", ms=5, label=name_shortcut(shortcut))
+
+
+def draw_panel(axis: Axes, rows: pd.DataFrame, kind: str) -> None:
+    """Draw the mean over seeds of one kind of lesion, its range, and the intact network as a line."""
+    for shortcut, part in rows.groupby("shortcut", sort=False):
+        look = look_of(str(shortcut))
+        axis.axhline(100 * part.loc[part["lesion"] == "none", "accuracy"].mean(), color=look.get_color(), lw=1)
+        found = 100 * part[part["lesion"] == kind].groupby("block")["accuracy"].agg(["mean", "min", "max"])
+        axis.vlines(found.index, found["min"], found["max"], color=look.get_color(), lw=1)
+        axis.plot(found.index, found["mean"], color=look.get_color(), marker=look.get_marker(), ls="none", ms=5)
+    axis.set_ylim(0, 102)
+    axis.grid(alpha=0.25)
+    whole_numbers(axis)

@@ -1,0 +1,83 @@
+"""What figures of untrained networks share: panels by norm and shortcut, colours by depth, bands over seeds."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.style import SHADES, NoData, legend, new_figure, spread
+from analysis.frames.inside.untrained import NORMS, Untrained
+from analysis.frames.study import Study, name_shortcut
+
+PLAIN = "none"
+ROWS, COLUMNS = 3, 3  # of panels, at most: of more, an even choice is shown
+
+
+class NotMeasured(NoData):
+    """Nobody has asked for the measurement that a figure shows: nothing is missing."""
+
+
+def untrained_of(study: Study) -> Untrained:
+    """Return what a study knows of untrained networks; raises NotMeasured."""
+    if study.untrained.runs.empty:
+        raise NotMeasured("nothing was seen of a network before its training")
+    return study.untrained
+
+
+def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
+    """Return a shade for each depth."""
+    depths = sorted(set(depths))
+    return dict(zip(depths, SHADES(np.linspace(0, 1, len(depths)))))
+
+
+def condition(norm: str, rest: str) -> str:
+    """Return what networks in a row of panels share."""
+    return NORMS.get(norm, f"model.norm={norm}") + (rest and f",\n{rest}")
+
+
+def plain_first(shortcuts: Iterable[Any]) -> list[str]:
+    """Return shortcuts in the order in which they stand side by side."""
+    return sorted(set(map(str, shortcuts)), key=lambda name: (name != PLAIN, name))
+
+
+def panel_figure(
+    study: Study, about: str, rows: pd.DataFrame, x: str, y: str
+) -> tuple[Figure, Iterator[tuple[Axes, pd.DataFrame]]]:
+    """Return a figure with a panel for each norm and shortcut, its axes labelled, and each panel with its rows."""
+    conditions = spread(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS)  # batch norm first
+    shortcuts = spread(plain_first(rows["shortcut"]), COLUMNS)
+    figure = new_figure(study, about, 0.9 + 2.7 * len(conditions))
+    axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey="row")
+    colors = depth_colors(rows["depth"])
+    legend(figure, [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()])
+
+    def filled() -> Iterator[tuple[Axes, pd.DataFrame]]:
+        for line, (norm, rest) in zip(axes, conditions):
+            for axis, shortcut in zip(line, shortcuts):
+                part = (rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)
+                axis.set_title(f"{name_shortcut(shortcut)}, {condition(norm, rest)}", fontsize=10)
+                axis.grid(alpha=0.25)
+                yield axis, rows[part]
+        for axis in axes[-1]:
+            axis.set_xlabel(x)
+        for axis in axes[:, 0]:
+            axis.set_ylabel(y)
+
+    return figure, filled()
+
+
+def draw_lines(
+    axis: Axes, rows: pd.DataFrame, x: str, y: str, colors: dict[int, Any], log: bool = False, style: str = "-"
+) -> None:
+    """Draw a line a depth, the mean over seeds (geometric with `log`), and a band from the lowest to the highest."""
+    values = np.log10(rows[y].where(rows[y] > 0)) if log else rows[y]
+    finite = rows.assign(value=values)[np.isfinite(values)]
+    for depth, part in finite.groupby("depth"):
+        over_seeds = part.groupby(x)["value"].agg(["mean", "min", "max"])
+        mean, low, high = (10 ** over_seeds[name] if log else over_seeds[name] for name in ("mean", "min", "max"))
+        axis.plot(over_seeds.index, mean, style, color=colors[int(str(depth))], lw=1.3)
+        axis.fill_between(over_seeds.index, low, high, color=colors[int(str(depth))], alpha=0.2, lw=0)

@@ -1,0 +1,147 @@
+"""Which axis plays which part in a figure, and which configurations are shown where there are too many."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from analysis.figures.style import COLORS, MOST, colors_of, spread
+from analysis.frames.axes import Axis
+from analysis.frames.find import BadRequest
+from analysis.frames.study import Study
+
+MANY = 24  # values, of which each is a dot of its own and none is joined
+PANELS = 4  # rows or columns of panels
+# What accuracy may be drawn against, beside the axes: a label, and by what it is divided.
+QUANTITIES = {
+    "multiply_adds": ("multiply-adds (M)", 10**6),
+    "parameters": ("parameters", 1),
+    "wall_seconds": ("training time (minutes)", 60),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line wants to be where; empty for the default."""
+
+    x: str = ""
+    by: str = ""
+    panels: str = ""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The axis of the horizontal, or the `quantity` that takes its place; that of the lines; that of the panels."""
+
+    x: Axis | None
+    by: Axis | None
+    panels: Axis | None
+    quantity: str = ""
+
+
+def roles_of(study: Study, asked: Asked) -> Roles:
+    """Return who plays which part; raises BadRequest for a name that is no axis.
+
+    Unless asked otherwise, the horizontal is the number with the most values, the depth before others, and lines are by
+    shortcut, or by the axis that comes next; panels have few values.
+    """
+    axes = study.axes.axes
+    quantity = asked.x if asked.x in QUANTITIES else ""
+    x = named(study, asked.x) if asked.x and not quantity else None
+    taken = [named(study, name) for name in (asked.by, asked.panels) if name]
+    free = [axis for axis in axes if axis not in taken]
+    numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
+    x = x or next(iter([*numbers, *free]), None)
+    rest = [axis for axis in free if axis != x]
+    rest.sort(key=lambda axis: axis.name != "shortcut")
+    by = named(study, asked.by) if asked.by else next((axis for axis in rest if len(axis.values) <= MOST), None)
+    rest = [axis for axis in rest if axis != by]
+    panels = next((axis for axis in rest if len(axis.values) <= PANELS), None)
+    return Roles(x, by, named(study, asked.panels) if asked.panels else panels, quantity)
+
+
+def named(study: Study, name: str) -> Axis:
+    """Return an axis by its name; raises BadRequest."""
+    axis = study.axes.find(name)
+    if axis is None:
+        there_are = ", ".join([*(axis.name for axis in study.axes.axes), *QUANTITIES])
+        raise BadRequest(f"{name}: no axis of {study.name}; there are {there_are}")
+    return axis
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The configurations that a figure shows as lines, a panel for each value of `row`; a row of `table` each."""
+
+    table: pd.DataFrame
+    line: Axis | None
+    row: Axis | None
+    note: str
+
+    @property
+    def colors(self) -> dict[str, Any]:
+        """Return the colour of each configuration, which is that of its value."""
+        places = self.table[self.line.column] if self.line else [0] * len(self.table)
+        return {name: self._colors[place] for name, place in zip(self.table["configuration"], places)}
+
+    @property
+    def _colors(self) -> dict[int, Any]:
+        """Return the colour of each value that is shown; of a few out of many, colours that can be told apart."""
+        if self.line is not None and len(self.line.values) > MOST:
+            return dict(zip(sorted(set(self.table[self.line.column])), COLORS))
+        return dict(enumerate(colors_of(self.line)))
+
+    def rows(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield each panel's title and configurations."""
+        if self.row is None:
+            yield "", self.table
+            return
+        for place, part in self.table.groupby(self.row.column):
+            yield self.row.label(int(place)), part  # pyright: ignore[reportArgumentType]
+
+    def handles(self) -> list[Line2D]:
+        """Return a legend entry for each value of the lines' axis that is shown."""
+        if self.line is None:
+            return []
+        colors, places = self._colors, sorted(set(self.table[self.line.column]))
+        return [Line2D([], [], color=colors[place], linewidth=4, label=self.line.text(place)) for place in places]
+
+    @property
+    def legend_title(self) -> str:
+        return self.line.name if self.line else ""
+
+
+def lines_of(study: Study, configurations: pd.DataFrame, asked: Asked) -> Lines:
+    """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation."""
+    roles = roles_of(study, asked)
+    line, row = roles.x, roles.by
+    table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
+    if row is not None and table[row.column].nunique() > PANELS:
+        places = spread(sorted(set(table[row.column])), PANELS)
+        notes.append(f"{PANELS} of {len(row.values)} values of {row.name}")
+        table = table[table[row.column].isin(places)]
+    if line is not None and (count := table[line.column].nunique()) > MOST:
+        ranked = list(table.groupby(line.column)["val_acc_mean"].mean().sort_values(ascending=False).index)
+        middle = max(count // 2 - MOST // 4, MOST // 2)
+        half = MOST // 2
+        table = table[table[line.column].isin([*ranked[:half], *ranked[middle : middle + half]])]
+        notes.append(f"of {count} values of {line.name}, the {half} best by validation and {half} around the median")
+    return Lines(table, line, row, "; ".join(notes))
+
+
+def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
+    """Return one configuration for each combination of some axes, the best by validation, and a note on others."""
+    ranked = configurations.sort_values("val_acc_mean", ascending=False, na_position="last", kind="stable")
+    columns = [axis.column for axis in axes]
+    kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
+    table = configurations[configurations["configuration"].isin(kept["configuration"])]
+    others = ", ".join(axis.name for axis in study.axes.axes if axis not in axes)
+    return table, [f"{others or 'copies'}: the best by validation"] if len(table) < len(configurations) else []
+
+
+def by_shortcut(study: Study, asked: Asked) -> Asked:
+    """Return the request with panels by shortcut where there are several."""
+    axis = study.axes.find("shortcut")
+    return replace(asked, by="shortcut") if axis in study.axes.axes and asked.x != "shortcut" else asked

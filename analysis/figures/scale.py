@@ -1,0 +1,67 @@
+"""The horizontal axis of the accuracies: where each configuration stands on it, and which values it names."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from analysis.figures.roles import MANY, QUANTITIES, Roles
+
+DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
+DECADE = 10
+LABELS = {"layers": "depth (weighted layers)"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names."""
+
+    values: pd.Series
+    label: str
+    logarithmic: bool
+    names: tuple[str, ...] = ()
+
+
+def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
+    """Return the horizontal axis of some configurations."""
+    if roles.quantity:
+        label, unit = QUANTITIES[roles.quantity]
+        values = table[roles.quantity].astype(float) / unit
+        return Scale(values, label, values.max() >= DECADE * values.min())
+    assert roles.x is not None
+    x, label = roles.x, LABELS.get(roles.x.name, roles.x.name)
+    if not x.numeric:
+        return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
+    values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
+    return Scale(values, label, values.min() > 0 and (x.name == "layers" or values.max() >= DECADE * values.min()))
+
+
+def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) -> pd.Series:
+    """Return where points are drawn: beside the places in `aside`, by a share of the axis."""
+    x, low, high = points["x"], scale.values.min(), scale.values.max()
+    if scale.logarithmic:
+        beside = x * (high / low) ** (DODGE * shift)
+    else:
+        beside = x + shift * (0.5 if scale.names else DODGE * (high - low))
+    return x.where(~x.isin(aside), beside)
+
+
+def ticks(axis: Axes, scale: Scale) -> None:
+    """Have the horizontal axis name values that there are, as many as do not touch."""
+    axis.set_xlabel(scale.label)
+    values = sorted(set(scale.values))
+    if scale.names:
+        look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
+        axis.set_xticks(range(len(scale.names)), scale.names, **look)
+        axis.set_xlim(-0.6, len(scale.names) - 0.4)
+    elif len(values) <= MANY:
+        position = np.log if scale.logarithmic else np.asarray
+        at, shown = position(values), [len(values) - 1]
+        for place in reversed(range(len(values))):
+            if at[shown[0]] - at[place] > 0.08 * (at[-1] - at[0]):
+                shown.insert(0, place)
+        axis.xaxis.set_major_locator(FixedLocator([values[place] for place in shown]))
+        axis.xaxis.set_major_formatter(FixedFormatter([f"{values[place]:.5g}" for place in shown]))
+        axis.xaxis.set_minor_locator(NullLocator())

@@ -1,0 +1,193 @@
+"""The axes of a study: what varies between its configurations, in which order, and what only goes along.
+
+An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs`), a whole
+choice where named choices tell configurations apart (`optimizer`), or a single key (`optimizer.lr`). A setting that the
+axes determine, as a momentum that comes with an optimizer, is none. Seeds are replicates.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.frames.settings import DEFAULT, Row, as_text
+
+SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
+UNITS = {"layers": "layers", "stages": "stages", "epochs": "epochs"}  # of axes whose values read well before a word
+ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
+ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs"}
+# Keys that axes of their own speak for, or that never make two runs differ.
+NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
+NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
+NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # depth, width and length say what these are
+FEW = 12  # configurations of which each may have its own value of an axis that others go along with
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies, and its values in order. Frames hold the place of a value, in the column `column`."""
+
+    name: str
+    values: tuple[Hashable, ...]
+
+    @property
+    def column(self) -> str:
+        return f"axis {self.name}"
+
+    @property
+    def numeric(self) -> bool:
+        return all(map(is_number, self.values))
+
+    def text(self, place: int) -> str:
+        """Return a value as one types it."""
+        return value_text(self.values[place])
+
+    def label(self, place: int) -> str:
+        """Return a value with what it is a value of, in words: `8 layers`, `plain`, `optimizer.lr=0.01`."""
+        value = self.values[place]
+        if self.name == "shortcut":
+            return name_shortcut(str(value))
+        if self.name in UNITS and is_number(value):
+            return f"{value_text(value)} {UNITS[self.name][: -1 if value == 1 else None]}"
+        return f"{self.name}={value_text(value)}"
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of some configurations, and the settings that vary along with them."""
+
+    axes: tuple[Axis, ...]
+    along: tuple[Axis, ...]
+
+    def find(self, name: str) -> Axis | None:
+        """Return the axis that a name means: its own, another name of it, or the end of a key; None without one."""
+        name = ALIASES.get(name, name)
+        every = (*self.axes, *self.along)
+        own = [axis for axis in every if axis.name == name]
+        return next(iter(own or [axis for axis in every if axis.name.endswith(f".{name}")]), None)
+
+    def label(self, row: Row) -> str:
+        """Return a configuration in words, by what tells it from others."""
+        return ", ".join(axis.label(row[axis.column]) for axis in self.axes)
+
+
+def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
+    """Return the axes of some configurations; `chosen` names those whose values were picked, so that they go along."""
+    chosen = set(chosen)
+    varied = varied_keys(rows)
+    axes: list[Axis] = []
+    along: list[Axis] = []
+    columns: dict[str, list[Hashable]] = {}  # of axes that other settings may go along with
+    keys: dict[str, list[Hashable]] = {}
+    names = ["layers", "stages", "shortcut", *choice_names(rows, varied)]
+    for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
+        values = [value_of(row, name) for row in rows]
+        if len(set(values)) < 2 and name not in chosen:
+            continue
+        axis, group = Axis(name, ordered(name, set(values))), name.partition(".")[0]
+        if name in chosen:
+            along.append(axis)
+        elif group != name and group in columns and determines([columns[group]], values):
+            continue  # the choice says it
+        elif name != "stages" and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
+            along.append(axis)
+        else:
+            axes.append(axis)
+            (columns if name in names else keys)[name] = values
+    return Axes(tuple(axes), tuple(along))
+
+
+def varied_keys(rows: Sequence[Row]) -> list[str]:
+    """Return the keys whose values differ, in the order in which they first appear."""
+    keys = dict.fromkeys(key for row in rows for key in row["settings"])
+    return [key for key in keys if len({value_of(row, key) for row in rows}) > 1]
+
+
+def choice_names(rows: Sequence[Row], varied: Sequence[str]) -> list[str]:
+    """Return the groups whose named choice says what varies in them, and `epochs`."""
+    found = []
+    for group in dict.fromkeys(key.partition(".")[0] for key in varied if "." in key):
+        names = [value_of(row, group) for row in rows]
+        own = [[value_of(row, key) for row in rows] for key in varied if key.startswith(f"{group}.")]
+        if group == "epochs":
+            found.append(group)
+        elif group not in NO_CHOICES and DEFAULT not in names and any(determines([names], values) for values in own):
+            found.append(group)
+    return found
+
+
+def value_of(row: Row, name: str) -> Hashable:
+    """Return a configuration's value of an axis; of a group, the name of its choice, or what it says of its own."""
+    settings = row["settings"] if isinstance(row["settings"], dict) else row["config"]  # published rows have no others
+    if name == "layers":
+        return int(row["depth"])
+    if name == "stages":
+        return len(row["stages"]) if len(set(row["stages"])) == 1 else tuple(row["stages"])
+    if name == "shortcut":
+        return str(row["shortcut"])
+    if name == "epochs":
+        count, steps = (row["config"].get(f"epochs.{unit}") for unit in ("count", "steps"))
+        return f"{steps:,} steps" if count is None and steps is not None else count
+    choices = row.get("choices")
+    choice = choices.get(name) if isinstance(choices, dict) else None
+    value = choice or settings.get(name, settings.get(f"{name}.name", DEFAULT))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def determines(columns: Sequence[Sequence[Hashable]], values: Sequence[Hashable]) -> bool:
+    """Return whether equal values in all columns mean an equal value."""
+    combinations = list(zip(*columns))
+    return len(set(combinations)) == len(set(zip(combinations, values)))
+
+
+def determined(columns: dict[str, list[Hashable]], values: Sequence[Hashable]) -> bool:
+    """Return whether one axis, or all together, determine a value, where that cannot be chance.
+
+    Together, they do so if combinations repeat, or make up most of a grid: each one's own rate, of a search by depth
+    and shortcut. In a random search, where no combination comes twice, every setting would be determined by the others.
+    """
+    for column in columns.values():
+        if determines([column], values) and (len(set(column)) < len(values) or len(values) <= FEW):
+            return True
+    combinations = len(set(zip(*columns.values())))
+    grid = math.prod(len(set(column)) for column in columns.values())
+    common = combinations < len(values) or 2 * combinations >= grid
+    return len(columns) > 1 and common and determines(list(columns.values()), values)
+
+
+def alike(key: Sequence[Hashable], values: Sequence[Hashable]) -> bool:
+    """Return whether two keys always change together, as flip and crop do, where that cannot be chance."""
+    different = len(set(key))
+    return determines([key], values) and determines([values], key) and (different < len(key) or different == 2)
+
+
+def ordered(name: str, values: set[Hashable]) -> tuple[Hashable, ...]:
+    """Return values in order: numbers by size, after the default; names by letter, after `none`."""
+    if name == "shortcut":
+        known = {shortcut: place for place, shortcut in enumerate(SHORTCUTS)}
+        return tuple(sorted(values, key=lambda value: (known.get(str(value), len(known)), str(value))))
+
+    def place(value: Hashable) -> tuple[int, float, str]:
+        if is_number(value):
+            return 1, float(value), ""  # pyright: ignore[reportArgumentType]
+        first = value in (None, DEFAULT, "none", False)
+        return (0 if first else 2), 0, value_text(value)
+
+    return tuple(sorted(values, key=place))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number that an axis can place."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as one types it: `0.01`, `sgd`, `[5,5,5]`."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return as_text(list(value) if isinstance(value, tuple) else value)
+
+
+def name_shortcut(shortcut: str) -> str:
+    """Return what networks with a shortcut are called."""
+    return SHORTCUTS.get(shortcut, shortcut)

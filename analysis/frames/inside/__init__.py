@@ -1,0 +1,1 @@
+"""What is seen inside networks, before training and after it, as frames."""

@@ -1,0 +1,78 @@
+"""What networks are like before their first step: every network and seed once, from inspections and from trainings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames.inside.gradients import end_ratios, growth
+from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
+from analysis.frames.tables import load_cosines, load_curvature, load_layers
+
+NORMS = {"batch": "with batch norm", "none": "without batch norm"}
+MOMENTUM, RATES = 0.9, (0.01, 0.1)
+BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
+NETWORK = ["shortcut", "depth", "norm", "rest"]
+OWN = {"model.name", "model.stages", "model.shortcut", "model.norm"}  # settings that have a column of their own
+GRADIENTS = (("gradient_ratio", end_ratios, False), ("scaled_ratio", end_ratios, True))
+GRADIENTS += (("growth", growth, False), ("scaled_growth", growth, True))
+MEASURES = ["gradient_ratio", "scaled_ratio", "growth", "scaled_growth", "cosine", "curvature"]
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """One row per network and seed, and the tables of those runs.
+
+    `runs` has the columns of a run, `norm`, `rest` (what else of the network or its data varies) and MEASURES, missing
+    where there is none: the gradient norm of the first tenth of the layers over that of the last, and `scaled` by the
+    weights' norm; its growth per layer towards the input; the cosine of the nearest points; the largest eigenvalue, if
+    it is above zero and its residual says that it is one; `eigenvalues` counts those that were looked for.
+    """
+
+    runs: pd.DataFrame
+    layers: pd.DataFrame
+    cosines: pd.DataFrame
+
+
+def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: pd.DataFrame) -> Untrained:
+    """Return complete inspections, and trainings that looked inside before the first step; `layers` are theirs."""
+    inspections = inspections[inspections["status"] == "complete"]
+    layers = pd.concat([part for part in (load_layers(inspections), layers) if len(part)] or [layers])
+    layers = layers[layers["epoch"] == 0]
+    runs = pd.concat([part for part in (inspections, trainings) if len(part)] or [inspections], ignore_index=True)
+    runs = with_networks(runs[runs["path"].isin(layers["path"])].reset_index(drop=True))
+    runs = runs[~runs.duplicated([*NETWORK, "seed"])]
+    layers, cosines = layers[layers["path"].isin(runs["path"])], load_cosines(runs)
+    found = runs.set_index("path").assign(**measure(layers, cosines, load_curvature(runs)))
+    return Untrained(found.reset_index(), *(in_words(table, runs) for table in (layers, cosines)))
+
+
+def with_networks(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with `norm`, and with `rest`: what else of their networks and data is not the same in all."""
+    rest = [as_assignments(settings) for settings in varied_settings(map(_rest, runs.to_dict("records")))]
+    norms = [config.get("model.norm", "batch") for config in runs["config"]]
+    texts = {"norm": norms, "rest": rest}
+    return runs.assign(**{name: pd.Series(values, runs.index, dtype=object) for name, values in texts.items()})
+
+
+def _rest(row: Row) -> Settings:
+    stages = row["stages"]
+    shape = {"stages": len(stages) if len(set(stages)) == 1 else list(stages), "model.width": row["width"]}
+    return shape | {k: v for k, v in row["settings"].items() if k.startswith(("model.", "data.")) and k not in OWN}
+
+
+def measure(layers: pd.DataFrame, cosines: pd.DataFrame, curvature: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return MEASURES and `eigenvalues`, each by path."""
+    found = {}
+    for column, of, scaled in GRADIENTS:
+        found[column] = 10 ** of(layers, scaled).droplevel("epoch")
+    nearest = cosines[cosines["distance"] == cosines.groupby("path")["distance"].transform("min")]
+    found["cosine"] = nearest.set_index("path")["cosine"]
+    sharp = curvature[curvature["converged"].astype(bool) & (curvature["eigenvalue"] > 0)]
+    sharp = sharp[np.isfinite(sharp["eigenvalue"])]
+    return found | {"curvature": sharp.set_index("path")["eigenvalue"], "eigenvalues": curvature.groupby("path").size()}
+
+
+def in_words(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the `norm` and the `rest` of each row's run."""
+    return table.join(runs.set_index("path")[["norm", "rest"]], on="path")

@@ -1,0 +1,89 @@
+"""What was seen of untrained networks as a table: a row per network for people, a row per run for programs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.inside.numbers import say_cosine
+from analysis.frames.inside.untrained import MEASURES, NETWORK, load_untrained
+from analysis.frames.study import Study
+from analysis.page.rendering import Grid
+
+NUMBERS = ["study", "configuration", "seed", "shortcut", "depth", "norm", "rest", "parameters", *MEASURES]
+NOTE = (
+    "Before training: the mean over seeds (geometric but for the cosine), and the lowest to the highest. First over "
+    "last is the gradient norm of the first tenth of the 3x3 layers over that of the last tenth; scaled, each norm is "
+    "times that of the layer's weights. Growth is that of the gradient norm per layer towards the input, within a "
+    "stage. The cosine is that between the gradients by the input at neighbouring points, 1/40 of the way from one "
+    "image to another apart. Curvature is the largest eigenvalue of the loss's Hessian, without the runs in which "
+    "Lanczos' method did not converge; a dash stands for no figure."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of figures: its measure, its label, how one figure is said, and whether its mean is geometric."""
+
+    measure: str
+    label: str
+    say: Callable[[float], str]
+    geometric: bool = True
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Return a number with so many digits, thousands separated; from 10^8 as 2.7e11."""
+    if abs(value) >= 1e8:
+        return f"{value:.{digits - 1}e}".replace("e+", "e")
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
+
+
+COLUMNS = (
+    Column("gradient_ratio", "first over last", significant),
+    Column("scaled_ratio", "scaled", significant),
+    Column("growth", "growth", "{:.2f}".format),
+    Column("cosine", "cosine", say_cosine, geometric=False),
+    Column("curvature", "curvature", partial(significant, digits=3)),
+)
+
+
+def inspection_grids(study: Study) -> list[Grid]:
+    """Return a grid of a study's complete inspections, none if there are none."""
+    runs = load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs
+    if study.inspections.empty:
+        return []
+    several = runs["rest"].nunique() > 1
+    head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in COLUMNS), "seeds"]
+    rows = []
+    for (shortcut, depth, norm, rest), part in runs.groupby(NETWORK):
+        cells = [figure(part[column.measure], column) for column in COLUMNS]
+        rows.append([shortcut, norm, str(depth), *[rest] * several, *cells, str(len(part))])
+    numeric = [False, False, True, *[False] * several, *[True] * (len(COLUMNS) + 1)]
+    return [Grid(f"{study.title}: untrained networks", head, rows, numeric, [NOTE, *incomplete(study.inspections)])]
+
+
+def figure(values: pd.Series, column: Column) -> str:
+    """Return the mean of the figures that there are, their range if they differ, and of how many runs if not of all."""
+    every, values = len(values), values.dropna()
+    if values.empty:
+        return "-"
+    mean = float(10 ** np.log10(values).mean() if column.geometric else values.mean())
+    texts = [column.say(value) for value in (mean, float(values.min()), float(values.max()))]
+    of = f", {len(values)} of {every}" if len(values) < every else ""
+    return (texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]} to {texts[2]})") + of
+
+
+def incomplete(inspections: pd.DataFrame) -> list[str]:
+    """Return how many inspections have no part in a table, and why."""
+    counts = inspections.loc[inspections["status"] != "complete", "status"].value_counts().sort_index()
+    texts = [f"{count} {status}" for status, count in counts.items()]
+    return [f"Not in the table, because they are not complete: {', '.join(texts)}."] if texts else []
+
+
+def inspections_csv(studies: Sequence[Study]) -> str:
+    """Return what was measured as one CSV, a row per complete inspection; ratios are factors."""
+    tables = [load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs for study in studies]
+    return pd.concat(tables)[NUMBERS].to_csv(index=False)

@@ -1,0 +1,41 @@
+"""A two-way table of one measure: a row per value of one axis, a column per value of another."""
+
+from analysis.frames.axes import Axis
+from analysis.frames.configurations import MEASURES
+from analysis.frames.find import BadRequest
+from analysis.frames.study import Study
+from analysis.page.columns import measured
+from analysis.page.rendering import Grid
+from analysis.page.tables import LAST_EPOCH, choice_notes
+
+
+def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> Grid:
+    """Return the measure by two axes; what else varies is named in front of each row. Raises BadRequest."""
+    down, across = known_axis(study, first), known_axis(study, second)
+    if down == across:
+        raise BadRequest(f"{first} and {second} are the same axis")
+    if measure not in MEASURES:
+        raise BadRequest(f"{measure}: no measure; there are {', '.join(MEASURES)}")
+    others = [axis for axis in study.axes.axes if axis not in (down, across)]
+    cells: dict[tuple[int, ...], dict[int, str]] = {}
+    front = [*others, down]
+    for row in study.configurations.sort_values([axis.column for axis in front]).to_dict("records"):
+        line = cells.setdefault(tuple(row[axis.column] for axis in front), {})
+        line[row[across.column]] = ", ".join(filter(None, [line.get(row[across.column]), measured(measure, row)]))
+    places = range(len(across.values))
+    rows = [
+        [*(axis.text(place) for axis, place in zip(front, line)), *(found.get(place, "") for place in places)]
+        for line, found in cells.items()
+    ]
+    head = [*(axis.name for axis in front), *(across.label(place) for place in places)]
+    numeric = [*(axis.numeric for axis in front), *[True] * len(places)]
+    return Grid(f"{study.title}: {MEASURES[measure].long}", head, rows, numeric, [LAST_EPOCH, *choice_notes(study)])
+
+
+def known_axis(study: Study, name: str) -> Axis:
+    """Return an axis by its name; raises BadRequest."""
+    axis = study.axes.find(name)
+    if axis is None:
+        there_are = ", ".join(axis.name for axis in study.axes.axes) or "none"
+        raise BadRequest(f"{name}: no axis of {study.name}; there are {there_are}")
+    return axis

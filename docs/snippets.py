@@ -1,0 +1,250 @@
+"""What generated blocks of the documents hold: figures of the reference runs, and what can be chosen."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.findings import find
+from analysis.claims.wording import by_topic
+from analysis.frames.runs import load_runs
+from analysis.frames.statistics import Difference, estimate, welch
+from analysis.frames.study import load_studies
+from analysis.frames.tables import load_epochs
+from resnet.config import Config, default_of
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+REFERENCE = ROOT / "runs" / "reference"
+
+
+@cache
+def runs_of(study: str) -> pd.DataFrame:
+    """Return the complete runs of a reference study, with what a filter may name as columns."""
+    runs = load_runs([REFERENCE / study])
+    runs = runs[runs["status"] == "complete"]
+    return runs.assign(lr=[config["optimizer.lr"] for config in runs["config"]])
+
+
+def selected(study: str, filters: Iterable[str]) -> pd.DataFrame:
+    """Return the runs that have one of the given values in each column: `model=blocks3,blocks9`, `seed=0`."""
+    runs = runs_of(study)
+    for column, values in (part.split("=") for part in filters):
+        runs = runs[runs[column].astype(str).isin(values.split(","))]
+    if runs.empty:
+        raise ValueError(f"{study} has no run with {' '.join(filters)}")
+    return runs
+
+
+def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
+    """Return the mean test accuracy of runs in per cent, with its deviation where there are several."""
+    found = estimate(100 * selected(study, filters)[measure])
+    return f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
+
+
+def accuracies(study: str, measure: str, row: str, column: str, values: str, *labels: str) -> str:
+    """Return a table of an accuracy: a row for each value of one column, a column for each of `values` of another.
+
+    `labels` are the head's: one for the rows, then one for each of `values`. Rows are in ascending order.
+    """
+    names = values.split(",")
+    lines = ["| " + " | ".join(labels) + " |", "| ---: |" + " ---: |" * len(names)]
+    there = set(runs_of(study)[[row, column]].astype(str).itertuples(index=False, name=None))
+    for value in sorted(runs_of(study)[row].unique()):
+        pairs = [(f"{row}={value}", f"{column}={name}") if (str(value), name) in there else None for name in names]
+        cells = (accuracy(study, *pair, measure=measure) if pair else "" for pair in pairs)
+        lines.append(f"| {value} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def difference(study: str, a: str, b: str, template: str) -> str:
+    """Return by how much runs `b` exceed runs `a` in test accuracy, in percentage points, with Welch's 95 % interval.
+
+    `a` and `b` are filters joined by `;`. The template has {points}, {low} and {high}, or, where it claims something
+    and without signs, {rise} or {fall}, {least} and {most}.
+    """
+    return difference_between(study, a, study, b, template)
+
+
+def difference_between(study_a: str, a: str, study_b: str, b: str, template: str) -> str:
+    """Return what `difference` does, of runs of two studies."""
+    sides = (selected(study, side.split(";"))["test_acc"] for study, side in ((study_a, a), (study_b, b)))
+    return say(welch(*sides), template)
+
+
+def say(found: Difference, template: str) -> str:
+    """Return a difference in the words of a template; KeyError where it says {rise} or {fall} and seeds do not."""
+    words: dict[str, Any] = {"points": found.points, "low": found.low, "high": found.high}
+    if found.verdict in ("more", "less") and found.low is not None and found.high is not None:
+        words["rise" if found.verdict == "more" else "fall"] = abs(found.points)
+        words["least"], words["most"] = sorted((abs(found.low), abs(found.high)))
+    return template.format(**words)
+
+
+def epochs_of(study: str, filters: Iterable[str], measure: str, first: int, last: int) -> pd.Series:
+    """Return each selected run's mean of a column of metrics.csv over some epochs, both included."""
+    epochs = load_epochs(selected(study, filters))
+    return epochs[epochs["epoch"].between(first, last)].groupby("path")[measure].mean()
+
+
+def at_epoch(study: str, epoch: str, measure: str, *filters: str) -> str:
+    """Return the mean over runs of an accuracy after an epoch, in per cent."""
+    return f"{100 * epochs_of(study, filters, measure, int(epoch), int(epoch)).mean():.1f}"
+
+
+def over_epochs(study: str, first: str, last: str, a: str, b: str, template: str) -> str:
+    """Return by how much runs `b` exceed runs `a` in validation accuracy, in the mean over some epochs."""
+    sides = (epochs_of(study, side.split(";"), "val_acc", int(first), int(last)) for side in (a, b))
+    return say(welch(*sides), template)
+
+
+def minutes(study: str, *filters: str) -> str:
+    """Return how long runs take one after the other, in minutes; of several seeds the median counts for each."""
+    runs = selected(study, filters)
+    per_run = runs.groupby("configuration")["wall_seconds"].transform("median")
+    return f"{per_run.sum() / 60:,.0f}"
+
+
+def hours(study: str, *filters: str) -> str:
+    """Return how long runs take one after the other, in hours."""
+    return f"{selected(study, filters)['wall_seconds'].sum() / 3600:.1f}"
+
+
+def findings(study: str) -> str:
+    """Return the sentences that a reference study supports, as a list by topic."""
+    (found,) = load_studies([REFERENCE / study])
+    return "\n".join(
+        f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(find(found.runs, found.layers)).items()
+    )
+
+
+def comment(path: Path) -> list[str]:
+    """Return the lines of the comment on top of a file of conf/, without what Hydra reads of it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    top = lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
+    return [line.removeprefix("#").removeprefix(" ") for line in top if "@package" not in line]
+
+
+def question(experiment: str, part: str = "Question") -> str:
+    """Return a part of the comment on top of an experiment: Question, Varies, Held fixed or Cost."""
+    text = "\n".join(comment(CONF / "experiment" / f"{experiment}.yaml"))
+    (found,) = re.findall(rf"^{part}\s{{2,}}(.*(?:\n\s+.*)*)", text, re.MULTILINE)
+    return " ".join(found.split())
+
+
+def cost(experiment: str) -> str:
+    """Return the hours or minutes that an experiment's comment names first."""
+    (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", question(experiment, "Cost"))[0]
+    return f"{number.replace(' to ', '-')} {'h' if unit == 'hour' else 'min'}"
+
+
+def options(group: str) -> list[Path]:
+    """Return the files of a group of conf/, in the order of numbers in their names."""
+    numbered = lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem)]  # noqa: E731
+    return sorted((CONF / group).glob("*.yaml"), key=numbered)
+
+
+def choices(group: str) -> str:
+    """Return the names of a group's choices."""
+    return " ".join(f"`{path.stem}`" for path in options(group))
+
+
+def described(group: str) -> str:
+    """Return a table of a group's choices, with the comment on top of each."""
+    rows = (f"| `{group}={path.stem}` | {' '.join(comment(path))} |" for path in options(group))
+    return "\n".join(["| choice | what |", "| --- | --- |", *rows])
+
+
+def experiments() -> str:
+    """Return a section for each experiment: its question, what varies, what is fixed, and what it costs."""
+    parts = ("Question", "Varies", "Held fixed", "Cost")
+    sections = []
+    for path in options("experiment"):
+        lines = [f"- *{part}:* {question(path.stem, part)}" for part in parts]
+        sections.append("\n".join([f"`experiment={path.stem}`", "", *lines]))
+    return "\n\n".join(sections)
+
+
+def keys(group: str = "") -> str:
+    """Return a table of the keys of a group, or of those that stand alone: default, what is allowed, meaning."""
+    config = Config()
+    owner, prefix = (getattr(config, group), f"{group}.") if group else (config, "")
+    rows = [key_row(f"{prefix}{f.name}", f) for f in fields(owner) if not is_dataclass(getattr(owner, f.name))]
+    return "\n".join(["| key | default | values | meaning |", "| --- | --- | --- | --- |", *rows])
+
+
+def key_row(key: str, field: Any) -> str:
+    """Return a row about one key; a star marks what is no part of a run's identity."""
+    star = "" if field.metadata.get("identity", True) else " \\*"
+    return f"| `{key}`{star} | `{as_yaml(default_of(field))}` | {values(field)} | {MEANINGS[key]} |"
+
+
+def values(field: Any) -> str:
+    """Return which values a field takes."""
+    if "choices" in field.metadata:
+        return " ".join(f"`{choice}`" for choice in field.metadata["choices"])
+    null = ", `null`" if "None" in str(field.type) else ""
+    if "range" in field.metadata:
+        low, high = field.metadata["range"]
+        return ("each " if isinstance(default_of(field), list) else "") + f"{as_number(low)} to {as_number(high)}{null}"
+    return f"`true` `false`{null}" if "bool" in str(field.type) else "text"
+
+
+def as_number(value: float) -> str:
+    """Return a bound of a range, large ones as they are counted."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def as_yaml(value: Any) -> str:
+    """Return a value as one types it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value).replace(" ", "")
+
+
+MEANINGS: dict[str, str] = {
+    "data.name": "the data set",
+    "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default",
+    "data.val_fraction": "share of the training images held out for validation, stratified by class; 0: train on all",
+    "data.limit": "only the first so many training images of each class, for trials",
+    "model.name": "how tables call the network; computed from the stages",
+    "model.stages": "blocks in each stage",
+    "model.width": "channels of the first stage; each later stage has twice as many, at half the resolution",
+    "model.shortcut": "past a block: identity, with a 1x1 convolution where the shape changes (`projection`), or with "
+    "zero channels there (`pad`); `none`: a plain network",
+    "model.block": "the kind of block",
+    "model.norm": "after each convolution: batch norm, or a bias and no norm",
+    "model.zero_init": "start the last norm of each block at 0, so that every block starts as its shortcut",
+    "optimizer.name": "the algorithm",
+    "optimizer.lr": "the highest learning rate of the training",
+    "optimizer.weight_decay": "added to the gradient; with `adamw` taken off the weights themselves",
+    "optimizer.momentum": "of `sgd`",
+    "optimizer.nesterov": "of `sgd`: look ahead",
+    "schedule.name": "the learning rate over time",
+    "schedule.milestones": "of `multistep`: where the rate drops, as fractions of the training",
+    "schedule.gamma": "of `multistep`: the factor by which it drops",
+    "schedule.warmup": "fraction of the training at a lower rate",
+    "schedule.warmup_factor": "times the rate, during warm-up",
+    "epochs.count": "epochs to train; takes precedence over steps",
+    "epochs.steps": "optimizer steps to train, where `epochs.count=null`",
+    "augmentation.flip": "mirror with probability 1/2",
+    "augmentation.crop_padding": "shift by up to so many pixels each way, black outside",
+    "augmentation.cutout": "side of a square set to the mean colour; 0: none",
+    "augmentation.trivial": "one random operation an image (TrivialAugment)",
+    "logger.name": "a tracker beside the run folder",
+    "seed": "initial weights, order of the images, augmentation",
+    "task": "train the network, or `inspect` it before its first step: [inspections](runs.md#look-inside)",
+    "study": "the folder under `runs/`: a name for runs that belong together",
+    "batch_size": "images a step",
+    "device": "`auto`: a GPU where there is one",
+    "precision": "`auto`: bf16 where the hardware computes it natively",
+    "compile": "`torch.compile`; `null`: where it pays, long trainings in bf16 on a CPU",
+    "probe_every": "epochs from one look at gradients and responses to the next; 0: none",
+    "progress": "`auto`: a bar on a terminal",
+    "resume": "`never`: archive what is there, and start over",
+    "fail_fast": "stop a sweep at its first failing run",
+}

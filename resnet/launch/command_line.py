@@ -1,0 +1,71 @@
+"""A command line as people type it, arranged as Hydra wants it."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+
+from resnet.errors import ConfigError
+from resnet.launch.compose import as_typed, known_keys
+
+# Options that only say where the configuration comes from, or how it is shown; any other says what to do with it.
+SETTINGS = {"package", "resolve", "config_path", "config_name", "config_dir"}
+USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batchsize": "batch_size"}
+
+
+def arrange(words: Sequence[str]) -> list[str]:
+    """Return the words in Hydra's order, options first, and names as they were typed.
+
+    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not.
+    """
+    options, overrides = split_options(words)
+    asked = {action.dest for action in map(option_called, options) if action} - SETTINGS
+    chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
+    decided = any(override.startswith("hydra.mode=") for override in overrides)
+    planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
+    if (planned or (chosen and not decided)) and not asked:  # of a plan, Hydra would make a single run's folder
+        options.insert(0, "--multirun")
+    return [*options, *map(as_typed, overrides)]
+
+
+def split_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options, with their values, and the overrides; raises ConfigError for an unknown option."""
+    options, overrides, left = [], [], list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        if (action := option_called(word)) is None:
+            raise ConfigError(unknown_option(word, left))
+        options.append(word)
+        joined = "=" in word or (not word.startswith("--") and word not in action.option_strings)  # --cfg=job, -cjob
+        if action.nargs != 0 and not joined and left and (action.nargs is None or "=" not in left[0]):
+            options.append(left.pop(0))
+    return options, overrides
+
+
+def option_called(word: str) -> Any:
+    """Return argparse's action for an option, which may be abbreviated; None where there is none."""
+    actions = get_args_parser()._option_string_actions
+    name = word.partition("=")[0]
+    if name in actions:
+        return actions[name]
+    if name.startswith("--"):
+        return next((action for option, action in actions.items() if option.startswith(name)), None)
+    return actions.get(name[:2]) if name.startswith("-") else None
+
+
+def unknown_option(word: str, following: Sequence[str]) -> str:
+    """Return what to type instead of `--lr 0.01`."""
+    name, _, value = word.lstrip("-").replace("-", "_").partition("=")
+    keys = [key for key in known_keys() if key not in USUAL_NAMES]
+    by_name = {key.rpartition(".")[2]: key for key in reversed(keys)} | {key: key for key in keys} | USUAL_NAMES
+    close = difflib.get_close_matches(name, by_name, n=1)
+    if not close:
+        return f"{word}: no such option; values are given as key=value, see --help"
+    if not value and following and "=" not in following[0]:
+        value = following[0]
+    return f"{word}: no such option; values are given as key=value: {by_name[close[0]]}={value or 'VALUE'}"

@@ -1,0 +1,117 @@
+"""Which GPU a run gets: one that this PyTorch has kernels for and, beside other runs, the one with the fewest.
+
+Written from PyTorch's documentation and tested on made-up cards; tests/gpu/ is for whoever has a real one.
+"""
+
+import fcntl
+import itertools
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+from resnet.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+DRIVER = Path("/proc/driver/nvidia")
+slot: int | None = None  # the open file whose lock says that this process uses a GPU
+
+
+def choose_gpu(wanted: str, beside_others: bool) -> torch.device:
+    """Return the GPU for `auto` or `cuda`, made PyTorch's current one; the CPU where `auto` finds none that works.
+
+    The first one, so that a run after another is on the same; `beside_others`, the first with the fewest runs on it.
+    Raises ConfigError for `cuda` where there is none, or none that works.
+    """
+    usable, reason = usable_gpus()
+    if not usable:
+        if wanted == "cuda":
+            reason = reason or "PyTorch finds no GPU here"
+            raise ConfigError(f"device=cuda: {reason}; device=cpu or device=auto goes without")
+        if reason:
+            log.warning(f"device=auto: the CPU, because {reason}")
+        return torch.device("cpu")
+    device = torch.device("cuda", take_slot(usable) if beside_others else usable[0])
+    torch.cuda.set_device(device)
+    return device
+
+
+def usable_gpus() -> tuple[list[int], str]:
+    """Return the GPUs that this PyTorch can compute on; or none, and why, where there are some all the same."""
+    if not torch.cuda.is_available():
+        if torch.version.cuda is None or not any((DRIVER / "gpus").glob("*")):
+            return [], ""
+        return [], f"there is a GPU that PyTorch cannot use: {_why_not()}"
+    kernels, found = torch.cuda.get_arch_list(), range(torch.cuda.device_count())
+    usable = [gpu for gpu in found if has_kernels(torch.cuda.get_device_capability(gpu), kernels)]
+    if usable:
+        return usable, ""
+    major, minor = torch.cuda.get_device_capability(0)
+    what = f"{torch.cuda.get_device_name(0)} (compute capability {major}.{minor})"
+    return [], f"this PyTorch has no kernels for the {what}, only for {' '.join(kernels)}"
+
+
+def has_kernels(capability: tuple[int, int], kernels: list[str]) -> bool:
+    """Return whether a card of this capability runs any of a PyTorch's kernels, named as `get_arch_list` does.
+
+    Binary code (sm_80) runs on the same major version from its minor one on, an architecture's own (sm_90a) nowhere
+    else; intermediate code (compute_80) on anything that is newer. What is not NVIDIA's is left to PyTorch.
+    """
+    if not all(kernel.startswith(("sm_", "compute_")) for kernel in kernels):
+        return True
+    major, minor = capability
+    for kernel in kernels:
+        kind, _, version = kernel.partition("_")
+        own = version.endswith("a")
+        at = int(version.rstrip("af")[:-1]), int(version.rstrip("af")[-1])
+        binary = at == capability if own else at[0] == major and at[1] <= minor
+        if binary or (kind == "compute" and not own and at <= capability):
+            return True
+    return not kernels
+
+
+def take_slot(gpus: list[int]) -> int:
+    """Return the first GPU with the fewest runs on it, and count this process among them until it ends or asks again.
+
+    A slot is a lock on a file named after the card's UUID: another process's numbers for the cards may be others.
+    """
+    global slot
+    if slot is not None:
+        os.close(slot)
+        slot = None
+    for number, gpu in itertools.product(range(1024), gpus):
+        uuid = torch.cuda.get_device_properties(gpu).uuid
+        path = os.path.join(tempfile.gettempdir(), f"resnet-gpu-{os.getuid()}-{uuid}-{number}")
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        except OSError:  # a file system without locks: nothing is known of the others
+            os.close(descriptor)
+            return gpus[os.getpid() % len(gpus)]
+        else:
+            slot = descriptor
+            return gpu
+    return gpus[0]
+
+
+def _why_not() -> str:
+    """Return what PyTorch says when it is asked for a GPU that it cannot use."""
+    try:
+        torch.cuda.init()
+    except Exception as error:
+        return str(error).splitlines()[0]
+    return "it does not say why"
+
+
+def driver_version() -> str | None:
+    """Return the version of NVIDIA's driver, None where there is none."""
+    try:
+        words = (DRIVER / "version").read_text(encoding="utf-8").splitlines()[0].split()
+    except (OSError, IndexError):
+        return None
+    return next((word for word in words if word[0].isdigit() and "." in word), None)

@@ -1,0 +1,180 @@
+"""Inspections as frames, as a table, as figures and in the report, beside trainings and alone."""
+
+import io
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figures.gallery import draw_all
+from analysis.frames.inside.gradients import end_ratios, growth
+from analysis.frames.runs import load_runs
+from analysis.frames.study import load_studies
+from analysis.plots import main as plot
+from analysis.report import main as report
+
+PLAIN = {"model.shortcut": "none"}
+NO_NORM = {"model.norm": "none"}
+
+
+def untrained(*folders):
+    """Return what the one study under `folders` knows of untrained networks."""
+    (study,) = load_studies(folders or ["runs"])
+    return study.untrained
+
+
+def grid_of_networks(inspect, **more) -> None:
+    """Write inspections of two depths, with and without shortcuts and batch norm, three seeds each."""
+    for blocks in (2, 6):
+        for network in ({}, PLAIN, NO_NORM, PLAIN | NO_NORM):
+            for seed in range(3):
+                plain = "model.shortcut" in network
+                eigenvalue = None if plain and blocks == 6 else 10.0 + seed + 90 * (blocks == 6)
+                inspect(seed, blocks, growth=1.2 + 0.01 * seed, eigenvalue=eigenvalue, **network, **more)
+
+
+def test_gradients_grow_as_they_were_made_to(inspect):
+    inspect(blocks=5, growth=1.3)
+    layers = untrained().layers
+    assert 10 ** growth(layers).item() == pytest.approx(1.3)
+    assert 10 ** growth(layers, scaled=True).item() == pytest.approx(1.3)
+    # 31 layers: the first and the last three; the stem is of no stage, and stages differ in factors of 3 and, scaled, 6
+    expected = 1.3**28 * (1 * 3 * 3) ** (1 / 3) / 3**3
+    assert 10 ** end_ratios(layers).item() == pytest.approx(expected)
+    scaled = 1.3**28 * (1 * 6 * 6) ** (1 / 3) / 6**3
+    assert 10 ** end_ratios(layers, scaled=True).item() == pytest.approx(scaled)
+
+
+def test_a_layer_without_a_gradient_leaves_no_ratio(inspect):
+    run = inspect()
+    text = (run / "layers.csv").read_text().splitlines()
+    cells = text[1].split(",")
+    text[1] = ",".join([*cells[:4], "0.0", *cells[5:]])
+    (run / "layers.csv").write_text("\n".join(text) + "\n")
+    assert untrained().runs["gradient_ratio"].isna().all()
+
+
+def test_each_run_has_its_figures(inspect):
+    inspect(seed=0, cosine=0.4, eigenvalue=30.0)
+    inspect(seed=1, cosine=0.6, eigenvalue=None)
+    runs = untrained().runs.set_index("seed")
+    assert runs["cosine"].tolist() == pytest.approx([0.4, 0.6])
+    assert runs.loc[0, "curvature"] == 30 and np.isnan(runs.loc[1, "curvature"])
+    assert runs["eigenvalues"].tolist() == [1, 1] and set(runs["norm"]) == {"batch"}
+
+
+def test_trainings_do_not_know_of_inspections(build, inspect, table, capsys):
+    build.complete(seed=0)
+    alone = table("--published"), table("--format", "csv")
+    inspect(study="depth")
+    assert load_runs(["runs"])["task"].tolist() == ["train"]
+    both = table("--published"), table("--format", "csv")
+    assert both[0].startswith(alone[0]) and both[1] == alone[1]
+    assert both[0].count("##") == 2 and "damaged" not in both[0] + capsys.readouterr().err
+    (study,) = load_studies(["runs"])
+    assert (len(study.runs), len(study.inspections), len(study.configurations)) == (1, 1, 1)
+
+
+def test_inspections_alone_are_a_table(inspect, table):
+    grid_of_networks(inspect)
+    lines = [line for line in table().splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:] if not line.startswith("| -")]
+    assert len(rows) == 8
+    plain = next(row for row in rows if row[:3] == ["none", "batch", "38"])
+    assert plain[-2:] == ["-", "3"]
+    residual = next(row for row in rows if row[:3] == ["projection", "batch", "38"])
+    assert residual[-2] == "101 (100 to 102)" and residual[-3] == "0.50"
+
+
+def test_a_figure_of_some_seeds_says_of_how_many(inspect, table):
+    inspect(seed=0, eigenvalue=30.0)
+    inspect(seed=1, eigenvalue=None)
+    assert "30, 1 of 2" in table()
+
+
+def test_inspections_that_are_not_complete_are_counted(build, inspect, table):
+    inspect()
+    run = inspect(seed=1)
+    (run / "result.json").unlink()
+    assert "1 unfinished" in table()
+    shutil.rmtree(run.parent / "seed0")
+    assert "1 unfinished" in table()
+
+
+def test_inspections_alone_are_a_csv_with_a_row_a_run(inspect, table):
+    grid_of_networks(inspect)
+    rows = pd.read_csv(io.StringIO(table("--format", "csv")))
+    assert len(rows) == 24 and set(rows["norm"].fillna("none")) == {"batch", "none"}
+    assert rows["curvature"].isna().sum() == 6 and (rows["gradient_ratio"] > 0).all()
+
+
+def test_what_else_varies_is_a_column(inspect, table):
+    inspect()
+    inspect(**{"model.width": 64})
+    assert "model.width=64" in table()
+
+
+def test_a_comparison_of_inspections_is_refused_in_a_line(inspect, table):
+    a, b = inspect(), inspect(blocks=5)
+    assert "no training" in table("--compare", a.parent, b.parent, code=1)
+
+
+@pytest.mark.parametrize("file", ["layers.csv", "cosines.csv", "curvature.csv"])
+def test_a_damaged_table_is_one_line_and_the_other_runs_are_read(inspect, table, capsys, file):
+    inspect(seed=0)
+    (inspect(seed=1) / file).write_text("nonsense,other\n1,2\n")
+    capsys.readouterr()
+    assert untrained().runs["curvature"].notna().any()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert file in line and "seed1" in line
+
+
+def test_a_training_that_looked_before_its_first_step_counts_once(build, inspect, look):
+    stages = [2, 2, 2]
+    for seed in (0, 1):
+        for rate in (0.1, 0.01):
+            run = build.complete(seed, "initialization", **{"model.stages": stages, "optimizer.lr": rate})
+            look(run, stages, before=1.0, after=0.5)
+    assert untrained().runs["seed"].tolist() == [0, 1]
+    inspect(seed=0, **{"model.stages": stages})
+    assert sorted(untrained().runs["seed"]) == [0, 1] and len(untrained().cosines) == 3
+    assert set(untrained().layers["epoch"]) == {0}
+
+
+def test_figures_of_inspections(inspect, capsys):
+    grid_of_networks(inspect)
+    assert plot(["runs", "--out", "figures"]) == 0
+    printed = capsys.readouterr()
+    names = [line.rsplit("/", 1)[-1] for line in printed.out.splitlines()]
+    assert names == ["untrained_gradients.png", "cosines.png", "curvature.png", "branches.png"]
+    assert printed.err == ""
+    figures = {plot.name: figure for plot, figure in draw_all(*load_studies(["runs"]))}
+    assert [axis.get_title() for axis in figures["untrained_gradients"].axes] == [
+        "plain, with batch norm",
+        "residual (projection), with batch norm",
+        "plain, without batch norm",
+        "residual (projection), without batch norm",
+    ]
+    axis, other = figures["curvature"].axes
+    assert all("left out, not converged: plain 38 layers (3)" in panel.get_title() for panel in (axis, other))
+    flat = [line.get_ydata()[0] for line in axis.lines if len(set(line.get_ydata())) == 1 and line.get_ls() == "--"]
+    assert flat == pytest.approx([380, 38])
+
+
+def test_a_report_of_inspections_is_its_why(inspect):
+    grid_of_networks(inspect)
+    assert report(["runs"]) == 0
+    page = open("report.html", encoding="utf-8").read()
+    assert "<h3>Why</h3>" in page and "<h3>Results</h3>" not in page and page.count("<svg") == 4
+    assert "Gradients before training" in page and "task=inspect" in page
+
+
+def test_a_report_says_why_after_the_results(build, inspect):
+    build.complete()
+    assert report(["runs"]) == 0
+    assert "<h3>Why</h3>" not in open("report.html", encoding="utf-8").read()
+    inspect(study="depth")
+    assert report(["runs"]) == 0
+    page = open("report.html", encoding="utf-8").read()
+    assert page.index("<h3>Results</h3>") < page.index("<h3>Why</h3>") < page.index("<h3>Configurations</h3>")

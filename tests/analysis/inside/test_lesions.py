@@ -1,0 +1,131 @@
+"""What lesions and residual branches support, and how they are drawn."""
+
+import pytest
+
+from analysis.claims.finding import Finding
+from analysis.claims.inside.findings import find_inside
+from analysis.claims.wording import sentence
+from analysis.figures.gallery import draw_all
+from analysis.frames.study import load_studies
+
+STAGES = {"model.name": "blocks4", "model.stages": [2, 2]}
+PLAIN = {"model.shortcut": "none"}
+
+
+def findings(kind: str) -> list[Finding]:
+    """Return what is found of one kind in the one study under runs; each can be said."""
+    (study,) = load_studies(["runs"])
+    found = find_inside(study)
+    assert all("{" not in sentence(finding) for finding in found)
+    return [finding for finding in found if finding.kind == kind]
+
+
+def figure(name: str):
+    """Return a figure of the one study under runs."""
+    return {plot.name: drawn for plot, drawn in draw_all(*load_studies(["runs"]))}[name]
+
+
+def test_lesions_that_cost_little_have_a_most_and_the_others_are_named(build, injure):
+    injure(build.complete(**STAGES), [0.5, 0.85, 0.7, 0.89], [0.8])
+    (removed,), (swapped,) = findings("remove"), findings("swap")
+    mild, most = removed.facts["mild"]
+    assert (mild, most) == (2, pytest.approx(5)) and removed.facts["ways"] == 4
+    assert removed.facts["severe"] == {0: pytest.approx(40), 2: pytest.approx(20)}
+    assert "20.0 (blocks.2, the first of stage 2)" in sentence(removed)
+    assert "at most 5.0 points in 2 of 4 cases" in sentence(removed)
+    assert swapped.facts["mild"] == (1, pytest.approx(10)) and swapped.facts["severe"] == {}
+
+
+def test_every_lesion_can_cost_much(build, injure):
+    injure(build.complete(**STAGES), [0.1, 0.2, 0.3, 0.4], [0.1])
+    assert findings("remove")[0].facts["mild"] == (0, None)
+    assert "more than 10 points in all 4 cases" in sentence(findings("remove")[0])
+    assert "the only case: 80.0 (blocks.0 and 1)" in sentence(findings("swap")[0])
+
+
+def test_a_lesion_can_help(build, injure):
+    injure(build.complete(**STAGES), [0.91, 0.92, 0.91, 0.91])
+    (found,) = findings("remove")
+    assert found.facts["average"].mean == pytest.approx(-1.25) and "at most 0.0 points" in sentence(found)
+
+
+def test_costs_are_averaged_over_seeds_with_an_interval(build, injure):
+    for seed in range(3):
+        injure(build.complete(seed, **STAGES), [0.5 + 0.01 * seed] * 4)
+    (found,) = findings("remove")
+    average = found.facts["average"]
+    assert (average.mean, average.n) == (pytest.approx(39), 3) and average.low < 39 < average.high
+    assert found.seeds == (3, 3) and found.facts["severe"][1] == pytest.approx(39)
+
+
+def test_lesions_without_the_intact_network_say_nothing(build, injure):
+    injure(build.complete(**STAGES), [0.5] * 4, intact=None)
+    assert not findings("remove")
+
+
+@pytest.mark.parametrize(
+    ("plain", "residual", "verdict"),
+    [([0.2, 0.22], [0.8, 0.82], "less"), ([0.8, 0.82], [0.2, 0.22], "more"), ([0.2, 0.8], [0.3, 0.7], "noise")],
+)
+def test_removals_are_compared_over_the_blocks_that_both_can_go_without(build, injure, plain, residual, verdict):
+    for seed, (a, b) in enumerate(zip(plain, residual)):
+        run = build.complete(seed, **STAGES, **PLAIN)
+        injure(run, [a, a])
+        text = (run / "lesions.csv").read_text()
+        (run / "lesions.csv").write_text(text.replace("remove,1", "remove,3"))
+        injure(build.complete(seed, **STAGES), [b, 0.0, 0.0, b])
+    (found,) = findings("removal twins")
+    assert found.difference.verdict == verdict and found.facts["common"] == 2 and found.seeds == (2, 2)
+    assert found.facts["points"] == pytest.approx((90 - 50 * sum(plain), 90 - 50 * sum(residual)))
+
+
+def test_removals_of_one_seed_leave_the_comparison_open(build, injure):
+    injure(build.complete(**STAGES), [0.8] * 4)
+    injure(build.complete(**STAGES, **PLAIN), [0.2] * 2)
+    (found,) = findings("removal twins")
+    assert found.difference.verdict == "open" and "open" in sentence(found)
+
+
+def test_networks_of_other_recipes_are_no_twins(build, injure):
+    injure(build.complete(**STAGES), [0.8] * 4)
+    injure(build.complete(**STAGES, **PLAIN, **{"optimizer.lr": 0.1}), [0.2] * 2)
+    assert not findings("removal twins")
+
+
+@pytest.mark.parametrize(
+    ("after", "word"),
+    [((2.0, 2.1), "strengthens"), ((0.1, 0.11), "weakens"), ((0.2, 5.0), "noise"), ((2.0,), "open")],
+)
+def test_training_strengthens_or_weakens_the_branches_or_neither(build, look, after, word):
+    for seed, ratio in enumerate(after):
+        look(build.complete(seed, **STAGES), [2, 2], before=1.0 + 0.01 * seed, after=ratio)
+    (found,) = findings("branches")
+    assert found.depths == (10,) and word in sentence(found)
+    assert found.facts["before"].n == len(after)
+
+
+def test_branches_take_a_look_before_training_and_one_after(build, look):
+    look(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
+    assert not findings("branches")
+
+
+def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, injure):
+    injure(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
+    injure(build.complete(**STAGES, **PLAIN), [0.1, 0.2], [0.3], intact=0.85)
+    injure(build.complete(**STAGES, val=0.1, **{"optimizer.lr": 1.0}), [0.0] * 4)  # another recipe, worse by validation
+    drawn = figure("lesions")
+    removed, swapped = drawn.axes
+    intact = sorted(line.get_ydata()[0] for line in removed.lines if line.get_marker() in ("None", None, ""))
+    assert intact == pytest.approx([85, 90])
+    marks = sorted(y for line in removed.lines if line.get_marker() in "o^s" for y in line.get_ydata())
+    assert marks == pytest.approx([10, 20, 50, 60, 70, 80])
+    names = [text.get_text() for legend in drawn.legends for text in legend.texts]
+    assert sorted(names) == ["plain", "residual (projection)", "the intact network"]
+    assert swapped.get_xlabel() != removed.get_xlabel()
+
+
+def test_branches_are_drawn_before_and_after_training(build, look):
+    look(build.complete(**STAGES), [2, 2], before=1.0, after=0.5)
+    (axis,) = figure("branches").axes
+    lines = {line.get_ls(): list(line.get_ydata()) for line in axis.lines}
+    assert lines == {"--": pytest.approx([1.0] * 4), "-": pytest.approx([0.5] * 4)}

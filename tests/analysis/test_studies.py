@@ -1,0 +1,220 @@
+"""Six studies as people sweep them: what their tables, figures and findings say, where the answer is known."""
+
+import csv
+import io
+import re
+import time
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.claims.findings import find
+from analysis.claims.wording import by_topic
+from analysis.figures.gallery import draw_all
+from analysis.figures.roles import Asked
+from analysis.frames.study import load_studies
+from tests.analysis import studies
+from tests.analysis.test_table import rows
+
+
+def sentences(folder: str, *best: str) -> dict[str, list[str]]:
+    (study,) = load_studies([folder], best)
+    return by_topic(find(study))
+
+
+def test_rates_by_depth_are_a_table_of_two_axes(build, table):
+    studies.rates(build)
+    printed = table()
+    assert "shortcut=projection" in printed.splitlines()[2] and "10 epochs" in printed.splitlines()[2]
+    found = rows(printed)
+    assert list(found[0])[:2] == ["layers", "optimizer.lr"] and len(found) == 10
+    assert [(row["layers"], row["optimizer.lr"]) for row in found] == [
+        (layers, f"{lr:g}") for layers in ("8", "20") for lr in studies.RATES
+    ]
+    assert [row["val acc (%)"] for row in rows(table("--sort", "val_acc"))][0] == "75.10 ± 0.14"
+    pivot = rows(table("--pivot", "optimizer.lr", "model", "--columns", "val_acc"))
+    assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "68.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
+
+
+def test_findings_name_the_best_rate_and_where_another_is(build):
+    studies.rates(build)
+    said = sentences("runs")["optimizer.lr"]
+    assert len(said) == 2 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
+    assert "It is best in 1 of 2 combinations of the other axes; by validation, 0.03 with 8 layers" in said[1]
+
+
+def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_test(build, table):
+    studies.rates(build)
+    found = rows(table("--best", "optimizer.lr"))
+    assert [(row["layers"], row["optimizer.lr"]) for row in found] == [("8", "0.03"), ("20", "0.1")]
+    assert "lies at the edge" not in table("--best", "lr")
+    compared = table("--best", "lr", "--compare", "blocks3", "blocks9")
+    assert "+5.00" in compared and "best mean validation accuracy" in compared
+    (line,) = [line for line in compared.splitlines() if line.startswith("They differ")]
+    assert "optimizer.lr (0.03 against 0.1)" in line
+    said = sentences("runs", "optimizer.lr")["Depth"]
+    assert "rises by 5.00 pp" in said[0] and "optimizer.lr (0.03 against 0.1)" in said[0]
+
+
+def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
+    studies.rates(build, lrs=(0.001, 0.01, 0.03))
+    assert "The best optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
+    assert "0.03 is the highest value tried" in " ".join(sentences("runs")["optimizer.lr"])
+    assert "momentum: no axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
+
+
+def test_the_test_images_have_no_part_in_the_choice(build, table):
+    for lr, val, test in ((0.1, 0.7, 0.9), (0.01, 0.8, 0.6)):
+        build.complete(val=val, test=test, **{"optimizer.lr": lr})
+    (row,) = rows(table("--best", "optimizer.lr"))
+    assert row["optimizer.lr"] == "0.01" and row["test acc (%)"] == "60.00"
+
+
+def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
+    studies.recipes(build)
+    found = rows(table())
+    assert list(found[0])[:3] == ["optimizer", "epochs", "augmentation"] and len(found) == 24
+    said = sentences("runs")
+    assert [len(said[name]) <= 3 for name in ("optimizer", "epochs", "augmentation")] == [True] * 3
+    assert "sgd is best by validation" in said["optimizer"][0] and "no interaction is seen" in said["optimizer"][1]
+    assert "flip_crop is best by validation" in said["augmentation"][0]
+    assert "6 of 8 combinations" in said["augmentation"][1] and "cutout with" in said["augmentation"][1]
+    assert "Whether that is noise is open" in said["optimizer"][0]  # a single seed each
+    assert "optimizer=sgd" in said["Best"][0] and "81.50 %" in said["Best"][0]
+    head = next(csv.reader(io.StringIO(table("--format", "csv"))))
+    assert {"optimizer", "augmentation", "epochs"} <= set(head)
+
+
+def test_two_half_sweeps_are_one_study(build, table):
+    studies.rates(build, models=["blocks3"])
+    studies.rates(build, models=["blocks9"])
+    assert len(rows(table())) == 10
+
+
+def test_a_random_search_reads_as_a_list_best_first(build, table):
+    studies.random_search(build)
+    found = rows(table("--sort", "val_acc"))
+    values = [float(row["val acc (%)"]) for row in found]
+    assert len(found) == 200 and values == sorted(values, reverse=True)
+    assert 0.03 < float(found[0]["optimizer.lr"]) < 0.08
+    assert list(found[0])[:4] == ["layers", "optimizer.lr", "optimizer.weight_decay", "batch_size"]
+    said = sentences("runs")
+    assert all(len(texts) <= 3 for topic, texts in said.items() if "." in topic)
+    assert "Of 200 configurations" in said["Best"][0]
+
+
+def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
+    studies.depth(build)
+    said = sentences("runs")
+    assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 10.00 pp" in said["Depth"][1]
+    assert "exceeds that of their plain twins by 15.00 pp" in said["Skip connections"][-1]
+    assert "layers" not in said and "shortcut" not in said
+
+
+def test_a_comparison_takes_what_a_person_types(build, table):
+    studies.rates(build, models=["blocks3"])
+    assert "-2.00" in table("--compare", "optimizer.lr=0.03", "lr=1e-2")
+    studies.rates(build, models=["blocks9"])
+    assert "+7.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9")
+    assert table("--compare", "lr=0.1", "lr=0.01", code=2) == (
+        "lr=0.1: could be rates: blocks3, 8 layers, optimizer.lr=0.1; rates: blocks9, 20 layers, optimizer.lr=0.1\n"
+    )
+
+
+@pytest.mark.parametrize("study", [studies.rates, studies.recipes, studies.random_search, studies.depth])
+def test_a_terminal_gets_a_table_that_fits(build, table, study, monkeypatch):
+    study(build)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = [line for line in table().splitlines() if line.startswith("|")]
+    assert max(map(len, lines)) <= 100 and "test acc" in lines[0]
+    assert "train loss" in table("--wide")
+
+
+def network_free(build, count: int) -> None:
+    """Write so many configurations, of which some can be drawn in every figure."""
+    for number in range(count):
+        keys = {"optimizer.lr": 0.1 / (1 + number % 20), "batch_size": 16 * (1 + number // 20)}
+        run = build.complete(val=0.5 + number / 1000, **{"epochs.count": 2}, **keys)
+        if number < 40:
+            build.look_inside(run)
+            build.classify(run)
+
+
+@pytest.mark.parametrize("count", [1, 8, 30, 200])
+def test_no_legend_takes_more_than_a_third_of_a_figure(build, count):
+    network_free(build, count)
+    (study,) = load_studies(["runs"])
+    drawn = [figure for _, figure in draw_all(study) if isinstance(figure, Figure)]
+    assert len(drawn) >= 3
+    for figure in drawn:
+        figure.canvas.draw()
+        legends = [legend.get_window_extent().height for legend in figure.legends]
+        assert sum(legends) < figure.bbox.height / 3
+        assert all(len(axis.lines) <= 2 * 8 for axis in figure.axes if axis.get_xlabel() == "epoch")
+
+
+def test_the_command_line_says_what_is_where(build):
+    studies.recipes(build)
+    (study,) = load_studies(["runs"])
+    figure = dict((plot.name, drawn) for plot, drawn in draw_all(study, Asked("augmentation", "epochs", "optimizer")))
+    accuracy = figure["accuracy"]
+    assert [axis.get_title() for axis in accuracy.axes[:2]] == ["optimizer=adam", "optimizer=sgd"]
+    assert [text.get_text() for text in accuracy.axes[0].get_xticklabels()] == ["none", "cutout", "flip_crop"]
+    assert [text.get_text() for text in accuracy.legends[0].get_texts()] == ["5", "10", "20", "40"]
+    cost = dict((plot.name, drawn) for plot, drawn in draw_all(study, Asked("wall_seconds")))["accuracy"]
+    assert cost == "all complete runs have the same wall_seconds"
+
+
+def test_all_points_are_within_their_panels(build):
+    studies.recipes(build)
+    (study,) = load_studies(["runs"])
+    figure = next(drawn for plot, drawn in draw_all(study) if plot.name == "accuracy")
+    for axis in figure.axes:
+        low, high = axis.get_ylim()
+        assert all(low <= y <= high for line in axis.lines for y in line.get_ydata())
+
+
+def test_a_value_has_one_colour_in_all_figures(build):
+    studies.depth(build)
+    (study,) = load_studies(["runs"])
+    drawn = {plot.name: figure for plot, figure in draw_all(study, Asked("shortcut", "layers"))}
+    colors = [
+        {text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines())}
+        for legend in (drawn["curves"].legends[0], dict((p.name, f) for p, f in draw_all(study))["accuracy"].legends[0])
+    ]
+    assert colors[0]["none"] == colors[1]["plain"] and colors[0]["projection"] == colors[1]["residual (projection)"]
+
+
+def predict(run, right: np.ndarray) -> None:
+    """Write the predictions of a run, right where told."""
+    true = np.arange(len(right)) % 10
+    np.save(run / "predictions.npy", np.stack([true, np.where(right, true, (true + 1) % 10)]).astype(np.uint8))
+
+
+def test_a_difference_carries_the_noise_of_seeds_and_of_images(build, table):
+    generator = np.random.default_rng(0)
+    for lr, share in ((0.1, 0.8), (0.01, 0.85)):
+        for seed in (0, 1, 2):
+            right = generator.random(10000) < share + 0.001 * seed
+            predict(build.complete(seed, test=float(right.mean()), **{"optimizer.lr": lr}), right)
+    started = time.process_time()
+    printed = table("--compare", "lr=0.1", "lr=0.01")
+    assert time.process_time() - started < 3  # half of a second
+    low, high = map(float, re.findall(r"on the same images, gives ([+-][\d.]+) to ([+-][\d.]+) pp", printed)[0])
+    assert 3 < low < 5 < high < 7 and high - low > 0.8  # the images alone: 1.96 sqrt((0.16 + 0.13) / 3 / 10,000)
+    assert table("--compare", "lr=0.1", "lr=0.01") == printed
+
+
+def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):
+    generator = np.random.default_rng(0)
+    right = generator.random(10000) < 0.8
+    for lr, more in ((0.1, 0), (0.01, 100)):
+        own = right.copy()
+        own[np.flatnonzero(~right)[:more]] = True
+        predict(build.complete(test=float(own.mean()), **{"optimizer.lr": lr}), own)
+    printed = table("--compare", "lr=0.1", "lr=0.01")
+    assert "bootstrap over the 10,000 test images" in printed and "For these runs, B's test accuracy" in printed
+    (low, high) = map(float, re.findall(r"higher than A's, by ([\d.]+) to ([\d.]+) pp", printed)[0])
+    assert 0.7 < low < 1 < high < 1.3  # unpaired, it would be five times as wide

@@ -1,0 +1,111 @@
+"""What Hydra's callbacks and other sweepers get to see of a run that fails."""
+
+import json
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+
+from resnet.errors import ConfigError, RunFailed
+from resnet.launch.job import failed
+from resnet.launch.sweeper import Job, ResumableSweeper
+from resnet.record.folder import RunFolder
+from resnet.training.trainer import Diverged
+
+NOTES = """
+import json
+from hydra.experimental.callback import Callback
+
+class Notes(Callback):
+    def note(self, what, job_return=None):
+        seen = [what] if job_return is None else [what, job_return.status.name, str(job_return._return_value)]
+        with open("notes.jsonl", "a") as file:
+            file.write(json.dumps(seen) + chr(10))
+    def on_job_end(self, config, job_return, **_): self.note("job", job_return)
+    def on_run_end(self, config, job_return, **_): self.note("run", job_return)
+    def on_multirun_end(self, config, **_): self.note("multirun")
+"""
+WRONG = "batch_size=5000: must be at most 1293, the number of training images"
+
+
+@pytest.fixture
+def noted(train, tmp_path):
+    """Return a function that trains under a callback that takes notes, and returns those."""
+    (tmp_path / "notes.py").write_text(NOTES)
+
+    def run(code: int, *overrides: str) -> list[list[str]]:
+        train(*overrides, "+hydra.callbacks.notes._target_=notes.Notes", code=code)
+        return list(map(json.loads, (tmp_path / "notes.jsonl").read_text().splitlines()))
+
+    return run
+
+
+def test_a_failed_run_is_told_to_the_callbacks(noted, tmp_path):
+    assert noted(2, "batch_size=5000") == [["job", "FAILED", WRONG], ["run", "FAILED", WRONG]]
+    assert not list(tmp_path.glob("runs/*/*/*/failure.json")) and not list(tmp_path.glob("runs/*/*/*/config.yaml"))
+
+
+def test_a_sweep_tells_each_run_and_its_own_end(noted):
+    (good, bad, end) = noted(1, "-m", "batch_size=64,5000", "epochs.count=1")
+    assert good[:2] == ["job", "COMPLETED"] and 0 < float(good[2]) < 1
+    assert (bad, end) == (["job", "FAILED", WRONG], ["multirun"])
+
+
+@pytest.mark.parametrize("error", [ConfigError("no such device"), Diverged("loss", 3), MemoryError("all of it")])
+def test_a_failure_survives_the_way_out_of_a_worker(error):
+    failure = pickle.loads(pickle.dumps(failed(error, 2)))
+    assert isinstance(failure, RunFailed) and str(error) in str(failure) and failure.exit_code == 2
+
+
+def test_what_a_search_asks_for_the_value_of_a_failed_run_it_is_told():
+    """As hydra-optuna-sweeper and others do: the exception is what they take for a failed trial."""
+    with pytest.raises(RunFailed, match="diverged"):
+        _ = JobReturn(status=JobStatus.FAILED, _return_value=RunFailed("diverged")).return_value
+
+
+def sweeper_of(launch) -> ResumableSweeper:
+    sweeper = ResumableSweeper(None)
+    sweeper.job_launcher, sweeper.master_config = SimpleNamespace(launch=launch), SimpleNamespace(fail_fast=False)
+    return sweeper
+
+
+def jobs_in(folder: Path, *names: str) -> list[Job]:
+    for name in names:
+        (folder / name).mkdir()
+    return [Job([name], "default", RunFolder(folder / name), False, None, None, "") for name in names]
+
+
+def test_a_reader_who_is_gone_loses_no_run(tmp_path, monkeypatch):
+    """`| head -1`: the next process to be started flushes what was printed, and that fails."""
+    dropped, jobs = [], jobs_in(tmp_path, "first", "second")
+    monkeypatch.setattr("resnet.launch.sweeper.drop_output", lambda: dropped.append(True))
+
+    def launch(overrides, initial_job_idx):
+        if not dropped:
+            jobs[0].run.complete({"status": "complete"}, {})
+            raise BrokenPipeError(32, "Broken pipe")
+        assert overrides == [["second"]], "what has ended is not begun again"
+        jobs[1].run.complete({"status": "complete"}, {})
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=0.5)]
+
+    sweeper_of(launch)._launch(jobs)
+    assert [job.outcome() for job in jobs] == [("complete", "")] * 2 and dropped == [True]
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (OSError(24, "Too many open files"), "OSError: [Errno 24] Too many open files"),
+        (PermissionError(13, "Permission denied", "runs/x"), "runs/x: cannot be written: Permission denied"),
+    ],
+)
+def test_only_an_error_about_a_file_is_blamed_on_one(tmp_path, error, reason):
+    def launch(overrides, initial_job_idx):
+        raise error
+
+    jobs = jobs_in(tmp_path, "only")
+    sweeper_of(launch)._launch(jobs)
+    assert jobs[0].outcome() == ("failed", reason)

@@ -1,0 +1,50 @@
+"""By which code a run was computed, whoever owns the checkout."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from resnet.record import environment
+from resnet.record.environment import git_state
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """Return a checkout of its own, from which the code seems to run."""
+    own = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
+    (tmp_path / "resnet" / "record").mkdir(parents=True)
+    (tmp_path / "resnet" / "record" / "environment.py").write_text("")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "first")):
+        subprocess.run((*own, *command), cwd=tmp_path, check=True)
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "resnet" / "record" / "environment.py"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("owner", ["0", "1"])
+def test_the_commit_is_known_whoever_owns_the_checkout(checkout, monkeypatch, owner):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", owner)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    state = git_state()
+    assert len(state["commit"]) == 40 and state["dirty"] is False
+    (checkout / "resnet" / "new.py").write_text("")
+    assert git_state() == state | {"dirty": True}
+
+
+def test_a_worktree_has_a_commit_too(checkout, monkeypatch):
+    subprocess.run(("git", "worktree", "add", "-q", "beside"), cwd=checkout, check=True)
+    monkeypatch.setattr(environment, "__file__", str(checkout / "beside" / "resnet" / "record" / "environment.py"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert len(git_state()["commit"]) == 40
+
+
+def test_nothing_that_the_checkout_configures_is_run(checkout, tmp_path):
+    subprocess.run(("git", "config", "core.fsmonitor", f"touch {tmp_path}/ran"), cwd=checkout, check=True)
+    assert git_state()["commit"] and not (tmp_path / "ran").exists()
+
+
+def test_without_a_checkout_or_a_commit_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "resnet" / "record" / "environment.py"))
+    assert git_state() == {}
+    subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True)
+    assert git_state() == {}

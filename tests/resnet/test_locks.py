@@ -1,0 +1,90 @@
+"""File systems that have no locks, or cannot see a folder written to the disk."""
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+
+import pytest
+
+from resnet import locks
+from resnet.record.files import append, write_whole
+from resnet.record.folder import RecordError, RunFolder
+from resnet.training.data import _locked
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """Return a function that has the system answer so to a request for a lock."""
+
+    def answer(number: int) -> None:
+        def flock(descriptor: int, operation: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+        locks.warn_of_missing_locks.cache_clear()
+
+    return answer
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_without_locks_there_is_one_warning(tmp_path, caplog, no_locks, number):
+    no_locks(number)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            with RunFolder(tmp_path).lock(), _locked(tmp_path):
+                pass
+    assert [record.message for record in caplog.records if "has no locks" in record.message] == [
+        "This file system has no locks: do not start the same run, or the same download, twice at a time."
+    ]
+
+
+def test_another_trouble_with_a_lock_is_an_error(tmp_path, no_locks):
+    no_locks(errno.EIO)
+    with pytest.raises(OSError, match="Input/output"), RunFolder(tmp_path).lock():
+        pass
+
+
+def test_where_there_are_locks_they_hold(tmp_path):
+    with RunFolder(tmp_path).lock(), pytest.raises(RecordError, match="in use by"), RunFolder(tmp_path).lock():
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_folder_that_cannot_be_synced_does_without(tmp_path, monkeypatch, number):
+    fsync = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write_whole(tmp_path / "file", b"whole")
+    append(tmp_path / "file", b", and more")
+    assert (tmp_path / "file").read_bytes() == b"whole, and more"
+
+
+def test_a_full_disk_is_still_an_error(tmp_path, monkeypatch):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "file", b"whole")
+
+
+def test_who_waits_for_a_download_is_told_so(tmp_path, caplog, monkeypatch):
+    asked = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        asked.append(operation)
+        if operation & fcntl.LOCK_NB:
+            raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with caplog.at_level(logging.INFO), _locked(tmp_path):
+        pass
+    assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_EX]
+    assert f"data.root={tmp_path}: another process is downloading to it" in caplog.text

@@ -1,0 +1,73 @@
+"""What a process may use of its machine, and what it does where something is missing."""
+
+import getpass
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from resnet.training import device
+from tests.conftest import one_thread
+
+
+@pytest.fixture
+def threads():
+    """Put the number of threads back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("given, allowed, expected", [("", 1, 1), ("3", 1, 3), ("0", 2, 2), ("x", 1, 1), ("", 64, 4)])
+def test_threads_are_as_many_as_the_process_may_use_unless_told(monkeypatch, threads, given, allowed, expected):
+    torch.set_num_threads(4)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(device, "cpu_count", lambda: allowed)
+    device.set_thread_count()
+    assert torch.get_num_threads() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_the_affinity_counts(tmp_path):
+    """As of a scheduler that gives one core of many."""
+    code = "import os, torch; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); torch.set_num_threads(2); "
+    code += "from resnet.training.device import set_thread_count as s; s(); print(torch.get_num_threads())"
+    environment = {name: value for name, value in one_thread().items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run((sys.executable, "-c", code), env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+def optimizer_step() -> None:
+    layer = torch.nn.Linear(1, 1)
+    torch.optim.Adam(layer.parameters(), fused=True).zero_grad()
+
+
+@pytest.mark.parametrize("folder", ["/proc/nope", "/dev/null/cache"])
+def test_a_cache_folder_that_cannot_be_made_is_replaced(monkeypatch, caplog, folder):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", folder)
+    device.provide_cache_folder()
+    assert f"{folder}: cannot be written to" in caplog.text
+    assert os.path.isdir(os.environ["TORCHINDUCTOR_CACHE_DIR"]) and os.environ["TORCHINDUCTOR_CACHE_DIR"] != folder
+    optimizer_step()
+
+
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
+def test_a_user_without_a_name_has_a_cache_folder(monkeypatch, caplog, tmp_path, error):
+    def getuser() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", getuser)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    device.provide_cache_folder()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / f"torchinductor_uid_{os.getuid()}")
+    assert not caplog.records
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+
+
+def test_a_folder_that_was_chosen_stays(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    device.provide_cache_folder()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine") and (tmp_path / "mine").is_dir()

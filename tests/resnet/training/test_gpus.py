@@ -1,0 +1,150 @@
+"""Which GPU a run gets, on made-up ones: this is arithmetic, and locks."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from resnet.errors import ConfigError
+from resnet.training import gpus
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, runs_at_once
+from resnet.training.gpus import has_kernels
+
+WHEEL = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
+
+
+@pytest.mark.parametrize(
+    "capability, kernels, works",
+    [
+        ((7, 0), WHEEL, False),  # V100
+        ((6, 1), WHEEL, False),  # GTX 10xx
+        ((7, 5), WHEEL, True),
+        ((8, 9), WHEEL, True),  # by sm_86
+        ((8, 0), ["sm_86"], False),
+        ((9, 0), ["sm_90a"], True),
+        ((10, 3), ["sm_100a"], False),
+        ((12, 1), ["sm_80", "compute_90"], True),
+        ((8, 0), ["compute_90"], False),
+        ((9, 4), ["gfx942"], True),
+        ((7, 0), [], True),
+    ],
+)
+def test_a_card_needs_kernels(capability, kernels, works):
+    assert has_kernels(capability, kernels) is works
+
+
+@pytest.fixture
+def cards(monkeypatch, tmp_path):
+    """Return a function that makes up cards of these capabilities, and returns as `current` PyTorch's own."""
+    current = SimpleNamespace(current=None)
+
+    def make_up(*capabilities: tuple[int, int]) -> SimpleNamespace:
+        made_up = {
+            "is_available": lambda: bool(capabilities),
+            "device_count": lambda: len(capabilities),
+            "get_device_capability": lambda gpu: capabilities[gpu],
+            "get_device_name": lambda gpu: "Tesla V100",
+            "get_arch_list": lambda: WHEEL,
+            "get_device_properties": lambda gpu: SimpleNamespace(uuid=f"card-{gpu}"),
+            "set_device": lambda device: setattr(current, "current", device.index),
+        }
+        for name, function in made_up.items():
+            monkeypatch.setattr(torch.cuda, name, function)
+        return current
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(gpus, "slot", None)
+    yield make_up
+
+
+def test_a_serial_sweep_stays_on_one_card(cards):
+    current = cards((8, 0), (8, 0))
+    assert [resolve_device("auto") for _ in range(3)] == [torch.device("cuda", 0)] * 3 and current.current == 0
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+def test_a_card_without_kernels_is_passed_over(cards):
+    current = cards((7, 0), (9, 0))
+    assert resolve_device("cuda") == torch.device("cuda", 1) and current.current == 1
+
+
+def test_where_no_card_has_kernels_auto_says_why_it_takes_the_cpu(cards, caplog):
+    cards((7, 0))
+    assert resolve_device("auto") == torch.device("cpu")
+    reason = "this PyTorch has no kernels for the Tesla V100 (compute capability 7.0), only for sm_75 "
+    assert f"device=auto: the CPU, because {reason}" in caplog.text
+    with pytest.raises(ConfigError, match="^device=cuda: this PyTorch has no kernels for the Tesla V100"):
+        resolve_device("cuda")
+
+
+def test_a_card_that_cannot_be_used_is_said_to_be_there(cards, caplog, monkeypatch, tmp_path):
+    cards()
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nPlease update.")
+
+    monkeypatch.setattr(torch.cuda, "init", init)
+    assert resolve_device("auto") == torch.device("cpu")
+    assert "there is a GPU that PyTorch cannot use: The NVIDIA driver on your system is too old" in caplog.text
+
+
+def test_without_any_card_nothing_is_said(cards, caplog, monkeypatch, tmp_path):
+    cards()
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
+    assert resolve_device("auto") == torch.device("cpu") and not caplog.records
+    with pytest.raises(ConfigError, match="PyTorch finds no GPU here"):
+        resolve_device("cuda")
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_runs_side_by_side_take_the_first_free_card_and_then_share(cards, tmp_path):
+    cards((8, 0), (8, 0))
+    holders = []
+
+    def taken_by_another(gpu: int, number: int) -> None:
+        path = tmp_path / f"resnet-gpu-{os.getuid()}-card-{gpu}-{number}"
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        holders.append(subprocess.Popen((sys.executable, "-c", HOLDER, str(path)), **options))
+        holders[-1].stdout.readline()
+
+    def mine() -> int | None:
+        return resolve_device("auto", beside_others=True).index
+
+    assert mine() == 0 and mine() == 0, "asked again, it gives back what it had"
+    taken_by_another(1, 0)
+    assert mine() == 0
+    gpus.take_slot([1])
+    taken_by_another(0, 0)
+    assert mine() == 0 and gpus.slot is not None, "both have a run: the second one of the first card"
+    for holder in holders:
+        holder.communicate()
+    assert mine() == 0
+
+
+def test_the_cores_count_where_the_device_is_the_cpu(cards, monkeypatch):
+    cards((8, 0), (7, 0), (9, 0))
+    monkeypatch.setattr("resnet.training.device.cpu_count", lambda: 5)
+    assert (runs_at_once(), runs_at_once("cuda"), runs_at_once("cpu")) == (2, 2, 5)
+
+
+def test_apples_gpu_is_refused_where_it_is_not(monkeypatch):
+    with pytest.raises(ConfigError, match="device=mps"):
+        resolve_device("mps")
+    with pytest.raises(ConfigError, match="not on device=mps"):
+        resolve_compile(True, torch.device("mps"), False, 0)
+    assert memory_format_of(torch.device("mps")) == torch.contiguous_format
+    assert memory_format_of(torch.device("cpu")) == torch.channels_last

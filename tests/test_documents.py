@@ -1,0 +1,173 @@
+"""The documents: generated blocks are up to date, commands are valid, links resolve, and both READMEs say the same."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
+DOCUMENTS = [ENGLISH, KOREAN, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_OURS = ("source", "tensorboard")  # commands of others
+ON_GITHUB = "../../"  # from a repository's front page, other pages of the repository
+
+
+@pytest.fixture(scope="module")
+def generate():
+    sys.path.insert(0, str(ROOT / "docs"))
+    yield importlib.import_module("generate")
+    sys.path.remove(str(ROOT / "docs"))
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def sections(text: str) -> list[str]:
+    """Return a document's parts, each of which begins with its heading; code blocks are left out."""
+    return re.split(r"^(?=#+ )", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.MULTILINE)
+
+
+def code_lines(text: str) -> list[str]:
+    """Return the lines of code blocks without a language, which are commands."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [line.split(" #")[0].strip() for kind, block in blocks if not kind for line in block.splitlines()]
+
+
+def commands() -> list[str]:
+    """Return every command in a document: in code blocks, and in a line as `python -m …` or `make …`."""
+    texts = [read(path) for path in DOCUMENTS]
+    inline = [
+        code for text in texts for part in sections(text) for code in re.findall(r"`((?:python|make|pip) [^`]+)`", part)
+    ]
+    return sorted({*inline, *(line for text in texts for line in code_lines(text))})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_generated_blocks_are_up_to_date(generate, document):
+    assert generate.fill(read(document)) == read(document), "make results"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_line_begins_with_a_block_and_goes_on(document):
+    """Markdown takes such a line for HTML, and shows what follows as it is typed."""
+    assert not re.findall(r"^ {0,3}<!-- generated.*-->.+$", read(document), re.MULTILINE)
+
+
+def test_a_block_keeps_its_place_and_gets_its_command_s_output(generate, monkeypatch):
+    monkeypatch.setattr(generate, "output", lambda command: f"<{command}>\n")
+    inline, block = "a <!-- generated: x 1 -->old<!-- end --> b", "<!-- generated: y -->\nold\n\nold\n<!-- end -->"
+    assert generate.fill(inline) == "a <!-- generated: x 1 --><x 1><!-- end --> b"
+    assert generate.fill(block) == "<!-- generated: y -->\n<y>\n<!-- end -->"
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_are_valid(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    for word in words:
+        assert not word.startswith("runs/reference") or (ROOT / word).exists(), word
+    if words[:2] == ["python", "-m"]:
+        check_module(words[2], words[3:])
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file()
+    elif words[0] == "make":
+        targets = [word for word in words[1:] if "=" not in word]
+        subprocess.run(("make", "--dry-run", *targets), cwd=ROOT, check=True, capture_output=True)
+    elif words[0] == "pip":
+        check_extras(command)
+    else:
+        assert words[0] in NOT_OURS or re.fullmatch(r"RUN=\S+", command) and (ROOT / words[0][4:]).is_dir()
+
+
+def check_module(module: str, arguments: list[str]) -> None:
+    """Raise unless a command of ours takes its arguments; where that would train or measure, only compose them."""
+    if module == "resnet.run":
+        check_overrides([word for word in arguments if word not in ("-m", "--cfg", "job", "--help")], "-m" in arguments)
+    elif module == "resnet.inspect":
+        check_overrides(arguments, True)
+    elif module == "resnet.benchmark":
+        section = [word for word in arguments if "=" not in word]
+        assert all(hasattr(importlib.import_module("resnet.benchmark.costs"), name) for name in section)
+        check_overrides([word for word in arguments if "=" in word], False)
+    elif module == "analysis.benchmark":
+        assert not arguments
+    else:
+        error = importlib.import_module("resnet.errors").UserError  # there is no such run here
+        try:
+            importlib.import_module(module).main(arguments)  # SystemExit where an argument is wrong
+        except error:
+            pass
+
+
+def check_overrides(overrides: list[str], sweep: bool) -> None:
+    """Compose overrides of resnet.run, several times where some have several values."""
+    importlib.import_module("resnet.run")  # registers sweeper and launchers
+    compose = importlib.import_module("resnet.launch.compose").compose_config
+    values = []
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.is_sweep_override():
+            assert sweep or any(word.startswith("experiment=") for word in overrides), "needs -m"
+            values.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+        else:
+            values.append([override.input_line])
+    for turn in range(max(map(len, values), default=1)):
+        compose([several[turn % len(several)] for several in values])
+
+
+def check_extras(command: str) -> None:
+    """Hold the extras of a `pip install` to those that there are."""
+    (found,) = re.findall(r"-e \S*?\.(?:\[(.*?)\])?\"?$", command)
+    extras = re.search(r"^\[options.extras_require\]\n(.*?)^\[", read(ROOT / "setup.cfg"), re.DOTALL | re.MULTILINE)
+    assert extras and set(filter(None, found.split(","))) <= set(re.findall(r"^(\w+) =", extras[1], re.MULTILINE))
+
+
+def anchors(path: Path) -> set[str]:
+    """Return what links to a document's headings end with, as GitHub makes it."""
+    titles = re.findall(r"^#+ (.+)$", "".join(sections(read(path))), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_resolve(document):
+    text = re.sub(r"`[^`]*`", "", "".join(sections(read(document))))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith(("https://", ON_GITHUB)):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name) if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def numbers(section: str) -> list[str]:
+    """Return what numbers a reader sees, in order of their size as text."""
+    visible = re.sub(r"<!--.*?-->|`[^`]*`|\]\([^)]*\)", "", section)
+    return sorted(re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", visible))
+
+
+def test_both_readmes_have_the_same_sections_commands_and_numbers():
+    english, korean = read(ENGLISH), read(KOREAN)
+    assert code_lines(korean) == code_lines(english)
+    assert len(sections(korean)) == len(sections(english))
+    for ours, theirs in zip(sections(korean), sections(english)):
+        assert re.findall("^#*", ours) == re.findall("^#*", theirs)
+        assert numbers(ours) == numbers(theirs), theirs.splitlines()[0]
+        assert re.findall(r"`[^`]+`", ours) == re.findall(r"`[^`]+`", theirs)
+
+
+def text(page: str) -> str:
+    """Return a report without its figures, which another version of matplotlib draws with other bytes."""
+    return re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_report_is_that_of_the_reference_runs(tmp_path):
+    report = (sys.executable, "-m", "analysis.report", "runs/reference", "--out", str(tmp_path / "report.html"))
+    subprocess.run(report, cwd=ROOT, capture_output=True, check=True)
+    assert text(read(ROOT / "runs/reference/report.html")) == text(read(tmp_path / "report.html")), "make results"

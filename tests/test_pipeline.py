@@ -1,0 +1,39 @@
+"""From a training to what people read: what resnet/ writes is what analysis/ finds."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.frames.runs import load_runs
+from analysis.frames.tables import load_epochs, load_layers
+
+
+def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
+    train("-m", "seed=0,1", "model.shortcut=projection,none", "study=fresh")
+    results = {path.parent: json.loads(path.read_text()) for path in tmp_path.glob("runs/fresh/*/*/result.json")}
+    assert len(results) == 4
+
+    runs = load_runs([tmp_path / "runs" / "fresh"])
+    for run in runs.to_dict("records"):
+        result = results[Path(run["path"])]
+        assert run["status"] == "complete" and run["test_acc"] == result["test"]["acc"]
+        assert (run["parameters"], run["seed"]) == (result["parameters"], result["seed"])
+        assert (run["shortcut"], run["width"]) == (result["network"]["shortcut"], 8)
+
+    epochs, layers = load_epochs(runs), load_layers(runs)
+    assert len(epochs) == 4 * 2 and epochs[["train_loss", "val_acc", "lr"]].notna().all(axis=None)
+    assert set(layers["epoch"]) == {0, 1, 2} and layers["weight_norm"].notna().all()
+    assert layers["residual_ratio"].notna().sum() == 2 * 3 * 2, "two seeds, three probes, two blocks with a shortcut"
+
+    text = command("analysis.table", "runs/fresh", "--format", "csv").stdout
+    for row in csv.DictReader(io.StringIO(text)):
+        shortcut = "none" if "-none-" in row["configuration"] else "projection"
+        accuracies = [r["test"]["acc"] for r in results.values() if r["network"]["shortcut"] == shortcut]
+        assert float(row["test_acc_mean"]) == pytest.approx(sum(accuracies) / 2)
+
+    command("analysis.report", "runs/fresh", "--out", "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "fresh" in page and page.count("<svg") >= 3
