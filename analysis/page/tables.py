@@ -104,6 +104,7 @@ def constant_settings(study: Study) -> list[str]:
 
 
 def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:
+    """Return rows in these columns as a grid."""
     cells = [[column.text(row) for column in columns] for row in rows]
     return Grid(title, [c.label for c in columns], cells, [c.numeric for c in columns], notes, heading)
 
