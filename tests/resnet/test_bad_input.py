@@ -133,7 +133,7 @@ def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path, study)
         ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),
         ("model=[blocks4,blocks15]", "model: must be one choice; -m model=A,B makes a run of each"),
         ("seed=null", "seed=null: field 'seed' is not Optional"),
-        ("data.root=${nope}", "Interpolation key 'nope' not found full_key: data.root"),
+        ("data.root=${nope}", "data.root: Interpolation key 'nope' not found"),
     ],
 )
 def test_requests_for_which_hydra_prints_a_traceback(train, argument, said):
