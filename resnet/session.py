@@ -24,8 +24,8 @@ def run_or_resume(
     """Return the result of a run: the one that is there, or one computed from where the run was left.
 
     `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
-    may be under way on this machine. The folder must exist. Raises UserError
-    (ConfigError, RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
+    may be under way on this machine. The folder must exist. Raises UserError (ConfigError, RecordError, DataError,
+    Diverged) for what the user can fix, Interrupted after a signal.
     """
     check(config)
     if config.resume == "never":
