@@ -1,7 +1,6 @@
 """What evaluate, predict, export and lesion share as commands: a first argument that is a run folder."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,8 +17,9 @@ class RunParser(argparse.ArgumentParser):
 
     def add_data_root(self) -> None:
         """Add an option that says where the data set is."""
-        where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data)"
-        self.add_argument("--data-root", metavar="DIR", default=os.environ.get("RESNET_DATA", "data"), help=where)
+        where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data; "
+        where += "pictures of one's own: where they were)"
+        self.add_argument("--data-root", metavar="DIR", help=where)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}; see --help\n")

@@ -37,10 +37,13 @@ def not_identity(default: Any) -> Any:
 class Data:
     """Which images: training.data.load."""
 
-    name: str = one_of("cifar10", "cifar100", "digits")
+    name: str = one_of("cifar10", "cifar100", "digits", "svhn", "fashion_mnist", "folder")
     root: str = not_identity("data")
     val_fraction: float = between(0.1, 0.0, 0.9)
     limit: int | None = between(None, 1, 10**9)
+    size: int = between(32, 4, 1024)
+    grey: bool = False
+    pictures: str = ""  # a digest of the names and sizes of a folder's files: another folder is another run
 
 
 @dataclass
@@ -118,6 +121,7 @@ class Config:
     task: str = one_of("train", "inspect")  # inspect: measure the untrained network, see resnet/inspect.py
     seed: int = between(0, 0, 2**32 - 1, identity=False)
     study: str = not_identity("default")
+    runs_dir: str = not_identity("runs")
     batch_size: int = between(64, 1, 10**6)
     device: str = one_of("auto", "cpu", "cuda", "mps", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
@@ -126,6 +130,7 @@ class Config:
     progress: str = one_of("auto", "bar", "lines", identity=False)
     resume: str = one_of("auto", "never", identity=False)
     fail_fast: bool = not_identity(False)
+    plan: bool = not_identity(False)
 
 
 GROUPS = tuple(f.name for f in fields(Config) if is_dataclass(f.type))
@@ -146,6 +151,7 @@ def check(config: Config) -> None:
             if not all(low <= number <= high for number in numbers):  # NaN is outside every range
                 raise ConfigError(f"{key}={value}: must lie between {low} and {high}")
     _check_names(config)
+    _check_data(config.data)
     _check_model(config.model)
     _check_optimizer(config.optimizer)
     _check_schedule(config.schedule)
@@ -169,6 +175,15 @@ def _check_names(config: Config) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             rule = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
             raise ConfigError(f"{key}={name}: must be {rule}")
+    if not config.runs_dir:
+        raise ConfigError("runs_dir=: must be a folder")
+
+
+def _check_data(data: Data) -> None:
+    """Refuse what only pictures in a folder can be brought to."""
+    if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
+        key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
+        raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")
 
 
 def _check_model(model: Model) -> None:
@@ -229,6 +244,12 @@ def identity(config: Any) -> dict[str, Any]:
 def default_of(f: Field) -> Any:
     """Return the default value of a schema's field."""
     return f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
+
+
+def from_plain(content: dict[str, Any]) -> Config:
+    """Return the configuration that `dataclasses.asdict` made a dictionary of."""
+    groups: dict[str, Any] = {f.name: f.type for f in fields(Config) if is_dataclass(f.type)}
+    return Config(**{key: groups[key](**value) if key in groups else value for key, value in content.items()})
 
 
 def run_name(config: Config) -> str:

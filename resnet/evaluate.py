@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
     device, precision = conditions_of(trained)
-    data = load(**trained.config["data"] | {"root": given.data_root})
+    data = load(**trained.data_settings(given.data_root))
     figures, logits = measure(trained, data.test, device, precision)
     print(headline(trained, data.test, figures, f"{precision} on {device}"))
     if precision != trained.result["precision"]:

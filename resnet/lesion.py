@@ -40,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def held_out(trained: Trained, root: str) -> Split:
+def held_out(trained: Trained, root: str | None) -> Split:
     """Return the images that a run was validated on; raises ConfigError where there are none, or one block only."""
     if sum(trained.network.stages) == 1:
         raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
-    split = load(**trained.config["data"] | {"root": root}).val
+    split = load(**trained.data_settings(root)).val
     if split is None:
         raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")
     return split

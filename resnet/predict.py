@@ -10,22 +10,16 @@ standard error, the others are answered all the same, and the exit code is 1.
 import argparse
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from resnet.command import RunParser
-from resnet.errors import UserError, exit_on_error
+from resnet.errors import exit_on_error
 from resnet.record.trained import Trained, load_trained
-
-
-class PictureError(UserError):
-    """A picture that cannot be read."""
+from resnet.training.pictures import PictureError, read_picture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,42 +62,6 @@ def predict(trained: Trained, image: Tensor) -> dict[str, float]:
 def in_words(probabilities: dict[str, float], top: int) -> str:
     """Return the first `top` classes with their probabilities."""
     return ", ".join(f"{name} {probability:.1%}" for name, probability in list(probabilities.items())[:top])
-
-
-def read_picture(path: Path, size: int, channels: int) -> Tensor:
-    """Return a picture as the network takes it, uint8 (size, size, channels); raises PictureError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about odd but readable files
-            with Image.open(path) as file:
-                image = opaque(eight_bit(ImageOps.exif_transpose(file)), "RGB" if channels == 3 else "L")
-                image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    except UnidentifiedImageError:
-        raise PictureError("not a picture in a format that is known here") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything over a damaged file
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"cannot be read: {reason}") from None
-    return torch.from_numpy(np.array(image)).view(size, size, channels)
-
-
-def eight_bit(image: Image.Image) -> Image.Image:
-    """Return a picture of 16 bit grey values as one of 8 bit, which Pillow would cut off; others as they are."""
-    if image.mode == "F":
-        raise PictureError("floating-point pixels, whose range is unknown")
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise PictureError("more than 16 bits a pixel")
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
-
-
-def opaque(image: Image.Image, mode: str) -> Image.Image:
-    """Return a picture in `mode`, RGB or L, with white where it was transparent."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Train one network, or a sweep of them: `python -m resnet.run model=blocks15`; `--help` shows the rest."""
 
+import importlib
 import sys
 
 import hydra
@@ -12,11 +13,12 @@ from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.job import run_composed
 from resnet.launch.messages import explain_training, quiet_hydra, stopped
 
-try:
-    import resnet.launch.slurm.launcher  # noqa: F401  registers the launcher
-except ModuleNotFoundError as missing:  # hydra-submitit-launcher is an extra
-    if not (missing.name or "").startswith("hydra_plugins"):
-        raise
+for extra in ("resnet.launch.slurm.launcher", "resnet.launch.search"):  # each registers itself
+    try:
+        importlib.import_module(extra)
+    except ModuleNotFoundError as missing:  # the plugin that it builds on is an extra
+        if not (missing.name or "").startswith("hydra_plugins"):
+            raise
 
 
 @hydra.main(**VERSION_BASE, config_path=str(CONF), config_name="config")

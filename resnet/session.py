@@ -26,6 +26,17 @@ def run_or_resume(
     `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
     may be under way on this machine. The folder must exist. Raises UserError (ConfigError, RecordError, DataError,
     Diverged) for what the user can fix, Interrupted after a signal.
+
+    >>> from pathlib import Path
+    >>> from resnet.launch.compose import compose_config
+    >>> config = compose_config(["data=digits", "data.limit=20", "model.width=8", "epochs.count=1", "device=cpu"])
+    >>> folder = RunFolder(Path("runs/mine/blocks4/seed0"))
+    >>> folder.path.mkdir(parents=True)
+    >>> result = run_or_resume(folder, config)
+    >>> result["status"], result["depth"], result["parameters"], 0 <= result["test"]["acc"] <= 1
+    ('complete', 10, 10978, True)
+    >>> [row["epoch"] for row in folder.metrics()]
+    [1]
     """
     check(config)
     if config.resume == "never":
@@ -56,7 +67,7 @@ def compute(
 ) -> dict[str, Any]:
     """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
     with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
-        from resnet.train import prepare, train
+        from resnet.train import announce, compile_where_it_pays, prepare, train
 
         if config.task == "inspect":
             from resnet.inspection.untrained import inspect, untrained
@@ -65,7 +76,9 @@ def compute(
         training = prepare(untrained(config), beside_others)
         folder.begin(config, choices)
         return inspect(folder, training)
-    training = prepare(config, beside_others, folder.begun_compiled())
+    training = prepare(config, beside_others)
+    announce(folder, training, beside_others)
+    training = compile_where_it_pays(folder, training)
     folder.begin(config, choices)
     with tracker:
         return train(folder, training, tracker, beside_others)

@@ -3,21 +3,20 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from resnet.bar import BAR_OUTPUT
 from resnet.config import Config, epochs_of, total_steps
+from resnet.display import Pace, describe_epoch, progress_of, watcher
 from resnet.errors import ConfigError
 from resnet.record.environment import environment
-from resnet.record.folder import RecordError, RunFolder
+from resnet.record.folder import RunFolder
 from resnet.record.result import make_result, predictions
 from resnet.record.trackers import Tracker, one_line
-from resnet.signals import Interrupted, collected_signals
+from resnet.resuming import resume
+from resnet.signals import Interrupted, Terminated, collected_signals
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, load, training_batches
@@ -26,16 +25,18 @@ from resnet.training.loop import fit
 from resnet.training.model import Network
 from resnet.training.optim import make_schedule
 from resnet.training.probes import probe
-from resnet.training.trainer import Batches, Diverged, Normalize, Trainer, make_trainer
+from resnet.training.trainer import Diverged, Normalize, Trainer, make_trainer
 
 log = logging.getLogger(__name__)
-
-BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None is: unless standard error is a terminal
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that takes part in one training; `conditions` say in which precision it is computed, and whether compiled."""
+    """All that takes part in one training.
+
+    `schedule` are the arguments of `make_schedule`; `conditions` say in which precision it is computed, and whether
+    compiled.
+    """
 
     config: Config
     data: Dataset
@@ -44,7 +45,12 @@ class Training:
     augmenter: Augmenter
     steps: int
     epochs: int
+    schedule: dict[str, Any]
     conditions: dict[str, Any]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.data.train) // self.config.batch_size)
 
 
 def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others: bool) -> dict[str, Any]:
@@ -61,8 +67,8 @@ def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others
     return finish(folder, training, tracker, here)
 
 
-def prepare(config: Config, beside_others: bool = False, compiled: bool | None = None) -> Training:
-    """Return what trains a configuration, at its start; `compiled` is how an earlier process began, if one did.
+def prepare(config: Config, beside_others: bool = False) -> Training:
+    """Return what trains a configuration, at its start and not compiled.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
@@ -74,16 +80,38 @@ def prepare(config: Config, beside_others: bool = False, compiled: bool | None =
     steps_per_epoch = -(-len(data.train) // config.batch_size)
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
-    schedule = make_schedule(lr=config.optimizer.lr, total_steps=steps, **asdict(config.schedule))
-    normalize = Normalize(data.mean, data.std, memory_format_of(device))
-    trainer = make_trainer(network, normalize, config.seed, precision == "bf16", asdict(config.optimizer), schedule)
-    wanted = compiled if config.compile is None else config.compile
-    work = steps * config.batch_size * network.cost(data.size).multiply_adds
-    if resolve_compile(wanted, device, trainer.bf16, work):
-        trainer.compiled = compile_network(trainer, data.train, config.batch_size)
+    schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
+    normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
+    trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
     augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
-    conditions = {"precision": precision, "compiled": trainer.compiled is not None}
-    return Training(config, data, network, trainer, augmenter, steps, epochs_of(steps, steps_per_epoch), conditions)
+    epochs, conditions = epochs_of(steps, steps_per_epoch), {"precision": precision, "compiled": False}
+    return Training(config, data, network, trainer, augmenter, steps, epochs, schedule, conditions)
+
+
+def announce(folder: RunFolder, training: Training, beside_others: bool) -> None:
+    """Say where the run is written, and what is computed how: before the first step, which may take its time."""
+    network, device = training.network, training.data.mean.device
+    parameters, threads = network.cost().parameters, torch.get_num_threads()
+    how = f"{training.conditions['precision']} on {device}"
+    parts = [f"{network.depth} layers", f"{parameters:,} parameters", how]
+    if device.type == "cpu":
+        parts.append(f"{threads} thread{'s' * (threads != 1)}")
+    log.info(f"{folder.path}{': ' if beside_others else chr(10)}{', '.join(parts)}")
+
+
+def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
+    """Return the training with its network compiled, if it is to be: as an earlier process began, if one did."""
+    config, trainer, data = training.config, training.trainer, training.data
+    wanted = folder.begun_compiled() if config.compile is None else config.compile
+    work = training.steps * config.batch_size * training.network.cost(data.size).multiply_adds
+    if not resolve_compile(wanted, data.mean.device, trainer.bf16, work):
+        return training
+    try:
+        trainer.compiled = compile_network(trainer, data.train, config.batch_size)
+    except (KeyboardInterrupt, Terminated):
+        log.warning(f"{folder.path}: stopped while compiling, before the first step")
+        raise
+    return replace(training, conditions=training.conditions | {"compiled": trainer.compiled is not None})
 
 
 def network_of(config: Config, classes: int, channels: int) -> Network:
@@ -105,46 +133,6 @@ def check_batches(batch_size: int, data: Dataset, stages: int) -> None:
         raise ConfigError(
             f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
             "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
-        )
-
-
-def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
-    """Go back to the last whole checkpoint, note this start, and say so; return the number of epochs done."""
-    computes = {"code": here["code"], "data": training.data.sha256()}
-    changed: list[str] = []
-
-    def restore(checkpoint: dict[str, Any]) -> None:
-        check_conditions(checkpoint, training.conditions)
-        training.trainer.restore(checkpoint)
-        changed[:] = [name for name, now in computes.items() if checkpoint.get(name, now) != now]
-
-    done = folder.resume(restore)
-    device = training.data.mean.device
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    folder.start({"time": time, "epoch": done, "device": device.type} | training.conditions | here | computes)
-    how = f"{training.conditions['precision']} on {device}"
-    if device.type == "cpu":
-        threads = torch.get_num_threads()
-        how += f" with {threads} thread{'s' * (threads != 1)}"
-    start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"
-    log.info(f"{folder.path}: {start}, in {how}")
-    if changed:
-        log.warning(f"{folder.path}: the {' and the '.join(changed)} changed since epoch {done}; figures mix both")
-    return done
-
-
-def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> None:
-    """Raise RecordError for a checkpoint that was computed in another precision, or compiled where this is not."""
-    precision, compiled = checkpoint["precision"], checkpoint.get("compiled", False)
-    if precision != conditions["precision"]:
-        raise RecordError(
-            f"begun in {precision}, but this machine would continue in {conditions['precision']}; "
-            f"precision={conditions['precision']} trains in a folder of its own, resume=never starts this one over"
-        )
-    if compiled != conditions["compiled"]:
-        raise RecordError(
-            f"begun {'compiled' if compiled else 'without compiling'}, and cannot continue otherwise; without a value "
-            "for compile, and with a compiler if it was compiled, it resumes; resume=never starts this one over"
         )
 
 
@@ -188,8 +176,12 @@ def run_epochs(
 ) -> None:
     """Train the epochs that are left, and write each down as it ends; raises Interrupted where a signal came."""
     config, trainer, data = training.config, training.trainer, training.data
-    watch = watcher(training.epochs, progress_of(config.progress, beside_others), received)
-    computes = {"code": code, "data": data.sha256()}
+    left = training.steps - done * training.steps_per_epoch
+    looks = 1 + (len(data.val) / len(data.train) / 3 if data.val is not None else 0)  # forward only: a third of a step
+    pace = Pace(left * looks, f"epoch {training.epochs}")
+    label = f"{folder.label}: " if beside_others else ""
+    watch = watcher(training.epochs, progress_of(config.progress, beside_others), received, pace, label)
+    computes = {"code": code, "data": data.sha256(), "schedule": training.schedule}
     fixed = (config.batch_size, config.seed, training.steps, done, watch)
     for row in fit(trainer, data, training.augmenter, *fixed):
         epoch = row["epoch"]
@@ -197,28 +189,7 @@ def run_epochs(
         layers = look_inside(training, epoch) if probed else []
         folder.finish_epoch(row, layers, {"epoch": epoch} | training.conditions | computes | trainer.state())
         tracker.log(row)
-        log.info(f"{folder.path}: " * beside_others + describe_epoch(row, training.epochs))
-
-
-def watcher(epochs: int, disable_bar: bool | None, received: list[int]) -> Callable[[Batches, int, int], Batches]:
-    """Return what passes batches on while it shows a progress bar, and stops where a signal was received."""
-
-    def watch(batches: Batches, epoch: int, steps: int) -> Batches:
-        label = f"epoch {epoch}/{epochs}"
-        options: dict[str, Any] = {"leave": False, "disable": disable_bar, "unit": "step", "dynamic_ncols": True}
-        for batch in tqdm(batches, label, steps, file=BAR_OUTPUT, **options):
-            if received:
-                raise Interrupted(received[0], epoch)
-            yield batch
-
-    return watch
-
-
-def progress_of(progress: str, beside_others: bool) -> bool | None:
-    """Return whether the bar is off; None is: off unless standard error is a terminal."""
-    if progress == "auto" and beside_others:
-        return True
-    return BAR[progress]
+        log.info(label + describe_epoch(row, training.epochs, brief=beside_others))
 
 
 def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[str, Any]) -> dict[str, Any]:
@@ -242,15 +213,3 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
     tracker.summarize(result)
     folder.complete(result, trainer.model.state_dict())
     return result
-
-
-def describe_epoch(row: dict[str, Any], epochs: int) -> str:
-    """Return a line about an epoch's figures."""
-    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
-    for part in ("train", "val"):
-        if row[f"{part}_acc"] is not None:
-            parts.append(f"{part} loss {row[f'{part}_loss']:.4f} acc {row[f'{part}_acc']:6.2%}")
-    parts.append(f"lr {row['lr']:.3g}")
-    parts.append(f"{row['train_seconds'] + row['val_seconds']:.1f} s")
-    parts.append(f"{row['images_per_second']:.0f} images/s")
-    return "  ".join(parts)

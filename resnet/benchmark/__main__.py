@@ -5,15 +5,16 @@
     python -m resnet.benchmark scaling                    how cost grows with depth, data and epochs
     python -m resnet.benchmark seeds                      four seeds of one small run: how many processes and threads
     python -m resnet.benchmark sweep                      what a job of a sweep costs that is complete already
+    python -m resnet.benchmark plan                       how far off plan=true is, on a sweep of mixed depths
 
-Overrides are those of resnet.run. The images are random, but for `seeds` and `sweep`, which train on digits.
+Overrides are those of resnet.run. The images are random, but for `seeds`, `sweep` and `plan`, which train on digits.
 """
 
 import csv
 import sys
 from typing import Any
 
-from resnet.benchmark.costs import harness, scaling, seeds, sweep
+from resnet.benchmark.costs import harness, plan, scaling, seeds, sweep
 from resnet.benchmark.speed import speed
 from resnet.errors import ConfigError, exit_on_error
 from resnet.launch.messages import explain_hydra, quiet_hydra
@@ -29,7 +30,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Measure what the first argument names, `speed` where it names nothing; print it and write a CSV file of it."""
-    sections = {"speed": speed, "harness": harness, "scaling": scaling, "seeds": seeds, "sweep": sweep}
+    sections = {"speed": speed, "harness": harness, "scaling": scaling, "seeds": seeds, "sweep": sweep, "plan": plan}
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         return print(__doc__, end="")

@@ -11,8 +11,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from resnet.benchmark.bench import STEPS, Bench, in_turns
 from resnet.benchmark.speed import our_loop
+from resnet.config import Config, run_name
+from resnet.launch.compose import compose_config
+from resnet.launch.estimate import Estimator, threads_of
 from resnet.record.folder import RunFolder
 from resnet.training.loop import fit
 from resnet.training.probes import probe
@@ -97,6 +102,32 @@ def sweep(overrides: Sequence[str]) -> list[dict[str, Any]]:
         {"what": "a sweep of one complete run", "seconds": round(one, 3)},
         {"what": "each further run, its composition included", "seconds": round((all_ - one) / (jobs - 1), 3)},
     ]
+
+
+def plan(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure how far off `plan=true` is, on a sweep of mixed depths that nothing is known of beforehand."""
+    grid = ("epochs.count=4", "seed=0", *overrides)
+    depths = [f"model.stages=[{n},{n},{n}]" for n in (1, 2, 3, 5)]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        estimator = Estimator(Path(folder), threads_of(1))
+        configs = [compose_config(["data=digits", "device=cpu", *grid, depth]) for depth in depths]
+        planned = [estimator.seconds(config) or 0.0 for config in configs]
+        threads = torch.get_num_threads()
+        seconds(
+            [[*digits(*grid), "model.stages=" + ",".join(depth.split("=")[1] for depth in depths)]], folder, threads
+        )
+        runs = {run_name(config): RunFolder(path.parent) for config in configs for path in found(folder, config)}
+        taken = [runs[run_name(config)].result()["wall_seconds"] for config in configs]
+    for config, guess, true in zip(configs + [None], [*planned, sum(planned)], [*taken, sum(taken)]):
+        name = config.model.name if config else "together"
+        rows.append({"what": name, "planned s": round(guess, 1), "taken s": round(true, 1)})
+    return [row | {"off by": f"{row['planned s'] / row['taken s'] - 1:+.0%}"} for row in rows]
+
+
+def found(folder: str, config: Config) -> list[Path]:
+    """Return the result of a configuration's run."""
+    return list(Path(folder).glob(f"runs/*/{run_name(config)}/*/result.json"))
 
 
 def digits(*overrides: str) -> list[str]:

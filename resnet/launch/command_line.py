@@ -16,15 +16,16 @@ USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batch
 
 
 def arrange(words: Sequence[str]) -> list[str]:
-    """Return the words in Hydra's order, options first, and names as they were typed; an experiment makes a sweep.
+    """Return the words in Hydra's order, options first, and names as they were typed.
 
-    Raises ConfigError for an option that there is not.
+    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not.
     """
     options, overrides = split_options(words)
     asked = {action.dest for action in map(option_called, options) if action} - SETTINGS
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)
-    if chosen and not asked and not decided:
+    planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
+    if (planned or (chosen and not decided)) and not asked:  # of a plan, Hydra would make a single run's folder
         options.insert(0, "--multirun")
     return [*options, *map(as_typed, overrides)]
 

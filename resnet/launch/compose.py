@@ -1,5 +1,6 @@
 """From what Hydra composed to a checked configuration."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from resnet.config import GROUPS, Config, Model, check, flat_fields, run_name
 from resnet.errors import ConfigError
+from resnet.training.catalogue import pictures_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # installed, or a checkout
@@ -76,7 +78,12 @@ def check_steps(config: Config, overrides: Sequence[str]) -> None:
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
-    """Return the configuration of `python -m resnet.run OVERRIDES`; raises ConfigError and Hydra's exceptions."""
+    """Return the configuration of `python -m resnet.run OVERRIDES`; raises ConfigError and Hydra's exceptions.
+
+    >>> config = compose_config(["model=resnet20", "optimizer=sgd", "epochs.count=5"])
+    >>> config.model.stages, config.optimizer.lr, config.epochs.count
+    ([3, 3, 3], 0.1, 5)
+    """
     with initialize_config_dir(str(CONF), **VERSION_BASE):
         return to_config(compose("config", [as_typed(override) for override in overrides]))
 
@@ -123,6 +130,8 @@ def register() -> None:
         "sum": lambda numbers: sum(numbers),
         "layers": lambda stages: 2 * sum(stages) + 2,
         "runs_at_once": _runs_at_once,
+        "home": os.path.expanduser,
+        "pictures": pictures_digest,
     }
     old = omegaconf.__version__.startswith("2.3.")  # there, register_resolver is something else
     add: Any = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver

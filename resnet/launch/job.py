@@ -13,9 +13,10 @@ from resnet.config import Config
 from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
 from resnet.launch.messages import quiet_hydra
+from resnet.launch.progress import place_in_sweep
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
-from resnet.signals import Interrupted
+from resnet.signals import Interrupted, blocked_signals
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,10 @@ def run_composed(composed: DictConfig) -> float:
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
     config = checked(composed, hydra)
+    if config.plan:
+        raise ConfigError("plan: give it on the command line, as plan=true")
     os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
-    folder = RunFolder(Path(os.path.relpath(hydra.runtime.output_dir)))
+    folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
         _run(folder, config, hydra)
     except RunFailed as failure:
@@ -42,11 +45,22 @@ def run_composed(composed: DictConfig) -> float:
     return folder.accuracy()
 
 
+def shortest(folder: str) -> Path:
+    """Return a folder's path as people read it: relative to where they are, if it is below."""
+    relative = os.path.relpath(folder)
+    return Path(folder if relative.startswith(os.pardir) else relative)
+
+
 def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     """Run or resume and log the outcome; raises RunFailed, and SystemExit after a signal."""
     beside_others = hydra.runtime.choices["hydra/launcher"] != "basic"
     try:
         with folder.lock():
+            if folder.state() != "complete":
+                with blocked_signals():
+                    progress = place_in_sweep(folder)
+                if progress:
+                    log.info(f"{folder.label}: " * beside_others + progress)
             result = run_or_resume(folder, config, choices_of(hydra), beside_others)
     except Interrupted as stop:
         command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)

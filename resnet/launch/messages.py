@@ -88,7 +88,9 @@ def explain(error: BaseException, sweeps: bool) -> str:
 
 
 def _unknown_key(match: re.Match[str], text: str) -> str:
-    close = difflib.get_close_matches(match[1], known_keys(), n=1)
+    keys = known_keys()
+    inner = [key for key in keys if key.endswith(f".{match[1]}")]  # lr, which is optimizer.lr
+    close = inner[:1] or difflib.get_close_matches(match[1], keys, n=1)
     suggestion = f", did you mean {close[0]}?" if close else ""
     return f"{match[1]}: no such key{suggestion}; {ALL_KEYS}"
 
@@ -102,7 +104,7 @@ def _no_package(match: re.Match[str], text: str) -> str:
 
 
 def _not_installed(match: re.Match[str], text: str) -> str:
-    return f'hydra/launcher={match[1]}: is not installed; pip install -e ".[{match[1]}]"'
+    return f'hydra/{match[1]}={match[2]}: is not installed; pip install -e ".[{match[2]}]"'
 
 
 def _unknown_choice(match: re.Match[str], text: str) -> str:
@@ -122,7 +124,7 @@ def _not_a_choice(match: re.Match[str], text: str) -> str:
 ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
     r"Could not override '([^']+)'": _unknown_key,
     r"In '(experiment/[^']+)': ConfigKeyError[\s\S]*Key 'experiment' not in": _no_package,
-    r"In 'hydra/launcher/(\w+)': Could not load": _not_installed,  # it builds on a launcher from another package
+    r"In 'hydra/(launcher|sweeper)/(\w+)': Could not load": _not_installed,  # it builds on one from another package
     r"Could not find '([^']+)/([^'/]*)'": _unknown_choice,
     r"Config group override must be a string": _not_a_choice,
 }

@@ -51,6 +51,11 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
 
+    @property
+    def label(self) -> str:
+        """Return configuration and seed, which is what runs side by side are told apart by."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
     def state(self) -> str:
         """Return `complete`, `failed`, `diverged`, `unfinished` or `not started`."""
         if (self.path / "result.json").exists():
@@ -173,6 +178,12 @@ class RunFolder:
             self.archive(*TABLES)
         self._trim_tables(0)
         return 0
+
+    def adopt(self, other: "RunFolder") -> None:
+        """Begin with the epochs of another run, whose files are copied; its checkpoint last, as it is what counts."""
+        for name in ("samples.png", *TABLES, CHECKPOINT):
+            if (other.path / name).exists():
+                write_whole(self.path / name, (other.path / name).read_bytes())
 
     def begun_compiled(self) -> bool | None:
         """Return whether the newest whole checkpoint is of a compiled network; None where there is none."""

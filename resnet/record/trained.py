@@ -3,6 +3,7 @@
 Everything comes from the run folder; the data set that the network was trained on need not be there.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ class Trained:
     def channels(self) -> int:
         return len(self.mean)
 
+    def data_settings(self, root: str | None) -> dict[str, Any]:
+        """Return the arguments of `load` for the run's data; without a `root`, pictures are where they were.
+
+        Other data sets are then where $RESNET_DATA says, else in `data`.
+        """
+        settings = self.config["data"]
+        if root is None:
+            root = settings["root"] if settings["name"] == "folder" else os.environ.get("RESNET_DATA", "data")
+        return settings | {"root": root}
+
     def normalize(self) -> Normalize:
         """Return what turns uint8 images (batch, height, width, channels) into the network's input."""
         return Normalize(self.mean, self.std)
@@ -55,6 +66,15 @@ def load_trained(path: Path) -> Trained:
 
     Raises ConfigError for a folder that does not hold a complete run with its weights, TrainedError where its files
     are damaged or do not belong together.
+
+    >>> trained = load_trained(Path("runs/mine/blocks4/seed0"))
+    >>> trained.classes[:3], trained.size, trained.channels
+    (('0', '1', '2'), 8, 1)
+    >>> images = torch.zeros(5, 8, 8, 1, dtype=torch.uint8)
+    >>> with torch.inference_mode():
+    ...     logits = trained.model(trained.normalize()(images))
+    >>> logits.shape
+    torch.Size([5, 10])
     """
     check_complete(path)
     try:

@@ -25,10 +25,12 @@ from torch import Tensor
 from resnet.errors import ConfigError, UserError
 from resnet.locks import lock
 from resnet.training.augment import SEED, Augmenter
+from resnet.training.pictures import read_folder
 
 log = logging.getLogger(__name__)
 
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
+TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
 STALLED = 30.0  # seconds without a byte, after which a download is given up
 
 
@@ -100,13 +102,28 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load(name: str, root: str, val_fraction: float, limit: int | None) -> Dataset:
-    """Return a data set on the CPU, downloaded to `root` if it is not there.
+def load(
+    name: str,
+    root: str,
+    val_fraction: float,
+    limit: int | None,
+    size: int = 32,
+    grey: bool = False,
+    pictures: str = "",
+) -> Dataset:
+    """Return a data set on the CPU, downloaded to `root` if it is not there; `folder` is the pictures in `root`.
 
     Of its training images, `val_fraction` are held out, stratified by class; `limit` keeps the first so many of each
-    class before that. Raises DataError for data that cannot be had, ConfigError for a split that cannot be made.
+    class before that. `size`, `grey` and `pictures` are for a folder: see `pictures.read_folder`. Raises DataError for
+    data that cannot be had, ConfigError for a split that cannot be made.
     """
-    train, test, classes = _digits() if name == "digits" else _cifar(name, _expand(root))
+    if name == "digits":
+        train, test, classes = _digits()
+    elif name == "folder":
+        *parts, classes = read_folder(root, size, grey, pictures)
+        train, test = (Split(*part) for part in parts)
+    else:
+        train, test, classes = _torchvision(name, _expand(root))
     mean, std = channel_statistics(train.images)
     if limit is not None:
         train = train.take(first_of_each_class(train.labels.numpy(), limit))
@@ -183,11 +200,11 @@ def _digits() -> tuple[Split, Split, tuple[str, ...]]:
     return train, test, tuple(str(name) for name in bunch.target_names)
 
 
-def _cifar(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
-    """Return CIFAR-10 or CIFAR-100 from `root`, downloaded first where it is not there or not whole."""
-    from torchvision.datasets import CIFAR10, CIFAR100  # a second that only those who need it pay for
+def _torchvision(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
+    """Return one of torchvision's data sets from `root`, downloaded first where it is not there or not whole."""
+    from torchvision import datasets  # a second that only those who need it pay for
 
-    dataset = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    dataset = getattr(datasets, TORCHVISION[name])
     try:
         parts = _read(dataset, root)
         if parts is None:
@@ -195,9 +212,29 @@ def _cifar(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
                 parts = _read(dataset, root) or _download(dataset, root)
     except OSError as error:
         raise DataError(f"data.root={root}: cannot be read or written: {error}") from None
-    # torchvision's arrays are views of (n, 3, 32, 32) in another order
-    train, test = (Split(torch.from_numpy(np.ascontiguousarray(p.data)), torch.tensor(p.targets)) for p in parts)
-    return train, test, tuple(parts[0].classes)
+    train, test = (Split(_images(part.data), torch.as_tensor(_labels(part)).long()) for part in parts)
+    return train, test, tuple(getattr(parts[0], "classes", map(str, range(10))))
+
+
+def _images(data: Any) -> Tensor:
+    """Return torchvision's images as uint8 (n, height, width, channels)."""
+    images = np.asarray(data)
+    if images.ndim == 3:  # grey
+        images = images[..., None]
+    elif images.shape[1] == 3:  # SVHN's order
+        images = images.transpose(0, 2, 3, 1)
+    return torch.from_numpy(np.ascontiguousarray(images))  # CIFAR's are views of (n, 3, 32, 32)
+
+
+def _labels(part: Any) -> Any:
+    return part.labels if hasattr(part, "labels") else part.targets
+
+
+def _both(dataset: type, root: Path, **how: bool) -> tuple:
+    """Return torchvision's training and test parts."""
+    if dataset.__name__ == "SVHN":
+        return dataset(root, split="train", **how), dataset(root, split="test", **how)
+    return dataset(root, train=True, **how), dataset(root, train=False, **how)
 
 
 def _read(dataset: type, root: Path) -> tuple | None:
@@ -206,7 +243,7 @@ def _read(dataset: type, root: Path) -> tuple | None:
     torchvision unpickles a file only after its md5 has matched.
     """
     try:
-        return dataset(root, train=True), dataset(root, train=False)
+        return _both(dataset, root)
     except RuntimeError:
         return None
 
@@ -218,18 +255,28 @@ def _download(dataset: type, root: Path) -> tuple:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALLED)  # without it, a server that falls silent is waited for without end
     try:
+        if not hasattr(dataset, "tgz_md5"):  # several files, each with its md5
+            return _both(dataset, root, download=True)
         # not the class's own download, which is content with whole batches beside a damaged list of classes
         download_and_extract_archive(dataset.url, root, filename=dataset.filename, md5=dataset.tgz_md5)
-        return dataset(root, train=True), dataset(root, train=False)
+        return _both(dataset, root)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         reason = " ".join(str(error).split())
+        source = dataset.url if hasattr(dataset, "url") else "it"
         raise DataError(
-            f"data.root={root} does not hold {dataset.__name__} whole, and downloading {dataset.url} failed: {reason}\n"
-            f"Put the folder {dataset.base_folder} into {root} (or point data.root at its parent), or use data=digits, "
+            f"data.root={root} does not hold {dataset.__name__} whole, and downloading {source} failed: {reason}\n"
+            f"Put {_place(dataset)} into {root} (or point data.root at its parent), or use data=digits, "
             "which needs no download."
         ) from error
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _place(dataset: type) -> str:
+    """Return what the data set is in, as torchvision has it."""
+    if dataset.__name__ == "SVHN":
+        return "train_32x32.mat and test_32x32.mat"
+    return f"the folder {getattr(dataset, 'base_folder', dataset.__name__)}"
 
 
 @contextmanager

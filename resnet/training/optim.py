@@ -6,7 +6,8 @@ to remember to raise again.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch.nn import Parameter
@@ -56,6 +57,12 @@ def make_schedule(
         return lr * shape(progress) * (warmup_factor if progress < warmup else 1.0)
 
     return rate
+
+
+def rates_agree(one: Mapping[str, Any], other: Mapping[str, Any], steps: int) -> bool:
+    """Return whether two schedules, as arguments of `make_schedule`, give the same rate in each of the first steps."""
+    first, second = make_schedule(**one), make_schedule(**other)
+    return all(first(step) == second(step) for step in range(steps))
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -24,6 +24,7 @@ OPTIONS = sorted(
     for group in CONF.iterdir()
     if group.is_dir() and group.name not in ("hydra", "experiment")
     for option in group.glob("*.yaml")
+    if option.stem != "folder"  # needs one: training/test_pictures.py
 )
 
 

@@ -68,7 +68,8 @@ def test_a_parallel_sweep_leaves_what_a_serial_one_does(train, tmp_path):
         assert mine == theirs and len(mine) == 2
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 4
     (line,) = [line for line in done.stdout.splitlines() if "seed1: epoch 2/2" in line and "-none-" in line]
-    assert line.startswith("runs/default/"), "lines of runs side by side name their run"
+    assert line.startswith("blocks2-none-") and len(line) <= 80, "lines of runs side by side name their run"
+    assert "Joblib.Parallel" not in done.stdout and "\t#0" not in done.stdout
     again = train(*PARALLEL, *grid)
     assert "4 runs: 4 already there, 0 to do" in again.stdout
 

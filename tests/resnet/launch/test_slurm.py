@@ -139,6 +139,7 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
     assert "#SBATCH --array=0-5%3" in array.read_text()
+    assert re.search(r": 6 of 6( · about \d+ s left)?$", sweep.logs(), re.MULTILINE), "its place in the sweep"
     assert_as_if_undisturbed(train, tmp_path, *grid)
     again = train(*SLURM, *grid, env=cluster)
     assert "6 runs: 6 already there, 0 to do" in again.stdout and sweep.arrays() == [array]

@@ -17,7 +17,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
 from resnet.launch.compose import CONF, VERSION_BASE
-from resnet.launch.sweeper import Job, ResumableSweeper, summarize
+from resnet.launch.jobs import Job
+from resnet.launch.summary import summarize
+from resnet.launch.sweeper import ResumableSweeper
 from resnet.record.folder import RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 

@@ -74,7 +74,11 @@ def test_the_data_are_looked_for_where_the_user_says(digits_run, capsys, monkeyp
     assert exit_code(evaluate.main, str(digits_run)) == 1
     assert exit_code(evaluate.main, str(digits_run), "--data-root", "elsewhere") == 1
     assert [choice["root"] for choice in asked] == ["from/environment", "elsewhere"]
-    assert asked[0] | {"root": ""} == {"name": "digits", "root": "", "val_fraction": 0.1, "limit": None}
+    assert asked[0] | {"root": ""} == {"name": "digits", "root": "", "val_fraction": 0.1, "limit": None} | {
+        "size": 32,
+        "grey": False,
+        "pictures": "",
+    }
     assert capsys.readouterr().err == "error: not there\n" * 2
 
 

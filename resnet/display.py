@@ -1,0 +1,78 @@
+"""What one sees of a training: a progress bar, a line an epoch, and about how long it takes."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+from resnet.bar import BAR_OUTPUT
+from resnet.duration import about
+from resnet.signals import Interrupted
+from resnet.training.trainer import Batches
+
+log = logging.getLogger(__name__)
+
+WARM = 3  # steps that may take longer than the others
+LONG = 5.0  # seconds of steps after these, from which the rest is reckoned; what ends sooner needs no announcement
+
+BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None is: unless standard error is a terminal
+
+
+class Pace:
+    """Reckon the time to the last epoch from the first steps; `steps` are those left, validation counted as steps."""
+
+    def __init__(self, steps: float, goal: str):
+        self.steps, self.goal = steps, goal
+        self.taken, self.since, self.said = 0, 0.0, False
+
+    def note(self) -> str | None:
+        """Count a step that begins; return what to say, the one time that there is something."""
+        now = time.perf_counter()
+        if self.taken == WARM:
+            self.since = now
+        measured = self.taken - WARM
+        self.taken += 1
+        if self.said or measured < 2 or now - self.since < LONG:
+            return None
+        self.said = True
+        return f"about {about((now - self.since) / measured * (self.steps - measured - WARM))} to {self.goal}"
+
+
+def watcher(
+    epochs: int, disable_bar: bool | None, received: list[int], pace: Pace, label: str
+) -> Callable[[Batches, int, int], Batches]:
+    """Return what passes batches on while it shows a progress bar, and stops where a signal was received."""
+
+    def watch(batches: Batches, epoch: int, steps: int) -> Batches:
+        name = f"epoch {epoch}/{epochs}"
+        options: dict[str, Any] = {"leave": False, "disable": disable_bar, "unit": "step", "dynamic_ncols": True}
+        for batch in tqdm(batches, name, steps, file=BAR_OUTPUT, **options):
+            if received:
+                raise Interrupted(received[0], epoch)
+            if said := pace.note():
+                with tqdm.external_write_mode():
+                    log.info(label + said)
+            yield batch
+
+    return watch
+
+
+def progress_of(progress: str, beside_others: bool) -> bool | None:
+    """Return whether the bar is off; None is: off unless standard error is a terminal."""
+    if progress == "auto" and beside_others:
+        return True
+    return BAR[progress]
+
+
+def describe_epoch(row: dict[str, Any], epochs: int, brief: bool = False) -> str:
+    """Return a line about an epoch's figures, of at most 80 columns; `brief`: of 40, with accuracies alone."""
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
+    for part in ("train", "val"):
+        if row[f"{part}_acc"] is not None:
+            loss = "" if brief else f" {row[f'{part}_loss']:.4f}"
+            parts.append(f"{part}{loss} {row[f'{part}_acc']:.2%}")
+    if not brief:
+        parts += [f"lr {row['lr']:.3g}", f"{row['train_seconds'] + row['val_seconds']:.1f} s"]
+    return "  ".join(parts)

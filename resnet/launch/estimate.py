@@ -1,0 +1,164 @@
+"""About how long runs take on this machine: by finished runs, else by a few timed steps."""
+
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from resnet.config import Config, epochs_of, total_steps
+from resnet.record.environment import machine
+from resnet.train import network_of
+from resnet.training.augment import Augmenter
+from resnet.training.catalogue import facts_of, split_sizes
+from resnet.training.data import channel_statistics, training_batches
+from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
+from resnet.training.model import Network
+from resnet.training.trainer import Diverged, Normalize, make_trainer
+
+CLOSE = 1.5  # a finished run tells of networks of up to so many times its multiply-adds, or so small a part of them
+ROUNDS, ENOUGH = 5, 1.0  # times that two steps are timed, and seconds after which fewer will do
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a training computes: its network, its image size, and how many multiply-adds of forward passes it takes.
+
+    A step counts three passes of each image, an evaluation one.
+    """
+
+    network: Network
+    size: int
+    multiply_adds: int
+    images: float  # that go through the network, forward
+
+    @property
+    def total(self) -> float:
+        return self.multiply_adds * self.images
+
+
+def work_of(config: Config) -> Work:
+    """Return what a configuration will compute, without its data."""
+    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
+    train, val = split_sizes(facts, config.data.val_fraction, config.data.limit)
+    network = network_of(config, facts.classes, facts.channels)
+    steps_per_epoch = math.ceil(train / config.batch_size)
+    steps = total_steps(config.epochs, steps_per_epoch)
+    images = 3 * train * steps / steps_per_epoch + val * epochs_of(steps, steps_per_epoch)
+    return Work(network, facts.size, network.cost(facts.size).multiply_adds, images)
+
+
+def rate_of(result: dict[str, Any]) -> float:
+    """Return the seconds that a finished run took for a multiply-add of a forward pass."""
+    data = result["data"]
+    images = result["epochs"] * (3 * data["train_images"] + data["val_images"])
+    return result["wall_seconds"] / (result["multiply_adds"] * images)
+
+
+class Estimator:
+    """Reckon how long runs take here; `root` is where finished runs are looked for, `threads` what each run has."""
+
+    def __init__(self, root: Path, threads: int):
+        self.root, self.threads = root, threads
+        self.timed: dict[str, float] = {}
+        self.by_runs = self.by_steps = 0  # how many configurations were reckoned by which
+
+    def seconds(self, config: Config) -> float | None:
+        """Return the seconds of a whole run; None for a task that trains nothing."""
+        if config.task != "train":
+            return None
+        work, device = work_of(config), resolve_device(config.device)
+        precision = resolve_precision(config.precision, device)
+        multiply_adds = work.total / 3
+        compiled = resolve_compile(config.compile, device, precision == "bf16", multiply_adds)
+        known = [rate_of(run) for run in self.finished if is_alike(run, config, work, precision, compiled)]
+        self.by_runs, self.by_steps = self.by_runs + bool(known), self.by_steps + (not known)
+        return (statistics.median(known) if known else self._timed(config, work)) * work.total
+
+    @cached_property
+    def finished(self) -> list[dict[str, Any]]:
+        """Return the results of the finished runs that this machine computed with as many threads."""
+        torch.set_num_threads(self.threads)
+        found, here = [], machine(resolve_device("auto"))
+        for path in (path for depth in (3, 4) for path in self.root.glob("*/" * depth + "result.json")):
+            try:
+                result = json.loads(path.read_text(encoding="utf-8"))
+                if result["machine"] == here and rate_of(result) > 0:
+                    found.append(result | {"path": path})
+            except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+                continue  # damaged, an inspection, or by an older version
+        return found
+
+    def _timed(self, config: Config, work: Work) -> float:
+        key = json.dumps([work.network.as_dict(), config.batch_size, asdict(config.augmentation), config.precision])
+        if key not in self.timed:
+            torch.set_num_threads(self.threads)
+            self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
+        return self.timed[key]
+
+
+def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, compiled: bool) -> bool:
+    """Return whether a finished run tells how fast a configuration is: computed alike, of about the same size."""
+    if (run["precision"], run.get("compiled", False), run["data"]["size"]) != (precision, compiled, work.size):
+        return False
+    if not 1 / CLOSE <= run["multiply_adds"] / work.multiply_adds <= CLOSE:
+        return False
+    theirs, ours = ({k: v for k, v in n.items() if k != "stages"} for n in (run["network"], work.network.as_dict()))
+    if any(ours[key] != value for key, value in theirs.items() if key in ours):
+        return False
+    try:
+        written = yaml.safe_load((run["path"].parent / "config.yaml").read_text(encoding="utf-8"))
+        return written["batch_size"] == config.batch_size
+    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        return False
+
+
+def time_steps(config: Config, work: Work) -> float:
+    """Return the seconds that a training takes for an image, by steps on random ones."""
+    device = resolve_device(config.device)
+    bf16 = resolve_precision(config.precision, device) == "bf16"
+    shape = (2 * config.batch_size, work.size, work.size, work.network.channels)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.manual_seed(0)).to(device)
+    labels = torch.arange(len(images), device=device) % work.network.classes
+    mean, std = (statistic.to(device) for statistic in channel_statistics(images.cpu()))
+    normalize = Normalize(mean, std, memory_format_of(device))
+    trainer = make_trainer(work.network, normalize, 0, bf16, asdict(config.optimizer), lambda step: 0.0)
+    augmenter = Augmenter(images, mean, **asdict(config.augmentation))
+
+    def two_steps() -> None:
+        try:
+            trainer.train_epoch(training_batches(labels, augmenter, config.batch_size, 0, 1), first_step=0)
+        except Diverged:  # an untrained network without norms may; that costs no time
+            pass
+
+    return statistics.median(times_of(two_steps)) / len(images)
+
+
+def times_of(call: Callable[[], None]) -> Sequence[float]:
+    """Return the seconds of each call, after one that warms up."""
+    call()
+    times: list[float] = []
+    while len(times) < ROUNDS and sum(times) < ENOUGH:
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def threads_of(at_once: int) -> int:
+    """Return the threads that each of so many runs at once has."""
+    return torch.get_num_threads() if at_once == 1 or os.environ.get("OMP_NUM_THREADS") else _share(at_once)
+
+
+def _share(at_once: int) -> int:
+    from joblib import cpu_count
+
+    return max(cpu_count() // at_once, 1)

@@ -1,0 +1,125 @@
+"""The runs of a sweep: what each is, how far it is, and which of them are seeds of one configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+
+from resnet.config import Config
+from resnet.launch.compose import to_config
+from resnet.record.folder import RecordError, RunFolder
+
+OTHER_CODE = "computed by other code"
+ENDED_WELL = ("complete", "already there")
+
+
+@dataclass
+class Job:
+    """A point of the grid: its overrides, its run directory, and what was found there before the sweep.
+
+    `complete` means that there is nothing to do; `begun_before` and `ended_before` are the directory's `begun_at` and
+    `ended_at`. `reason` is why it cannot be used or, if it is complete, what to know about it.
+    """
+
+    overrides: Sequence[str]
+    study: str
+    run: RunFolder
+    complete: bool
+    begun_before: int | None
+    ended_before: int | None
+    reason: str
+    config: Config | None = None
+
+    def begun(self) -> bool:
+        """Return whether this sweep began the run from its start."""
+        return self.run.begun_at() not in (None, self.begun_before)
+
+    def ended(self) -> bool:
+        """Return whether the run was completed, or failed, in this sweep."""
+        return self.run.ended_at() not in (None, self.ended_before)
+
+    def outcome(self) -> tuple[str, str]:
+        """Return what became of the job, in a word or two, and the reason where there is one."""
+        if self.complete:
+            return "already there", self.reason
+        if self.reason:
+            return "failed", self.reason
+        state = self.run.state()
+        if state == "complete":  # without a new end: another process did it meanwhile
+            return ("complete" if self.ended() else "already there"), ""
+        return state, self.run.failure().get("error", "")
+
+    def standing(self) -> str:
+        """Return how far the run is: `complete`, `stopped at 7/20`, `failed`, `diverged` or `to do`."""
+        state = self.run.state()
+        if state == "unfinished":
+            return self.stopped()
+        return "to do" if state == "not started" else state
+
+    def stopped(self) -> str:
+        """Return where an unfinished run stands: `stopped at 7/20`."""
+        done, count = len(self.run.metrics()), self.config.epochs.count if self.config else None
+        return f"stopped at {done}/{count}" if count is not None else f"stopped at epoch {done}"
+
+
+def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
+    """Return the job of a composed configuration; `code` is the checksum that a run of today would record."""
+    run = RunFolder(Path(composed.hydra.sweep.dir) / composed.hydra.sweep.subdir)
+    config = to_config(composed)
+    complete, reason = False, ""
+    if config.resume != "never":
+        reason = run.config_conflict(config)
+        complete = run.state() == "complete" and not reason
+    if complete:
+        try:
+            reason = OTHER_CODE if run.result().get("code") != code else ""
+        except RecordError as error:  # launched, the run says the same
+            complete, reason = False, str(error)
+    return Job(overrides, config.study, run, complete, run.begun_at(), run.ended_at(), reason, config)
+
+
+def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
+    """Keep why a launched job failed where its run folder does not say so: it was refused before anything was begun."""
+    for job, returned in zip(jobs, returns):
+        if returned.status == JobStatus.FAILED and job.run.state() not in ("failed", "diverged"):
+            job.reason = str(returned._return_value)
+
+
+def by_configuration(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
+    """Return the jobs of each configuration, which are its seeds, by the configuration's directory."""
+    groups: dict[Path, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.run.path.parent, []).append(job)
+    return groups
+
+
+def axes_of(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys whose overrides differ among jobs, in the order of the command; seeds are no axis."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for key, value in settings_of(job).items():
+            values.setdefault(key, set()).add(value)
+    counts = {key: sum(key in settings_of(job) for job in jobs) for key in values}
+    return [key for key in values if key != "seed" and (len(values[key]) > 1 or counts[key] < len(jobs))]
+
+
+def settings_of(job: Job) -> dict[str, str]:
+    """Return a job's overrides by their keys."""
+    pairs = (override.lstrip("+").partition("=") for override in job.overrides)
+    return {key: value for key, _, value in pairs}
+
+
+def name_of(job: Job, axes: Sequence[str]) -> list[str]:
+    """Return a configuration's values along the axes; its directory's name where nothing varies."""
+    settings = settings_of(job)
+    return [_short(settings.get(axis, "")) for axis in axes] if axes else [job.run.path.parent.name]
+
+
+def _short(value: str) -> str:
+    """Return a value, a number that a search drew to four figures."""
+    try:
+        return value if len(value) <= 8 else f"{float(value):.4g}"
+    except ValueError:
+        return value

@@ -1,0 +1,68 @@
+"""What a command would do, and how long that takes: `plan=true`, which writes nothing."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnet.duration import about
+from resnet.launch.columns import layout
+from resnet.launch.jobs import Job, axes_of, by_configuration, name_of
+
+log = logging.getLogger(__name__)
+
+
+def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -> None:
+    """Log a line per configuration: what it varies, how far it is, how large it is, and how long it takes here.
+
+    `at_once` runs compute side by side; `elsewhere` says that they do so on a cluster.
+    """
+    from resnet.launch.estimate import Estimator, threads_of, work_of  # PyTorch takes seconds to import
+    from resnet.training.device import set_up_process
+
+    set_up_process()
+    estimator = Estimator(root, threads_of(1 if elsewhere else at_once))
+    groups, axes = by_configuration(jobs), axes_of(jobs)
+    standings = Counter(job.standing().partition(" at ")[0] for job in jobs)
+    runs = f"{len(jobs)} run{'s' * (len(jobs) != 1)} of {len(groups)} configuration{'s' * (len(groups) != 1)}"
+    log.info(f"{runs}: {', '.join(f'{n} {standing}' for standing, n in standings.items())}\n")
+    rows = [[*(axes or ["configuration"]), "runs", "parameters", "mult-adds", "each", "left"]]
+    all_left: list[float] = []
+    for seeds in groups.values():
+        config = seeds[0].config
+        assert config is not None
+        cost = work_of(config).network.cost(work_of(config).size)
+        seconds = estimator.seconds(config)
+        left = [] if seconds is None else [part for job in seeds if (part := seconds * part_left(job))]
+        all_left += left
+        times = ["-" if seconds is None else about(seconds), about(sum(left)) if left else "-"]
+        row = [*name_of(seeds[0], axes), tally(seeds), f"{cost.parameters:,}", f"{cost.multiply_adds / 1e6:.1f} M"]
+        rows.append(row + times)
+    for line in layout(rows, left=len(rows[0]) - 4):
+        log.info(line)
+    log.info("\n" + sentence(all_left, at_once, elsewhere, estimator.by_runs, estimator.by_steps))
+
+
+def tally(seeds: Sequence[Job]) -> str:
+    """Return how far the seeds of a configuration are: `2 complete, 1 stopped at 7/20`."""
+    return ", ".join(f"{n} {standing}" for standing, n in Counter(job.standing() for job in seeds).items())
+
+
+def part_left(job: Job) -> float:
+    """Return the part of a run that is still to be computed, 0 to 1."""
+    if job.complete:
+        return 0.0
+    count = job.config.epochs.count if job.config is not None else None
+    if job.run.state() != "unfinished" or count is None or (job.config and job.config.resume == "never"):
+        return 1.0
+    return max(0.0, 1 - len(job.run.metrics()) / count)
+
+
+def sentence(left: Sequence[float], at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
+    """Return how long all that is left takes, and how that was reckoned."""
+    if not left:
+        return "nothing to do, or nothing that is trained"
+    total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)
+    how = "one run after the other" if at_once == 1 or elsewhere else f"{at_once} runs at once"
+    sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)
+    return f"about {about(total)} left on this machine, {how} (configurations: {', '.join(sources)})"

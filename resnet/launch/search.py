@@ -1,0 +1,103 @@
+"""A search for the best validation accuracy, `hydra/sweeper=search`: Optuna's sweeper, its runs as those of any sweep.
+
+Optuna proposes a run after having seen the ones before, so there is no grid to look at beforehand. Its proposals are a
+function of its seed and of their accuracies: repeated, a search asks for the same runs, and those that are complete
+answer without being trained again.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from omegaconf import DictConfig
+
+from resnet.errors import ConfigError, RunFailed
+from resnet.launch import plugins
+from resnet.launch.jobs import ENDED_WELL, Job, make_job, note_refusals
+from resnet.launch.summary import summarize
+from resnet.launch.sweeper import ResumableSweeper
+from resnet.record.environment import code_checksum
+
+log = logging.getLogger(__name__)
+
+RESULTS = "optimization_results.yaml"
+
+for chatty in ("alembic", "optuna", "hydra_plugins.hydra_optuna_sweeper"):  # the summary says it as for any sweep
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Search(OptunaSweeper):
+    """Optuna's sweeper, between which and the launcher this stands, to know the runs and what became of them."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.master, self.loader = config, hydra_context.config_loader
+        assert self.sweeper.launcher is not None
+        self.real_launcher: Any = self.sweeper.launcher
+        self.sweeper.launcher = self  # type: ignore[assignment]
+        self.jobs: dict[Path, Job] = {}
+        self.tried = 0
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search; raises ConfigError for what cannot be searched. It is `incomplete` where no run is complete."""
+        if self.master.plan:
+            trials = self.master.hydra.sweeper.n_trials
+            raise ConfigError(
+                f"plan=true: a search chooses its {trials} runs as it goes; plan one with values of its own"
+            )
+        if self.master.resume == "never":
+            raise ConfigError(
+                "resume=never: a search that is repeated would train all of its runs again; give a new study"
+            )
+        check_seeds(arguments, dict(self.sweeper.params or {}))
+        try:
+            self.sweeper.sweep(arguments)
+        except ValueError:
+            if any(job.run.state() == "complete" for job in self.jobs.values()):
+                raise
+        finally:
+            summarize(list(self.jobs.values()))
+        if not any(job.outcome()[0] in ENDED_WELL for job in self.jobs.values()):
+            ResumableSweeper.incomplete = True
+            return
+        self._keep_results()
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Launch what Optuna proposes; a run without an accuracy is returned as one that failed."""
+        jobs = []
+        for overrides in job_overrides:
+            job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), code_checksum())
+            jobs.append(self.jobs.setdefault(job.run.path, job))
+            self.tried += 1
+            log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")
+        returns = self.real_launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+        note_refusals(jobs, returns)
+        for returned in returns:
+            value: Any = returned._return_value
+            if returned.status == JobStatus.COMPLETED and value != value:  # NaN, Optuna would blame us
+                returned.status, returned.return_value = JobStatus.FAILED, RunFailed("it has no accuracy")
+        return returns
+
+    def _keep_results(self) -> None:
+        """Put what Optuna writes for all sweeps alike beside the study's runs."""
+        studies = {job.run.path.parents[1] for job in self.jobs.values()}
+        if len(studies) == 1:
+            with suppress(OSError):
+                os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)
+
+
+def check_seeds(arguments: Sequence[str], params: Mapping[Any, Any]) -> None:
+    """Refuse to search among seeds, of which the luckiest would win."""
+    given = [str(argument).partition("=")[2] for argument in arguments if str(argument).startswith("seed=")]
+    seeds = given[-1] if given else str(params.get("seed", "0"))
+    if not seeds.isdigit():
+        raise ConfigError(f"seed={seeds}: a search takes one seed, among several the luckiest would win; add seed=0")
+
+
+plugins.register(Search)

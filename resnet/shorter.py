@@ -1,0 +1,73 @@
+"""More epochs of a finished run: a longer training begins where the shorter one ended.
+
+It does so only where it then ends with the same bytes as in one piece: the two differ in their number of epochs alone,
+the schedules give the same rate in every step that was taken, and code, data, machine and packages are the same.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from resnet.config import Config, identity
+from resnet.record.folder import CHECKPOINT, PREVIOUS, RecordError, RunFolder, load_checkpoint
+from resnet.training.optim import rates_agree
+
+log = logging.getLogger(__name__)
+
+
+def adopt_shorter(
+    folder: RunFolder,
+    config: Config,
+    computed: dict[str, Any],
+    data: str,
+    schedule: dict[str, Any],
+    steps_per_epoch: int,
+) -> RunFolder | None:
+    """Give a run that has no epoch yet those of a finished, shorter one of its study; return that, None if none fits.
+
+    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data, `schedule` the
+    arguments of `make_schedule`.
+    """
+    if config.resume == "never" or any((folder.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
+        return None
+    for shorter in but_for_epochs(folder, config):
+        try:
+            result = shorter.result()
+            theirs = {key: result.get(key) for key in computed}
+            if theirs != computed or result["data"]["sha256"] != data:
+                continue
+            checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
+        except (RecordError, ValueError, KeyError, OSError):  # damaged, or deleted to save space
+            continue
+        own, steps = checkpoint.get("schedule"), checkpoint["epoch"] * steps_per_epoch
+        if own is None or not own["total_steps"] == steps < schedule["total_steps"]:
+            continue
+        if rates_agree(own, schedule, steps):
+            folder.adopt(shorter)
+            log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
+            return shorter
+    return None
+
+
+def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
+    """Yield the complete runs beside a run that differ from it in their number of epochs alone, the longest first."""
+    pattern = f"{config.model.name}-{config.model.shortcut}-*/{folder.path.name}/result.json"
+    found: dict[RunFolder, int] = {}
+    for path in folder.path.parents[1].glob(pattern):
+        other = RunFolder(path.parent)
+        if other.path == folder.path:
+            continue
+        try:
+            theirs = yaml.safe_load((other.path / "config.yaml").read_text(encoding="utf-8"))
+            same = _without_epochs(theirs["identity"]) == _without_epochs(identity(config))
+            if same and theirs["seed"] == config.seed and theirs["probe_every"] == config.probe_every:
+                found[other] = other.result()["epochs"]
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RecordError):
+            continue
+    yield from sorted(found, key=lambda run: -found[run])
+
+
+def _without_epochs(identity: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in identity.items() if key != "epochs"}

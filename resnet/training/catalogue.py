@@ -1,0 +1,75 @@
+"""What is known of a data set before it is loaded, or downloaded: how many images, of what size and kind."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnet.errors import ConfigError
+
+SUFFIXES = set(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+PARTS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Training images before any are held out, their size in pixels, their channels, and the number of classes."""
+
+    images: int
+    size: int
+    channels: int
+    classes: int
+
+
+CATALOGUE = {
+    "cifar10": Facts(50_000, 32, 3, 10),
+    "cifar100": Facts(50_000, 32, 3, 100),
+    "svhn": Facts(73_257, 32, 3, 10),
+    "fashion_mnist": Facts(60_000, 28, 1, 10),
+    "digits": Facts(1_437, 8, 1, 10),
+}
+
+
+def facts_of(name: str, root: str, size: int, grey: bool) -> Facts:
+    """Return what is known of a data set; `root`, `size` and `grey` matter for a folder of pictures alone."""
+    if name != "folder":
+        return CATALOGUE[name]
+    classes = pictures_in(root, "train")
+    return Facts(sum(map(len, classes.values())), size, 1 if grey else 3, len(classes))
+
+
+def split_sizes(facts: Facts, val_fraction: float, limit: int | None) -> tuple[int, int]:
+    """Return the numbers of training and of validation images, as `data.load` makes them; of a limit, at most."""
+    images = facts.images if limit is None else min(limit * facts.classes, facts.images)
+    held_out = math.ceil(images * val_fraction)
+    return images - held_out, held_out
+
+
+def pictures_in(root: str, part: str) -> dict[str, list[Path]]:
+    """Return the pictures in `root`/`part` by class, a folder each, both by name; raises ConfigError without any."""
+    folder = Path(root).expanduser() / part
+    layout = "data=folder takes train/CLASS/PICTURE and test/CLASS/PICTURE in data.root"
+    if not folder.is_dir():
+        raise ConfigError(f"data.root={root}: there is no folder {folder}; {layout}")
+    classes = {path.name: pictures for path in sorted(folder.iterdir()) if (pictures := _pictures(path))}
+    if len(classes) < 2:
+        raise ConfigError(
+            f"data.root={root}: {folder} holds pictures of {len(classes)} classes, must be 2 or more; {layout}"
+        )
+    return classes
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir() or folder.name.startswith("."):
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def pictures_digest(root: str) -> str:
+    """Return eight hex digits over the names and the sizes of all pictures: other pictures are another data set."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        for name, pictures in pictures_in(root, part).items():
+            for picture in pictures:
+                digest.update(f"{part}/{name}/{picture.name} {picture.stat().st_size}\n".encode())
+    return digest.hexdigest()[:8]

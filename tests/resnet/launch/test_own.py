@@ -1,0 +1,42 @@
+"""One's own configuration files: beside the project's, by --config-dir or hydra.searchpath."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """Return a folder with a network and an experiment of one's own."""
+    folder = tmp_path / "mine"
+    (folder / "model").mkdir(parents=True)
+    (folder / "experiment").mkdir()
+    (folder / "model" / "tiny.yaml").write_text("# Mine.\ndefaults: [blocks, _self_]\nstages: [1, 1]\nwidth: 8\n")
+    (folder / "experiment" / "try.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: tiny\n  - override /data: digits\nstudy: try\n"
+        "epochs: {count: 1}\ndata: {limit: 20}\n"
+    )
+    return folder
+
+
+def test_a_choice_of_ones_own_has_its_own_name(command, own, tmp_path):
+    for given in (["--config-dir", str(own)], ["hydra.searchpath=[file://mine]", "seed=1"]):
+        command("resnet.run", *given, "model=tiny", "data=digits", "epochs.count=1", "data.limit=20", "device=cpu")
+    runs = sorted(tmp_path.glob("runs/default/blocks2-projection-*/seed*"))
+    assert [run.name for run in runs] == ["seed0", "seed1"] and runs[0].parent == runs[1].parent
+    assert [yaml.safe_load((run / "config.yaml").read_text())["choices"]["model"] for run in runs] == ["tiny"] * 2
+
+
+def test_an_experiment_of_ones_own(command, own, tmp_path):
+    done = command("resnet.run", "--config-dir", str(own), "experiment=try", "-m", "seed=0,1", "plan=true")
+    assert "2 runs of 1 configuration: 2 to do" in done.stdout
+
+
+def test_runs_go_where_they_are_told_to(train, tmp_path):
+    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
+    train(*small, "runs_dir=elsewhere")
+    (run,) = tmp_path.glob("elsewhere/default/*/seed0")
+    done = train("-m", *small, "seed=0,1", env={"RESNET_RUNS": str(tmp_path / "elsewhere")})
+    assert "2 runs: 1 already there, 1 to do" in done.stdout and (run.parent / "seed1" / "result.json").exists()
+    assert not (tmp_path / "runs").exists()

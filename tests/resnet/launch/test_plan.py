@@ -1,0 +1,134 @@
+"""What a sweep says before, during and after."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from resnet.config import Config, Data, Epochs, Model
+from resnet.duration import about
+from resnet.launch.estimate import work_of
+from resnet.launch.jobs import Job
+from resnet.launch.progress import listed, place_in_sweep
+from resnet.launch.summary import accuracies
+from resnet.record.folder import RunFolder
+from resnet.training.catalogue import CATALOGUE, split_sizes
+from resnet.training.data import load
+from tests.resnet.launch.test_sweeper import start, time
+
+
+def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train, tmp_path):
+    grid = ("model.shortcut=none,pad", "seed=0,1", "epochs.count=2")
+    fresh = train(*grid, "plan=true")
+    assert not list(tmp_path.iterdir())
+    lines = fresh.stdout.splitlines()
+    assert lines[0] == "4 runs of 2 configurations: 4 to do"
+    assert re.match(r"model.shortcut +runs +parameters +mult-adds +each +left$", lines[2])
+    assert re.match(r"none +2 to do +4,962 +0.1 M +\d+ s +\d+ s$", lines[3])
+    assert "left on this machine" in lines[-1] and "2 by a few timed steps" in lines[-1]
+    assert max(map(len, lines)) <= 120
+    train("model.shortcut=none", "epochs.count=2")
+    before = sorted(path for path in tmp_path.rglob("*"))
+    lines = train("-m", *grid, "plan=true").stdout.splitlines()
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert lines[0] == "4 runs of 2 configurations: 1 complete, 3 to do"
+    assert "1 complete, 1 to do" in lines[3] and "1 by finished runs, 1 by a few" in lines[-1]
+
+
+def test_a_plan_of_one_run_says_where_it_was_stopped(train, tmp_path):
+    train("epochs.count=4", "data.limit=20")
+    (run,) = tmp_path.glob("runs/*/*/seed0")
+    (run / "result.json").unlink()
+    planned = train("epochs.count=4", "data.limit=20", "plan=true")
+    assert "1 run of 1 configuration: 1 stopped" in planned.stdout and "1 stopped at 4/4" in planned.stdout
+
+
+def test_what_is_known_of_a_data_set_is_true_of_it():
+    data = load("digits", "unused", 0.1, None)
+    facts = CATALOGUE["digits"]
+    assert (facts.size, facts.channels, facts.classes) == (data.size, data.channels, len(data.classes))
+    assert split_sizes(facts, 0.1, None) == (len(data.train), len(data.val))
+    limited = load("digits", "unused", 0.1, 20)
+    assert split_sizes(facts, 0.1, 20) == (len(limited.train), len(limited.val))
+
+
+@pytest.mark.slow
+def test_what_is_known_of_cifar10_is_true_of_it(cifar10):
+    data, facts = load("cifar10", str(cifar10), 0.1, None), CATALOGUE["cifar10"]
+    assert (facts.size, facts.channels, facts.classes) == (data.size, data.channels, len(data.classes))
+    assert split_sizes(facts, 0.1, None) == (len(data.train), len(data.val))
+
+
+@pytest.mark.parametrize(
+    "seconds, said",
+    [(0.2, "1 s"), (40, "40 s"), (700, "12 min"), (6600, "1 h 50 min"), (86_400, "24 h"), (400_000, "5 days")],
+)
+def test_durations_as_people_say_them(seconds, said):
+    assert about(seconds) == said
+
+
+def digits_job(folder: Path, blocks: int, seed: int) -> Job:
+    config = Config(data=Data("digits"), model=Model(stages=[blocks], width=8), epochs=Epochs(2), seed=seed)
+    run = RunFolder(folder / "runs" / "default" / f"blocks{blocks}" / f"seed{seed}")
+    overrides = [f"model.stages=[{blocks}]", f"seed={seed}"]
+    return Job(overrides, "default", run, False, None, None, "", config)
+
+
+def complete(job: Job, seconds: float, val: float, test: float) -> None:
+    work = work_of(job.config)
+    job.run.path.mkdir(parents=True)
+    data = {"train_images": 1293, "val_images": 144}
+    figures = {"final": {"val_acc": val}, "test": {"acc": test}, "wall_seconds": seconds}
+    result = figures | {"epochs": 2, "multiply_adds": work.multiply_adds, "data": data}
+    (job.run.path / "result.json").write_text(json.dumps(result))
+
+
+def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_path):
+    jobs = [digits_job(tmp_path, blocks, seed) for blocks in (1, 4) for seed in (0, 1)]
+    with listed(jobs, 1, tmp_path / "runs"):
+        assert place_in_sweep(jobs[0].run) == "1 of 4", "nothing tells yet how long a run takes"
+        complete(jobs[0], 100, 0.5, 0.5)
+        place, _, left = place_in_sweep(jobs[1].run).partition(" · ")
+        ratio = work_of(jobs[2].config).total / work_of(jobs[0].config).total
+        assert place == "2 of 4" and left == f"about {about(100 + 200 * ratio)} left"
+        assert place_in_sweep(RunFolder(tmp_path / "elsewhere")) == ""
+    with listed(jobs, 2, tmp_path / "runs"):
+        assert place_in_sweep(jobs[1].run) == f"2 of 4 · about {about(50 + 100 * ratio)} left", "two at once"
+    assert place_in_sweep(jobs[1].run) == "" and not list((tmp_path / "runs").glob(".sweeps*"))
+
+
+def test_workers_say_it_too(train):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
+    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
+    done = train("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2", "seed=0,1,2", *small)
+    lines = done.stdout.splitlines()
+    assert any(re.search(r"/seed0: 1 of 3$", line) for line in lines)
+    assert any(re.search(r"/seed2: 3 of 3 · about \d+ s left$", line) for line in lines)
+
+
+def test_the_accuracies_of_a_sweep_mark_the_best_by_validation(tmp_path):
+    jobs = [digits_job(tmp_path, blocks, seed) for blocks in (1, 2, 3) for seed in (0, 1)]
+    for job, val, test in zip(jobs, (0.80, 0.82, 0.90, 0.92, 0.99), (0.7, 0.8, 0.9, 0.8, 0.1)):
+        complete(job, 1, val, test)
+    shutil.rmtree(jobs[4].run.path)
+    lines = accuracies(jobs)
+    assert lines[0].split() == "model.stages runs val acc test acc".split()
+    assert lines[1].split() == "[1] 2 81.00% 75.00%".split()
+    assert lines[2] == "[2]                2   91.00%    85.00%  <- best by validation"
+    assert lines[3].split() == "[3] 0 of 2 - -".split()
+
+
+def test_a_stopped_run_is_called_so(tmp_path):
+    sweep = start(tmp_path, "seed=0", "epochs.count=500")
+    while not list(tmp_path.glob("runs/*/*/seed0/checkpoint.pt")):
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    sweep.terminate()
+    assert sweep.wait() == 143
+    (run,) = tmp_path.glob("runs/*/*/seed0")
+    job = Job([], "default", RunFolder(run), False, None, None, "", Config(epochs=Epochs(500)))
+    assert re.fullmatch(r"stopped at \d+/500", job.standing())
+    assert os.environ.get("RESNET_SWEEP") is None

@@ -1,0 +1,50 @@
+"""A search, hydra/sweeper=search: the real Optuna over very small networks."""
+
+import csv
+import json
+import re
+
+import pytest
+import yaml
+
+from resnet.errors import ConfigError
+
+pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
+SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "epochs.count=1", "data.limit=20")
+
+
+def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_again(train, tmp_path):
+    first = train(*SEARCH, "hydra.sweeper.n_trials=2")
+    assert "alembic" not in first.stdout + first.stderr
+    ends = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/default/*/seed0/result.json")}
+    assert len(ends) == 2
+    again = train(*SEARCH, "hydra.sweeper.n_trials=3")
+    assert again.stdout.count("already there") == 2, "a fixed seed asks for the same runs"
+    results = {path: json.loads(path.read_text()) for path in tmp_path.glob("runs/default/*/seed0/result.json")}
+    assert len(results) == 3 and all(path.stat().st_mtime_ns == end for path, end in ends.items())
+    best = max(results, key=lambda path: results[path]["final"]["val_acc"])
+    found = yaml.safe_load((tmp_path / "runs" / "default" / "optimization_results.yaml").read_text())
+    assert found["best_value"] == results[best]["final"]["val_acc"]
+    written = yaml.safe_load((best.parent / "config.yaml").read_text())["optimizer"]["lr"]
+    ties = [r for r in results.values() if r["final"]["val_acc"] == found["best_value"]]
+    assert found["best_params"]["optimizer.lr"] == pytest.approx(written) or len(ties) > 1
+    assert re.search(r"optimizer.lr +runs +val acc +test acc", again.stdout) and "<- best by validation" in again.stdout
+    assert again.stdout.splitlines()[-1] == "next: python -m analysis.table runs/default"
+    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3, "a study as any other"
+
+
+def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
+    grid = ("batch_size=5000,64", "epochs.count=1", "data.limit=20")
+    done = train("-m", *SEARCH[1:2], "hydra.sweeper.n_trials=3", *grid, code=None)
+    assert "Traceback" not in done.stdout + done.stderr and "batch_size=5000: must be at most" in done.stdout
+    assert len(list(tmp_path.glob("runs/*/*/*/result.json"))) <= 1
+
+
+@pytest.mark.parametrize("arguments, params", [(["seed=0,1"], {}), ([], {"seed": "0,1,2"})])
+def test_it_does_not_search_for_the_luckiest_seed(arguments, params):
+    from resnet.launch.search import check_seeds
+
+    with pytest.raises(ConfigError, match="the luckiest would win; add seed=0"):
+        check_seeds(arguments, params)
+    check_seeds([*arguments, "seed=3"], params)

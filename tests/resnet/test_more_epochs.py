@@ -1,0 +1,86 @@
+"""More epochs of a finished run: they begin where it ended only where that is the same training, to the byte."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from resnet.training.optim import rates_agree
+
+
+def only(folder: Path, pattern: str) -> Path:
+    (run,) = folder.glob(pattern)
+    return run
+
+
+def epochs_of(folder: Path) -> dict[int, Path]:
+    """Return the complete runs of the default study by their number of epochs."""
+    results = folder.glob("runs/default/*/seed0/result.json")
+    return {json.loads(path.read_text())["epochs"]: path.parent for path in results}
+
+
+def without_times(run: Path) -> list[str]:
+    return [",".join(line.split(",")[:6]) for line in (run / "metrics.csv").read_text().splitlines()]
+
+
+def test_more_epochs_begin_where_a_finished_run_ended_and_end_with_the_same_bytes(train, tmp_path):
+    train("-m", "seed=0", "epochs.count=1,3", "data.limit=40", "augmentation=flip_crop")
+    shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[3]
+    (start,) = map(json.loads, (longer / "starts.jsonl").read_text().splitlines())
+    assert start["epoch"] == 1 and start["begun_with"] == str(shorter.relative_to(tmp_path))
+    train("epochs.count=3", "data.limit=40", "augmentation=flip_crop", "study=whole")
+    whole = only(tmp_path, "runs/whole/*/seed0")
+    assert without_times(longer) == without_times(whole)
+    for name in ("weights.safetensors", "layers.csv", "samples.png", "predictions.npy"):
+        assert (longer / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(train, tmp_path):
+    train("-m", "epochs.count=1,2", "schedule=cosine", "data.limit=20", "probe_every=0")
+    starts = [json.loads((run / "starts.jsonl").read_text()) for run in epochs_of(tmp_path).values()]
+    assert [start["epoch"] for start in starts] == [0, 0] and not any("begun_with" in start for start in starts)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_path, recorded):
+    small = ("data.limit=20", "probe_every=0", "schedule=cosine")
+    train("epochs.count=1", *small)
+    train("epochs.count=2", *small)
+    shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[2]
+    weights = (longer / "weights.safetensors").read_bytes()
+    (longer / "result.json").unlink()
+    state = torch.load(shorter / "checkpoint.pt", weights_only=True)
+    assert state["schedule"]["name"] == "cosine" and state["schedule"]["total_steps"] > 0
+    if not recorded:  # as an older version left it
+        del state["schedule"]
+    torch.save(state, longer / "checkpoint.pt")
+    done = train("epochs.count=2", *small)
+    assert "checkpoint.pt: archived, it was trained by another schedule" in done.stdout
+    assert "starting, to" in done.stdout
+    assert (longer / "weights.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    "one, other, steps, agree",
+    [
+        ({"name": "constant", "total_steps": 10}, {"name": "constant", "total_steps": 99}, 10, True),
+        ({"name": "cosine", "total_steps": 10}, {"name": "cosine", "total_steps": 99}, 10, False),
+        ({"name": "cosine", "total_steps": 10}, {"name": "cosine", "total_steps": 10}, 10, True),
+        ({"name": "constant", "total_steps": 10, "warmup": 0.5}, {"name": "constant", "total_steps": 20}, 10, False),
+        (
+            {"name": "constant", "total_steps": 10},
+            {"name": "multistep", "total_steps": 20, "milestones": [0.5]},
+            10,
+            True,
+        ),
+        (
+            {"name": "multistep", "total_steps": 10, "milestones": [0.5]},
+            {"name": "multistep", "total_steps": 20, "milestones": [0.25]},
+            10,
+            True,
+        ),
+    ],
+)
+def test_schedules_agree_where_every_step_taken_had_the_same_rate(one, other, steps, agree):
+    assert rates_agree({"lr": 0.1} | one, {"lr": 0.1} | other, steps) is agree

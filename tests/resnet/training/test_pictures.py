@@ -1,0 +1,103 @@
+"""Pictures of one's own as a data set, and torchvision's other sets, in small."""
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import savemat
+
+from resnet.config import run_name
+from resnet.errors import ConfigError
+from resnet.launch.compose import compose_config
+from resnet.training.catalogue import facts_of, pictures_digest
+from resnet.training.data import load
+from resnet.training.pictures import PictureError
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Return a folder of 20 and 10 pictures of two classes, of various sizes and formats."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 10), ("test", 5)):
+        for name, value in (("dark", 40), ("light", 200)):
+            folder = tmp_path / "pics" / part / name
+            folder.mkdir(parents=True)
+            for n in range(count):
+                pixels = rng.integers(value - 30, value + 30, (20 + n, 24, 3)).astype("uint8")
+                Image.fromarray(pixels).save(folder / f"{n}.{('png', 'jpg')[n % 2]}")
+            (folder / "notes.txt").write_text("no picture")
+    return tmp_path / "pics"
+
+
+@pytest.mark.parametrize("grey, channels", [(False, 3), (True, 1)])
+def test_a_folder_of_pictures_is_a_data_set(pictures, grey, channels):
+    data = load("folder", str(pictures), 0.2, None, 16, grey, pictures_digest(str(pictures)))
+    assert data.classes == ("dark", "light") and (len(data.train), len(data.val), len(data.test)) == (16, 4, 10)
+    assert data.train.images.shape == (16, 16, 16, channels) and data.train.images.dtype == torch.uint8
+    means = data.test.images.double().mean(dim=(1, 2, 3))
+    assert ((means > 120) == data.test.labels.bool()).all()
+    facts = facts_of("folder", str(pictures), 16, grey)
+    assert (facts.images, facts.size, facts.channels, facts.classes) == (20, 16, channels, 2)
+
+
+def test_other_pictures_are_another_run_and_a_moved_folder_is_not(pictures):
+    def name() -> str:
+        return run_name(compose_config(["data=folder", f"data.root={pictures}"]))
+
+    before = name()
+    moved = pictures.rename(pictures.with_name("moved"))
+    assert run_name(compose_config(["data=folder", f"data.root={moved}"])) == before
+    moved.rename(pictures)
+    Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / "new.png")
+    assert name() != before
+
+
+def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
+    with pytest.raises(ConfigError, match="there is no folder nowhere/train; data=folder takes train/CLASS/PICTURE"):
+        load("folder", "nowhere", 0.1, None)
+    (pictures / "train" / "dark" / "broken.png").write_bytes(b"nothing")
+    with pytest.raises(PictureError, match=r"dark/broken.png: not a picture"):
+        load("folder", str(pictures), 0.1, None, 16, False, "1")
+    (pictures / "train" / "dark" / "broken.png").unlink()
+    (pictures / "test" / "dark").rename(pictures / "test" / "dusk")
+    with pytest.raises(ConfigError, match="test/dusk is no class of the training"):
+        load("folder", str(pictures), 0.1, None, 16, False, "2")
+    with pytest.raises(ConfigError, match="data.size=16: belongs to data=folder; the images of cifar10 are"):
+        compose_config(["data.size=16"])
+
+
+def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
+    from torchvision.datasets import SVHN
+
+    rng, split_list = np.random.default_rng(0), {}
+    for part in ("train", "test"):
+        images = rng.integers(0, 256, (32, 32, 3, 20), dtype=np.uint8)
+        path = tmp_path / f"{part}_32x32.mat"
+        savemat(path, {"X": images, "y": np.arange(20)[:, None] % 10 + 1})  # 10 stands for the digit 0
+        split_list[part] = ["http://127.0.0.1:9/", path.name, hashlib.md5(path.read_bytes()).hexdigest()]
+    monkeypatch.setattr(SVHN, "split_list", split_list)
+    data = load("svhn", str(tmp_path), 0.0, None)
+    assert data.train.images.shape == (20, 32, 32, 3) and data.classes == tuple("0123456789")
+    assert torch.equal(data.test.images[0], torch.from_numpy(images[..., 0])) and data.test.labels[9] == 0
+
+
+def test_fashion_mnist_as_torchvision_has_it(tmp_path):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part in ("train", "t10k"):
+        images, labels = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), np.arange(20, dtype=np.uint8) % 10
+        files = {f"{part}-images-idx3-ubyte": struct.pack(">4i", 2051, 20, 28, 28) + images.tobytes()}
+        files |= {f"{part}-labels-idx1-ubyte": struct.pack(">2i", 2049, 20) + labels.tobytes()}
+        for name, content in files.items():
+            (raw / name).write_bytes(content)
+            (raw / f"{name}.gz").write_bytes(gzip.compress(content))
+    data = load("fashion_mnist", str(tmp_path), 0.0, None)
+    assert data.train.images.shape == (20, 28, 28, 1) and "Sneaker" in data.classes
+    assert torch.equal(data.test.images[..., 0], torch.from_numpy(images))
+    assert data.test.labels.tolist() == labels.tolist()
