@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from contrasts import judged
 
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
@@ -126,6 +127,11 @@ def findings_inside(study: str) -> str:
     """Return the sentences that measurements inside the networks of a reference study support, as a list by topic."""
     (found,) = load_studies([REFERENCE / study])
     return as_list(find_inside(found))
+
+
+def contrasts() -> str:
+    """Return the contrasts that the study of depth was designed for, as far as they are measured."""
+    return judged(REFERENCE)
 
 
 def as_list(findings: Sequence[Finding]) -> str:

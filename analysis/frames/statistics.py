@@ -136,7 +136,7 @@ def pool(samples: Sequence[ArrayLike]) -> Spread | None:
 
 def deviation_factors(freedom: int) -> tuple[float, float]:
     """Return the 95 % interval of a standard deviation, as factors of the one measured (chi-squared)."""
-    low, high = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], freedom)
+    low, high = (float(stats.chi2.ppf(part, freedom)) for part in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
     return math.sqrt(freedom / low), math.sqrt(freedom / high)
 
 
