@@ -10,6 +10,7 @@ from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
+from analysis.frames.pending import not_started
 from analysis.frames.published import ORIGINAL, add_published, read_published
 from analysis.frames.settings import as_text
 from analysis.frames.study import Study
@@ -33,6 +34,7 @@ INCOMPLETE = (
     "Averages are over complete runs only: a run that is under way (or was stopped), failed, diverged or is "
     "damaged is counted under seeds and has no part in a figure."
 )
+NOT_STARTED = "{count} run{s} of a sweep {have} not started, or will not until its command is given again."
 AUGMENTED = (
     "The original project's validation images were augmented as its training images were, which makes its "
     "validation figures a little pessimistic; the other rows are measured on unaugmented images."
@@ -140,6 +142,8 @@ def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
     said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, tuple(PROGRAM))])
+    if pending := not_started(study.configurations["folder"]):
+        said.append(NOT_STARTED.format(count=pending, s="s" * (pending != 1), have="has" if pending == 1 else "have"))
     if any(optional(row, "by") == ORIGINAL for row in rows):
         said.append(AUGMENTED)
     if any(optional(row, "other_recipe") for row in rows):
