@@ -43,7 +43,7 @@ class Data:
     limit: int | None = between(None, 1, 10**9)
     size: int = between(32, 4, 1024)
     grey: bool = False
-    pictures: str = ""  # a digest of the names and sizes of a folder's files: another folder is another run
+    pictures: str = ""  # a digest of a folder's files: other pictures are another run
 
 
 @dataclass

@@ -13,12 +13,14 @@ from analysis.frames.study import Study, slices
 
 SCORE = "val_acc_mean"
 EDGE = 3  # values; fewer have no inside
+TIE = 1e-9  # of accuracies that are equal but for rounding
+FEW = 5  # values that are counted one by one
+SCATTERED = 10  # configurations; of fewer, even a grid is small
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
     """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
-    done = study.configurations
-    done = done[(done["n"] > 0) & done[SCORE].notna()]
+    done = judged(study)
     grids = {where: rows.drop_duplicates(axis.column) for where, rows in slices(done, study.axes.axes, axis)}
     grids = {where: rows.set_index(axis.column)[SCORE] for where, rows in grids.items() if len(rows) > 1}
     if not grids:
@@ -27,12 +29,50 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     ranked = scores.groupby(level=0).mean().sort_values(ascending=False, kind="stable")
     best, second = int(ranked.index[0]), int(ranked.index[1])
     facts = {"axis": axis.name, "values": len(ranked), "best": axis.text(best), "second": axis.text(second)}
+    if ranked.iloc[0] - ranked.iloc[1] < TIE:
+        equal = [axis.text(place) for place in sorted(ranked.index[ranked.iloc[0] - ranked < TIE])]
+        yield Finding("tie", facts=facts | {"equal": equal})
+        return
     yield compared(study, runs, axis, (best, second), facts)
     if len(grids) > 1:
-        others = [(where, axis.text(int(rows.idxmax()))) for where, rows in grids.items() if rows.idxmax() != best]
-        yield Finding("order", facts=facts | {"grids": len(grids), "others": others})
+        tops = {where: rows[rows.max() - rows < TIE] for where, rows in grids.items()}
+        others = [(where, axis.text(int(top.index[0]))) for where, top in tops.items() if best not in top.index]
+        ties = sum(best in top.index and len(top) > 1 for top in tops.values())
+        yield Finding("order", facts=facts | {"grids": len(grids), "others": others, "ties": ties})
     if axis.numeric and len(ranked) >= EDGE and best in (min(ranked.index), max(ranked.index)):
         yield Finding("edge", facts=facts | {"end": "lowest" if best == min(ranked.index) else "highest"})
+
+
+def judged(study: Study) -> pd.DataFrame:
+    """Return the configurations that have a validation accuracy."""
+    done = study.configurations
+    return done[(done["n"] > 0) & done[SCORE].notna()]
+
+
+def is_scattered(study: Study) -> bool:
+    """Return whether most configurations share all but one axis with no other: those of a random search."""
+    done, axes = judged(study), study.axes.axes
+    if len(done) < SCATTERED:
+        return False
+    beside = {name for axis in axes for _, rows in slices(done, axes, axis) if len(rows) > 1 for name in rows["folder"]}
+    return len(beside) < len(done) / 2
+
+
+def find_ranges(study: Study) -> Iterator[Finding]:
+    """Say of a random search which configuration is best, and where on each axis the best tenth lies."""
+    yield from find_best(study)
+    done = judged(study).sort_values(SCORE, ascending=False, kind="stable")
+    best = done.head(max(round(len(done) / 10), 2))
+    for axis in study.axes.axes:
+        tried, found = (sorted({int(place) for place in rows[axis.column]}) for rows in (done, best))
+        facts = {"axis": axis.name, "count": len(done), "top": len(best)}
+        if axis.numeric and len(tried) > FEW:
+            ends = {"low": found[0], "high": found[-1], "least": tried[0], "most": tried[-1]}
+            yield Finding("range", facts=facts | {end: axis.text(place) for end, place in ends.items()})
+        else:
+            counts = best[axis.column].value_counts(sort=True)
+            shares = {axis.label(int(str(place))): int(n) for place, n in counts.items()}
+            yield Finding("share", facts=facts | {"shares": shares})
 
 
 def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:

@@ -23,6 +23,10 @@ TOPICS = {  # of each kind
     "axis": "",  # that of the axis
     "order": "",
     "edge": "",
+    "tie": "",
+    "range": "",
+    "share": "",
+    "search": MIXES,
     "best": "Best",
     "ends": "Gradients before training",
     "ends twins": "Gradients before training",

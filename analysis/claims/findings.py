@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.claims.along import find_axis, find_best
+from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
 from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.depth import find_depth, versus
 from analysis.claims.finding import Finding
@@ -20,7 +20,7 @@ from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, slices
 
-MOST_SERIES = 6  # of networks of several depths, each of which has sentences of its own
+MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -31,24 +31,32 @@ def find(study: Study) -> list[Finding]:
         return [Finding("nothing complete")]
     done = configurations[configurations["n"] > 0]
     distinct = without_copies(complete, study)
-    special = about_depth(study)
-    effects = [
-        *(find_best(study) if len(study.axes.axes) > len(special) else []),
-        *(finding for axis in study.axes.axes if axis not in special for finding in find_axis(study, distinct, axis)),
-        *(find_depth(study, distinct, done) if special else []),
-        *find_published(complete, done),
-    ]
+    scattered = is_scattered(study)
+    effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
     return [
         *effects,
         *find_several(effects),
         *find_spread(distinct),
-        *find_confounds(done),
+        *([Finding("search")] if scattered else find_confounds(done)),
         *find_mixed_seeds(done),
         *find_mixed_conditions(done),
         *find_singles(complete, done),
         *find_parts(done),
         *find_incomplete(configurations),
     ]
+
+
+def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, done: pd.DataFrame) -> Iterator[Finding]:
+    """Say what each axis of a grid does, and how the original's step came out."""
+    special = about_depth(study)
+    if len(study.axes.axes) > len(special):
+        yield from find_best(study)
+    for axis in study.axes.axes:
+        if axis not in special:
+            yield from find_axis(study, distinct, axis)
+    if special:
+        yield from find_depth(study, distinct, done)
+    yield from find_published(complete, done)
 
 
 def about_depth(study: Study) -> list[Axis]:

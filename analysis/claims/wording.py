@@ -18,6 +18,12 @@ TEMPLATES = {
     "test images ({each}).",
     "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
     "order": "It is best in {agree} of {grids} combinations of the other axes{interaction}",
+    "tie": "Of {values} values of {axis}, {equal} are equal by validation.",
+    "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
+    "{most} were tried.",
+    "share": "The best {top} of {count} configurations by validation: {shares}.",
+    "search": "These configurations are no grid: settings vary together, and the data do not tell which of them makes "
+    "a difference.",
     "edge": "{best} is the {end} value tried: a better one may lie beyond.",
     "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
     "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
@@ -57,12 +63,25 @@ TEMPLATES = {
 COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # others `value: count`
 COUNTED["mixed compiled"] = COUNTED["incomplete"]
 COMPILED = {True: "compiled", False: "not compiled"}
-VERBS = {
-    "twins": ("is above that of their plain twins", "is below that of their plain twins"),
-    "interaction": ("exceeds that of their plain twins", "falls short of that of their plain twins"),
-    "axis": ("is above that of {second}, the next best,", "is below that of {second}, the next best,"),
+VERBS = {  # for more, for less, for neither
+    "twins": (
+        "is above that of their plain twins",
+        "is below that of their plain twins",
+        "is that of their plain twins",
+    ),
+    "interaction": (
+        "exceeds that of their plain twins",
+        "falls short of that of their plain twins",
+        "is that of their plain twins",
+    ),
+    "axis": (
+        "is above that of {second}, the next best,",
+        "is below that of {second}, the next best,",
+        "is that of {second}, the next best,",
+    ),
 }
-RISES = ("rises", "falls")  # the verbs of all others
+RISES = ("rises", "falls", "stays")  # the verbs of all others
+SAME = 0.005  # points that are printed as none
 
 
 def sentence(finding: Finding) -> str:
@@ -100,14 +119,15 @@ def say_change(finding: Finding) -> str:
     """Return what can be said of a difference in accuracy, and no more."""
     found = finding.difference
     assert found is not None
-    verb = VERBS.get(finding.kind, RISES)[found.points < 0].format(**finding.facts)
-    size = f"{verb} by {abs(found.points):.2f} pp"
+    more, less, same = (verb.format(**finding.facts) for verb in VERBS.get(finding.kind, RISES))
+    equal = abs(found.points) < SAME
+    size = f"{same} the same" if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
     interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
     seeds = count_seeds(finding.seeds)
     if found.verdict == "open":
         why = "one seed tells nothing about the next" if min(finding.seeds) < 2 else "the seeds do not differ at all"
-        images = f" (The test images alone leave {interval} open.)" if interval else ""
-        return f"{size} in these runs ({seeds}). Whether that is noise is open: {why}.{images}"
+        images = f" (the test images alone leave {interval} open)" if interval and not equal else ""
+        return f"{size} in these runs ({seeds}); whether that is noise is open, as {why}{images}."
     clear, noise = "which is more than the noise of seeds", "but no difference can be claimed: it could be noise"
     if found.both is not None:
         interval += f" over seeds, {found.both[0]:+.2f} to {found.both[1]:+.2f} pp over seeds and test images"
@@ -122,11 +142,13 @@ def say_axis(finding: Finding) -> str:
 
 def say_order(finding: Finding) -> dict[str, Any]:
     """Return in how many combinations a value is best, and which is in the others: an interaction, or its absence."""
-    grids, others = finding.facts["grids"], finding.facts["others"]
+    grids, others, ties = finding.facts["grids"], finding.facts["others"], finding.facts["ties"]
+    together = f" (in {ties} of them together with another)" * bool(ties)
     if not others:
-        return {"agree": "all", "interaction": ": no interaction is seen."}
-    where = listed([f"{value} with {place}" for place, value in others], 3)
-    return {"agree": grids - len(others), "interaction": f"; by validation, {where} is better there."}
+        return {"agree": "all", "interaction": f"{together}: no interaction is seen."}
+    where = listed([f"{value} with {place}" for place, value in others], 3, ", ", " and ")
+    verb = "is" if len(others) == 1 else "are"
+    return {"agree": grids - len(others), "interaction": f"{together}; by validation, {where} {verb} better."}
 
 
 def say_ratio(finding: Finding) -> str:
@@ -182,5 +204,7 @@ SAY = {
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
+    "equal": lambda values: f"{', '.join(values[:-1])} and {values[-1]}",
+    "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from resnet.errors import ConfigError
@@ -66,10 +67,21 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def pictures_digest(root: str) -> str:
-    """Return eight hex digits over the names and the sizes of all pictures: other pictures are another data set."""
+    """Return eight hex digits over the names and the bytes of all pictures: other pictures are another data set."""
     digest = hashlib.sha256()
     for part in PARTS:
         for name, pictures in pictures_in(root, part).items():
             for picture in pictures:
-                digest.update(f"{part}/{name}/{picture.name} {picture.stat().st_size}\n".encode())
+                state = picture.stat()
+                content = _checksum(picture, state.st_size, state.st_mtime_ns)
+                digest.update(f"{part}/{name}/{picture.name} {content}\n".encode())
     return digest.hexdigest()[:8]
+
+
+@cache
+def _checksum(file: Path, size: int, changed: int) -> str:
+    """Return the checksum of a file, which a sweep reads once for all of its runs, as long as nothing changes."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"data.root: {file} cannot be read, {error.strerror}") from None

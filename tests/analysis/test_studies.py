@@ -80,7 +80,7 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     assert "sgd is best by validation" in said["optimizer"][0] and "no interaction is seen" in said["optimizer"][1]
     assert "flip_crop is best by validation" in said["augmentation"][0]
     assert "6 of 8 combinations" in said["augmentation"][1] and "cutout with" in said["augmentation"][1]
-    assert "Whether that is noise is open" in said["optimizer"][0]  # a single seed each
+    assert "whether that is noise is open" in said["optimizer"][0]  # a single seed each
     assert "optimizer=sgd" in said["Best"][0] and "81.50 %" in said["Best"][0]
     head = next(csv.reader(io.StringIO(table("--format", "csv"))))
     assert {"optimizer", "augmentation", "epochs"} <= set(head)
@@ -102,6 +102,33 @@ def test_a_random_search_reads_as_a_list_best_first(build, table):
     said = sentences("runs")
     assert all(len(texts) <= 3 for topic, texts in said.items() if "." in topic)
     assert "Of 200 configurations" in said["Best"][0]
+    low, high = re.findall(r"have optimizer.lr from (\S+) to (\S+);", said["optimizer.lr"][0])[0]
+    assert 0.01 < float(low) < 0.05 < float(high) < 0.2, "the answer that the search was made with"
+    low, high = re.findall(r"have optimizer.weight_decay from (\S+) to (\S+);", said["optimizer.weight_decay"][0])[0]
+    assert float(low) < 1e-5 and float(high) > 1e-3, "which has no part in it"
+    assert "20 with 20 layers" in said["layers"][0] or "with 20 layers, " in said["layers"][0]
+    assert len(said["What the comparison mixes"]) == 1
+    assert {len(said[topic]) for topic in ("optimizer.lr", "optimizer.weight_decay", "batch_size", "layers")} == {1}
+
+
+def test_values_that_are_equal_are_not_called_best(build):
+    for shift, (name, keys) in enumerate(studies.AUGMENTATIONS.items()):
+        for model in studies.DEPTHS:
+            settings = studies.SGD | studies.network(model) | keys
+            accuracy = 0.7 if shift < 2 else 0.6
+            build.complete(0, "equal", choices={"augmentation": name}, val=accuracy, test=accuracy, **settings)
+    said = sentences("runs/equal")
+    (tie,) = said["augmentation"]
+    assert tie.endswith("none and flip_crop are equal by validation.")
+    assert not any("0.00 pp" in text for texts in said.values() for text in texts)
+
+
+def test_a_tie_in_one_combination_is_no_victory_there(build):
+    values = {("blocks3", 0.01): 0.70, ("blocks3", 0.1): 0.70, ("blocks9", 0.01): 0.70, ("blocks9", 0.1): 0.75}
+    for (model, lr), accuracy in values.items():
+        settings = studies.SGD | studies.network(model) | {"optimizer.lr": lr}
+        build.complete(0, "ties", val=accuracy, test=accuracy, **settings)
+    assert "all of 2 combinations of the other axes (in 1 of them together" in sentences("runs/ties")["optimizer.lr"][1]
 
 
 def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):

@@ -10,6 +10,7 @@ from analysis.frames.statistics import Difference
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
+SEARCH = {"axis": "optimizer.lr", "count": 200, "top": 20}
 SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "freedom": 10, "least": 0.12, "most": 1.25}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
 CLEAR = "which is more than the noise of seeds (95 % interval"
@@ -42,8 +43,8 @@ SENTENCES = {
     "turn": (
         Finding("turn", PLAIN, depths=(20, 56), difference=OPEN, seeds=(1, 1)),
         "Of plain networks, those with 20 layers are best by validation. From there to 56 layers, their test accuracy "
-        "rises by 5.00 pp in these runs (a single seed each). Whether that is noise is open: one seed tells nothing "
-        "about the next. (The test images alone leave +3.90 to +6.10 pp open.)",
+        "rises by 5.00 pp in these runs (a single seed each); whether that is noise is open, as one seed tells nothing "
+        "about the next (the test images alone leave +3.90 to +6.10 pp open).",
     ),
     "no turn": (
         Finding("no turn", PLAIN, depths=(56,)),
@@ -56,8 +57,8 @@ SENTENCES = {
     ),
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
-        "From 20 to 56 layers, the training accuracy of plain networks rises by 0.00 pp in these runs (2 and 2 seeds). "
-        "Whether that is noise is open: the seeds do not differ at all.",
+        "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 and 2 seeds); "
+        "whether that is noise is open, as the seeds do not differ at all.",
     ),
     "published step": (
         Finding(
@@ -100,8 +101,26 @@ SENTENCES = {
         "+2.00 pp, 2 and 2 seeds).",
     ),
     "order": (
-        Finding("order", facts=RATE | {"grids": 3, "others": [("8 layers", "0.03")]}),
-        "It is best in 2 of 3 combinations of the other axes; by validation, 0.03 with 8 layers is better there.",
+        Finding("order", facts=RATE | {"grids": 3, "others": [("8 layers", "0.03")], "ties": 1}),
+        "It is best in 2 of 3 combinations of the other axes (in 1 of them together with another); by validation, 0.03 "
+        "with 8 layers is better.",
+    ),
+    "tie": (
+        Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
+        "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 are equal by validation.",
+    ),
+    "range": (
+        Finding("range", facts=SEARCH | {"low": "0.02", "high": "0.09", "least": "0.0001", "most": "1"}),
+        "The best 20 of 200 configurations by validation have optimizer.lr from 0.02 to 0.09; 0.0001 to 1 were tried.",
+    ),
+    "share": (
+        Finding("share", facts=SEARCH | {"shares": {"20 layers": 17, "8 layers": 3}}),
+        "The best 20 of 200 configurations by validation: 17 with 20 layers, 3 with 8 layers.",
+    ),
+    "search": (
+        Finding("search"),
+        "These configurations are no grid: settings vary together, and the data do not tell which of them makes a "
+        "difference.",
     ),
     "edge": (
         Finding("edge", facts=RATE | {"end": "highest"}),

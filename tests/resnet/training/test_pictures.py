@@ -53,6 +53,13 @@ def test_other_pictures_are_another_run_and_a_moved_folder_is_not(pictures):
     moved = pictures.rename(pictures.with_name("moved"))
     assert run_name(compose_config(["data=folder", f"data.root={moved}"])) == before
     moved.rename(pictures)
+    file = pictures / "test" / "light" / "0.png"
+    original, content = file.read_bytes(), bytearray(file.read_bytes())
+    content[-1] ^= 1  # as large, of the same name
+    file.write_bytes(content)
+    assert name() != before
+    file.write_bytes(original)
+    assert name() == before
     Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / "new.png")
     assert name() != before
 
