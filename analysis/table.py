@@ -60,6 +60,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
         parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
+    if given.pivot and (given.format == "csv" or given.published):
+        parser.error("--pivot prints a table for people: it goes without --format csv and --published")
     return given
 
 

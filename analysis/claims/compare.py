@@ -145,6 +145,8 @@ def means(term: str, side: Side) -> bool:
     if key == "model":
         return typed == row["model"]
     axis = axes.find(key)
+    if axis and typed == axis.text(row[axis.column]):
+        return True
     value = axis.values[row[axis.column]] if axis else value_of(row, key)
     if value == "default":
         value = row["config"].get(key, value)

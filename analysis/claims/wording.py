@@ -41,7 +41,7 @@ TEMPLATES = {
     "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
-    "more confounds": "The same goes for {count} more pairs of groups.",
+    "more confounds": "More pairs that this is true of: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
     "not that of seeds alone.",
     "mixed precision": "Not all configurations ran in the same precision " + BETWEEN_THEM,

@@ -8,6 +8,7 @@ axes determine, as a momentum that comes with an optimizer, is none. Seeds are r
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from analysis.frames.settings import DEFAULT, Row, as_text
@@ -38,9 +39,18 @@ class Axis:
     def numeric(self) -> bool:
         return all(map(is_number, self.values))
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The values as one types them; floats with as few digits, at least four, as tell them apart."""
+        for digits in range(4, 18):
+            texts = tuple(short(value, digits) for value in self.values)
+            if len(set(texts)) == len(texts):
+                break
+        return texts
+
     def text(self, place: int) -> str:
         """Return a value as one types it."""
-        return value_text(self.values[place])
+        return self.texts[place]
 
     def label(self, place: int) -> str:
         """Return a value with what it is a value of, in words: `8 layers`, `plain`, `optimizer.lr=0.01`."""
@@ -48,8 +58,8 @@ class Axis:
         if self.name == "shortcut":
             return name_shortcut(str(value))
         if self.name in UNITS and is_number(value):
-            return f"{value_text(value)} {UNITS[self.name][: -1 if value == 1 else None]}"
-        return f"{self.name}={value_text(value)}"
+            return f"{self.text(place)} {UNITS[self.name][: -1 if value == 1 else None]}"
+        return f"{self.name}={self.text(place)}"
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,11 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return as_text(list(value) if isinstance(value, tuple) else value)
+
+
+def short(value: Hashable, digits: int) -> str:
+    """Return a value as one types it, a float rounded to so many digits."""
+    return value_text(float(f"{value:.{digits}g}") if isinstance(value, float) else value)
 
 
 def name_shortcut(shortcut: str) -> str:

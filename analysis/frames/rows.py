@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ NAMES = ("study", "configuration", "seed", "task", "status")
 NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "started", "error", "settings", "config", "identity", "choices")
 COLUMNS += ("folder", "path")
+OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are called after their blocks or layers
 TRAIN = "train"  # the task of runs that do not name another
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
@@ -77,7 +79,7 @@ def _read_configuration(path: Path) -> Row:
         "seed": int(file["seed"]),
         "task": str(file.get("task", TRAIN)),
         "data": str(file["data"]["name"]),
-        "model": str(model["name"]),
+        "model": own if (own := str(choices.get("model") or "")) and not OURS.fullmatch(own) else str(model["name"]),
         "shortcut": str(model["shortcut"]),
         "stages": stages,
         "width": int(model["width"]),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.wording import listed, sentence
-from analysis.frames.axes import NO_CHOICES
+from analysis.frames.axes import NO_CHOICES, NO_KEYS, value_of, varied_keys
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
 from analysis.frames.pending import not_started
@@ -31,7 +31,7 @@ LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. Th
 ROUGH = "A deviation over {n} seeds is rough: the true one may be {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (
-    "Averages are over complete runs only: a run that is under way (or was stopped), failed, diverged or is "
+    "Averages are over complete runs only: an unfinished run, and one that failed, diverged or is "
     "damaged is counted under seeds and has no part in a figure."
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started, or will not until its command is given again."
@@ -196,6 +196,10 @@ def to_csv(studies: Sequence[Study], published: bool) -> str:
         table, own = study.configurations, {}
         for axis in (*study.axes.axes, *study.axes.along):
             own[axis.name] = [as_text(axis.values[place]) for place in table[axis.column]]
+        records = table.to_dict("records")
+        for key in varied_keys(records):  # those too that a named choice speaks for
+            if key not in NO_KEYS:
+                own.setdefault(key, [as_text(value_of(row, key)) for row in records])
         own = {name: values for name, values in own.items() if name not in NUMBERS}
         table, varied = table.assign(**own), varied | dict.fromkeys(own)
         part = {name: [row.get(key) for row in table["config"]] for name, key in DATA_KEYS.items()}

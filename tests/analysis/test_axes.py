@@ -112,3 +112,11 @@ def test_names_mean_axes_as_people_type_them():
     assert names == {
         "lr": "optimizer.lr", "optimizer.lr": "optimizer.lr", "depth": "layers", "model": "layers", "width": None
     }  # fmt: skip
+
+
+def test_long_numbers_are_shortened_as_far_as_they_stay_apart():
+    rates = (0.0014135935551752314, 0.02055123456, 0.1)
+    found = find_axes([row(optimizer__lr=lr) for lr in rates])
+    assert [found.axes[0].text(place) for place in range(3)] == ["0.001414", "0.02055", "0.1"]
+    close = find_axes([row(optimizer__lr=lr) for lr in (0.12345678, 0.12345679)]).axes[0]
+    assert [close.text(place) for place in range(2)] == ["0.12345678", "0.12345679"]

@@ -254,3 +254,18 @@ def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):
     assert "bootstrap over the 10,000 test images" in printed and "For these runs, B's test accuracy" in printed
     (low, high) = map(float, re.findall(r"higher than A's, by ([\d.]+) to ([\d.]+) pp", printed)[0])
     assert 0.7 < low < 1 < high < 1.3  # unpaired, it would be five times as wide
+
+
+def test_a_model_of_ones_own_shows_under_its_own_name(build, table):
+    for name, stages in (("tiny", [1, 1]), ("wide", [2, 2])):
+        build.complete(0, "own", choices={"model": name}, **{"model.stages": stages, "model.name": "computed"})
+    build.complete(0, "own", choices={"model": "blocks"}, **{"model.stages": [3, 3], "model.name": "blocks6"})
+    assert [row["model"] for row in rows(table())] == ["tiny", "wide", "blocks6"]
+    assert "[1,1] against [2,2]" in table("--compare", "tiny", "wide")
+
+
+def test_csv_has_a_column_for_each_setting_that_varies_those_of_a_choice_too(build, table):
+    studies.recipes(build)
+    found = list(csv.DictReader(io.StringIO(table("--format", "csv"))))
+    assert {row["optimizer"]: row["optimizer.lr"] for row in found} == {"adam": "0.001", "sgd": "0.1"}
+    assert {row["augmentation"]: row["augmentation.cutout"] for row in found}["cutout"] == "16"

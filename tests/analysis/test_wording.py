@@ -135,7 +135,7 @@ SENTENCES = {
         "A and B differ in more than one thing: stages (2 against 3), x.y (default against [1,2]). "
         "The data do not tell which of these makes a difference between them.",
     ),
-    "more confounds": (Finding("more confounds", facts={"count": 3}), "The same goes for 3 more pairs of groups."),
+    "more confounds": (Finding("more confounds", facts={"count": 3}), "More pairs that this is true of: 3."),
     "mixed seeds": (
         Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
         "The seeds of A; B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
