@@ -20,6 +20,7 @@ TOPICS = {  # of each kind
     "published step": "Published",
     "gradients": "Gradients",
     "gap": "Training and validation",
+    "pair": "Accuracy",
     "axis": "",  # that of the axis
     "order": "",
     "edge": "",
@@ -44,6 +45,7 @@ TOPICS = {  # of each kind
     "mixed data": MIXES,
     "single seeds": "Runs",
     "part of the data": "Runs",
+    "easy data": "Runs",
     "incomplete": "Runs",
     "nothing complete": "Runs",
 }

@@ -59,13 +59,13 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seeds(row: Row) -> str:
-    """Return how many runs count and what became of the others, as `2 of 3 (1 under way: epoch 7/20)`."""
+    """Return how many runs count and what became of the others, as `2 of 3 (1 unfinished: epoch 7/20)`."""
     others = [f"{row[status]} {status}" for status in STATUSES[2:] if row[status]]
     if row["unfinished"]:
         least, most = row["least_epochs"], row["most_epochs"]
         done = f"epoch {most}" if least == most else f"epochs {least} to {most}"
         total = "?" if pd.isna(row["epochs"]) else row["epochs"]
-        others.append(f"{row['unfinished']} under way: {done}/{total}")
+        others.append(f"{row['unfinished']} unfinished: {done}/{total}")
     runs = row["n"] + sum(row[status] for status in STATUSES[1:])
     return f"{row['n']} of {runs} ({', '.join(others)})" if others else str(runs)
 

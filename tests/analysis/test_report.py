@@ -83,7 +83,7 @@ def test_the_page_holds_all_its_parts(build, report):
         "original project",
     ):
         assert part in page.text
-    assert "1 unfinished" in page.text and "2 of 3 (1 under way: epoch 3/20)" in page.text
+    assert "1 unfinished" in page.text and "2 of 3 (1 unfinished: epoch 3/20)" in page.text
     assert len(page.all("figure")) == 8 and "degradation: it takes residual and plain networks" in page.text
     assert page.text.count("python -m resnet.run -m ") == 2
     assert "Made by python -m analysis.report\n" in page.text

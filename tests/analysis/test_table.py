@@ -98,13 +98,13 @@ def test_a_copied_configuration_is_told_by_its_folder(build, table):
 
 
 SWEEPS = {
-    "under way": (["complete", "complete", 7], "2 of 3 (1 under way: epoch 7/20)"),
-    "several under way": ([0, 7, 3], "0 of 3 (3 under way: epochs 0 to 7/20)"),
+    "under way": (["complete", "complete", 7], "2 of 3 (1 unfinished: epoch 7/20)"),
+    "several under way": ([0, 7, 3], "0 of 3 (3 unfinished: epochs 0 to 7/20)"),
     "failed": (["complete", "failed"], "1 of 2 (1 failed)"),
     "diverged": (["diverged"], "0 of 1 (1 diverged)"),
     "everything": (
         ["complete", "failed", "diverged", 5],
-        "1 of 4 (1 failed, 1 diverged, 1 under way: epoch 5/20)",
+        "1 of 4 (1 failed, 1 diverged, 1 unfinished: epoch 5/20)",
     ),
 }
 
@@ -136,7 +136,7 @@ def test_a_damaged_run_is_marked(build, table):
 def test_progress_without_a_known_end_says_so(build, table):
     build.begin(done=5, **{"epochs.count": None, "epochs.steps": 64000})
     (row,) = rows(table())
-    assert row["seeds"] == "0 of 1 (1 under way: epoch 5/?)" and row["epochs"] == "64,000 steps"
+    assert row["seeds"] == "0 of 1 (1 unfinished: epoch 5/?)" and row["epochs"] == "64,000 steps"
 
 
 def test_a_table_of_complete_runs_has_no_note_on_others(build, table):
