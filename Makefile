@@ -24,7 +24,8 @@ quickstart: $(INSTALLED)
 
 results: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
-	cp figures/reference/depth/accuracy.svg runs/reference/depth.svg
+	$(VENV)/bin/python -m analysis.plots runs/reference/depth_short --measure test_acc --out figures/test --format svg
+	cp figures/test/reference/depth_short/accuracy.svg runs/reference/depth_short.svg
 	cp figures/reference/degradation/degradation.svg runs/reference/
 	cp figures/reference/initialization/untrained_gradients.svg runs/reference/gradients.svg
 	cp figures/reference/initialization/cosines.svg figures/reference/initialization/curvature.svg runs/reference/

@@ -15,6 +15,8 @@ from analysis.figures.roles import Asked
 from analysis.frames.find import RunsError, searched
 from analysis.frames.study import load_studies
 
+ACCURACIES = ("test_acc", "val_acc", "train_acc")
+
 
 def plot_all(folders: Sequence[str], out: Path, form: str, asked: Asked, best: Sequence[str]) -> None:
     """Write every figure of every study in `folders`, and print their paths; raises RunsError."""
@@ -44,10 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--x", metavar="AXIS", default="", help="the horizontal axis: an axis, multiply_adds, parameters, wall_seconds")
     add("--by", metavar="AXIS", default="", help="a line for each value of this axis")
     add("--panels", metavar="AXIS", default="", help="a panel for each value of this axis")
+    add("--measure", choices=ACCURACIES, default="", help="the vertical axis (default: test_acc and val_acc)")
     add_best(parser)
     given = parser.parse_args(arguments)
     accept_any_name()
-    asked = Asked(given.x, given.by, given.panels)
+    asked = Asked(given.x, given.by, given.panels, given.measure)
     plot_all(given.folders, given.out, given.format, asked, given.best)
     return 0
 

@@ -1,8 +1,8 @@
 """Fill in what the documents take from runs and code: `python docs/generate.py`, or `--check` to only compare.
 
 A block is `<!-- generated: COMMAND -->…<!-- end -->`, in a line or around lines of its own. COMMAND is a command of the
-project, `python -m analysis.table runs/reference/depth`, whose output it holds, or a function of snippets.py with its
-arguments, `minutes he2015`. An argument with spaces is quoted, and written in the language of its document.
+project, `python -m analysis.table runs/reference/depth_short`, whose output it holds, or a function of snippets.py with
+its arguments, `minutes he2015`. An argument with spaces is quoted, and written in the language of its document.
 """
 
 import re

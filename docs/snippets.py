@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from contrasts import judged
 
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
@@ -128,6 +129,11 @@ def findings_inside(study: str) -> str:
     return as_list(find_inside(found))
 
 
+def contrasts() -> str:
+    """Return the contrasts that the study of depth was designed for, as far as they are measured."""
+    return judged(REFERENCE)
+
+
 def as_list(findings: Sequence[Finding]) -> str:
     """Return findings as a Markdown list, an entry a topic."""
     return "\n".join(f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(findings).items())
@@ -214,7 +220,7 @@ def as_yaml(value: Any) -> str:
     """Return a value as one types it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value).replace(" ", "")
+    return str(value).replace(" ", "") or "''"
 
 
 MEANINGS: dict[str, str] = {
@@ -222,6 +228,9 @@ MEANINGS: dict[str, str] = {
     "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default",
     "data.val_fraction": "share of the training images held out for validation, stratified by class; 0: train on all",
     "data.limit": "only the first so many training images of each class, for trials",
+    "data.size": "of `folder`: pixels of a side, to which pictures are brought",
+    "data.grey": "of `folder`: one channel instead of three",
+    "data.pictures": "computed: a digest of a folder's files, so that other pictures are another run",
     "model.name": "how tables call the network; computed from the stages",
     "model.stages": "blocks in each stage",
     "model.width": "channels of the first stage; each later stage has twice as many, at half the resolution",
@@ -249,7 +258,9 @@ MEANINGS: dict[str, str] = {
     "logger.name": "a tracker beside the run folder",
     "seed": "initial weights, order of the images, augmentation",
     "task": "train the network, or `inspect` it before its first step: [inspections](runs.md#look-inside)",
-    "study": "the folder under `runs/`: a name for runs that belong together",
+    "runs_dir": "the folder of all studies; `RESNET_RUNS` changes the default, for the analysis, too",
+    "plan": "say what the command would do and about how long that takes, and write nothing",
+    "study": "the folder under `runs_dir`: a name for runs that belong together",
     "batch_size": "images a step",
     "device": "`auto`: a GPU where there is one",
     "precision": "`auto`: bf16 where the hardware computes it natively",

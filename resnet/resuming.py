@@ -28,7 +28,7 @@ def resume(folder: RunFolder, training: "Training", here: dict[str, Any]) -> int
     shorter = adopt(folder, training, here)
     done = folder.resume(restore)
     device = training.data.mean.device
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     origin = {"begun_with": str(shorter.path)} if shorter is not None and done else {}
     folder.start({"time": time, "epoch": done, "device": device.type} | origin | training.conditions | here | computes)
     start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
@@ -75,6 +77,7 @@ def test_a_block_keeps_its_place_and_gets_its_command_s_output(generate, monkeyp
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_valid(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    write_own(tmp_path)
     words = shlex.split(command)
     for word in words:
         assert not word.startswith("runs/reference") or (ROOT / word).exists(), word
@@ -89,6 +92,21 @@ def test_commands_are_valid(command, tmp_path, monkeypatch):
         check_extras(command)
     else:
         assert words[0] in NOT_OURS or re.fullmatch(r"RUN=\S+", command) and (ROOT / words[0][4:]).is_dir()
+
+
+def write_own(folder: Path) -> None:
+    """Write what commands of docs/own.md take for granted: the choice that it shows, an experiment, and pictures."""
+    (choice,) = re.findall(r"^```yaml\n(.*?)^```", read(ROOT / "docs" / "own.md"), re.DOTALL | re.MULTILINE)
+    files = {"model/tiny.yaml": choice, "experiment/NAME.yaml": "# @package _global_\nstudy: mine\n"}
+    for name, text in files.items():
+        path = folder / "mine" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    for part in ("train/a", "train/b", "test/a", "test/b"):
+        path = folder / "flowers" / part
+        path.mkdir(parents=True)
+        for number in range(20):
+            Image.new("RGB", (40, 30), (number, 0, 0)).save(path / f"{number}.png")
 
 
 def check_module(module: str, arguments: list[str]) -> None:
@@ -115,15 +133,27 @@ def check_overrides(overrides: list[str], sweep: bool) -> None:
     """Compose overrides of resnet.run, several times where some have several values."""
     importlib.import_module("resnet.run")  # registers sweeper and launchers
     compose = importlib.import_module("resnet.launch.compose").compose_config
-    values = []
+    values, own = [], []
+    if "--config-dir" in overrides:  # what the command line makes of it
+        place = overrides.index("--config-dir")
+        own = [f"hydra.searchpath=[file://{overrides[place + 1]}]"]
+        overrides = overrides[:place] + overrides[place + 2 :]
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.is_sweep_override():
             assert sweep or any(word.startswith("experiment=") for word in overrides), "needs -m"
-            values.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+            values.append([f"{override.get_key_element()}={value}" for value in several_values(override)])
         else:
             values.append([override.input_line])
     for turn in range(max(map(len, values), default=1)):
-        compose([several[turn % len(several)] for several in values])
+        compose([*own, *(several[turn % len(several)] for several in values)])
+
+
+def several_values(override: Override) -> list[str]:
+    """Return the values of a sweep, of an interval its ends."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [str(value.start), str(value.end)]
+    return list(override.sweep_string_iterator())
 
 
 def check_extras(command: str) -> None:

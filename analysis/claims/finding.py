@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
     from analysis.frames.statistics import Difference
 
-MIXES = "What the comparison mixes"
+MIXES, NOISE = "What the comparison mixes", "Noise"
 TOPICS = {  # of each kind
     "gain": "Depth",
     "twins": "Skip connections",
@@ -43,6 +43,9 @@ TOPICS = {  # of each kind
     "mixed compiled": MIXES,
     "mixed code": MIXES,
     "mixed data": MIXES,
+    "spread": NOISE,
+    "no spread": NOISE,
+    "several": NOISE,
     "single seeds": "Runs",
     "part of the data": "Runs",
     "easy data": "Runs",

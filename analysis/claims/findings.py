@@ -12,6 +12,7 @@ from analysis.claims.along import find_axis, find_best
 from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.depth import find_depth, versus
 from analysis.claims.finding import Finding
+from analysis.claims.several import find_several, find_spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
@@ -33,11 +34,16 @@ def find(study: Study) -> list[Finding]:
     done = configurations[configurations["n"] > 0]
     distinct = without_copies(complete, study)
     special = about_depth(study)
-    return [
+    effects = [
         *(find_best(study) if len(study.axes.axes) > len(special) else []),
         *(finding for axis in study.axes.axes if axis not in special for finding in find_axis(study, distinct, axis)),
         *(find_depth(study, distinct, done) if special else []),
         *find_published(complete, done),
+    ]
+    return [
+        *effects,
+        *find_several(effects),
+        *find_spread(distinct),
         *find_confounds(done),
         *find_mixed_seeds(done),
         *find_mixed_conditions(done),

@@ -43,6 +43,12 @@ TEMPLATES = {
     "mixed compiled": "Not all configurations were compiled ({counted}), which rounds differently in them.",
     "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
     "mixed data": f"Not all configurations were {PROGRAMS['data']} {BETWEEN_THEM}",
+    "spread": "Pooled over {count} configurations of {networks}, the standard deviation of a seed's test accuracy is "
+    "{std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {freedom} degrees of freedom).",
+    "no spread": "The standard deviations of {networks} are not pooled: from {least:.2f} to {most:.2f} pp, they differ "
+    "by more than chance (Bartlett's test).",
+    "several": "Comparisons over seeds: {count}. More than noise, each by itself: {clear}; corrected for being {count} "
+    "(Holm's method): {held}.",
     "single seeds": "A single seed has no interval over seeds. What the test images alone leave open of its test "
     "accuracy (95 %, binomial): {intervals}.",
     "part of the data": "Trained on a part of the data only: {data}.",

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, Asked, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
+from analysis.figures.style import LOOKS, MOST, WIDTH, NoData, colors_of, legend, new_figure, spread
 from analysis.frames.configurations import MEASURES
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
@@ -30,10 +30,14 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
-    measures = [name for name in SHOWN if done[f"{name}_mean"].notna().any()]
+    measures = [name for name in (asked.measure,) if name] or SHOWN
+    measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
+    if not measures:
+        raise NoData(f"no run has a {MEASURES[asked.measure].long}")
     about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
-    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], note="; ".join(notes))
+    width = WIDTH if max(shape) > 1 else 0.7 * WIDTH
+    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], width, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharey="row" if roles.panels else False)
     published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []

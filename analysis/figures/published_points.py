@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import MUTED
+from analysis.figures.style import LOOKS, MUTED
+from analysis.frames.axes import name_shortcut
 from analysis.frames.published import ORIGINAL, Row, add_published, network
 from analysis.frames.study import Study
 
@@ -12,20 +13,30 @@ SIGNS = "*PXDv<>"  # a sign a source
 
 
 def find_published(study: Study) -> pd.DataFrame:
-    """Return what is published of the same networks, a row for each; `label` says by whom, and what was otherwise."""
-    rows = add_published(study.configurations[study.configurations["n"] > 0])
+    """Return what is published of the same networks, a row for each; `label` says by whom, and what was otherwise.
+
+    None of it where only the plain networks of a study are published, or only the residual ones: beside the others,
+    which were trained otherwise, the points would mislead.
+    """
+    own = study.configurations[study.configurations["n"] > 0]
+    rows = add_published(own)
     same = {network(row) for row in rows.to_dict("records") if row["other_recipe"] == ""}
     theirs = rows[rows["source"].notna()].sort_values("n", kind="stable")
-    theirs = theirs.drop_duplicates(["by", "depth"], keep="last").sort_values("depth", kind="stable")
-    return theirs.assign(label=[label(row, network(row) in same) for row in theirs.to_dict("records")])
+    theirs = theirs.drop_duplicates(["by", "shortcut", "depth"], keep="last").sort_values("depth", kind="stable")
+    if set(theirs["shortcut"]) != set(own["shortcut"]):
+        theirs = theirs.head(0)
+    several = own["shortcut"].nunique() > 1
+    labels = [label(row, network(row) in same, several) for row in theirs.to_dict("records")]
+    return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object))
 
 
-def label(row: Row, same_recipe: bool) -> str:
-    """Return how a legend names a published figure."""
+def label(row: Row, same_recipe: bool, several: bool) -> str:
+    """Return how a legend names a published figure; `several` says that the study has several shortcuts."""
     notes = [] if same_recipe else ["other recipe"]
     if row["by"] == ORIGINAL:
         notes.append("augmented images")
-    return f"published: {row['by']}" + (f" ({', '.join(notes)})" if notes else "")
+    networks = f", {name_shortcut(row['shortcut'])}" * several
+    return f"published: {row['by']}{networks}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
@@ -36,7 +47,8 @@ def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Li
         axis.set_ylim(min(bottom, values.min() - 1), max(top, values.max() + 1))
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]
-        look = {"color": MUTED, "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
+        color, _, _ = LOOKS.get(rows["shortcut"].iloc[0], (MUTED, "", ""))
+        look = {"color": color, "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
         axis.plot(rows["depth"][found.index], found, **look)
         if len(found):
             handles.append(Line2D([], [], label=str(name), **look))

@@ -29,6 +29,7 @@ class Asked:
     x: str = ""
     by: str = ""
     panels: str = ""
+    measure: str = ""
 
 
 @dataclass(frozen=True)

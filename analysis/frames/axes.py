@@ -6,7 +6,7 @@ axes determine, as a momentum that comes with an optimizer, is none. Seeds are r
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
         values = [value_of(row, name) for row in rows]
         if len(set(values)) < 2 and name not in chosen:
             continue
-        axis, group = Axis(name, ordered(name, set(values))), name.partition(".")[0]
+        axis, group = Axis(name, ordered(name, first_starts(rows, values))), name.partition(".")[0]
         if name in chosen:
             along.append(axis)
         elif group != name and group in columns and determines([columns[group]], values):
@@ -161,19 +161,32 @@ def alike(key: Sequence[Hashable], values: Sequence[Hashable]) -> bool:
     return determines([key], values) and determines([values], key) and (different < len(key) or different == 2)
 
 
-def ordered(name: str, values: set[Hashable]) -> tuple[Hashable, ...]:
-    """Return values in order: numbers by size, after the default; names by letter, after `none`."""
+def first_starts(rows: Sequence[Row], values: Sequence[Hashable]) -> dict[Hashable, str]:
+    """Return each value with the time at which the first run that has it began; empty where that is not known."""
+    begun: dict[Hashable, str] = {}
+    for row, value in zip(rows, values):
+        began = row.get("started") or ""
+        begun[value] = min(begun.get(value, began), began)
+    return begun if all(begun.values()) else dict.fromkeys(begun, "")
+
+
+def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
+    """Return values in order: numbers by size, after the default; names as a sweep lists them, which is how it begins.
+
+    Names that began at one time, or who knows when, are by letter, after `none`.
+    """
     if name == "shortcut":
         known = {shortcut: place for place, shortcut in enumerate(SHORTCUTS)}
-        return tuple(sorted(values, key=lambda value: (known.get(str(value), len(known)), str(value))))
+        return tuple(sorted(begun, key=lambda value: (known.get(str(value), len(known)), str(value))))
+    named = not any(map(is_number, begun))
 
-    def place(value: Hashable) -> tuple[int, float, str]:
+    def place(value: Hashable) -> tuple[str, int, float, str]:
         if is_number(value):
-            return 1, float(value), ""  # pyright: ignore[reportArgumentType]
+            return "", 1, float(value), ""  # pyright: ignore[reportArgumentType]
         first = value in (None, DEFAULT, "none", False)
-        return (0 if first else 2), 0, value_text(value)
+        return begun[value] if named else "", (0 if first else 2), 0, value_text(value)
 
-    return tuple(sorted(values, key=place))
+    return tuple(sorted(begun, key=place))
 
 
 def is_number(value: Any) -> bool:

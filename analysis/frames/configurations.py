@@ -43,6 +43,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """
     groups = runs.groupby(BY, sort=False)
     rows = groups[SAME].first()  # an unfinished run does not know all of it
+    rows = rows.join(groups["started"].agg(lambda times: min(times.dropna(), default="")))
     status = pd.crosstab([runs["study"], runs["folder"]], runs["status"])
     status = status.reindex(columns=list(STATUSES), fill_value=0)
     rows = rows.join(status.rename(columns={"complete": "n"}))

@@ -12,7 +12,7 @@ from analysis.frames.settings import Row, Settings
 FILE = Path(__file__).parents[1] / "published.csv"
 COMPARED = ("val_acc", "test_acc")
 
-ORIGINAL, PAPER = "original project", "He et al. 2016"
+ORIGINAL, PAPER, TECHXZEN, AKAMASTER = "original project", "He et al. 2016", "techxzen", "akamaster"
 
 # By the first part of a source: how it trained, by the keys of a configuration; published.csv says how long.
 FLIP_CROP = {"augmentation.flip": True, "augmentation.crop_padding": 4}
@@ -22,11 +22,13 @@ ADAM |= {"schedule.name": "constant", "schedule.warmup": 0}
 SGD = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 0.0001}
 SGD |= {"optimizer.nesterov": False, "schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
 SGD |= {"schedule.gamma": 0.1, "schedule.warmup": 0}
-WARM_UP = {"schedule.warmup": 400 / 64_000, "schedule.warmup_factor": 0.1}  # of the paper's 110 layers alone
 RECIPES: dict[str, Settings] = {
     ORIGINAL: {"batch_size": 64, **ADAM, **FLIP_CROP, "data.val_fraction": 0.1},
     PAPER: {"batch_size": 128, **SGD, **FLIP_CROP},
+    TECHXZEN: {"batch_size": 100, **SGD, **FLIP_CROP},
+    AKAMASTER: {"batch_size": 128, **SGD, **FLIP_CROP, "data.val_fraction": 0},
 }
+WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # of 110 layers alone, as a part of the training
 # Of an own identity, no part of a recipe: the network and the data, which are the same in the two rows, and rounding.
 NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
@@ -42,7 +44,7 @@ def read_published() -> pd.DataFrame:
     rows["by"] = rows["source"].str.split(",").str[0]
     configs = [
         RECIPES[by]
-        | (WARM_UP if model == "resnet110" else {})
+        | ({"schedule.warmup": WARM_UPS[by], "schedule.warmup_factor": 0.1} if model == "resnet110" else {})
         | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
         for model, by, e, s in zip(rows["model"], rows["by"], rows["epochs"], rows["steps"])
     ]
@@ -57,8 +59,9 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
     `other_recipe` says in what the two recipes differ; missing where the same network is not published.
     """
-    by_runs = read_published().sort_values("n", kind="stable")  # a mean is preferred to the best of several
-    published = {network(row): row for row in by_runs.to_dict("records")}
+    published: dict[tuple[Any, ...], Row] = {}
+    for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
+        published.setdefault(network(row), row)  # a mean before a single run, the paper before those who repeat it
     rows = configurations.to_dict("records")
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
     columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe"]

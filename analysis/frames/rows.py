@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", 
 CONDITIONS = ("precision", "compiled", "device", "threads", "code", "data_sha256")
 NAMES = ("study", "configuration", "seed", "task", "status")
 NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
-COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "error", "settings", "config", "identity", "choices", "folder", "path")
+COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "started", "error", "settings", "config", "identity", "choices")
+COLUMNS += ("folder", "path")
 TRAIN = "train"  # the task of runs that do not name another
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
@@ -93,17 +94,18 @@ def _read_configuration(path: Path) -> Row:
 
 def _read_outcome(path: Path) -> Row:
     """Return a run's status, and if it is complete its figures and how it was computed."""
-    result = read_json(path / "result.json")
+    result, starts = read_json(path / "result.json"), read_json_lines(path / "starts.jsonl")
+    started = {"started": str(starts[0].get("time", "")) if starts else None}
     if result is not None:
         columns = FIGURES if result.get("task", TRAIN) == TRAIN else NETWORK_FIGURES
         figures = {column: _figure(path, result, column) for column in columns}
-        return {"status": "complete", **figures, **_conditions(path, result)}
+        return {"status": "complete", **started, **figures, **_conditions(result, starts)}
     failure = read_json(path / "failure.json")
     if failure is None:
-        return {"status": "unfinished", "epochs_done": len(complete_lines(path / "metrics.csv")[1])}
+        return {"status": "unfinished", **started, "epochs_done": len(complete_lines(path / "metrics.csv")[1])}
     if failure["status"] not in ("failed", "diverged"):
         raise Damaged(f"{path / 'failure.json'}: does not say `failed` or `diverged`")
-    return {"status": failure["status"], "error": str(failure.get("error", ""))}
+    return {"status": failure["status"], **started, "error": str(failure.get("error", ""))}
 
 
 def _figure(path: Path, result: Row, column: str) -> float | None:
@@ -118,9 +120,9 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
     return value
 
 
-def _conditions(path: Path, result: Row) -> Row:
+def _conditions(result: Row, starts: Sequence[Row]) -> Row:
     """Return how a complete run was computed, as the columns CONDITIONS."""
-    machine, starts = result.get("machine") or {}, read_json_lines(path / "starts.jsonl")
+    machine = result.get("machine") or {}
     data = (result.get("data") or {}).get("sha256")
     return {
         "precision": result.get("precision"),

@@ -102,6 +102,53 @@ def bootstrap(samples: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The standard deviation of one seed, pooled over configurations, with its 95 % interval, in percentage points.
+
+    `alike` says that the configurations' own deviations, `least` to `most`, differ no more than chance makes them.
+    """
+
+    std: float
+    low: float
+    high: float
+    freedom: int
+    least: float
+    most: float
+    alike: bool
+
+
+def pool(samples: Sequence[ArrayLike]) -> Spread | None:
+    """Return the deviation pooled over samples, a figure per seed in each; None without two samples of two seeds.
+
+    Whether the deviations are alike is Bartlett's test, at 5 %.
+    """
+    arrays = [array for values in samples if len(array := _sample(values)) > 1]
+    if len(arrays) < 2:
+        return None
+    stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
+    freedom = sum(len(array) - 1 for array in arrays)
+    std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / freedom)
+    alike = min(stds) > 0 and float(stats.bartlett(*arrays).pvalue) >= 1 - CONFIDENCE
+    low, high = (std * factor for factor in deviation_factors(freedom))
+    return Spread(std, low, high, freedom, min(stds), max(stds), alike)
+
+
+def deviation_factors(freedom: int) -> tuple[float, float]:
+    """Return the 95 % interval of a standard deviation, as factors of the one measured (chi-squared)."""
+    low, high = (float(stats.chi2.ppf(part, freedom)) for part in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
+    return math.sqrt(freedom / low), math.sqrt(freedom / high)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values corrected for being several (Holm 1979), in the order given."""
+    corrected, least = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = least
+    return corrected
+
+
 def wilson(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95 % interval that `images` test images put on one run's accuracy, as fractions."""
     interval = stats.binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")

@@ -125,9 +125,7 @@ class Study:
         return replace(self, runs=runs, choices=(*self.choices, Choice(axis, tuple(edges), tuple(untested))))
 
 
-def slices(
-    configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None
-) -> Iterator[tuple[str, pd.DataFrame]]:
+def slices(configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the configurations that differ in one axis only, after what they share of the others, in words."""
     others = [other for other in axes if other != axis]
     if not others:

@@ -10,6 +10,7 @@ from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
+from analysis.frames.pending import not_started
 from analysis.frames.published import ORIGINAL, add_published, read_published
 from analysis.frames.settings import as_text
 from analysis.frames.study import Study
@@ -27,10 +28,13 @@ SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
+ROUGH = "A deviation over {n} seeds is rough: the true one may be {low} to {high} times as large (95 %)."
+FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (
     "Averages are over complete runs only: a run that is under way (or was stopped), failed, diverged or is "
     "damaged is counted under seeds and has no part in a figure."
 )
+NOT_STARTED = "{count} run{s} of a sweep {have} not started, or will not until its command is given again."
 AUGMENTED = (
     "The original project's validation images were augmented as its training images were, which makes its "
     "validation figures a little pessimistic; the other rows are measured on unaugmented images."
@@ -134,10 +138,12 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
 
 def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]:
     """Return what has to be known to read a table."""
-    rows, said = table.to_dict("records"), [LAST_EPOCH, *choice_notes(study)]
+    rows, said = table.to_dict("records"), [LAST_EPOCH, *rough_notes(study), *choice_notes(study)]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
     said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, tuple(PROGRAM))])
+    if pending := not_started(study.configurations["folder"]):
+        said.append(NOT_STARTED.format(count=pending, s="s" * (pending != 1), have="has" if pending == 1 else "have"))
     if any(optional(row, "by") == ORIGINAL for row in rows):
         said.append(AUGMENTED)
     if any(optional(row, "other_recipe") for row in rows):
@@ -145,6 +151,14 @@ def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]
     if published and not any(optional(row, "by") for row in rows):
         said.append(nothing_published({row["data"] for row in rows}))
     return said
+
+
+def rough_notes(study: Study) -> list[str]:
+    """Return how little a deviation of the fewest seeds tells, where they are few."""
+    several = study.configurations.loc[study.configurations["n"] > 1, "n"]
+    fewest = 0 if several.empty else int(several.min())
+    low, high = FACTORS.get(fewest, (0, 0))
+    return [ROUGH.format(n=fewest, low=low, high=high)] if high else []
 
 
 def choice_notes(study: Study) -> list[str]:

@@ -61,7 +61,7 @@ def part_left(job: Job) -> float:
 def sentence(left: Sequence[float], at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
     """Return how long all that is left takes, and how that was reckoned."""
     if not left:
-        return "nothing to do, or nothing that is trained"
+        return "no training is left to do"
     total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)
     how = "one run after the other" if at_once == 1 or elsewhere else f"{at_once} runs at once"
     sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)

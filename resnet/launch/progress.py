@@ -1,7 +1,8 @@
 """How far a sweep is, told by each of its runs, wherever that is computed.
 
 The sweep lists its runs in a file, which an environment variable names: a worker on this machine inherits that, and so
-does a Slurm job. How far each run is, and how long it took, is in its run directory.
+does a Slurm job. How far each run is, and how long it took, is in its run directory. The list of a sweep that ends
+before each of its runs has begun stays, so that a table can count those.
 """
 
 import hashlib
@@ -38,9 +39,10 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(VARIABLE, None)
-        with suppress(OSError):
-            file.unlink(missing_ok=True)
-            file.parent.rmdir()  # where no other sweep is listed
+        if not any(job.run.state() == "not started" and not job.reason for job in jobs):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+                file.parent.rmdir()  # where no other sweep is listed
 
 
 def place_in_sweep(folder: RunFolder) -> str:

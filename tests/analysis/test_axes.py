@@ -89,6 +89,17 @@ def test_a_key_that_old_runs_lack_has_its_default_there():
     assert axes([row(), row(device="cuda", data__root="/else")])[0] == {}
 
 
+def test_named_values_are_in_the_order_in_which_a_sweep_began_them():
+    begun = {"none": "10:02", "trivial": "10:00", "cutout": "10:01"}
+    rows = [row(choices={"augmentation": name}, augmentation__flip=name) | {"started": t} for name, t in begun.items()]
+    rows.append(rows[1] | {"started": "10:05"})  # another seed of the first, later
+    assert axes(rows)[0] == {"augmentation": ("trivial", "cutout", "none")}
+    rows[0]["started"] = ""  # by an older version: by letter, and `none` first
+    assert axes(rows)[0] == {"augmentation": ("none", "cutout", "trivial")}
+    rows = [row(optimizer__lr=lr) | {"started": t} for lr, t in ((0.1, "10:00"), (0.01, "10:01"))]
+    assert axes(rows)[0] == {"optimizer.lr": (0.01, 0.1)}
+
+
 def test_what_was_chosen_is_no_axis():
     rows = [row(n, optimizer__lr=lr) for n, lr in ((8, 0.1), (20, 0.01), (56, 0.1))]
     assert axes([*rows, row(8, optimizer__lr=0.5)], chosen=["optimizer.lr"])[1] == ["optimizer.lr"]

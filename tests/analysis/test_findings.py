@@ -346,3 +346,34 @@ def add(run, key, value, identity) -> None:
     if identity:
         config["identity"]["augmentation"][key] = value
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_several_comparisons_are_counted_and_corrected_for_being_several():
+    rows = [
+        ("blocks6", (2, 2, 2), "projection", (0.80, 0.801, 0.802)),
+        ("blocks6", (2, 2, 2), "none", (0.7, 0.71, 0.72)),
+    ]
+    rows += [
+        ("blocks15", (5, 5, 5), "projection", (0.9, 0.901, 0.902)),
+        ("blocks15", (5, 5, 5), "none", (0.68, 0.69, 0.70)),
+    ]
+    found = findings(*(configuration(model, stages, shortcut=cut, test=test) for model, stages, cut, test in rows))
+    judged = [finding.difference for finding in found if finding.difference is not None and finding.difference.p]
+    (several,) = [finding for finding in found if finding.kind == "several"]
+    facts = several.facts
+    assert facts["count"] == len(judged)
+    assert facts["clear"] == sum(difference.p < 0.05 for difference in judged)
+    assert 0 < facts["held"] <= facts["clear"]
+    assert sum(difference.p < 0.05 / len(judged) for difference in judged) <= facts["held"]
+    assert "several" not in kinds(configuration(test=(0.80, 0.81)))
+
+
+def test_the_deviation_is_pooled_over_networks_of_one_kind_only():
+    shallow = configuration(test=(0.80, 0.82, 0.84))
+    deep = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.92, 0.94))
+    plain = configuration("blocks15", stages=(5, 5, 5), shortcut="none", test=(0.50, 0.60, 0.70))
+    (found,) = findings(shallow, deep, plain, topic="Noise")[-1:]
+    assert (found.kind, found.networks, found.facts["count"]) == ("spread", "residual networks", 2)
+    assert found.facts["std"] == pytest.approx(2)
+    steady = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.90, 0.90))
+    assert [finding.kind for finding in findings(shallow, steady, topic="Noise")][-1] == "no spread"

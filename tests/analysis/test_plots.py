@@ -228,6 +228,17 @@ def test_only_the_same_networks_are_published_points_and_another_recipe_is_named
     assert find_published(load_studies(["runs/toy"])[0]).empty
 
 
+def test_published_points_say_which_networks_they_are_and_stand_beside_both_kinds_or_none(build):
+    network = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16}
+    build.complete(study="paper", **network, **{"model.shortcut": "pad"})
+    build.complete(study="paper", **network, **{"model.shortcut": "none"})
+    labels = {row.label for row in find_published(load_studies(["runs/paper"])[0]).itertuples()}
+    assert {"published: techxzen, plain (other recipe)", "published: techxzen, residual (pad) (other recipe)"} < labels
+    build.complete(study="ours", **network, **{"model.shortcut": "projection"})
+    build.complete(study="ours", **network, **{"model.shortcut": "none"})
+    assert find_published(load_studies(["runs/ours"])[0]).empty
+
+
 @pytest.mark.parametrize("worse", ["projection", "none"])
 def test_all_of_the_training_error_is_in_the_figure(build, worse):
     sweep(build)
@@ -334,7 +345,7 @@ def test_a_heading_stays_within_its_figure(build, study):
 def test_published_figures_stand_at_the_measure_that_is_shown():
     published = pd.DataFrame(
         {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
-    )
+    ).assign(shortcut="pad")
     for measure, heights in (("test_acc", [90, 93]), ("val_acc", [70, 80])):
         axis = Figure().subplots()
         draw_published(axis, published, measure)

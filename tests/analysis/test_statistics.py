@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.frames.statistics import binomial_difference, estimate, welch, wilson
+from analysis.frames.statistics import binomial_difference, deviation_factors, estimate, holm, pool, welch, wilson
+from analysis.page.tables import FACTORS
 
 
 def test_the_interval_over_seeds_is_students():
@@ -74,3 +75,34 @@ def test_newcombes_interval_is_the_one_of_his_paper():
     found = binomial_difference(48 / 80, 80, 56 / 70, 70)
     assert (found.low, found.high) == pytest.approx((5.24, 33.39), abs=5e-3)
     assert found.points == pytest.approx(20) and found.p is None
+
+
+def test_holms_correction_is_the_one_worked_by_hand():
+    assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
+    assert holm([0.9, 0.6]) == [1, 1] and holm([0.03]) == [0.03] and holm([]) == []
+
+
+def test_a_pooled_deviation_is_that_of_all_seeds_about_their_own_means():
+    samples = [[0.80, 0.82], [0.50, 0.53, 0.56], [0.9]]  # a single seed has no deviation
+    found = pool(samples)
+    squares = 2 * 0.01**2 + 2 * 0.03**2
+    assert (found.freedom, found.alike) == (3, True)
+    assert found.std == pytest.approx(100 * (squares / 3) ** 0.5)
+    assert found.low < found.std < found.high and found.least < found.std < found.most
+
+
+def test_deviations_that_differ_by_more_than_chance_are_not_pooled():
+    generator = np.random.default_rng(0)
+    assert not pool([generator.normal(0.8, 0.001, 5), generator.normal(0.8, 0.05, 5)]).alike
+    assert not pool([[0.8, 0.8], [0.8, 0.9]]).alike
+    assert pool([[0.8, 0.81]]) is None and pool([]) is None
+    draws = generator.normal(0.8, 0.01, (400, 4, 3))
+    assert 0.92 < np.mean([pool(draw).alike for draw in draws]) < 0.98  # alike 19 times of 20, if they are
+
+
+def test_the_interval_of_a_deviation_covers_the_truth_and_tables_have_its_factors():
+    draws = np.random.default_rng(0).normal(0.8, 0.01, (2000, 3))
+    low, high = deviation_factors(2)
+    stds = draws.std(axis=1, ddof=1)
+    assert 0.94 < np.mean((low * stds < 0.01) & (high * stds > 0.01)) < 0.96
+    assert {n: tuple(round(factor, 1) for factor in deviation_factors(n - 1)) for n in FACTORS} == FACTORS

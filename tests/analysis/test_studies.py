@@ -189,6 +189,15 @@ def test_the_command_line_says_what_is_where(build):
     assert cost == "all complete runs have the same wall_seconds"
 
 
+def test_a_figure_of_one_measure_has_one_panel(build):
+    studies.depth(build)
+    study = load_studies(["runs"])[0]
+    drawn = {plot.name: figure for plot, figure in draw_all(study, Asked(measure="train_acc"))}["accuracy"]
+    assert [axis.get_ylabel() for axis in drawn.axes] == ["training accuracy (%)"]
+    everything = {plot.name: figure for plot, figure in draw_all(study)}["accuracy"]
+    assert len(everything.axes) == 2 and drawn.get_figwidth() < everything.get_figwidth()
+
+
 def test_all_points_are_within_their_panels(build):
     studies.recipes(build)
     (study,) = load_studies(["runs"])

@@ -251,13 +251,29 @@ def test_nothing_published_is_said(build, table):
     assert "Nothing published on digits is known here." in table("--published")
 
 
-def test_published_figures_are_those_of_their_sources():
-    """He et al. 2016, table 6: test errors in per cent."""
+@pytest.mark.parametrize(
+    ("by", "shortcut", "errors"),
+    [  # test errors in per cent: table 6 of the paper (110 layers: the best of five), and the READMEs of the others
+        ("He et al. 2016", "pad", {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}),
+        ("techxzen", "pad", {20: 8.74, 32: 8.30, 44: 7.16, 56: 7.41}),
+        ("techxzen", "none", {20: 10.08, 32: 11.15, 44: 14.12, 56: 15.39}),
+        ("akamaster", "pad", {20: 8.27, 32: 7.37, 44: 6.90, 56: 6.61, 110: 6.32}),
+    ],
+)
+def test_published_figures_are_those_of_their_sources(by, shortcut, errors):
     published = read_published()
     assert published["source"].notna().all()
-    paper = published[published["shortcut"] == "pad"].drop_duplicates("depth", keep="last").set_index("depth")
-    errors = (100 - 100 * paper["test_acc_mean"]).round(2).to_dict()
-    assert errors == {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
+    theirs = published[(published["by"] == by) & (published["shortcut"] == shortcut)]
+    theirs = theirs.drop_duplicates("depth", keep="last").set_index("depth")
+    assert (100 - 100 * theirs["test_acc_mean"]).round(2).to_dict() == errors
+
+
+def test_plain_networks_stand_beside_published_plain_ones_and_residual_ones_beside_the_papers(build, table):
+    plain = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16, "model.shortcut": "none"}
+    build.complete(test=0.44, **plain)
+    build.complete(test=0.92, **plain | {"model.shortcut": "pad"})
+    own = {row["shortcut"]: row["against published"] for row in rows(table("--published")) if not row["source"]}
+    assert own["none"].startswith("test -40.61 pp, recipes differ") and own["pad"].startswith("test -1.03 pp")
 
 
 def test_csv_is_numbers_for_programs(build, table):

@@ -10,6 +10,7 @@ from analysis.frames.statistics import Difference
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
+SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "freedom": 10, "least": 0.12, "most": 1.25}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
 CLEAR = "which is more than the noise of seeds (95 % interval"
 
@@ -23,6 +24,20 @@ SENTENCES = {
         Finding("twins", RESIDUAL, depths=(32,), difference=NOISE, seeds=(2, 3)),
         "At 32 layers, the test accuracy of residual (pad) networks is above that of their plain twins by 0.50 pp, but "
         "no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 and 3 seeds).",
+    ),
+    "several": (
+        Finding("several", facts={"count": 10, "clear": 7, "held": 6}),
+        "Comparisons over seeds: 10. More than noise, each by itself: 7; corrected for being 10 (Holm's method): 6.",
+    ),
+    "spread": (
+        Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
+        "Pooled over 5 configurations of residual networks, the standard deviation of a seed's test accuracy is "
+        "0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom).",
+    ),
+    "no spread": (
+        Finding("no spread", "plain networks", facts={**SPREAD, "count": 5}),
+        "The standard deviations of plain networks are not pooled: from 0.12 to 1.25 pp, they differ by more than "
+        "chance (Bartlett's test).",
     ),
     "turn": (
         Finding("turn", PLAIN, depths=(20, 56), difference=OPEN, seeds=(1, 1)),

@@ -4,6 +4,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from resnet.launch.summary import accuracies
 from resnet.record.folder import RunFolder
 from resnet.training.catalogue import CATALOGUE, split_sizes
 from resnet.training.data import load
-from tests.resnet.launch.test_sweeper import start, time
+from tests.resnet.launch.test_sweeper import start
 
 
 def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train, tmp_path):
@@ -97,7 +100,42 @@ def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_pat
         assert place_in_sweep(RunFolder(tmp_path / "elsewhere")) == ""
     with listed(jobs, 2, tmp_path / "runs"):
         assert place_in_sweep(jobs[1].run) == f"2 of 4 · about {about(50 + 100 * ratio)} left", "two at once"
-    assert place_in_sweep(jobs[1].run) == "" and not list((tmp_path / "runs").glob(".sweeps*"))
+    assert place_in_sweep(jobs[1].run) == ""
+
+
+def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_does_not(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
+    with pytest.raises(KeyboardInterrupt), listed(jobs, 1, tmp_path / "runs"):
+        begin(jobs[0])
+        raise KeyboardInterrupt
+    (file,) = (tmp_path / "runs").glob(".sweeps/*.json")
+    jobs[1].reason = "its directory cannot be made"
+    with listed(jobs, 1, tmp_path / "runs"):
+        begin(jobs[2])
+    assert not file.parent.exists()
+
+
+def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(train, tmp_path):
+    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
+    done = train("-m", "seed=0,1,2", *small)
+    assert done.returncode == 0 and "not started" not in printed_table(tmp_path)
+    sweep = start(tmp_path, "seed=3,4,5", "epochs.count=500", "data.limit=20")
+    while not list(tmp_path.glob("runs/*/*/seed3/checkpoint.pt")):
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    sweep.kill()
+    sweep.wait()
+    assert "2 runs of a sweep have not started" in printed_table(tmp_path)
+
+
+def begin(job: Job) -> None:
+    job.run.path.mkdir(parents=True)
+    (job.run.path / "config.yaml").touch()
+
+
+def printed_table(folder: Path) -> str:
+    command = [sys.executable, "-m", "analysis.table", "runs"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_workers_say_it_too(train):
