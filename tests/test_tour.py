@@ -57,7 +57,7 @@ def kinds(output: Any) -> tuple[str, ...]:
 def test_it_was_executed_once_from_top_to_bottom():
     code = code_cells(cells())
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert 20 <= len(cells()) <= 40
+    assert 20 <= len(cells()) <= 30
     assert sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs) >= 3
 
 
