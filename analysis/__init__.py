@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "draw", "draw_all", "load_epochs", "load_layers", "load_runs", "load_studies", "summarize"]
 
-_PLACES = {"compare": "claims.compare", "draw": "figures.gallery", "draw_all": "figures.gallery"}
+_PLACES: dict[str, str] = {"compare": "claims.compare", "draw": "figures.gallery", "draw_all": "figures.gallery"}
 _PLACES |= {"load_epochs": "frames.tables", "load_layers": "frames.tables", "load_runs": "frames.runs"}
 _PLACES |= {"load_studies": "frames.study", "summarize": "frames.configurations"}
 

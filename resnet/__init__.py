@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Network", "RunFolder", "check", "compose_config", "lesions_of"]
 __all__ += ["load_trained", "run_name", "run_or_resume"]
 
-_PLACES = dict.fromkeys(("Config", "check", "run_name"), "config")
+_PLACES: dict[str, str] = dict.fromkeys(("Config", "check", "run_name"), "config")
 _PLACES |= {"Network": "training.model", "RunFolder": "record.folder", "compose_config": "launch.compose"}
 _PLACES |= {"lesions_of": "inspection.lesions", "load_trained": "record.trained", "run_or_resume": "session"}
 
