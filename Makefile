@@ -17,6 +17,10 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.table runs/quickstart
 	@echo
 	$(VENV)/bin/python -m analysis.plots runs/quickstart
+	@echo
+	@echo "next, on CIFAR-10:"
+	@echo "  source $(VENV)/bin/activate"
+	@echo "  python -m resnet.run model=blocks9 model.width=16 epochs.count=5 schedule=cosine"
 
 results: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg

@@ -1,14 +1,17 @@
 """Print a table per study: its axes first, then what was measured, a row per configuration.
 
 Figures are those of the last epoch, averaged over the complete runs of a configuration. The column `seeds` counts the
-other runs too, so that the table also shows how far a sweep is. A terminal gets what fits it, a file or a pipe all.
+other runs too, so that the table also shows how far a sweep is. A terminal gets what fits it, and what the comparison
+comes to in a sentence or two; a file or a pipe gets the whole table.
 """
 
 import argparse
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis.command import add_best, add_folders, exit_on_error, write_text
 from analysis.frames.study import Study, load_studies
@@ -16,6 +19,8 @@ from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.pivot import pivot
 from analysis.page.rendering import Grid, latex, markdown
 from analysis.page.tables import Layout, to_csv, to_grid
+
+BETWEEN_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
@@ -41,6 +46,21 @@ def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:
     from analysis.page.comparison import comparison_grid
 
     return markdown(comparison_grid(compare(a, b, studies)))
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return a text with its lines wrapped between words; rows of tables stay."""
+    lines = text.splitlines()
+    return "\n".join(line if line[:1] == "|" else textwrap.fill(line, width, **BETWEEN_WORDS) for line in lines) + "\n"
+
+
+def conclude(studies: Sequence[Study], width: int) -> str:
+    """Return what the comparisons of each study come to, in sentences."""
+    from analysis.claims.findings import verdict  # scipy takes as long to import as all the rest
+    from analysis.claims.wording import sentence
+
+    texts = [(study, list(map(sentence, verdict(study)))) for study in studies if len(study.runs)]
+    return "".join("\n" + wrapped(f"{study.title}: {' '.join(found)}", width) for study, found in texts if found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -80,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns = [name for name in given.columns.split(",") if name]
         layout = Layout(given.published, columns, given.sort, width)
         text = tabulate(studies, given.format, layout, given.pivot or ())
+        text = wrapped(text, width) + conclude(studies, width) if width else text
     write_text(text, given.out)
     return 0
 

@@ -49,7 +49,7 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     except RunFailed as error:
         sys.exit(error.exit_code)
     except UserError as error:
-        code, text = error.exit_code, str(error)
+        code, text = error.exit_code, f"error: {error}"
     except BrokenPipeError:
         drop_output()
         sys.exit(141)
@@ -58,9 +58,9 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     except Exception as error:
         if (explained := explain(error)) is None:
             raise
-        code, text = explained
+        code, text = explained[0], f"error: {explained[1]}"
     with suppress(OSError):  # standard error may be closed, too, or full
-        print(f"error: {text}", file=sys.stderr)
+        print(text, file=sys.stderr)
     sys.exit(code)
 
 

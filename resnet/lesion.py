@@ -16,11 +16,10 @@ from tqdm import tqdm
 
 from resnet.bar import BAR_OUTPUT
 from resnet.command import RunParser
-from resnet.errors import ConfigError, exit_on_error
-from resnet.inspection.lesions import measure_lesions
+from resnet.errors import exit_on_error
+from resnet.inspection.lesions import lesions_of
 from resnet.record.files import format_rows, write_whole
-from resnet.record.trained import Trained, load_trained
-from resnet.training.data import Split, load
+from resnet.record.trained import load_trained
 from resnet.training.device import set_up_process
 
 
@@ -32,22 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_process()
     for path in given.run:
         trained = load_trained(path)
-        split = held_out(trained, given.data_root)
         watch = partial(tqdm, desc=str(path), leave=False, file=BAR_OUTPUT)
-        rows = measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
+        rows = lesions_of(trained, given.data_root, watch)
         write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
         print(describe(path, rows))
     return 0
-
-
-def held_out(trained: Trained, root: str | None) -> Split:
-    """Return the images that a run was validated on; raises ConfigError where there are none, or one block only."""
-    if sum(trained.network.stages) == 1:
-        raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
-    split = load(**trained.data_settings(root)).val
-    if split is None:
-        raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")
-    return split
 
 
 def describe(path: Path, rows: list[dict]) -> str:

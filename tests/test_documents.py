@@ -1,6 +1,7 @@
 """The documents: generated blocks are up to date, commands are valid, links resolve, and both READMEs say the same."""
 
 import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -15,7 +16,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
 DOCUMENTS = [ENGLISH, KOREAN, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_OURS = ("source", "tensorboard")  # commands of others
+TOUR = ROOT / "docs" / "tour.ipynb"
+NOT_OURS = ("source", "tensorboard", "jupyter")  # commands of others
 ON_GITHUB = "../../"  # from a repository's front page, other pages of the repository
 
 
@@ -27,7 +29,11 @@ def generate():
 
 
 def read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    """Return a document's Markdown; of a notebook, that of its cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
 
 
 def sections(text: str) -> list[str]:
@@ -43,7 +49,7 @@ def code_lines(text: str) -> list[str]:
 
 def commands() -> list[str]:
     """Return every command in a document: in code blocks, and in a line as `python -m …` or `make …`."""
-    texts = [read(path) for path in DOCUMENTS]
+    texts = [read(path) for path in (*DOCUMENTS, TOUR)]
     inline = [
         code for text in texts for part in sections(text) for code in re.findall(r"`((?:python|make|pip) [^`]+)`", part)
     ]
@@ -152,6 +158,8 @@ def several_values(override: Override) -> list[str]:
 
 def check_extras(command: str) -> None:
     """Hold the extras of a `pip install` to those that there are."""
+    if "-e" not in command:  # a package of others
+        return
     (found,) = re.findall(r"-e \S*?\.(?:\[(.*?)\])?\"?$", command)
     extras = re.search(r"^\[options.extras_require\]\n(.*?)^\[", read(ROOT / "setup.cfg"), re.DOTALL | re.MULTILINE)
     assert extras and set(filter(None, found.split(","))) <= set(re.findall(r"^(\w+) =", extras[1], re.MULTILINE))
@@ -163,7 +171,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, TOUR], ids=lambda path: path.name)
 def test_links_resolve(document):
     text = re.sub(r"`[^`]*`", "", "".join(sections(read(document))))
     for link in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -20,6 +20,7 @@ TOPICS = {  # of each kind
     "published step": "Published",
     "gradients": "Gradients",
     "gap": "Training and validation",
+    "pair": "Accuracy",
     "axis": "",  # that of the axis
     "order": "",
     "edge": "",
@@ -51,6 +52,7 @@ TOPICS = {  # of each kind
     "several": NOISE,
     "single seeds": "Runs",
     "part of the data": "Runs",
+    "easy data": "Runs",
     "incomplete": "Runs",
     "nothing complete": "Runs",
 }

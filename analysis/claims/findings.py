@@ -21,6 +21,9 @@ from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, slices
 
 MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own
+EASY = {"digits": "The digits of scikit-learn"}
+# Kinds that answer what a study was made for.
+VERDICT = ("gain", "interaction", "axis", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -42,6 +45,7 @@ def find(study: Study) -> list[Finding]:
         *find_mixed_conditions(done),
         *find_singles(complete, done),
         *find_parts(done),
+        *find_easy(done),
         *find_incomplete(configurations),
     ]
 
@@ -57,6 +61,13 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     if special:
         yield from find_depth(study, distinct, done)
     yield from find_published(complete, done)
+
+
+def verdict(study: Study) -> list[Finding]:
+    """Return what the comparisons of a study come to, and no more; nothing where nothing was compared."""
+    found = [finding for finding in find(study) if finding.kind in VERDICT]
+    compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
+    return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
 
 
 def about_depth(study: Study) -> list[Axis]:
@@ -75,6 +86,14 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     columns = [axis.column for axis in (*study.axes.axes, *study.axes.along)]
     places = study.configurations.set_index("folder")[columns]
     return runs[~runs.join(places, on="folder").duplicated([*columns, "seed"])]
+
+
+def find_pair(study: Study) -> Iterator[Finding]:
+    """Compare two configurations that differ along several axes: what is between them is not one axis's doing."""
+    runs, configurations = study.complete, study.configurations
+    if len(configurations) == 2 == runs["configuration"].nunique() and len(study.axes.axes) > 1:
+        a, b = (runs[runs["configuration"] == name] for name in configurations["configuration"])
+        yield versus("pair", a, b, "test_acc", facts={"labels": tuple(configurations["label"])})
 
 
 def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
@@ -111,6 +130,14 @@ def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
     part = configurations[[config.get("data.limit") is not None for config in configurations["config"]]]
     if len(part):
         yield Finding("part of the data", configurations=tuple(part["configuration"]), facts={"data": data_of(part)})
+
+
+def find_easy(configurations: pd.DataFrame) -> Iterator[Finding]:
+    """Name the data that are too easy to tell anything about depth, which nearly every network learns."""
+    easy = configurations[configurations["data"].isin(EASY)]
+    if len(easy):
+        data = " and ".join(EASY[name] for name in sorted(set(easy["data"])))
+        yield Finding("easy data", configurations=tuple(easy["configuration"]), facts={"data": data})
 
 
 def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:

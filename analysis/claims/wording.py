@@ -32,6 +32,7 @@ TEMPLATES = {
     "their test accuracy {change}",
     "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
     "degradation": "Over the same depths, the training accuracy {change} So this is degradation, not overfitting.",
+    "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
     "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
@@ -57,6 +58,8 @@ TEMPLATES = {
     "single seeds": "A single seed has no interval over seeds. What the test images alone leave open of its test "
     "accuracy (95 %, binomial): {intervals}.",
     "part of the data": "Trained on a part of the data only: {data}.",
+    "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
+    "they say nothing about what depth does on CIFAR-10.",
     "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
     "nothing complete": "No run is complete, so nothing can be said yet.",
 }

@@ -20,6 +20,7 @@ from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.roles import Asked
 from analysis.figures.style import NoData
+from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 
 # A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
@@ -108,6 +109,19 @@ INSIDE = (
 )
 
 
+def draw(study: Study, name: str, asked: Asked = DEFAULT) -> Figure:
+    """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
+
+    `asked` says which axes go where, and counts for PLOTS alone. Raises BadRequest for a name that there is not, and
+    NoData where the study does not hold what the figure takes.
+    """
+    plots = {plot.name: plot for plot in (*PLOTS, *INSIDE)}
+    if name not in plots:
+        raise BadRequest(f"{name}: no such figure; there are {', '.join(plots)}")
+    with matplotlib.rc_context(STYLE):
+        return plots[name].draw(study, asked) if plots[name] in PLOTS else plots[name].draw(study)
+
+
 def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
 
@@ -115,14 +129,11 @@ def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figur
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
-            with matplotlib.rc_context(STYLE):
-                figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
+            yield plot, draw(study, plot.name, asked)
         except NotMeasured:
             continue
         except NoData as reason:
             yield plot, str(reason)
-        else:
-            yield plot, figure
 
 
 def save(figure: Figure, target: Any, form: str) -> None:

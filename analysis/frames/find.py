@@ -7,6 +7,7 @@ from pathlib import Path
 
 REFERENCE = "reference"  # in it, the folder of studies that come with the project
 LEVELS = 5  # deepest search below a given folder: ./runs/reference/<study>/<configuration>/seed<k>
+HYDRA_LOG = "run.log"  # there before the run begins
 RUN_FILES = {"config.yaml", "metrics.csv", "result.json", "failure.json"}
 
 
@@ -85,6 +86,8 @@ def _search(folder: str, levels: int, seen: set[tuple[int, int]]) -> list[str] |
     below = sorted((entry.is_symlink(), entry.path) for entry in visible if entry.is_dir()) if levels else []
     found = {path: _search(path, levels - 1, seen) for _, path in below}
     runs = [run for part in found.values() for run in part or []]
+    if all(entry.name == HYDRA_LOG or found.get(entry.path, []) is None for entry in visible):
+        return None  # a run that was stopped before its first step has begun nothing
     for path in [path for path, part in found.items() if part == []] if runs else []:
         warn(f"{path}: holds no run")
     return runs

@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from resnet.training.data import Split
+from resnet.errors import ConfigError
+from resnet.record.trained import Trained
+from resnet.training.data import Split, load
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize, evaluate
 
@@ -25,6 +27,27 @@ class ShortcutOnly(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shortcut(x).relu()
+
+
+def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any], Any] = iter) -> list[dict[str, Any]]:
+    """Return what a finished run's network loses by each lesion on the images held out: rows as in lesions.csv.
+
+    Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is of the whole
+    network. `root` is where the data are, `trained.data_settings` says where else. Raises ConfigError for a network of
+    one block and for a run without held-out images: the test set is never used.
+    """
+    split = held_out(trained, root)
+    return measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
+
+
+def held_out(trained: Trained, root: str | None) -> Split:
+    """Return the images that a run was validated on; raises ConfigError where there are none, or one block only."""
+    if sum(trained.network.stages) == 1:
+        raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
+    split = load(**trained.data_settings(root)).val
+    if split is None:
+        raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")
+    return split
 
 
 def measure_lesions(

@@ -76,6 +76,9 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
         raise failed(error, 1) from None
     accuracy = f", test accuracy {result['test']['acc']:.2%}" if "test" in result else ""
     log.info(f"{folder.path}: complete{accuracy}")
+    curves = folder.path / "curves.png"
+    if hydra.mode == RunMode.RUN and curves.exists():  # a sweep ends with a table of its runs
+        log.info(f"curves: {curves}")
 
 
 def failed(error: Exception, exit_code: int) -> RunFailed:

@@ -31,7 +31,7 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     Compiled here, with the trainer left as it was; any other compiled network of the process compiles again when it is
     next used. None, with a line that says why, where compiling fails or the result is not the same network.
     """
-    log.info("compiling")
+    log.info("compiling, which may take minutes; the time that is left is said after the first steps")
     # To compile, PyTorch imports a module that looks for CUDA on any device, and warns of an nvcc without a GPU.
     logging.getLogger("torch.utils.cpp_extension").addFilter(_not_about_missing_cuda)
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile

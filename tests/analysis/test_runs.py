@@ -139,6 +139,14 @@ def test_a_foreign_folder_is_one_line_and_a_new_or_hidden_one_none(build, capsys
     assert capsys.readouterr().err == "warning: runs/notes: holds no run\n"
 
 
+def test_a_run_stopped_before_its_first_step_is_none_and_no_line(build, capsys):
+    build.complete()
+    (build.root / "depth" / "blocks15-none-00000000" / "seed0" / ".hydra").mkdir(parents=True)
+    (build.root / "depth" / "blocks15-none-00000000" / "seed0" / "run.log").write_text("compiling")
+    assert len(load_runs(["runs"])) == 1
+    assert capsys.readouterr().err == ""
+
+
 def test_hydras_and_set_aside_folders_of_a_run_are_no_runs(build):
     run = build.complete()
     for folder in (".hydra", ".archive/1"):

@@ -159,6 +159,28 @@ def test_a_terminal_gets_a_table_that_fits(build, table, study, monkeypatch):
     assert "train loss" in table("--wide")
 
 
+def test_a_terminal_is_told_what_the_comparison_comes_to(build, table, monkeypatch):
+    """In the words of the findings; of easy data, that they are. A file or a pipe gets the table alone."""
+    for seed, (small, large) in enumerate([(0.97, 0.975), (0.98, 0.96)]):
+        build.complete(seed, test=small, **{"data.name": "digits"})
+        build.complete(seed, test=large, **{"data.name": "digits", "model.name": "blocks15", "model.stages": [5, 5, 5]})
+    piped = table()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = table()
+    assert max(map(len, shown.splitlines())) <= 100
+    said = " ".join(shown.split())
+    assert "the test accuracy falls by 0.75 pp, but no difference can be claimed" in said
+    assert "they say nothing about what depth does on CIFAR-10" in said
+    assert "no difference" not in piped and "CIFAR-10" not in piped
+
+
+def test_nothing_compared_is_no_verdict(build, table, monkeypatch):
+    build.complete(0, test=0.97, **{"data.name": "digits"})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert "CIFAR-10" not in table()
+
+
 def network_free(build, count: int) -> None:
     """Write so many configurations, of which some can be drawn in every figure."""
     for number in range(count):

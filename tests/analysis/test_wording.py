@@ -169,6 +169,16 @@ SENTENCES = {
         Finding("part of the data", facts={"data": "digits, first 20"}),
         "Trained on a part of the data only: digits, first 20.",
     ),
+    "easy data": (
+        Finding("easy data", facts={"data": "The digits of scikit-learn"}),
+        "The digits of scikit-learn are 8 x 8 pixels, and so easy that they show only whether everything works: "
+        "they say nothing about what depth does on CIFAR-10.",
+    ),
+    "pair": (
+        Finding("pair", difference=NOISE, seeds=(2, 2), facts={"labels": ("10 layers", "32 layers")}),
+        "From 10 layers to 32 layers, the test accuracy rises by 0.50 pp, but no difference can be claimed: it could "
+        "be noise (95 % interval -1.00 to +2.00 pp, 2 and 2 seeds).",
+    ),
     "incomplete": (
         Finding("incomplete", facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}}),
         "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged.",

@@ -83,6 +83,12 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert "epoch 2/2  train " in done.stdout and "epoch 2/2  train " in (run / "run.log").read_text()
 
 
+def test_a_run_by_itself_ends_with_where_its_curves_are(train, tmp_path):
+    last = train().stdout.splitlines()[-1]
+    assert last == f"curves: {only(tmp_path).relative_to(tmp_path)}/curves.png"
+    assert "curves:" not in train("-m", "seed=0,1").stdout, "a sweep ends with a table"
+
+
 def test_what_is_saved_loads_without_the_project(train, tmp_path):
     train("model.shortcut=pad")
     run = only(tmp_path)
