@@ -40,10 +40,10 @@ def _run_checked(composed: DictConfig, hydra: Any) -> float:
     """Check what was composed, then run or resume it; see `run_composed`."""
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
+    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
     config = checked(composed, hydra)
     if config.plan:
         raise ConfigError("plan: give it on the command line, as plan=true")
-    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
         _run(folder, config, hydra)

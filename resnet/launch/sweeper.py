@@ -18,6 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from resnet.config import identity
 from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
 from resnet.launch.compose import as_typed
@@ -119,8 +120,15 @@ class ResumableSweeper(Sweeper):
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
             job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
-            jobs.setdefault(job.run.path, job)
+            check_same(jobs.setdefault(job.run.path, job), job)
         return list(jobs.values())
+
+
+def check_same(one: Job, other: Job) -> None:
+    """Raise ConfigError for two runs in one folder, as by hydra.sweep.subdir=mine; one run given twice is no error."""
+    assert one.config is not None and other.config is not None
+    if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
+        raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
 
 
 def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
