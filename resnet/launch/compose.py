@@ -37,8 +37,6 @@ def to_config(composed: DictConfig) -> Config:
     except ConfigKeyError as error:
         raise ConfigError(f"{error.full_key}: no such key; {ALL_KEYS}") from None
     except OmegaConfBaseException as error:
-        if isinstance(error.__cause__, ConfigError):  # a resolver's
-            raise error.__cause__ from None
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     check(config)
