@@ -18,7 +18,7 @@ from resnet.errors import exit_on_error
 from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_trained
 from resnet.training.data import Split, load
-from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of
+from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
 from resnet.training.trainer import Figures, Normalize, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def conditions_of(trained: Trained) -> tuple[str, str]:
     """Return the device and the precision that come closest to those of the training."""
-    device = "cuda" if trained.result["device"] == "cuda" and torch.cuda.is_available() else "cpu"
+    device = str(resolve_device("auto")) if trained.result["device"] == "cuda" else "cpu"
     bf16 = trained.result["precision"] == "bf16" and has_native_bf16(torch.device(device))
     return device, "bf16" if bf16 else "fp32"
 

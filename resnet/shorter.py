@@ -55,7 +55,7 @@ def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
     """Yield the complete runs beside a run that differ from it in their number of epochs alone, the longest first."""
     pattern = f"{config.model.name}-{config.model.shortcut}-*/{folder.path.name}/result.json"
     found: dict[RunFolder, int] = {}
-    for path in folder.path.parents[1].glob(pattern):
+    for path in folder.path.parent.parent.glob(pattern):
         other = RunFolder(path.parent)
         if other.path == folder.path:
             continue

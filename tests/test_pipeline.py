@@ -1,8 +1,11 @@
 """From a training to what people read: what resnet/ writes is what analysis/ finds."""
 
 import csv
+import html
 import io
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,21 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
     command("analysis.report", "runs/fresh", "--out", "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "fresh" in page and page.count("<svg") >= 3
+
+
+@pytest.mark.parametrize("study, name", [("2026_11_28", "blocks1"), ("1.10", "1_000"), ("true", "1e3")])
+def test_the_commands_of_a_report_find_all_of_its_runs_there(train, command, tmp_path, study, name):
+    """Whatever Hydra would take the names for."""
+    grid = ("seed=0,1", "model.shortcut=projection,none", "model.stages=[1]", "epochs.count=1", "data.limit=30")
+    train("-m", *grid, f"study={study}", f"model.name={name}")
+    folders = sorted(tmp_path.glob("runs/*/*/*"))
+    assert len(folders) == 4 and {path.parents[1].name for path in folders} == {study}
+    command("analysis.report", f"runs/{study}", "--out", "report.html")
+    blocks = re.findall(r"<pre><code>(.*?)</code></pre>", (tmp_path / "report.html").read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in html.unescape(block).splitlines()]
+    assert len(lines) == 2
+    for line in lines:
+        python, option, module, *words = shlex.split(line)
+        assert (python, option) == ("python", "-m")
+        assert "2 runs: 2 already there, 0 to do" in command(module, *words).stdout
+    assert sorted(tmp_path.glob("runs/*/*/*")) == folders

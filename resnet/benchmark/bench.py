@@ -81,7 +81,9 @@ def random_data(images: int) -> Dataset:
 
 
 def warm_up(call: Callable[[], None], synchronize: Callable[[], None]) -> int:
-    """Call for WARM seconds, once at least; return how often to call in a round."""
+    """Call once, which may take long, and then for WARM seconds; return how often to call in a round to fill those."""
+    call()
+    synchronize()
     started, calls = time.perf_counter(), 0
     while calls == 0 or time.perf_counter() - started < WARM:
         call()

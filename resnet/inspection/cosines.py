@@ -45,7 +45,7 @@ def with_statistics(model: ResNet, images: Tensor) -> ResNet:
 
 def line(first: Tensor, second: Tensor) -> Tensor:
     """Return evenly spaced points from one image to another, both included."""
-    steps = torch.linspace(0, 1, POINTS).view(-1, 1, 1, 1)
+    steps = torch.linspace(0, 1, POINTS, device=first.device).view(-1, 1, 1, 1)
     return first + steps * (second - first)
 
 
@@ -57,6 +57,6 @@ def input_gradients(model: ResNet, points: Tensor) -> Tensor:
 
 
 def pairwise_cosines(vectors: Tensor) -> Tensor:
-    """Return the cosine between every two of some vectors, float64."""
-    directions = torch.nn.functional.normalize(vectors.double(), dim=1)
+    """Return the cosine between every two of some vectors, float64 on the CPU: not every GPU has it."""
+    directions = torch.nn.functional.normalize(vectors.cpu().double(), dim=1)
     return directions @ directions.T

@@ -28,7 +28,7 @@ def measure_curvature(
     """
     multiply = hessian(model.train(), images[:IMAGES], labels[:IMAGES])
     size = sum(parameter.numel() for parameter in model.parameters())
-    start = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    start = torch.randn(size, generator=torch.Generator().manual_seed(seed)).to(images.device)
     eigenvalue, residual, iterations = largest_eigenvalue(multiply, start, watch)
     converged = residual <= TOLERANCE
     return [{"eigenvalue": eigenvalue, "residual": residual, "iterations": iterations, "converged": converged}]

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from resnet.config import Config
 from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
-from resnet.launch.messages import quiet_hydra
+from resnet.launch.messages import leave_out_hydras_line, quiet_hydra
 from resnet.launch.progress import place_in_sweep
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
@@ -25,24 +25,38 @@ def run_composed(composed: DictConfig) -> float:
     """Run or resume one composed configuration; return its validation accuracy after the last epoch.
 
     Without held-out images that is the test accuracy. Raises RunFailed after a failure, which is how Hydra's callbacks
-    and sweepers learn of it; SystemExit with an exit code after a signal, and after a failure that no run may follow.
+    and sweepers learn of it, and ConfigError for a request that makes no sense. Raises SystemExit with an exit code
+    after a signal, and where nothing else would keep further runs from following one that failed.
     """
     quiet_hydra()  # in a launcher's process, too
-    hydra = HydraConfig.get()
+    try:
+        return _run_checked(composed, HydraConfig.get())
+    except UserError:
+        leave_out_hydras_line()
+        raise
+
+
+def _run_checked(composed: DictConfig, hydra: Any) -> float:
+    """Check what was composed, then run or resume it; see `run_composed`."""
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
+    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
     config = checked(composed, hydra)
     if config.plan:
         raise ConfigError("plan: give it on the command line, as plan=true")
-    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
         _run(folder, config, hydra)
     except RunFailed as failure:
-        if hydra.mode == RunMode.MULTIRUN and config.fail_fast:
+        if hydra.mode == RunMode.MULTIRUN and config.fail_fast and not stops_by_itself(hydra.runtime.choices):
             raise SystemExit(failure.exit_code) from None
         raise
     return folder.accuracy()
+
+
+def stops_by_itself(choices: Any) -> bool:
+    """Return whether the sweep launches one run at a time, and so can stop after one that failed."""
+    return choices["hydra/launcher"] == "basic" and choices["hydra/sweeper"] == "resumable"
 
 
 def shortest(folder: str) -> Path:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from typing import Any, TextIO
 
 import yaml
 from hydra.errors import HydraException, OverrideParseException
@@ -16,12 +17,32 @@ from resnet.errors import ConfigError
 from resnet.launch.compose import ALL_KEYS, TEXTS, known_keys
 
 QUOTES = "'\""
+HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
 
 
 def quiet_hydra() -> None:
     """Have Hydra let exceptions through, of which it would print a part of the traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     logging.raiseExceptions = False  # with a full disk under run.log, every line would print a traceback
+
+
+class WithoutHydrasLine:
+    """Standard error without Hydra's line about a job that failed, where a line of ours says why."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith(HYDRAS_LINE) else self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def leave_out_hydras_line() -> None:
+    """Have Hydra's line about the job that has just failed not be printed: it says nothing to a user."""
+    if sys.stderr is not None and not isinstance(sys.stderr, WithoutHydrasLine):
+        sys.stderr = WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
 
 
 def stopped() -> str:

@@ -86,7 +86,7 @@ class Search(OptunaSweeper):
 
     def _keep_results(self) -> None:
         """Put what Optuna writes for all sweeps alike beside the study's runs."""
-        studies = {job.run.path.parents[1] for job in self.jobs.values()}
+        studies = {job.run.path.parent.parent for job in self.jobs.values()}
         if len(studies) == 1:
             with suppress(OSError):
                 os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)

@@ -6,16 +6,19 @@ so that it is right whatever became of the processes that did the work.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import configure_log
+from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from resnet.config import identity
 from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
 from resnet.launch.compose import as_typed
@@ -76,7 +79,7 @@ class ResumableSweeper(Sweeper):
         and all that was running there. The jobs that had not begun are then launched together again.
         """
         try:
-            returns = list(self.job_launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+            returns = launched(self.job_launcher, [job.overrides for job in jobs], self.master_config.fail_fast)
         except UserError:  # nothing was launched, nor would be one by one
             raise
         except BrokenPipeError:  # raised where a process is started, and what was printed cannot be flushed
@@ -117,8 +120,29 @@ class ResumableSweeper(Sweeper):
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
             job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
-            jobs.setdefault(job.run.path, job)
+            check_same(jobs.setdefault(job.run.path, job), job)
         return list(jobs.values())
+
+
+def check_same(one: Job, other: Job) -> None:
+    """Raise ConfigError for two runs in one folder, as by hydra.sweep.subdir=mine; one run given twice is no error."""
+    assert one.config is not None and other.config is not None
+    if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
+        raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
+
+
+def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
+    """Launch jobs, given by their overrides; Hydra's own launcher stops at one that fails if it is to `fail_fast`."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # not before Hydra has loaded it
+
+    if not (fail_fast and isinstance(launcher, BasicLauncher)):
+        return list(launcher.launch(jobs, initial_job_idx=0))
+    returns: list[JobReturn] = []
+    for number, overrides in enumerate(jobs):
+        returns += launcher.launch([overrides], initial_job_idx=number)
+        if returns[-1].status == JobStatus.FAILED:
+            break
+    return returns
 
 
 def runs_at_once(hydra: DictConfig) -> int:

@@ -46,8 +46,9 @@ def _is_docstring(node: Any) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    """Return the versions of Python and of the packages that a result depends on, with Triton where it is installed."""
+    found = {package: version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | found | _installed("triton")
 
 
 def machine(device: "torch.device") -> dict[str, Any]:
@@ -75,17 +76,16 @@ def gpu(device: "torch.device") -> dict[str, Any]:
         "driver": driver_version(),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
-        "triton": version_of("triton"),
         "torch": torch.__version__,  # with the build's own part, such as +cu130
     }
 
 
-def version_of(package: str) -> str | None:
-    """Return the version of a package, None where it is not installed."""
+def _installed(package: str) -> dict[str, str]:
+    """Return the version of a package that may be missing, by its name."""
     try:
-        return version(package)
+        return {package: version(package)}
     except PackageNotFoundError:
-        return None
+        return {}
 
 
 def git_state() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,12 +13,12 @@ from torch import Tensor
 
 from resnet.training.data import Split
 from resnet.training.fused import fuse
-from resnet.training.trainer import Normalize, Trainer, forward
+from resnet.training.trainer import Diverged, Normalize, Trainer, forward
 
 log = logging.getLogger(__name__)
 
 ROUNDING = 4  # times the rounding error of the network itself, beyond which a compiled one computes something else
-RECORDED = 3  # steps until CUDA graphs are warmed up, recorded, and launched
+TRIED = 3  # steps; on a GPU, CUDA graphs are warmed up in the first, recorded in the second, launched in the third
 EXACT = 1e-6  # a relative error that is none, where the network itself has hardly any
 
 
@@ -37,22 +38,34 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
     started = time.perf_counter()
     cpu = split.images.device.type == "cpu"
-    before = copy.deepcopy(trainer.model.state_dict())
+    before = copy.deepcopy(trainer.state())
     try:
         network = fuse(trainer.model) if trainer.bf16 and cpu else trainer.model
         compiled = torch.compile(network, fullgraph=True, dynamic=False, options=compile_options(cpu))
         batch = Split(split.images[:batch_size], split.labels[:batch_size])
-        for _ in range(1 if cpu else RECORDED):
+        for _ in range(1 if cpu else TRIED):
             check_faithful(trainer, compiled, batch)
+        try_steps(trainer, compiled, batch)
     except Exception as error:  # the compiler, its compiler, its cache folder: whatever fails, the network itself works
         reason = " ".join(str(error).splitlines()[:2]) or type(error).__name__
         log.warning(f"compile: continuing without it, {reason}")
         return None
     finally:
         trainer.optimizer.zero_grad(set_to_none=True)
-        trainer.model.load_state_dict(before)
+        trainer.restore(before)
     log.info(f"compiled in {time.perf_counter() - started:.0f} s")
     return lambda images: compiled(images) if len(images) == batch_size else trainer.model(images)
+
+
+def try_steps(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch: Split) -> None:
+    """Take the first steps of a training, so that what fails in them fails here; the trainer is changed by them."""
+    trainer.compiled = compiled
+    try:
+        for _ in range(TRIED):
+            with suppress(Diverged):  # as the network itself would, and then as a training, not as a compiler
+                trainer.train_epoch([(batch.images, batch.labels)], first_step=0)
+    finally:
+        trainer.compiled = None
 
 
 def compile_options(cpu: bool) -> dict[str, Any]:

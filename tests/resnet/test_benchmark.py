@@ -8,8 +8,10 @@ import sys
 import time
 
 import pytest
+import torch
 
-from resnet.benchmark.bench import STEPS, Bench
+from resnet.benchmark import bench as bench_module
+from resnet.benchmark.bench import STEPS, Bench, in_turns
 from tests.conftest import heed_interrupts, one_thread
 
 
@@ -71,3 +73,28 @@ def test_an_epoch_has_all_the_steps_that_are_measured():
 def test_a_wrong_argument_is_answered_in_a_line(command, argument, answer):
     done = command("resnet.benchmark", argument, code=2)
     assert done.stderr.splitlines()[-1].startswith(f"error: {answer}") and "Traceback" not in done.stderr
+
+
+def test_on_a_gpu_it_names_the_card_and_counts_that_ones_memory(monkeypatch):
+    bench = Bench(["device=cpu"])
+    bench.device = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA L4 {device.index}")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**30 if device.index == 1 else 0)
+    assert bench.device_name() == "NVIDIA L4 1" and bench.peak_memory() == "3072 MiB on the GPU"
+
+
+@pytest.mark.parametrize("first, each", [(5.0, 0.01), (0.01, 0.01), (0.4, 0.4), (9.0, 2.0)])
+def test_it_warms_up_half_a_second_and_measures_at_least_one(monkeypatch, first, each):
+    """However long the first call takes, in which libraries are loaded and kernels chosen."""
+    now, calls = [0.0], []
+
+    def call() -> None:
+        now[0] += each if calls else first
+        calls.append(now[0])
+
+    monkeypatch.setattr(bench_module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(bench_module.time, "sleep", lambda seconds: None)
+    speeds = in_turns({"it": (call, 10)}, lambda: None)
+    assert speeds["it"] == pytest.approx(10 / each)
+    measured = now[0] - first - 0.5
+    assert measured >= 1 and len(calls) * each >= 1.5

@@ -1,5 +1,7 @@
 """What the command line says about wrong requests, read from real processes."""
 
+from pathlib import Path
+
 import pytest
 
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
@@ -45,14 +47,31 @@ def test_a_wrong_request_is_answered_in_a_line(command, tmp_path, arguments, ans
         ("data.limit=1", "data.val_fraction=0.1: 10 images cannot be split so"),
     ],
 )
-def test_a_request_that_does_not_fit_the_data_is_refused(train, override, answer):
+def test_a_request_that_does_not_fit_the_data_is_refused(train, tmp_path, override, answer):
     done = train(override, code=2)
-    assert answer in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert answer in done.stdout and not done.stderr, "in a line of ours alone, without Hydra's"
+    assert len(done.stdout.splitlines()) == 1
+    assert not recorded(tmp_path)
 
 
-def test_a_missing_gpu_is_reported(train):
-    done = train("device=cuda", code=2, env={"CUDA_VISIBLE_DEVICES": ""})
-    assert "device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without" in done.stdout
+def recorded(folder: Path) -> list[Path]:
+    """Return what tells later that a run was begun in the folder."""
+    return [path for path in folder.glob("runs/*/*/*/*") if path.name not in (".hydra", ".lock", "run.log")]
+
+
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("device=cuda", "device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without"),
+        ("device=mps", "device=mps: PyTorch finds no Apple GPU here; device=cpu or device=auto goes without"),
+    ],
+)
+def test_a_missing_gpu_is_reported(train, tmp_path, override, answer):
+    nowhere = {"CUDA_VISIBLE_DEVICES": ""}
+    done = train(override, code=2, env=nowhere)
+    assert answer in done.stdout and not done.stderr and len(done.stdout.splitlines()) == 1
+    train("-m", override, "seed=0,1", code=1, env=nowhere)
+    assert not recorded(tmp_path), "not even a failure.json: with a GPU, the same command trains"
 
 
 def test_a_file_in_the_place_of_runs_is_reported_in_a_line(train, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from resnet.launch.job import failed
 from resnet.launch.sweeper import Job, ResumableSweeper
 from resnet.record.folder import RunFolder
 from resnet.training.trainer import Diverged
+from tests.conftest import one_thread, small
 
 NOTES = """
 import json
@@ -51,6 +54,27 @@ def test_a_sweep_tells_each_run_and_its_own_end(noted):
     (good, bad, end) = noted(1, "-m", "batch_size=64,5000", "epochs.count=1")
     assert good[:2] == ["job", "COMPLETED"] and 0 < float(good[2]) < 1
     assert (bad, end) == (["job", "FAILED", WRONG], ["multirun"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("hydra/launcher=parallel", "hydra.launcher.n_jobs=1")], ids=["serial", "parallel"]
+)
+def test_a_sweep_that_stops_at_its_first_failure_tells_so(train, noted, tmp_path, arguments):
+    if arguments:
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+        train("-m", "batch_size=5000,64", "fail_fast=true", *arguments, code=2)  # a worker's exit ends the sweep
+    else:
+        assert noted(1, "-m", "batch_size=5000,64", "fail_fast=true") == [["job", "FAILED", WRONG], ["multirun"]]
+    assert not list(tmp_path.glob("runs/*/*/*/result.json")), "no other was begun"
+
+
+def test_a_bug_is_told_as_hydra_tells_it(tmp_path):
+    """With its own line, and a traceback."""
+    code = "import resnet.launch.job as job, resnet.run as run; job.checked = lambda *_: 1 / 0; run.cli()"
+    command = (sys.executable, "-c", code, *small())
+    done = subprocess.run(command, cwd=tmp_path, env=one_thread(), capture_output=True, text=True)
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr and "Traceback" in done.stderr
+    assert "Error executing job with overrides" in done.stderr
 
 
 @pytest.mark.parametrize("error", [ConfigError("no such device"), Diverged("loss", 3), MemoryError("all of it")])

@@ -4,12 +4,14 @@ import csv
 import json
 import re
 
+import hydra
 import pytest
 import yaml
 
 from resnet.errors import ConfigError
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
+pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="its sampler needs Hydra 1.3")
 SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "epochs.count=1", "data.limit=20")
 
 

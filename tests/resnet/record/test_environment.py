@@ -1,9 +1,11 @@
-"""By which code a run was computed, whoever owns the checkout."""
+"""By which code a run was computed, whoever owns the checkout, and by what else."""
 
 import subprocess
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+import torch
 
 from resnet.record import environment
 from resnet.record.environment import git_state
@@ -48,3 +50,40 @@ def test_without_a_checkout_or_a_commit_there_is_none(tmp_path, monkeypatch):
     assert git_state() == {}
     subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True)
     assert git_state() == {}
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """Make up a GPU, as PyTorch describes one."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA L4")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    monkeypatch.setattr(torch, "__version__", "2.14.1+cu130")
+
+
+@pytest.mark.parametrize(
+    "text, driver", [("NVRM version: NVIDIA UNIX x86_64  580.65.06  Sun\n", "580.65.06"), ("", None)]
+)
+def test_a_gpu_is_recorded_with_all_that_computes(card, monkeypatch, tmp_path, text, driver):
+    monkeypatch.setattr("resnet.training.gpus.DRIVER", tmp_path)
+    if text:
+        (tmp_path / "version").write_text(text)
+    recorded = environment.machine(torch.device("cuda", 0))
+    found = {"gpu": "NVIDIA L4", "driver": driver, "cuda": "13.0", "cudnn": 91002, "torch": "2.14.1+cu130"}
+    assert recorded.items() >= found.items()
+
+
+def test_without_a_gpu_there_is_nothing_to_say_of_one():
+    assert environment.gpu(torch.device("cpu")) == {"gpu": None}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_triton_is_a_package_that_may_be_missing(monkeypatch, there):
+    def version(package: str) -> str:
+        if package == "triton" and not there:
+            raise PackageNotFoundError(package)
+        return "3.5"
+
+    monkeypatch.setattr(environment, "version", version)
+    assert environment.versions().get("triton") == ("3.5" if there else None)
+    assert environment.versions()["torch"] == "3.5"

@@ -1,15 +1,20 @@
-"""A compiled network is used only where it computes what the network does."""
+"""A compiled network is used only where it works, and computes what the network does."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
-from resnet.training.compiling import Unfaithful, check_faithful
+from resnet.training.compiling import TRIED, Unfaithful, check_faithful, compile_network
 from resnet.training.data import Split
 from resnet.training.fused import fuse
 from resnet.training.model import Network
 from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 SGD = {"name": "sgd", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+ADAM, MOMENTUM = SGD | {"name": "adam"}, SGD | {"momentum": 0.9}
 
 
 @pytest.fixture
@@ -19,9 +24,9 @@ def batch() -> Split:
     return Split(images, torch.randint(0, 10, (32,), generator=generator))
 
 
-def trainer(network: Network, bf16: bool) -> Trainer:
+def trainer(network: Network, bf16: bool, optimizer: dict[str, Any] = SGD) -> Trainer:
     normalize = Normalize(torch.full((3,), 128.0), torch.full((3,), 74.0))
-    return make_trainer(network, normalize, 0, bf16, SGD, lambda step: 0.1)
+    return make_trainer(network, normalize, 0, bf16, optimizer, lambda step: 0.1)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -62,3 +67,83 @@ def test_a_gradient_that_does_not_flow_is_found_out(batch):
 
     with pytest.raises(Unfaithful, match="gradient differ"):
         check_faithful(own, half, batch)
+
+
+def compiler(monkeypatch, fail: Callable[[], None]) -> None:
+    """Have torch.compile return the network itself, which calls `fail` as it goes forward, and as it comes back."""
+
+    class Passing(torch.autograd.Function):
+        @staticmethod
+        def forward(context, images):
+            return images.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            fail()
+            return gradient
+
+    def compiled(network, **_):
+        def forward(images):
+            fail()
+            return Passing.apply(network(images))
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiled)
+
+
+def failing(nth: int, error: Exception) -> Callable[[], None]:
+    calls = []
+
+    def fail() -> None:
+        calls.append(1)
+        if len(calls) == nth:
+            raise error
+
+    return fail
+
+
+def after_two_steps(own: Trainer, batch: Split) -> dict[str, Any]:
+    own.train_epoch([(batch.images, batch.labels)] * 2, 0)
+    return own.state()
+
+
+def same(one, other) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM], ids=["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("nth", range(1, 2 * TRIED + 3))  # forward and back: a comparison, and each of the first steps
+@pytest.mark.parametrize("error", [RuntimeError("CppCompileError: g++"), PermissionError(13, "cache"), MemoryError()])
+def test_whatever_fails_in_the_first_steps_leaves_the_network_as_it_was(
+    batch, monkeypatch, caplog, optimizer, nth, error
+):
+    own, untouched = (trainer(Network((1,), 8, "pad"), False, optimizer) for _ in range(2))
+    before = copy.deepcopy(own.state())
+    compiler(monkeypatch, failing(nth, error))
+    with caplog.at_level("INFO"):
+        compiled = compile_network(own, batch, len(batch.labels))
+    assert compiled is None and [record.levelname for record in caplog.records].count("WARNING") == 1
+    assert "compile: continuing without it, " in caplog.text and own.compiled is None
+    assert same(own.state(), before) and all(p.grad is None for p in own.model.parameters())
+    assert same(after_two_steps(own, batch), after_two_steps(untouched, batch))
+
+
+@pytest.mark.parametrize("optimizer", [MOMENTUM, ADAM], ids=["momentum", "adam"])
+def test_steps_that_were_tried_are_taken_back(batch, monkeypatch, optimizer):
+    own, untouched = (trainer(Network((1,), 8, "pad"), False, optimizer) for _ in range(2))
+    calls: list[int] = []
+    compiler(monkeypatch, lambda: calls.append(1))
+    own.compiled = compile_network(own, batch, len(batch.labels))
+    assert own.compiled is not None and len(calls) == 2 + 2 * TRIED
+    assert same(after_two_steps(own, batch), after_two_steps(untouched, batch))
+    assert len(calls) == 2 + 2 * TRIED + 4, "the compiled one takes them"
+
+
+def test_a_training_that_diverges_does_so_compiled(batch, monkeypatch, caplog):
+    own = trainer(Network((1,), 8, "pad"), bf16=False)
+    own.schedule = lambda step: 1e30
+    compiler(monkeypatch, lambda: None)
+    assert compile_network(own, batch, len(batch.labels)) is not None and not caplog.records

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from resnet.inspection import cosines, curvature
 from resnet.training import trainer as trainer_module
 from resnet.training.augment import Augmenter
 from resnet.training.data import Split, training_batches
@@ -114,3 +115,15 @@ def test_trivial_augmentation_reads_nothing_from_the_gpu(fake, monkeypatch):
         augmenter.batch(index, draws)
 
 
+def test_an_inspection_stays_on_the_gpu(fake, monkeypatch):
+    given = {}
+    monkeypatch.setattr(curvature, "hessian", lambda *_: None)
+    monkeypatch.setattr(
+        curvature, "largest_eigenvalue", lambda multiply, start, watch: given.update(start=start) or (1, 1, 1)
+    )
+    trainer, split = trainer_on_gpu(bf16=False), images(4)
+    normal = trainer.normalize(split.images)
+    curvature.measure_curvature(trainer.model, normal, split.labels, seed=0)
+    points = cosines.line(normal[0], normal[1])
+    assert points.device == given["start"].device == GPU and points.shape == (cosines.POINTS, 3, 16, 16)
+    assert cosines.pairwise_cosines(points.flatten(1)).device.type == "cpu", "where there is float64"

@@ -3,15 +3,27 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from resnet.errors import ConfigError
+from resnet.inspection.cosines import POINTS, measure_cosines
 from resnet.training import gpus
-from resnet.training.device import memory_format_of, resolve_compile, resolve_device, runs_at_once
+from resnet.training.data import Split
+from resnet.training.device import (
+    memory_format_of,
+    resolve_compile,
+    resolve_device,
+    resolve_precision,
+    runs_at_once,
+)
 from resnet.training.gpus import has_kernels
+from resnet.training.model import Network
+from resnet.training.probes import probe
+from resnet.training.trainer import Normalize, forward, make_trainer
 
 WHEEL = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
 
@@ -148,3 +160,34 @@ def test_apples_gpu_is_refused_where_it_is_not(monkeypatch):
         resolve_compile(True, torch.device("mps"), False, 0)
     assert memory_format_of(torch.device("mps")) == torch.contiguous_format
     assert memory_format_of(torch.device("cpu")) == torch.channels_last
+
+
+class OnApple(torch.Tensor):
+    """A tensor of a device that has no float64; what it computes is there as well, until it is fetched."""
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_training_and_its_figures_ask_apples_gpu_for_no_float64(monkeypatch, optimizer):
+    monkeypatch.setattr(torch.backends.mps, "is_available", cache(lambda: True))  # as PyTorch's own is
+    assert resolve_device("mps") == torch.device("mps") and resolve_precision("auto", torch.device("mps")) == "fp32"
+    with pytest.raises(ConfigError, match="precision=bf16: this mps has no native bf16"):
+        resolve_precision("bf16", torch.device("mps"))
+    arguments = {"name": optimizer, "lr": 0.01, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+    normalize, network = Normalize(torch.full((3,), 128.0), torch.full((3,), 74.0)), Network((1,), 8, "pad")
+    trainer = make_trainer(network, normalize, 0, False, arguments, lambda step: 0.01)
+    images = torch.randint(0, 256, (20, 8, 8, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    labels = torch.arange(20) % 10
+    there = Split(images.as_subclass(OnApple), labels.as_subclass(OnApple))
+    assert isinstance(forward(trainer.model, normalize, there.images, False), OnApple)
+    trained = trainer.train_epoch([(there.images, there.labels)] * 2, 0)
+    figures, logits = trainer.evaluate(there)
+    assert trained.loss > 0 and type(logits) is torch.Tensor
+    assert figures == trainer.evaluate(Split(images, labels))[0]
+    assert len(measure_cosines(trainer.model, normalize(there.images[:16]))) == POINTS - 1
+    assert len(probe(trainer.model, network, normalize, there, False, 1)) == len(network.layers())

@@ -1,0 +1,129 @@
+"""Folders given by hand, configurations of other runs, a changed directory: what is checked does not depend on them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from resnet.config import run_name
+from resnet.launch.compose import compose_config
+
+ONE = ("data=digits", "data.limit=30", "model=blocks", "model.stages=[1]", "model.width=8", "epochs.count=1")
+ONE += ("device=cpu",)
+
+
+@pytest.fixture
+def run(command):
+    """Return a function that trains a network of one block on a few images: run("seed=1")."""
+    return lambda *overrides, **options: command("resnet.run", *ONE, *overrides, **options)
+
+
+@pytest.fixture
+def kept(run, tmp_path) -> Path:
+    """Return the .hydra folder of a run without shortcuts."""
+    run("model.shortcut=none", "study=kept")
+    (folder,) = tmp_path.glob("runs/kept/*/seed0/.hydra")
+    return folder
+
+
+def results(folder: Path) -> dict[str, dict]:
+    """Return the result.json of each run below a folder, by the run's path."""
+    return {str(path.parent.relative_to(folder)): json.loads(path.read_text()) for path in folder.rglob("result.json")}
+
+
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("model.shortcut=plain", "model.shortcut=plain: must be one of projection, pad, none"),
+        ("batch_size=0", "batch_size=0: must lie between 1 and 1000000"),
+        ("epochs.steps=9", "epochs.steps=9: epochs.count=1 wins; add epochs.count=null"),
+        ("study=a/b", "study=a/b: must be 1 to 64 letters"),
+    ],
+)
+def test_a_folder_given_by_hand_turns_no_check_off(run, tmp_path, override, answer):
+    done = run(override, "hydra.run.dir=runs/s/plain/seed0", code=2)
+    assert done.stderr.startswith(f"error: {answer}") and len(done.stderr.splitlines()) == 1
+    assert not results(tmp_path) and not list(tmp_path.rglob("config.yaml.new"))
+
+
+@pytest.mark.parametrize("folder", ["byhand", "runs/s/plain/seed0", "2026_11_28", "1.10/a (b)"])
+def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):
+    given = f"hydra.run.dir={folder}"
+    run("model.shortcut=none", given)
+    assert [*results(tmp_path)] == [folder]
+    assert f"{folder}: already there" in run("model.shortcut=none", given).stdout
+    other = run("model.shortcut=pad", given, code=1)
+    assert f"{folder}/config.yaml is not this run's configuration" in other.stdout and not other.stderr
+    assert results(tmp_path)[folder]["network"]["shortcut"] == "none", "and it is left alone"
+
+
+def test_two_runs_do_not_share_a_folder_given_by_hand(run, tmp_path):
+    done = run("-m", "seed=0,1", "hydra.sweep.subdir=same", code=2)
+    assert done.stderr.startswith("error: hydra.sweep.subdir: makes runs/same the folder of runs that differ")
+    run("-m", "seed=0,1", "hydra.sweep.dir=mine", "hydra.sweep.subdir=${seed}")
+    assert sorted(results(tmp_path)) == ["mine/0", "mine/1"]
+    assert "1 run: 1 already there" in run("-m", "seed=0", "hydra.sweep.dir=mine", "hydra.sweep.subdir=0").stdout
+
+
+def test_the_configuration_of_a_run_can_be_run_again(command, kept, tmp_path):
+    command("resnet.run", "--config-path", str(kept), "hydra.run.dir=again")
+    found = results(tmp_path)
+    again, first = found.pop("again"), found.popitem()[1]
+    assert (again["network"], again["test"]) == (first["network"], first["test"])
+    command(
+        "resnet.run", "--config-path", str(kept), "-m", "seed=0,1", "hydra.sweep.dir=grid", "hydra.sweep.subdir=${seed}"
+    )
+    assert results(tmp_path)["grid/0"]["test"] == first["test"] and "grid/1" in results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("model.shortcut=plain", "error: model.shortcut=plain: must be one of projection, pad, none"),
+        ("model.widht=8", "error: model.widht: no such key, did you mean model.width?"),
+        ("study=../up", "error: study=../up: must be 1 to 64 letters"),
+    ],
+)
+def test_the_configuration_of_a_run_is_checked_again(command, kept, tmp_path, override, answer):
+    done = command("resnet.run", "--config-path", str(kept), override, code=2)
+    assert done.stderr.startswith(answer) and len(done.stderr.splitlines()) == 1
+    assert len(results(tmp_path)) == 1
+
+
+def test_a_changed_configuration_is_not_taken_for_the_run_it_was_copied_from(command, kept, tmp_path):
+    (before,) = results(tmp_path)
+    changed = (f"hydra.run.dir={before}", "model.shortcut=pad")
+    done = command("resnet.run", "--config-path", str(kept), *changed, code=1)
+    assert "config.yaml is not this run's configuration" in done.stdout
+    assert results(tmp_path)[before]["network"]["shortcut"] == "none"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m", "seed=0,1")], ids=["single", "sweep"])
+def test_in_a_run_that_changes_the_directory_paths_mean_the_same(command, tmp_path, arguments):
+    """The data, too: they are looked for where the command was typed, here in a folder of pictures."""
+    import numpy as np
+    from PIL import Image
+
+    for number in range(40):
+        path = tmp_path / "own" / ("test" if number < 8 else "train") / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), number * 5, np.uint8)).save(path)
+    own = [word for word in ONE if not word.startswith("data")]
+    own += ["data=folder", "data.root=own", "data.size=8", "batch_size=8", "hydra.job.chdir=true", *arguments]
+    done = command("resnet.run", *own)
+    name = next((tmp_path / "runs" / "default").glob("blocks1-*")).name
+    seeds = (0, 1) if arguments else (0,)
+    assert sorted(results(tmp_path)) == [f"runs/default/{name}/seed{seed}" for seed in seeds]
+    assert all(f"runs/default/{name}/seed{seed}: complete" in done.stdout for seed in seeds)
+    assert {path.name for path in tmp_path.iterdir()} == {"own", "runs"}
+    if arguments:
+        with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
+            assert [row["outcome"] for row in csv.DictReader(file)] == ["complete"] * 2
+    again = command("resnet.run", *own).stdout
+    assert "2 already there" in again if arguments else "already there" in again
+
+
+def test_what_names_the_folder_is_the_configuration(run, tmp_path):
+    run()
+    assert [*results(tmp_path)] == [f"runs/default/{run_name(compose_config(ONE))}/seed0"]
