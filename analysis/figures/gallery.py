@@ -19,7 +19,7 @@ from analysis.figures.inside.lesions import draw_lesions
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.roles import Asked
-from analysis.figures.style import NoData
+from analysis.figures.style import WIDTH, NoData
 from analysis.frames.study import Study
 
 # A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
@@ -34,12 +34,14 @@ DEFAULT = Asked()
 class Plot:
     """A kind of figure: its file's name, the function that draws it, and a caption.
 
-    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone.
+    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone. `wide`
+    ones have many panels beside each other.
     """
 
     name: str
     draw: Callable[..., Figure]
     caption: str
+    wide: bool = False
 
 
 PLOTS = (
@@ -60,6 +62,7 @@ PLOTS = (
         "gradients",
         draw_gradients,
         "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale.",
+        wide=True,
     ),
     Plot(
         "responses",
@@ -71,6 +74,7 @@ PLOTS = (
         "confusion",
         draw_confusion,
         "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
+        wide=True,
     ),
 )
 
@@ -98,6 +102,7 @@ INSIDE = (
         draw_lesions,
         "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
         "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+        wide=True,
     ),
     Plot(
         "branches",
@@ -108,14 +113,15 @@ INSIDE = (
 )
 
 
-def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
+def draw_all(study: Study, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
 
-    Figures of measurements that nobody has asked for are left out without a word.
+    Figures of measurements that nobody has asked for are left out without a word. Figures are WIDTH inches wide, those
+    with few panels beside each other `narrow`.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
-            with matplotlib.rc_context(STYLE):
+            with matplotlib.rc_context(STYLE | {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}):
                 figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
         except NotMeasured:
             continue

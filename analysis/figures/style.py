@@ -38,8 +38,12 @@ def colors_of(axis: Axis | None) -> list[Any]:
     return list(COLORS[: len(axis.values)])
 
 
-def new_figure(study: Study, about: str, height: float, width: float = WIDTH, note: str = "") -> Figure:
-    """Return an empty figure that is headed by its subject, and by what of it is shown."""
+def new_figure(study: Study, about: str, height: float, share: float = 1.0, note: str = "") -> Figure:
+    """Return an empty figure that is headed by its subject, and by what of it is shown.
+
+    It takes a share of the width that figures have at the time, see `gallery.draw_all`.
+    """
+    width = share * matplotlib.rcParams["figure.figsize"][0]
     figure = Figure(figsize=(width, height), layout="constrained")
     texts = [f"{about}: {study.title}", *([note] if note else [])]
     letters = int(12 * width)  # to the line, at this size
