@@ -56,7 +56,7 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     """Put a legend below all axes, in as many columns as its texts leave room for; the figure grows by it."""
     for handle in handles:
         handle.set_label(textwrap.fill(handle.get_label(), 60))
-    lengths = [max(map(len, handle.get_label().split("\n"))) + 6 for handle in handles]
+    lengths = [max(map(len, handle.get_label().split("\n"))) + 8 for handle in handles]
     room = 12.5 * figure.get_figwidth()  # characters of this size that fit in a line
     fitting = [n for n in range(1, len(handles) + 1) if sum(map(max, filter(len, np.array_split(lengths, n)))) <= room]
     columns = max(fitting, default=1)

@@ -50,6 +50,11 @@ def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
     return [cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(row, widths, right)]
 
 
+def longest_word(text: str) -> int:
+    """Return how many characters the longest word of a text has."""
+    return max(map(len, text.split()), default=0)
+
+
 def latex(grid: Grid) -> str:
     """Return the grid as a LaTeX table, which needs the package booktabs."""
     cells = [[latex_text(cell) for cell in row] for row in (grid.head, *grid.rows)]

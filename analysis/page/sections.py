@@ -58,6 +58,7 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "id": name,
         "heading": heading(study),
         "title": study.title,
+        "short": short(study),
         "trained": trained,
         "first": first,
         "cards": list(filter(shown, others)),
@@ -69,6 +70,14 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "why_tables": inspection_grids(study),
         "missing": [reason for plot, reason in missing.items() if plot not in inside or trained],
     }
+
+
+def short(study: Study) -> str:
+    """Return a study's name without its folders, and how long it trained where that is the same for all."""
+    epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
+    name = study.title.rpartition(" (")[0].rpartition("/")[2] or study.title
+    (length, *others) = epochs or {None}
+    return f"{name}, {length} epochs" if not others and length and not pd.isna(length) else name
 
 
 def card(findings: Mapping[str, list[str] | None], figure: dict[str, Any] | None) -> Card:

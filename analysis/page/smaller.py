@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from itertools import count
 
 DIGITS = 2  # after the point: a hundredth of a point is finer than a screen shows
-NOT_NEEDED = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+NOT_NEEDED = re.compile(r"<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 REFERENCE = re.compile(r'(?:xlink:)?(href="#|url\(#)([^")]+)')
 ID = re.compile(r'\s+id="([^"]*)"')
 STYLE = re.compile(r'style="([^"]*)"')
-FONTS = re.compile(r"font-family: [^;]*")
+FONTS = re.compile(r'font-family: [^;"]*')
 NUMBERS = re.compile(r' (?:d|x|y|width|height|transform|points)="[^"]*"')
 NUMBER = re.compile(r"-?\d+\.\d+")
 UNTURNED = re.compile(r' transform="rotate\(-?0 [^"]*"')
