@@ -1,5 +1,6 @@
 """Which findings open a report: a few sentences that answer what its studies ask, picked by rule."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -9,8 +10,10 @@ T = TypeVar("T")
 
 MOST = 5  # sentences
 OF_ONE = 3  # of the first study; of each other one, a single sentence
+OF_A_KIND = 2  # residual and plain networks; of more that are alike, none can stand for the others
 # What a finding of a kind has to say to somebody who asks what depth, skip connections and other axes do, first to last.
-RANK = ("best", "gain", "interaction", "axis", "turn", "no turn", "training", "published step", "twins", "gap", "gradients")
+RANK = ("best", "axis", "gain", "interaction", "turn", "no turn", "training", "published step", "twins")
+RANK += ("gap", "gradients")
 DECIDED = ("more", "less")
 
 
@@ -20,13 +23,20 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
     A finding with an interval goes before one without. Of the studies after the first, one whose interval leaves out
     zero goes before one whose interval does not. Where no study has an interval, what there is without opens the page.
     """
-    candidates = [(study, [found for found in findings if found.kind in RANK]) for study, findings in studies]
+    candidates = [(study, telling(findings)) for study, findings in studies]
     judged = [(study, list(filter(is_judged, findings))) for study, findings in candidates]
     if any(findings for _, findings in judged):
         candidates = [(study, findings) for study, findings in judged if findings]
     else:
         candidates = [(study, findings) for study, findings in candidates if findings]
     return list(picked(candidates))[:MOST]
+
+
+def telling(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that may open a page: of a kind that answers, and not one of many alike."""
+    counts = Counter(found.kind for found in findings)
+    few = {kind for kind, count in counts.items() if kind == "axis" or count <= OF_A_KIND}
+    return [found for found in findings if found.kind in few.intersection(RANK)]
 
 
 def picked(candidates: Iterable[tuple[T, Sequence[Finding]]]) -> Iterator[tuple[T, Finding]]:

@@ -14,7 +14,8 @@ def as_svg(figure: Figure, prefix: str, description: str) -> str:
     buffer = io.StringIO()
     save(figure, buffer, "svg")
     svg = smaller(buffer.getvalue(), prefix)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1)
+    style = f"max-width: {100 * figure.get_figwidth():.0f}px"
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" style="{style}" ', 1)
 
 
 def describe(figure: Figure, caption: str) -> str:

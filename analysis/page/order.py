@@ -11,6 +11,8 @@ EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"  # not there whe
 ASKED = re.compile(r"^# Question\s+(.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 QUESTION = "Does a network get better the deeper it gets?"
 
+ABOUT_DEPTH = {"layers", "stages", "shortcut"}
+
 
 def importance(study: Study) -> tuple[int, bool, int]:
     """Return a key that sorts studies, the most important one first.
@@ -56,7 +58,8 @@ def swept(study: Study) -> str:
 def title(studies: Sequence[Study]) -> str:
     """Return what a page is about: what its most important study asks, or varies."""
     first = studies[0]
-    return question_of(first) or (QUESTION if importance(first)[0] == 0 else swept(first))
+    names = {axis.name for axis in first.axes.axes} if len(first.runs) else set()
+    return question_of(first) or (QUESTION if "layers" in names and names <= ABOUT_DEPTH else swept(first))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from analysis.claims.findings import find
 from analysis.claims.wording import sentence
 from analysis.frames.study import load_studies
 from analysis.page.order import importance, title
-from analysis.page.rendering import longest_word
+from analysis.page.rendering import breakable, longest_word
 from analysis.page.sections import section
 from analysis.page.smaller import share_styles
 
@@ -32,7 +32,7 @@ def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["longest_word"] = longest_word
+    environment.filters |= {"longest_word": longest_word, "breakable": breakable}
     return environment.get_template("report.html.jinja").render(
         title=title(studies),
         answer=[(part, sentence(found)) for part, found in find_answer(list(zip(sections, findings)))],
