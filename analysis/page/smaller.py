@@ -53,4 +53,5 @@ def share_styles(svgs: Iterable[str]) -> tuple[list[str], str]:
         return f'class="{names.setdefault(found[1], f"s{len(names)}")}"'
 
     texts = [STYLE.sub(named, svg) for svg in svgs]
-    return texts, "".join(f".{name}{{{style.replace(': ', ':').replace('; ', ';')}}}\n" for style, name in names.items())
+    rules = (f".{name}{{{style}}}\n".replace(": ", ":").replace("; ", ";") for style, name in names.items())
+    return texts, "".join(rules)
