@@ -121,7 +121,8 @@ def draw_all(study: Study, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Ite
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
-            with matplotlib.rc_context(STYLE | {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}):
+            size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
+            with matplotlib.rc_context(STYLE | size):
                 figure = plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
         except NotMeasured:
             continue

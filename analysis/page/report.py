@@ -29,8 +29,8 @@ def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
     findings = [find(study) if len(study.runs) else [] for study in studies]
     sections = [section(study, found, f"study{n}") for n, (study, found) in enumerate(zip(studies, findings), start=1)]
     chosen = [word for name in best for word in ("--best", name)]
-    blocks = {"trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **blocks)
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {"longest_word": longest_word, "breakable": breakable}
     return environment.get_template("report.html.jinja").render(
         title=title(studies),

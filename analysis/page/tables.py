@@ -147,7 +147,7 @@ def page_grids(study: Study) -> tuple[Grid, Grid]:
     if len(rows) > MOST_ROWS:
         rows = to_grid(study, Layout(published=True, sort="val_acc")).rows[:MOST_ROWS]
         notes.append(f"The {MOST_ROWS} best by validation of {len(whole.rows)} rows; the details have all of them.")
-    head, numeric = ([line[place] for place in places] for line in (whole.head, whole.numeric))
+    head, numeric = [whole.head[place] for place in places], [whole.numeric[place] for place in places]
     cells = [[row[place] for place in places] for row in rows]
     return Grid(whole.title, head, cells, numeric, notes, whole.heading), whole
 
