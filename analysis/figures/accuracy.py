@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, Asked, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import LOOKS, MOST, WIDTH, NoData, colors_of, legend, new_figure, spread
+from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
 from analysis.frames.configurations import MEASURES
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
@@ -36,8 +36,8 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
         raise NoData(f"no run has a {MEASURES[asked.measure].long}")
     about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
-    width = WIDTH if max(shape) > 1 else 0.7 * WIDTH
-    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], width, note="; ".join(notes))
+    share = 1.0 if max(shape) > 1 else 0.7
+    figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharey="row" if roles.panels else False)
     published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []

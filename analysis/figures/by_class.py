@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.roles import Asked, lines_of
-from analysis.figures.style import MUTED, WIDTH, NoData, legend, new_figure
+from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.study import Study
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
@@ -73,8 +73,8 @@ def draw_confusion(study: Study, asked: Asked) -> Figure:
     norm = Normalize(0, max(1.0, *(np.nanmax(table.to_numpy(), initial=0) for table in mistakes)))
     note = f" ({len(order)} worst of {len(whole[0])})" if len(order) < len(whole[0]) else ""
     height = 4.2 + 0.07 * max(map(len, order))  # the names stand upright below
-    width = WIDTH if len(tables) > 1 else WIDTH * 2 / 3
-    figure = new_figure(study, f"Confusion of classes in the test set{note}", height, width)
+    share = 1 if len(tables) > 1 else 2 / 3
+    figure = new_figure(study, f"Confusion of classes in the test set{note}", height, share)
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axis, table, wrong, configuration in zip(axes, tables, mistakes, chosen.to_dict("records")):
         draw_matrix(axis, table, wrong, norm)

@@ -19,7 +19,7 @@ from analysis.figures.inside.lesions import draw_lesions
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.roles import Asked
-from analysis.figures.style import NoData
+from analysis.figures.style import WIDTH, NoData
 from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 
@@ -35,12 +35,14 @@ DEFAULT = Asked()
 class Plot:
     """A kind of figure: its file's name, the function that draws it, and a caption.
 
-    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone.
+    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone. `wide`
+    ones have many panels beside each other.
     """
 
     name: str
     draw: Callable[..., Figure]
     caption: str
+    wide: bool = False
 
 
 PLOTS = (
@@ -61,6 +63,7 @@ PLOTS = (
         "gradients",
         draw_gradients,
         "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale.",
+        wide=True,
     ),
     Plot(
         "responses",
@@ -72,6 +75,7 @@ PLOTS = (
         "confusion",
         draw_confusion,
         "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
+        wide=True,
     ),
 )
 
@@ -99,6 +103,7 @@ INSIDE = (
         draw_lesions,
         "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
         "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+        wide=True,
     ),
     Plot(
         "branches",
@@ -109,31 +114,35 @@ INSIDE = (
 )
 
 
-def draw(study: Study, name: str, asked: Asked = DEFAULT) -> Figure:
+def draw(study: Study, name: str, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Figure:
     """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
 
-    `asked` says which axes go where, and counts for PLOTS alone. Raises BadRequest for a name that there is not, and
-    NoData where the study does not hold what the figure takes.
+    `asked` says which axes go where, and counts for PLOTS alone. The figure is WIDTH inches wide, one with few panels
+    beside each other `narrow`. Raises BadRequest for a name that there is not, and NoData where the study does not hold
+    what the figure takes.
     """
-    plots = {plot.name: plot for plot in (*PLOTS, *INSIDE)}
-    if name not in plots:
-        raise BadRequest(f"{name}: no such figure; there are {', '.join(plots)}")
-    with matplotlib.rc_context(STYLE):
-        return plots[name].draw(study, asked) if plots[name] in PLOTS else plots[name].draw(study)
+    plot = {plot.name: plot for plot in (*PLOTS, *INSIDE)}.get(name)
+    if plot is None:
+        raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
+    size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
+    with matplotlib.rc_context(STYLE | size):
+        return plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
 
 
-def draw_all(study: Study, asked: Asked = DEFAULT) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure, or the reason why there is none; raises BadRequest.
+def draw_all(study: Study, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Iterator[tuple[Plot, Figure | str]]:
+    """Yield each plot of a study with its figure as `draw` returns it, or the reason why there is none.
 
-    Figures of measurements that nobody has asked for are left out without a word.
+    Figures of measurements that nobody has asked for are left out without a word. Raises BadRequest.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
-            yield plot, draw(study, plot.name, asked)
+            figure = draw(study, plot.name, asked, narrow)
         except NotMeasured:
             continue
         except NoData as reason:
             yield plot, str(reason)
+        else:
+            yield plot, figure
 
 
 def save(figure: Figure, target: Any, form: str) -> None:

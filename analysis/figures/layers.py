@@ -40,9 +40,9 @@ def draw_gradients(study: Study, asked: Asked) -> Figure:
     tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
     norm, columns = positive_norm(tables.values()), max(map(len, groups.values()))
     notes = [drawn.note, f"{len(tables)} of {len(probed)} configurations" if len(tables) < len(probed) else ""]
-    width = 9 if columns > 1 else 5
+    share = 1 if columns > 1 else 5 / 9
     about = "Gradient norm by layer and epoch"
-    figure = new_figure(study, about, 0.8 + 2.6 * len(groups), width, "; ".join(filter(None, notes)))
+    figure = new_figure(study, about, 0.8 + 2.6 * len(groups), share, "; ".join(filter(None, notes)))
     axes = figure.subplots(len(groups), columns, squeeze=False)
     for line, (title, part) in zip(axes, groups.items()):
         for axis in line[len(part) :]:

@@ -38,8 +38,12 @@ def colors_of(axis: Axis | None) -> list[Any]:
     return list(COLORS[: len(axis.values)])
 
 
-def new_figure(study: Study, about: str, height: float, width: float = WIDTH, note: str = "") -> Figure:
-    """Return an empty figure that is headed by its subject, and by what of it is shown."""
+def new_figure(study: Study, about: str, height: float, share: float = 1.0, note: str = "") -> Figure:
+    """Return an empty figure that is headed by its subject, and by what of it is shown.
+
+    It takes a share of the width that figures have at the time, see `gallery.draw_all`.
+    """
+    width = share * matplotlib.rcParams["figure.figsize"][0]
     figure = Figure(figsize=(width, height), layout="constrained")
     texts = [f"{about}: {study.title}", *([note] if note else [])]
     letters = int(12 * width)  # to the line, at this size
@@ -52,7 +56,7 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     """Put a legend below all axes, in as many columns as its texts leave room for; the figure grows by it."""
     for handle in handles:
         handle.set_label(textwrap.fill(handle.get_label(), 60))
-    lengths = [max(map(len, handle.get_label().split("\n"))) + 6 for handle in handles]
+    lengths = [max(map(len, handle.get_label().split("\n"))) + 8 for handle in handles]
     room = 12.5 * figure.get_figwidth()  # characters of this size that fit in a line
     fitting = [n for n in range(1, len(handles) + 1) if sum(map(max, filter(len, np.array_split(lengths, n)))) <= room]
     columns = max(fitting, default=1)

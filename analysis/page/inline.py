@@ -1,31 +1,21 @@
 """A matplotlib figure inside an HTML page: self-contained SVG with a text alternative."""
 
 import io
-import re
 
-from markupsafe import Markup, escape
+from markupsafe import escape
 from matplotlib.figure import Figure
 
 from analysis.figures.gallery import save
-
-NOT_NEEDED = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
-REFERENCE = re.compile(r'((?:xlink:)?href="#|url\(#)([^")]+)')
-ID = re.compile(r'\s+id="([^"]*)"')
+from analysis.page.smaller import smaller
 
 
-def as_html(figure: Figure, prefix: str, description: str) -> Markup:
-    """Return an `svg` element.
-
-    Figures share ids with each other: those that are referenced get `prefix`, the others are dropped.
-    """
+def as_svg(figure: Figure, prefix: str, description: str) -> str:
+    """Return an `svg` element whose ids begin with `prefix`, and which is described for those who do not see it."""
     buffer = io.StringIO()
     save(figure, buffer, "svg")
-    svg = NOT_NEEDED.sub("", buffer.getvalue()).strip()
-    used = {found[1] for found in REFERENCE.findall(svg)}
-    svg = ID.sub(lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", svg)
-    svg = REFERENCE.sub(rf"\g<1>{prefix}-\g<2>", svg)
-    style = f"--width: {figure.get_figwidth():g}in"
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" style="{style}" ', 1))
+    svg = smaller(buffer.getvalue(), prefix)
+    style = f"max-width: {100 * figure.get_figwidth():.0f}px"
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" style="{style}" ', 1)
 
 
 def describe(figure: Figure, caption: str) -> str:

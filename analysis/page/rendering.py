@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
 LATEX |= {"±": r"$\pm$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
+
+BREAK = re.compile(r"(?<=[a-z])[._/](?=[a-z])")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ def _measured(grid: Grid) -> tuple[list[list[str]], list[int]]:
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
     return [cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(row, widths, right)]
+
+
+def longest_word(text: str) -> int:
+    """Return how many characters the longest part of a text has that a line would not break."""
+    return max(map(len, BREAK.sub(" ", text).split()), default=0)
+
+
+def breakable(text: str) -> Markup:
+    """Return a text for HTML that may break within `optimizer.weight_decay`, and not between ± and its number."""
+    return Markup(BREAK.sub(r"\g<0><wbr>", str(escape(text.replace("± ", "±\u00a0")))))
 
 
 def latex(grid: Grid) -> str:

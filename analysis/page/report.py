@@ -1,80 +1,52 @@
-"""The report: question, findings, tables, figures and provenance of all studies in one HTML page.
+"""The report: an answer, the studies by importance, why, and how to get there again, in one HTML page.
 
 It needs neither network nor JavaScript, and the same runs make the same bytes.
 """
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from analysis.claims.answer import find_answer
 from analysis.claims.findings import find
-from analysis.claims.inside.findings import find_inside
-from analysis.claims.wording import by_topic
-from analysis.figures.gallery import INSIDE, draw_all
-from analysis.frames.study import Study, load_studies
-from analysis.page.inline import as_html, describe
-from analysis.page.inspections import inspection_grids
-from analysis.page.provenance import commands, differences, environments
-from analysis.page.tables import Layout, to_grid
+from analysis.claims.wording import sentence
+from analysis.frames.study import load_studies
+from analysis.page.order import importance, title
+from analysis.page.rendering import breakable, longest_word
+from analysis.page.sections import section
+from analysis.page.smaller import share_styles
 
-TEMPLATE = "report.html.jinja"
-QUESTION = "Does a network get better the deeper it gets?"
-ABOUT_DEPTH = {"layers", "stages", "shortcut"}
+FOLDER = Path(__file__).parent
 
 
 def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
     """Return the page, with the best of the axes that are named; raises RunsError."""
-    studies = load_studies(folders, best)
+    studies = sorted(load_studies(folders, best), key=importance)
+    findings = [find(study) if len(study.runs) else [] for study in studies]
+    sections = [section(study, found, f"study{n}") for n, (study, found) in enumerate(zip(studies, findings), start=1)]
     chosen = [word for name in best for word in ("--best", name)]
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(TEMPLATE).render(
-        studies=[section(study, f"study{number}") for number, study in enumerate(studies, start=1)],
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {"longest_word": longest_word, "breakable": breakable}
+    return environment.get_template("report.html.jinja").render(
         title=title(studies),
+        answer=[(part, sentence(found)) for part, found in find_answer(list(zip(sections, findings)))],
+        studies=[part for part in sections if part["trained"]],
+        why=[part for part in sections if part["why"] or part["why_tables"]],
+        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8") + with_shared_styles(sections)),
         command=shlex.join(["python", "-m", "analysis.report", *folders, *chosen]),
     )
 
 
-def title(studies: Sequence[Study]) -> str:
-    """Return what the page is about: the project's question where nothing but the network varies, or the axes."""
-    names = list(dict.fromkeys(axis.name for study in studies for axis in study.axes.axes))
-    if not names or "layers" in names and set(names) <= ABOUT_DEPTH:
-        return QUESTION
-    return "Accuracy by " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
-
-
-def section(study: Study, name: str) -> dict[str, Any]:
-    """Return what the template shows of a study; every id in it begins with `name`."""
-    figures, inside, missing = [], [], []
-    for plot, figure in draw_all(study):
-        if isinstance(figure, str):
-            missing.append(f"{plot.name}: {figure}")
-        else:
-            svg = as_html(figure, f"{name}-{plot.name}", describe(figure, plot.caption))
-            part = inside if plot in INSIDE else figures
-            part.append({"name": plot.name, "caption": plot.caption, "svg": svg})
-    every = pd.concat([part for part in (study.runs, study.inspections) if len(part)])
-    trained, inspected = len(study.runs) > 0, replace(study, runs=study.inspections)
-    parts = {kind: part for kind, part in (("", study), (", untrained", inspected)) if len(part.runs)}
-    differing, shared = differences(next(iter(parts.values())).configurations)
-    return {
-        "id": name,
-        "title": study.title,
-        "trained": trained,
-        "findings": by_topic(find(study)) if trained else {},
-        "tables": [to_grid(study, Layout(published=True))] if trained else [],
-        "figures": figures,
-        "why": {"findings": by_topic(find_inside(study)), "tables": inspection_grids(study), "figures": inside},
-        "missing": missing,
-        "differing": differing,
-        "shared": shared,
-        "environments": environments(every),
-        "commands": {label + kind: text for kind, part in parts.items() for label, text in commands(part).items()},
-    }
+def with_shared_styles(sections: Sequence[dict[str, Any]]) -> str:
+    """Let the figures of all sections share their styles; return the style sheet."""
+    cards = [card for part in sections for card in (part["first"], *part["cards"], *part["folded"], *part["why"])]
+    figures = [figure for card in cards for figure in card.figures]
+    svgs, css = share_styles(figure["svg"] for figure in figures)
+    for figure, svg in zip(figures, svgs):
+        figure["svg"] = Markup(svg)
+    return css

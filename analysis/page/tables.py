@@ -27,6 +27,10 @@ SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what
 # What a terminal goes without, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
+# What a page shows of a study at first, beside its axes; and of many rows, so many.
+FIRST = ("test_acc", "val_acc", "train_acc", "seeds", "source")
+MOST_ROWS = 24
+
 LAST_EPOCH = "Figures of the last epoch, mean ± sample deviation over seeds. The test set is read once, at its end."
 ROUGH = "A deviation over {n} seeds is rough: the true one may be {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
@@ -134,6 +138,22 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
         return grid
     note = f"Left out, to fit the terminal: {', '.join(left_out)}. `--wide` shows all."
     return as_grid(grid.title, grid.heading, columns, rows, [*grid.notes, note])
+
+
+def page_grids(study: Study) -> tuple[Grid, Grid]:
+    """Return a study's grid as two for a page: what answers its question, the best of many rows, and then the whole."""
+    whole = to_grid(study, Layout(published=True))
+    every = all_columns(study)
+    axes = [axis.name for axis in study.axes.axes] or ["model"]
+    labels = [*axes, *(column.label for column in every if column.name in FIRST)]
+    places = [whole.head.index(label) for label in dict.fromkeys(labels) if label in whole.head]
+    rows, notes = whole.rows, list(whole.notes[:1])
+    if len(rows) > MOST_ROWS:
+        rows = to_grid(study, Layout(published=True, sort="val_acc")).rows[:MOST_ROWS]
+        notes.append(f"The {MOST_ROWS} best by validation of {len(whole.rows)} rows; the details have all of them.")
+    head, numeric = [whole.head[place] for place in places], [whole.numeric[place] for place in places]
+    cells = [[row[place] for place in places] for row in rows]
+    return Grid(whole.title, head, cells, numeric, notes, whole.heading), whole
 
 
 def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]:

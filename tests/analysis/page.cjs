@@ -1,5 +1,6 @@
 // Look at a page in a headless Chromium at two widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
-// Prints JSON, an entry a look: what axe finds serious, console errors, requests, and how wide the page is.
+// Prints JSON, an entry a look: what axe finds serious, console errors, requests, and how wide the page
+// is, and which tables, texts and figures reach beyond it with all details open (a wide figure may scroll in its own frame).
 const { pathToFileURL } = require("node:url");
 const { chromium } = require("playwright-core");
 const { source } = require("axe-core");
@@ -19,16 +20,23 @@ async function look(browser, url, width, colorScheme, pictures) {
   const serious = violations
     .filter((violation) => ["serious", "critical"].includes(violation.impact))
     .map((violation) => `${violation.id}: ${violation.nodes[0].html.slice(0, 200)}`);
+  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+  const cut = await page.evaluate(() => {
+    const edge = document.documentElement.clientWidth + 1;
+    const parts = [...document.querySelectorAll("h1, h2, h3, p, li, th, td, pre, dl, svg")];
+    const beyond = parts.filter((part) => !part.closest("figure.wide") && part.getBoundingClientRect().right > edge);
+    return beyond.slice(0, 5).map((part) => `${part.tagName}: ${part.textContent.trim().slice(0, 80)}`);
+  });
   const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
   if (pictures) await page.screenshot({ path: `${pictures}/${width}-${colorScheme}.png`, fullPage: true });
   await context.close();
-  return { width, colorScheme, pageWidth, serious, errors, requests };
+  return { width, colorScheme, pageWidth, cut, serious, errors, requests };
 }
 
 async function main([executablePath, file, pictures]) {
   const browser = await chromium.launch({ executablePath, args: FLAGS });
   const looks = [];
-  for (const width of [360, 1200])
+  for (const width of [390, 1200])
     for (const scheme of ["light", "dark"]) looks.push(await look(browser, pathToFileURL(file).href, width, scheme, pictures));
   await browser.close();
   console.log(JSON.stringify(looks));

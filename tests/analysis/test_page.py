@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report import main
+from tests.analysis import studies
 
 SCRIPT = Path(__file__).with_name("page.cjs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -36,8 +37,35 @@ def node() -> dict[str, str]:
     return environment
 
 
+@pytest.fixture
+def look(browser, node):
+    """Return a function that makes the report of all runs, looks at it and tells what it saw at each width."""
+
+    def answer() -> list[dict]:
+        assert main([]) == 0
+        words = ["node", SCRIPT, browser, "report.html"]
+        done = subprocess.run(words, env=node, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return answer
+
+
+def assert_readable(looks: list[dict]) -> None:
+    """Check that a phone and a desk, light and dark, show all of a page, and nothing is wrong with it."""
+    assert [(look["width"], look["colorScheme"]) for look in looks] == [
+        (390, "light"),
+        (390, "dark"),
+        (1200, "light"),
+        (1200, "dark"),
+    ]
+    for look in looks:
+        assert look["serious"] == look["errors"] == look["requests"] == look["cut"] == []
+        assert look["pageWidth"] <= look["width"]
+
+
 @pytest.mark.slow
-def test_the_report_is_accessible_and_fits_a_phone(build, browser, node):
+def test_the_report_is_accessible_and_fits_a_phone(build, look):
     for stages in ([1, 1, 1], [9, 9, 9]):
         for shortcut in ("projection", "none"):
             for seed in (0, 1):
@@ -45,18 +73,11 @@ def test_the_report_is_accessible_and_fits_a_phone(build, browser, node):
                 build.look_inside(run)
                 build.classify(run)
     build.complete(study="other")
-    assert main([]) == 0
-    done = subprocess.run(
-        ["node", SCRIPT, browser, "report.html"], env=node, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    looks = json.loads(done.stdout)
-    assert [(look["width"], look["colorScheme"]) for look in looks] == [
-        (360, "light"),
-        (360, "dark"),
-        (1200, "light"),
-        (1200, "dark"),
-    ]
-    for look in looks:
-        assert look["serious"] == look["errors"] == look["requests"] == []
-        assert look["pageWidth"] <= look["width"]
+    assert_readable(look())
+
+
+@pytest.mark.slow
+def test_a_search_over_many_settings_fits_a_phone(build, look):
+    studies.random_search(build)
+    studies.rates(build)
+    assert_readable(look())

@@ -171,16 +171,16 @@ def test_a_report_of_inspections_is_its_why(inspect):
     grid_of_networks(inspect)
     assert report(["runs"]) == 0
     page = open("report.html", encoding="utf-8").read()
-    assert "<h3>Why</h3>" in page and "<h3>Results</h3>" not in page and page.count("<svg") == 4
+    assert '<h2 id="why">' in page and "Results of" not in page and page.count("<svg") == 4
     assert "Gradients before training" in page and "task=inspect" in page
 
 
 def test_a_report_says_why_after_the_results(build, inspect):
     build.complete()
     assert report(["runs"]) == 0
-    assert "<h3>Why</h3>" not in open("report.html", encoding="utf-8").read()
+    assert '<h2 id="why">' not in open("report.html", encoding="utf-8").read()
     inspect(study="depth")
     assert report(["runs"]) == 0
     page = open("report.html", encoding="utf-8").read()
     assert page.count("task=inspect") == 1
-    assert page.index("<h3>Results</h3>") < page.index("<h3>Why</h3>") < page.index("<h3>Configurations</h3>")
+    assert page.index("Results of") < page.index('<h2 id="why">') < page.index('<h2 id="measured">')

@@ -1,0 +1,60 @@
+"""Which findings open a report: a few sentences that answer what its studies ask, picked by rule."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from analysis.claims.finding import Finding
+
+T = TypeVar("T")
+
+MOST = 5  # sentences
+OF_ONE = 3  # of the first study; of each other one, a single sentence
+OF_A_KIND = 2  # residual and plain networks; of more that are alike, none can stand for the others
+# Of each kind, how soon it answers somebody who asks what depth, skip connections and other axes do.
+RANK = ("best", "axis", "gain", "interaction", "turn", "no turn", "training", "published step", "twins")
+RANK += ("gap", "gradients")
+DECIDED = ("more", "less")
+
+
+def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T, Finding]]:
+    """Return at most MOST findings, each with the study it is of; the studies come in the order of their importance.
+
+    A finding with an interval goes before one without. Of the studies after the first, one whose interval leaves out
+    zero goes before one whose interval does not. Where no study has an interval, what there is without opens the page.
+    """
+    candidates = [(study, telling(findings)) for study, findings in studies]
+    judged = [(study, list(filter(is_judged, findings))) for study, findings in candidates]
+    if any(findings for _, findings in judged):
+        candidates = [(study, findings) for study, findings in judged if findings]
+    else:
+        candidates = [(study, findings) for study, findings in candidates if findings]
+    return list(picked(candidates))[:MOST]
+
+
+def telling(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that may open a page: of a kind that answers, and not one of many alike."""
+    counts = Counter(found.kind for found in findings)
+    few = {kind for kind, count in counts.items() if kind == "axis" or count <= OF_A_KIND}
+    return [found for found in findings if found.kind in few.intersection(RANK)]
+
+
+def picked(candidates: Iterable[tuple[T, Sequence[Finding]]]) -> Iterator[tuple[T, Finding]]:
+    """Yield the findings that each study may have in the answer."""
+    for number, (study, findings) in enumerate(candidates):
+        if number == 0:
+            ranked = sorted(findings, key=lambda found: RANK.index(found.kind))
+        else:
+            ranked = sorted(findings, key=lambda found: (verdict(found) not in DECIDED, RANK.index(found.kind)))
+        for found in ranked[: 1 if number else OF_ONE]:
+            yield study, found
+
+
+def is_judged(finding: Finding) -> bool:
+    """Return whether there is an interval; the best of all configurations, which has none, is an answer as well."""
+    return finding.kind == "best" or verdict(finding) in (*DECIDED, "noise")
+
+
+def verdict(finding: Finding) -> str:
+    """Return what a finding's difference says; `open` without one."""
+    return finding.difference.verdict if finding.difference is not None else "open"

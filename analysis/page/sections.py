@@ -1,0 +1,118 @@
+"""The sections of a report: a study's sentences with the figures that show what they say, its table, its details."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.finding import MIXES, Finding
+from analysis.claims.inside.findings import find_inside
+from analysis.claims.wording import by_topic
+from analysis.figures.gallery import INSIDE, draw_all
+from analysis.frames.study import Study
+from analysis.page.inline import as_svg, describe
+from analysis.page.inspections import inspection_grids
+from analysis.page.order import heading
+from analysis.page.provenance import commands, differences, environments
+from analysis.page.tables import page_grids
+
+NARROW = 5.6  # inches, half a page of 1,200 pixels
+# Figures and the topics that they show; a study's first card has all sentences that belong to no other one.
+CARDS = (("accuracy", "grid"), ("degradation", "Degradation"), ("curves", "Training and validation"))
+WHY = (
+    ("untrained_gradients", "Gradients before training"),
+    ("cosines", "Shattered gradients"),
+    ("curvature", "Curvature and learning rate"),
+    ("lesions", "Lesions"),
+    ("branches", "Residual branches"),
+)
+FOLDED = {"gradients": "Gradients", "responses": "", "classes": "", "confusion": ""}
+CAVEATS = {MIXES, "Runs"}
+
+
+@dataclass
+class Card:
+    """Sentences by topic, and the figures beside them."""
+
+    findings: Mapping[str, list[str]] = field(default_factory=dict)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def wide(self) -> bool:
+        return any(figure["wide"] for figure in self.figures)
+
+
+def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, Any]:
+    """Return what the template shows of a study; every id in it begins with `name`."""
+    drawn, missing = figures(study, name)
+    trained, inside = len(study.runs) > 0, {plot.name for plot in INSIDE}
+    said, why = by_topic(findings), by_topic(find_inside(study))
+    main, detail = page_grids(study) if trained else (None, None)
+    own = {topic: said.pop(topic) for topic in CAVEATS if topic in said}
+    apart = {topic for _, topic in CARDS[1:]} | {*filter(None, FOLDED.values())}
+    first = Card({k: v for k, v in said.items() if k not in apart}, [drawn[k] for k in CARDS[0] if k in drawn])
+    others = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in CARDS[1:]]
+    folded = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in FOLDED.items()]
+    return provenance(study) | {
+        "id": name,
+        "heading": heading(study),
+        "title": study.title,
+        "short": short(study),
+        "trained": trained,
+        "first": first,
+        "cards": list(filter(shown, others)),
+        "folded": list(filter(shown, folded)),
+        "table": main,
+        "detail": detail,
+        "caveats": [text for texts in own.values() for text in texts],
+        "why": list(filter(shown, (card({topic: why.get(topic)}, drawn.get(plot)) for plot, topic in WHY))),
+        "why_tables": inspection_grids(study),
+        "missing": [reason for plot, reason in missing.items() if plot not in inside or trained],
+    }
+
+
+def short(study: Study) -> str:
+    """Return a study's name without its folders, and how long it trained where that is the same for all."""
+    epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
+    name = study.title.rpartition(" (")[0].rpartition("/")[2] or study.title
+    (length, *others) = epochs or {None}
+    return f"{name}, {length} epochs" if not others and length and not pd.isna(length) else name
+
+
+def card(findings: Mapping[str, list[str] | None], figure: dict[str, Any] | None) -> Card:
+    """Return sentences, where there are any, with a figure, where there is one."""
+    return Card({topic: texts for topic, texts in findings.items() if texts}, [figure] if figure else [])
+
+
+def shown(card: Card) -> bool:
+    """Return whether there is anything in a card."""
+    return bool(card.findings or card.figures)
+
+
+def figures(study: Study, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return a study's figures by name, each as an SVG with its caption, and why others are not there."""
+    drawn: dict[str, dict[str, Any]] = {}
+    missing: dict[str, str] = {}
+    for plot, figure in draw_all(study, narrow=NARROW):
+        if isinstance(figure, str):
+            missing[plot.name] = f"{plot.name}: {figure}"
+            continue
+        svg = as_svg(figure, f"{name}-{plot.name}", describe(figure, plot.caption))
+        wide = figure.get_figwidth() > NARROW
+        drawn[plot.name] = {"name": plot.name, "caption": plot.caption, "svg": svg, "wide": wide}
+    return drawn, missing
+
+
+def provenance(study: Study) -> dict[str, Any]:
+    """Return how a study's configurations differ, where its runs were computed, and by which commands."""
+    every = pd.concat([part for part in (study.runs, study.inspections) if len(part)])
+    inspected = replace(study, runs=study.inspections)
+    parts = {kind: part for kind, part in (("", study), (", untrained", inspected)) if len(part.runs)}
+    differing, shared = differences(next(iter(parts.values())).configurations)
+    return {
+        "differing": differing,
+        "shared": shared,
+        "environments": environments(every),
+        "commands": {label + kind: text for kind, part in parts.items() for label, text in commands(part).items()},
+    }

@@ -1,0 +1,57 @@
+"""Make matplotlib's SVGs small: styles as classes that a page's figures share, short ids, and no needless digits."""
+
+import re
+from collections.abc import Iterable
+from itertools import count
+
+DIGITS = 2  # after the point: a hundredth of a point is finer than a screen shows
+NOT_NEEDED = re.compile(r"<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+REFERENCE = re.compile(r'(?:xlink:)?(href="#|url\(#)([^")]+)')
+ID = re.compile(r'\s+id="([^"]*)"')
+STYLE = re.compile(r'style="([^"]*)"')
+FONTS = re.compile(r'font-family: [^;"]*')
+NUMBERS = re.compile(r' (?:d|x|y|width|height|transform|points)="[^"]*"')
+NUMBER = re.compile(r"-?\d+\.\d+")
+UNTURNED = re.compile(r' transform="rotate\(-?0 [^"]*"')
+GAP = re.compile(r">\s+<")
+EMPTY = re.compile(r"<(g|defs)></\1>")
+BARE_GROUP = re.compile(r"<g>((?:(?!</?g\b).)*)</g>", re.DOTALL)
+
+
+def smaller(svg: str, prefix: str) -> str:
+    """Return a figure's SVG without what does not show; ids that are referenced begin with `prefix`, others go."""
+    svg = NOT_NEEDED.sub("", svg).strip()
+    number = count()
+    short = {name: f"{prefix}-{next(number)}" for name in dict.fromkeys(found[1] for found in REFERENCE.findall(svg))}
+    svg = ID.sub(lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", svg)
+    svg = REFERENCE.sub(lambda found: found[1] + short[found[2]], svg)
+    svg = UNTURNED.sub("", svg)
+    svg = NUMBERS.sub(lambda found: NUMBER.sub(rounded, " ".join(found[0].split()).join((" ", ""))), svg)
+    svg = FONTS.sub("font-family: inherit", GAP.sub("><", svg))
+    return without_groups(svg).replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "").replace("xlink:href", "href")
+
+
+def rounded(found: re.Match[str]) -> str:
+    """Return a number with few digits: `36.73`, `36` for `36.001`, `0` for `-0.001`."""
+    text = f"{float(found[0]):.{DIGITS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def without_groups(svg: str) -> str:
+    """Return an SVG without groups that say nothing, from the inside out."""
+    before = ""
+    while before != svg:
+        before, svg = svg, BARE_GROUP.sub(r"\1", EMPTY.sub("", svg))
+    return svg
+
+
+def share_styles(svgs: Iterable[str]) -> tuple[list[str], str]:
+    """Return SVGs whose styles are classes, and the style sheet of these classes."""
+    names: dict[str, str] = {}
+
+    def named(found: re.Match[str]) -> str:
+        return f'class="{names.setdefault(found[1], f"s{len(names)}")}"'
+
+    texts = [STYLE.sub(named, svg) for svg in svgs]
+    rules = (f".{name}{{{style}}}\n".replace(": ", ":").replace("; ", ";") for style, name in names.items())
+    return texts, "".join(rules)
