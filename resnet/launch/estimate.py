@@ -49,11 +49,17 @@ def work_of(config: Config) -> Work:
     """Return what a configuration will compute, without its data."""
     facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
     train, val = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    network = network_of(config, facts.classes, facts.channels)
-    steps_per_epoch = math.ceil(train / config.batch_size)
-    steps = total_steps(config.epochs, steps_per_epoch)
-    images = 3 * train * steps / steps_per_epoch + val * epochs_of(steps, steps_per_epoch)
+    network, each = network_of(config, facts.classes, facts.channels), steps_per_epoch(config)
+    steps = total_steps(config.epochs, each)
+    images = 3 * train * steps / each + val * epochs_of(steps, each)
     return Work(network, facts.size, network.cost(facts.size).multiply_adds, images)
+
+
+def steps_per_epoch(config: Config) -> int:
+    """Return the steps of an epoch, without its data."""
+    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
+    train, _ = split_sizes(facts, config.data.val_fraction, config.data.limit)
+    return math.ceil(train / config.batch_size)
 
 
 def rate_of(result: dict[str, Any]) -> float:

@@ -3,11 +3,15 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from resnet.config import Config, total_steps
 from resnet.duration import about
 from resnet.launch.columns import layout
 from resnet.launch.jobs import Job, axes_of, by_configuration, name_of
+from resnet.record.environment import code_checksum
+from resnet.record.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +56,30 @@ def part_left(job: Job) -> float:
     """Return the part of a run that is still to be computed, 0 to 1."""
     if job.complete:
         return 0.0
-    count = job.config.epochs.count if job.config is not None else None
-    if job.run.state() != "unfinished" or count is None or (job.config and job.config.resume == "never"):
+    config, state = job.config, job.run.state()
+    if config is None or config.epochs.count is None or config.resume == "never":
         return 1.0
-    return max(0.0, 1 - len(job.run.metrics()) / count)
+    if state == "not started":
+        return 1 - epochs_of_shorter(job.run, config) / config.epochs.count
+    return max(0.0, 1 - len(job.run.metrics()) / config.epochs.count) if state == "unfinished" else 1.0
+
+
+def epochs_of_shorter(run: RunFolder, config: Config) -> int:
+    """Return how many epochs of a finished, shorter run a run would begin with, see `resnet.shorter`."""
+    from resnet.launch.estimate import steps_per_epoch  # PyTorch takes seconds to import
+    from resnet.shorter import but_for_epochs
+    from resnet.training.optim import rates_agree
+
+    each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
+    total = total_steps(config.epochs, each)
+    for shorter in but_for_epochs(run, config):
+        epochs = shorter.result()["epochs"]
+        same_code = shorter.result().get("code") == code_checksum()
+        if same_code and epochs * each < total:
+            own, longer = ({**schedule, "total_steps": steps} for steps in (epochs * each, total))
+            if rates_agree(own, longer, epochs * each):
+                return epochs
+    return 0
 
 
 def sentence(left: Sequence[float], at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from resnet.config import run_name
+from resnet.launch.compose import compose_config
+from resnet.launch.jobs import Job
+from resnet.launch.plan import part_left
+from resnet.record.folder import RunFolder
 from resnet.training.optim import rates_agree
 
 
@@ -84,3 +89,16 @@ def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_pa
 )
 def test_schedules_agree_where_every_step_taken_had_the_same_rate(one, other, steps, agree):
     assert rates_agree({"lr": 0.1} | one, {"lr": 0.1} | other, steps) is agree
+
+
+def test_a_plan_knows_what_a_longer_run_begins_with(tmp_path, train):
+    small = ("data.limit=20", "probe_every=0", "model.stages=[1]")
+    train("epochs.count=2", *small)
+
+    def left(*overrides: str) -> float:
+        config = compose_config(["data=digits", "model.width=8", "device=cpu", *small, *overrides])
+        run = RunFolder(tmp_path / "runs" / "default" / run_name(config) / "seed0")
+        return part_left(Job([], "default", run, False, None, None, "", config))
+
+    assert left("epochs.count=8") == 0.75
+    assert left("epochs.count=8", "schedule=cosine") == left("epochs.count=8", "seed=1") == 1
