@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.axes import Axes, value_of
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
 NAMED = 5  # confounds; of more, the rest is counted
+NO_GROUPS = {"layers", "stages", "shortcut", "epochs"}  # axes that no group of settings is behind
 CONDITIONS = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
@@ -44,10 +46,24 @@ def beside_depth(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Any, Any]]
     return {key: values for key, values in found.items() if key not in ("blocks per stage", "model.shortcut")}
 
 
-def find_confounds(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Name what else differs between configurations that no chain of single changes connects."""
+def by_choice(row: Row, axes: Axes) -> Settings:
+    """Return a run's flattened settings, with an entry for each axis that is a whole choice instead of its keys."""
+    settings, own = flatten_settings(row), {axis.name for axis in axes.axes}
+    for group in own - NO_GROUPS:
+        if not any(key.startswith(f"{group}.") for key in settings):
+            continue
+        settings = {key: v for key, v in settings.items() if not key.startswith(f"{group}.") or key in own}
+        settings[group] = value_of(row, group)
+    return settings
+
+
+def find_confounds(configurations: pd.DataFrame, axes: Axes) -> Iterator[Finding]:
+    """Name what else differs between configurations that no chain of single changes connects.
+
+    A whole choice, as that of an optimizer, is one change.
+    """
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
-    flat = {name: flatten_settings(row) for name, row in rows.items()}
+    flat = {name: by_choice(row, axes) for name, row in rows.items()}
     names, counts = list(rows), count_changes(list(flat.values()))
     pairs = np.argwhere(np.triu(counts <= 1, 1))
     groups = connected(names, [(names[a], names[b]) for a, b in pairs])

@@ -40,7 +40,7 @@ def find(study: Study) -> list[Finding]:
         *effects,
         *find_several(effects),
         *find_spread(distinct),
-        *([Finding("search")] if scattered else find_confounds(done)),
+        *([Finding("search")] if scattered else find_confounds(done, study.axes)),
         *find_mixed_seeds(done),
         *find_mixed_conditions(done),
         *find_singles(complete, done),

@@ -6,7 +6,7 @@ from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 from analysis.page.columns import measured
 from analysis.page.rendering import Grid
-from analysis.page.tables import LAST_EPOCH, choice_notes
+from analysis.page.tables import LAST_EPOCH, choice_notes, constant_columns, heading_of
 
 
 def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> Grid:
@@ -29,7 +29,11 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
     ]
     head = [*(axis.name for axis in front), *(across.label(place) for place in places)]
     numeric = [*(axis.numeric for axis in front), *[True] * len(places)]
-    return Grid(f"{study.title}: {MEASURES[measure].long}", head, rows, numeric, [LAST_EPOCH, *choice_notes(study)])
+    shown = {axis.name for axis in (*front, across)}
+    fixed = constant_columns(study, study.configurations.to_dict("records"))
+    heading = heading_of(study, {name: text for name, text in fixed.items() if name not in {*shown, *MEASURES}})
+    title = f"{study.title}: {MEASURES[measure].long}"
+    return Grid(title, head, rows, numeric, [LAST_EPOCH, *choice_notes(study)], heading)
 
 
 def known_axis(study: Study, name: str) -> Axis:

@@ -1,6 +1,6 @@
 """Studies as tables: a grid each for people, one CSV for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -75,24 +75,31 @@ def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it 
         better = column.key.endswith("acc_mean")
         table = table.sort_values(column.key or column.name, ascending=not better, kind="stable")
     rows = table.to_dict("records")
+    fixed = constant_columns(study, rows)
     if layout.columns:
-        shown, fixed = named_columns(study, layout.columns), []
+        shown = named_columns(study, layout.columns)
+        fixed = {name: text for name, text in fixed.items() if name not in {column.name for column in shown}}
     else:
-        every = [column for column in all_columns(study) if column.name not in EXTRA]
-        texts = {column.name: {column.text(row) for row in rows} for column in every}
-        fixed = [c.constant.format(*texts[c.name]) for c in every if c.constant and is_fixed(texts[c.name], len(rows))]
-        shown = [c for c in every if not (c.constant and is_fixed(texts[c.name], len(rows)))]
-        shown = [c for c in shown if not c.rare or any(texts[c.name])]
+        every = [column for column in all_columns(study) if column.name not in {*EXTRA, *fixed}]
+        shown = [c for c in every if not c.rare or any(c.text(row) for row in rows)]
     notes = table_notes(study, table, layout.published)
-    fixed += [*constant_choices(study), *constant_settings(study)]
-    heading = " · ".join(fixed) if len(rows) > 1 and not layout.columns else ""
-    grid = as_grid(study.title, heading, shown, rows, notes)
+    grid = as_grid(study.title, heading_of(study, fixed), shown, rows, notes)
     return fitted(grid, shown, rows, layout.width) if layout.width and not layout.columns else grid
 
 
-def is_fixed(texts: set[str], rows: int) -> bool:
-    """Return whether the texts of a column are one, so that the heading says it; of a single row, all are columns."""
-    return len(texts) == 1 and "-" not in texts and rows > 1
+def constant_columns(study: Study, rows: Sequence[dict]) -> dict[str, str]:
+    """Return, by column, what the heading says of those that are the same in all rows; of a single row, none is."""
+    found: dict[str, str] = {}
+    for column in all_columns(study):
+        texts = {column.text(row) for row in rows}
+        if column.constant and column.name not in EXTRA and len(texts) == 1 < len(rows) and "-" not in texts:
+            found[column.name] = column.constant.format(*texts).replace(" 1 epochs", " 1 epoch")
+    return found
+
+
+def heading_of(study: Study, fixed: Mapping[str, str]) -> str:
+    """Return what all configurations share, in a line: columns that say one thing, choices, and a few settings."""
+    return " · ".join([*fixed.values(), *constant_choices(study), *constant_settings(study)])
 
 
 def constant_choices(study: Study) -> list[str]:

@@ -291,3 +291,8 @@ def test_csv_has_a_column_for_each_setting_that_varies_those_of_a_choice_too(bui
     found = list(csv.DictReader(io.StringIO(table("--format", "csv"))))
     assert {row["optimizer"]: row["optimizer.lr"] for row in found} == {"adam": "0.001", "sgd": "0.1"}
     assert {row["augmentation"]: row["augmentation.cutout"] for row in found}["cutout"] == "16"
+
+
+def test_a_whole_choice_is_one_change_and_mixes_nothing(build):
+    studies.recipes(build)
+    assert "What the comparison mixes" not in sentences("runs")
