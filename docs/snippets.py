@@ -153,10 +153,10 @@ def question(experiment: str, part: str = "Question") -> str:
     return " ".join(found.split())
 
 
-def cost(experiment: str) -> str:
-    """Return the hours or minutes that an experiment's comment names first."""
+def cost(experiment: str, hour: str = " h", minute: str = " min") -> str:
+    """Return the hours or minutes that an experiment's comment names first, with the words for these."""
     (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", question(experiment, "Cost"))[0]
-    return f"{number.replace(' to ', '-')} {'h' if unit == 'hour' else 'min'}"
+    return number.replace(" to ", "-") + (hour if unit == "hour" else minute)
 
 
 def options(group: str) -> list[Path]:
@@ -177,10 +177,10 @@ def described(group: str) -> str:
 
 
 def experiments() -> str:
-    """Return a section for each experiment: its question, what varies, what is fixed, and what it costs."""
-    parts = ("Question", "Varies", "Held fixed", "Cost")
+    """Return a section for each experiment: what the comment on top of it says, part by part."""
     sections = []
     for path in options("experiment"):
+        parts = re.findall(r"^(\w[\w ]*?)\s{2,}\S", "\n".join(comment(path)), re.MULTILINE)
         lines = [f"- *{part}:* {question(path.stem, part)}" for part in parts]
         sections.append("\n".join([f"`experiment={path.stem}`", "", *lines]))
     return "\n\n".join(sections)

@@ -99,5 +99,5 @@ def find_best(study: Study) -> Iterator[Finding]:
     if len(done) > 2:
         row = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")[0]
         facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
-        facts |= {"label": row["label"], "count": len(done), "seeds_each": int(row["n"])}
+        facts |= {"label": row["label"], "count": len(done), "n": int(row["n"])}
         yield Finding("best", configurations=(row["configuration"],), facts=facts)

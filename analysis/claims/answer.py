@@ -1,7 +1,7 @@
 """Which findings open a report: a few sentences that answer what its studies ask, picked by rule."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from analysis.claims.finding import Finding
@@ -20,8 +20,8 @@ DECIDED = ("more", "less")
 def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T, Finding]]:
     """Return at most MOST findings, each with the study it is of; the studies come in the order of their importance.
 
-    A finding with an interval goes before one without. Of the studies after the first, one whose interval leaves out
-    zero goes before one whose interval does not. Where no study has an interval, what there is without opens the page.
+    A finding with an interval goes before one without. After the first study, one whose interval leaves out zero goes
+    before one whose interval does not. Where no study has an interval, what there is without opens the page.
     """
     candidates = [(study, telling(findings)) for study, findings in studies]
     judged = [(study, list(filter(is_judged, findings))) for study, findings in candidates]
@@ -29,7 +29,11 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
         candidates = [(study, findings) for study, findings in judged if findings]
     else:
         candidates = [(study, findings) for study, findings in candidates if findings]
-    return list(picked(candidates))[:MOST]
+    first, later = candidates[:1], [(study, [best_of(findings)]) for study, findings in candidates[1:]]
+    decided = [(study, found) for study, found in later if verdict(found[0]) in DECIDED]
+    rest = [(study, found) for study, found in later if verdict(found[0]) not in DECIDED]
+    of_first = [(study, sorted(found, key=rank)[:OF_ONE]) for study, found in first]
+    return [(study, found) for study, part in (*of_first, *decided, *rest) for found in part][:MOST]
 
 
 def telling(findings: Sequence[Finding]) -> list[Finding]:
@@ -39,15 +43,14 @@ def telling(findings: Sequence[Finding]) -> list[Finding]:
     return [found for found in findings if found.kind in few.intersection(RANK)]
 
 
-def picked(candidates: Iterable[tuple[T, Sequence[Finding]]]) -> Iterator[tuple[T, Finding]]:
-    """Yield the findings that each study may have in the answer."""
-    for number, (study, findings) in enumerate(candidates):
-        if number == 0:
-            ranked = sorted(findings, key=lambda found: RANK.index(found.kind))
-        else:
-            ranked = sorted(findings, key=lambda found: (verdict(found) not in DECIDED, RANK.index(found.kind)))
-        for found in ranked[: 1 if number else OF_ONE]:
-            yield study, found
+def best_of(findings: Sequence[Finding]) -> Finding:
+    """Return the finding that a study after the first may have in the answer: one that is decided, if there is one."""
+    return min(findings, key=lambda found: (verdict(found) not in DECIDED, rank(found)))
+
+
+def rank(finding: Finding) -> int:
+    """Return how soon a finding answers, 0 the soonest."""
+    return RANK.index(finding.kind)
 
 
 def is_judged(finding: Finding) -> bool:

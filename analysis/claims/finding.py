@@ -18,6 +18,7 @@ TOPICS = {  # of each kind
     "degradation": "Degradation",
     "training": "Degradation",
     "published step": "Published",
+    "published figure": "Published",
     "gradients": "Gradients",
     "gap": "Training and validation",
     "pair": "Accuracy",

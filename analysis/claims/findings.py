@@ -12,7 +12,7 @@ from analysis.claims.along import find_axis, find_best, find_ranges, is_scattere
 from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.depth import find_depth, versus
 from analysis.claims.finding import Finding
-from analysis.claims.several import find_several, find_spread
+from analysis.claims.several import correct, find_spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
@@ -37,8 +37,7 @@ def find(study: Study) -> list[Finding]:
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
     return [
-        *effects,
-        *find_several(effects),
+        *correct(effects),
         *find_spread(distinct),
         *([Finding("search")] if scattered else find_confounds(done, study.axes)),
         *find_mixed_seeds(done),
@@ -97,10 +96,18 @@ def find_pair(study: Study) -> Iterator[Finding]:
 
 
 def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Compare the original project's step with one's own, if both of its networks were trained here by its recipe."""
+    """Set networks that were trained by a published recipe beside what is published of them.
+
+    Of the original project, whose figures are of validation images, the step is compared, if both of its networks are
+    there.
+    """
     rows = add_published(configurations)
     theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
     same = rows[rows["other_recipe"] == ""]
+    for row in same.dropna(subset="test_acc_difference").to_dict("records"):
+        own, points = 100 * row["test_acc_mean"], row["test_acc_difference"]
+        facts = {"label": row["label"], "own": own, "theirs": own - points, "by": row["against"]}
+        yield Finding("published figure", configurations=(row["configuration"],), facts=facts | {"n": int(row["n"])})
     recipes = [as_text({k: v for k, v in settings.items() if k not in NETWORK}) for settings in same["settings"]]
     for _, alike in same.groupby(recipes, sort=False):
         own = {network(row): row["configuration"] for row in alike.to_dict("records")}

@@ -1,6 +1,7 @@
 """What several configurations say together: how far seeds deviate, and how many verdicts outlast a correction."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -20,13 +21,29 @@ def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
             yield Finding("spread" if found.alike else "no spread", networks, facts=facts)
 
 
-def find_several(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Count the verdicts over seeds, and those that remain once they are corrected for being several."""
-    judged = [finding.difference for finding in findings if finding.difference is not None]
-    judged = [found for found in judged if found.p is not None]
+def correct(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings, those marked whose verdict over seeds does not outlast a correction for being several.
+
+    A finding that counts the verdicts follows where there are several.
+    """
+    judged = [place for place, finding in enumerate(findings) if p_of(finding) is not None]
     if len(judged) < 2:
-        return
-    clear = [found.verdict in ("more", "less") for found in judged]
-    corrected = holm([found.p for found in judged if found.p is not None])
-    held = sum(c and p < 1 - CONFIDENCE for c, p in zip(clear, corrected))
-    yield Finding("several", facts={"count": len(judged), "clear": sum(clear), "held": held})
+        return list(findings)
+    corrected = dict(zip(judged, holm([p for finding in findings if (p := p_of(finding)) is not None])))
+    marked, counts = list(findings), {"count": len(judged), "clear": 0, "held": 0}
+    for place, p in corrected.items():
+        difference = findings[place].difference
+        if difference is None or difference.verdict not in ("more", "less"):
+            continue
+        counts["clear"] += 1
+        if p < 1 - CONFIDENCE:
+            counts["held"] += 1
+        else:
+            facts = findings[place].facts | {"one_of": len(judged)}
+            marked[place] = replace(findings[place], facts=facts)
+    return [*marked, Finding("several", facts=counts)]
+
+
+def p_of(finding: Finding) -> float | None:
+    """Return the p-value of a finding's difference over seeds, None without one."""
+    return finding.difference.p if finding.difference is not None else None

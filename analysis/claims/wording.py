@@ -31,11 +31,12 @@ TEMPLATES = {
     "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
     "their test accuracy {change}",
     "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
-    "degradation": "Over the same depths, the training accuracy {change} So this is degradation, not overfitting.",
+    "degradation": "Over the same depths, the training accuracy {change} So this is not overfitting.",
     "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
     "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
+    "published figure": "{label}: {own:.2f} % of the test images ({each}). By the same recipe, {by}: {theirs:.2f} %.",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. {change}",
     "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
@@ -99,12 +100,14 @@ def sentence(finding: Finding) -> str:
         facts["change"] = "No combination of the other axes has it beside the next best, {second}.".format(**facts)
     if finding.kind == "order":
         facts |= say_order(finding)
-    if finding.kind == "best":
-        facts["each"] = "a single seed" if facts["seeds_each"] == 1 else f"{facts['seeds_each']} seeds"
+    if finding.kind in ("best", "published figure"):
+        facts["each"] = "a single seed" if facts["n"] == 1 else f"{facts['n']} seeds"
     facts["seeds"] = count_seeds(finding.seeds[::-1])  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
     if "also" in finding.facts:
         text += f" Another difference between them: {facts['also']}; the data do not tell which of these it is."
+    if "one_of" in finding.facts:
+        text += f" Corrected for {finding.facts['one_of']} comparisons, it could be noise."
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text

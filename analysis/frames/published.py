@@ -57,14 +57,15 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     Published rows have no other place in `order` than that of their depth and shortcut.
 
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
-    `other_recipe` says in what the two recipes differ; missing where the same network is not published.
+    `other_recipe` says in what the two recipes differ, `against` whose figure it is; missing where the same network is
+    not published.
     """
     published: dict[tuple[Any, ...], Row] = {}
     for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
         published.setdefault(network(row), row)  # a mean before a single run, the paper before those who repeat it
     rows = configurations.to_dict("records")
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
-    columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe"]
+    columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe", "against"]
     own = configurations.join(pd.DataFrame(added, configurations.index, columns))
     theirs = of_same_networks(own).assign(study=own["study"].iloc[0])
     for column, key in (("axis layers", "depth"), ("axis shortcut", "shortcut")):
@@ -78,7 +79,7 @@ def against(own: Row, other: Row) -> Row:
     differences = {
         f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
     }
-    return differences | {"other_recipe": other_recipe(own, other["config"])}
+    return differences | {"other_recipe": other_recipe(own, other["config"]), "against": other["by"]}
 
 
 def other_recipe(own: Row, other: Settings) -> str:

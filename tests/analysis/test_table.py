@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analysis.claims.findings import find
 from analysis.frames.published import read_published
+from analysis.frames.study import load_studies
 from analysis.table import main
 
 ROOT = str(Path(__file__).resolve().parents[2])
@@ -180,6 +182,9 @@ def test_the_same_recipe_is_not_called_another(build, table):
     (run / "result.json").write_text((built / "result.json").read_text())
     printed = table("--published", run)
     assert rows(printed)[0]["against published"] == "test -1.25 pp" and "recipes differ" not in printed
+    (study,) = load_studies([run])
+    (found,) = [finding for finding in find(study) if finding.kind == "published figure"]
+    assert (found.facts["own"], found.facts["theirs"]) == (pytest.approx(90), pytest.approx(91.25))
 
 
 @pytest.mark.parametrize(("warmup", "said"), [(400 / 64000, ""), (0.0, ", recipes differ: schedule")])

@@ -53,7 +53,7 @@ SENTENCES = {
     "degradation": (
         Finding("degradation", PLAIN, depths=(20, 56), difference=LESS, seeds=(2, 2)),
         "Over the same depths, the training accuracy falls by 15.00 pp, "
-        f"{CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds). So this is degradation, not overfitting.",
+        f"{CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds). So this is not overfitting.",
     ),
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
@@ -70,6 +70,10 @@ SENTENCES = {
         "From blocks4 to blocks15, the original project found +4.14 pp of validation accuracy (one seed, augmented "
         "images). With the same recipe, on unaugmented images, it rises by 5.10 pp, "
         f"{CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+    ),
+    "published figure": (
+        Finding("published figure", facts={"label": "A", "own": 91.3, "theirs": 91.25, "by": "B et al. 2016", "n": 1}),
+        "A: 91.30 % of the test images (a single seed). By the same recipe, B et al. 2016: 91.25 %.",
     ),
     "gradients": (
         Finding(
@@ -127,7 +131,7 @@ SENTENCES = {
         "0.1 is the highest value tried: a better one may lie beyond.",
     ),
     "best": (
-        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "seeds_each": 1}),
+        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1}),
         "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed).",
     ),
     "confound": (
