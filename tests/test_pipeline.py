@@ -42,6 +42,7 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
     assert "fresh" in page and page.count("<svg") >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study, name", [("2026_11_28", "blocks1"), ("1.10", "1_000"), ("true", "1e3")])
 def test_the_commands_of_a_report_find_all_of_its_runs_there(train, command, tmp_path, study, name):
     """Whatever Hydra would take the names for."""

@@ -58,6 +58,7 @@ def test_a_disk_without_space_for_the_run_directory_is_reported_in_a_line(train,
     assert output(train(code=1)) == "error: runs: cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_full_disk_fails_the_run_which_resumes_once_there_is_space(train, tmp_path, small_disk):
     small_disk("size=72k")
     full = train(code=1)
@@ -84,6 +85,7 @@ def folder(tmp_path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, folder):
     (folder / "seed0").symlink_to(tmp_path / "nowhere")
     (folder / "seed1").symlink_to(tmp_path / "elsewhere")
@@ -95,6 +97,7 @@ def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, 
     assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("complete", [False, True])
 def test_a_directory_with_another_configuration_is_refused(train, tmp_path, folder, complete):
     (folder / "seed0").mkdir()
@@ -140,6 +143,7 @@ def test_requests_for_which_hydra_prints_a_traceback(train, argument, said):
     assert output(train(argument, code=2)).startswith(f"error: {said}")
 
 
+@pytest.mark.slow
 def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
     deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # of the 1,293 training images a batch of 4 leaves one
     said = output(train(*deep, "batch_size=4", code=2))
@@ -165,6 +169,7 @@ resnet.run.cli()
 """
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     sweep = ("-m", *small("model.width=16,8", "seed=0", "epochs.count=1"))
     command = (sys.executable, "-c", OUT_OF_MEMORY, *sweep)

@@ -52,6 +52,7 @@ def processes(group: int) -> int:
     return done.stdout.split().count(str(group))
 
 
+@pytest.mark.slow
 def test_help_names_the_sections(command):
     assert "python -m resnet.benchmark seeds" in command("resnet.benchmark", "--help").stdout
 
@@ -60,6 +61,7 @@ def test_an_epoch_has_all_the_steps_that_are_measured():
     assert Bench(["batch_size=512"]).steps_per_epoch == STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argument, answer",
     [

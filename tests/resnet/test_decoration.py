@@ -17,6 +17,7 @@ from resnet.train import write_picture
 ROWS = [{"epoch": epoch, "train_loss": 1.0, "train_acc": 0.5, "val_loss": None, "val_acc": None} for epoch in (1, 2)]
 
 
+@pytest.mark.slow
 def test_a_foreign_backend_and_matplotlibrc_and_a_closed_error_stream_do_not_stop_a_run(train, tmp_path):
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: nonsense\naxes.grid: nonsense\n")
     odd = {"MPLBACKEND": "module://nowhere.inline", "MATPLOTLIBRC": str(tmp_path)}

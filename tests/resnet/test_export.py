@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from safetensors import safe_open
 
@@ -56,6 +57,7 @@ def test_both_graphs_answer_as_the_network_does(digits_run):
     assert tuple(json.loads(known["classes"])) == trained.classes and json.loads(known["size"]) == trained.size
 
 
+@pytest.mark.slow
 def test_a_stranger_can_load_what_is_written(photo_run, tmp_path, capsys):
     trained = load_trained(photo_run)
     images, floats = images_of(trained, 5)

@@ -158,6 +158,7 @@ def test_stopped_at_each_moment(tmp_path):
         assert end(folder) == whole, f"stopped at moment {last} of {moments}"
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again(tmp_path):
     config = configuration(precision="fp32")
     attempt(tmp_path / "whole", config)
@@ -167,6 +168,7 @@ def test_stopped_again_and_again(tmp_path):
     assert last > 20 and end(folder) == end(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_stopped_while_starting_over(tmp_path):
     config = configuration()
     attempt(tmp_path / "whole", config)

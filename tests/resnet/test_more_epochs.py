@@ -29,6 +29,7 @@ def without_times(run: Path) -> list[str]:
     return [",".join(line.split(",")[:6]) for line in (run / "metrics.csv").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_more_epochs_begin_where_a_finished_run_ended_and_end_with_the_same_bytes(train, tmp_path):
     train("-m", "seed=0", "epochs.count=1,3", "data.limit=40", "augmentation=flip_crop")
     shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[3]
@@ -47,6 +48,7 @@ def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(
     assert [start["epoch"] for start in starts] == [0, 0] and not any("begun_with" in start for start in starts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_path, recorded):
     small = ("data.limit=20", "probe_every=0", "schedule=cosine")

@@ -83,12 +83,14 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert "epoch 2/2  train " in done.stdout and "epoch 2/2  train " in (run / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_by_itself_ends_with_where_its_curves_are(train, tmp_path):
     last = train().stdout.splitlines()[-1]
     assert last == f"curves: {only(tmp_path).relative_to(tmp_path)}/curves.png"
     assert "curves:" not in train("-m", "seed=0,1").stdout, "a sweep ends with a table"
 
 
+@pytest.mark.slow
 def test_what_is_saved_loads_without_the_project(train, tmp_path):
     train("model.shortcut=pad")
     run = only(tmp_path)
@@ -109,6 +111,7 @@ def test_the_same_command_again_does_nothing(train, tmp_path):
     assert all(p.stat().st_mtime_ns == written for p, written in before.items())
 
 
+@pytest.mark.slow
 def test_a_point_of_a_sweep_is_the_same_run_as_by_itself(train, tmp_path):
     train("seed=1")
     alone = only(tmp_path)
@@ -120,6 +123,7 @@ def test_a_point_of_a_sweep_is_the_same_run_as_by_itself(train, tmp_path):
     assert summary == [("complete", "seed0"), ("already there", "seed1")]
 
 
+@pytest.mark.slow
 def test_probes_do_not_touch_the_training(train, tmp_path):
     train("seed=1")
     probed = only(tmp_path)
@@ -160,6 +164,7 @@ def test_a_run_that_diverges_says_where_and_is_not_tried_again(train, tmp_path):
     assert "diverged before" in train(*overrides, code=1).stdout
 
 
+@pytest.mark.slow
 def test_a_failing_job_leaves_the_others_alone(train, tmp_path):
     done = train("-m", "batch_size=5000,64", "seed=0", code=1)
     with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
@@ -220,6 +225,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
         assert (only(killed) / name).read_bytes() == (only(whole) / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum, code, resume", [(signal.SIGTERM, 143, "auto"), (signal.SIGINT, 130, "never")])
 def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
     process = start(tmp_path, "-m", "seed=0,1", "epochs.count=500", f"resume={resume}")
@@ -287,6 +293,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
     assert second.returncode == 1 and f"in use by process {first.pid} on {os.uname().nodename}" in output
 
 
+@pytest.mark.slow
 def test_starting_over_keeps_what_was_there(train, tmp_path):
     train("epochs.count=1")
     before = (only(tmp_path) / "metrics.csv").read_bytes()
@@ -295,6 +302,7 @@ def test_starting_over_keeps_what_was_there(train, tmp_path):
     assert (only(tmp_path) / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     path = begun(tmp_path) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
@@ -311,6 +319,7 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
         assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
     run = begun(tmp_path, OMP_NUM_THREADS="2")
     epoch = torch.load(run / "checkpoint.pt", weights_only=True)["epoch"]
@@ -320,6 +329,7 @@ def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
     assert json.loads((run / "result.json").read_text())["machine"]["threads"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["code", "data"])
 def test_resuming_across_a_change_of_code_or_data_warns(train, tmp_path, what):
     run = begun(tmp_path)
@@ -345,6 +355,7 @@ def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr and not (only(tmp_path) / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
     run = begun(tmp_path, "epochs.count=300")
     RunFolder(run).fail("failed", "out of memory", "")
@@ -367,6 +378,7 @@ def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     assert json.loads((killed / "result.json").read_text())["compiled"] is True
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = train("compile=true", env=caches | {"CXX": "/nowhere/c++"})

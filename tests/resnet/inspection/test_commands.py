@@ -22,6 +22,7 @@ def inspect(command):
     return lambda *overrides, **options: command("resnet.inspect", *TINY, *overrides, **options)
 
 
+@pytest.mark.slow
 def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
     done = inspect("model.stages=[1],[2]")
     folders = sorted(tmp_path.glob("runs/inspection/*/*"))
@@ -38,6 +39,7 @@ def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
     assert "6 runs: 6 already there, 0 to do" in inspect("model.stages=[1],[2]").stdout
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(inspect, tmp_path):
     names = ("layers.csv", "cosines.csv", "curvature.csv")
     for study in ("one", "other"):
@@ -46,6 +48,7 @@ def test_the_same_seed_gives_the_same_bytes(inspect, tmp_path):
     assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
+@pytest.mark.slow
 def test_an_inspection_is_not_mistaken_for_a_training(inspect, train, tmp_path):
     inspect("seed=0", "study=default", "epochs.count=1")
     assert "already there" not in train("model=blocks", "model.width=4", "epochs.count=1").stdout

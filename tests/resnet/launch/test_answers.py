@@ -82,6 +82,7 @@ def test_a_file_in_the_place_of_runs_is_reported_in_a_line(train, tmp_path):
     assert (tmp_path / "runs").read_text() == "not a folder"
 
 
+@pytest.mark.slow
 def test_without_data_and_network_it_says_what_to_do(command):
     done = command("resnet.run", "data.root=nowhere", "device=cpu", code=1, env={"https_proxy": "http://127.0.0.1:9"})
     lines = done.stdout.splitlines()

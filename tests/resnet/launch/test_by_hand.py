@@ -47,6 +47,7 @@ def test_a_folder_given_by_hand_turns_no_check_off(run, tmp_path, override, answ
     assert not results(tmp_path) and not list(tmp_path.rglob("config.yaml.new"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["byhand", "runs/s/plain/seed0", "2026_11_28", "1.10/a (b)"])
 def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):
     given = f"hydra.run.dir={folder}"
@@ -58,6 +59,7 @@ def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):
     assert results(tmp_path)[folder]["network"]["shortcut"] == "none", "and it is left alone"
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_folder_given_by_hand(run, tmp_path):
     done = run("-m", "seed=0,1", "hydra.sweep.subdir=same", code=2)
     assert done.stderr.startswith("error: hydra.sweep.subdir: makes runs/same the folder of runs that differ")
@@ -66,6 +68,7 @@ def test_two_runs_do_not_share_a_folder_given_by_hand(run, tmp_path):
     assert "1 run: 1 already there" in run("-m", "seed=0", "hydra.sweep.dir=mine", "hydra.sweep.subdir=0").stdout
 
 
+@pytest.mark.slow
 def test_the_configuration_of_a_run_can_be_run_again(command, kept, tmp_path):
     command("resnet.run", "--config-path", str(kept), "hydra.run.dir=again")
     found = results(tmp_path)

@@ -118,5 +118,3 @@ def test_several_experiments_are_refused_in_a_line(command, tmp_path, arguments)
     done = command("resnet.run", *arguments.split(), code=2)
     assert done.stderr.startswith("error: experiment: ") and "one" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
-
-

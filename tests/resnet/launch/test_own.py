@@ -20,6 +20,7 @@ def own(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_choice_of_ones_own_has_its_own_name(command, own, tmp_path):
     for given in (["--config-dir", str(own)], ["hydra.searchpath=[file://mine]", "seed=1"]):
         command("resnet.run", *given, "model=tiny", "data=digits", "epochs.count=1", "data.limit=20", "device=cpu")
@@ -33,6 +34,7 @@ def test_an_experiment_of_ones_own(command, own, tmp_path):
     assert "2 runs of 1 configuration: 2 to do" in done.stdout
 
 
+@pytest.mark.slow
 def test_runs_go_where_they_are_told_to(train, tmp_path):
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")
     train(*small, "runs_dir=elsewhere")

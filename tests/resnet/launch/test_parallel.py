@@ -56,6 +56,7 @@ def owner(folder: Path, seed: int) -> int:
     return int(lock.read_text().split()[1])
 
 
+@pytest.mark.slow
 def test_a_parallel_sweep_leaves_what_a_serial_one_does(train, tmp_path):
     grid = ("seed=0,1", "model.shortcut=projection,none")
     done = train(*PARALLEL, *grid)
@@ -79,12 +80,14 @@ def without_times(path: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
     done = train(*PARALLEL, "batch_size=5000,64", "epochs.count=1", code=1)
     assert "batch_size=5000: must be at most" in done.stdout
     assert sorted(outcome for _, outcome in summary(tmp_path)) == ["complete", "failed"]
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_killed_worker_resume(tmp_path):
     """Even with resume=never, which has had its effect by then."""
     sweep = start(tmp_path, "seed=0,1,2", "resume=never")
@@ -100,6 +103,7 @@ def test_the_runs_of_a_killed_worker_resume(tmp_path):
     assert not orphans(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("send, signum, code", [(os.kill, signal.SIGTERM, 143), (os.killpg, signal.SIGINT, 130)])
 def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, code):
     sweep = start(tmp_path, "seed=0,1,2")

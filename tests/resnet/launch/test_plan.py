@@ -23,6 +23,7 @@ from resnet.training.data import load
 from tests.resnet.launch.test_sweeper import start
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train, tmp_path):
     grid = ("model.shortcut=none,pad", "seed=0,1", "epochs.count=2")
     fresh = train(*grid, "plan=true")
@@ -41,6 +42,7 @@ def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train
     assert "1 complete, 1 to do" in lines[3] and "1 by finished runs, 1 by a few" in lines[-1]
 
 
+@pytest.mark.slow
 def test_a_plan_of_one_run_says_where_it_was_stopped(train, tmp_path):
     train("epochs.count=4", "data.limit=20")
     (run,) = tmp_path.glob("runs/*/*/seed0")
@@ -115,6 +117,7 @@ def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_doe
     assert not file.parent.exists()
 
 
+@pytest.mark.slow
 def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(train, tmp_path):
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")
     done = train("-m", "seed=0,1,2", *small)
@@ -138,6 +141,7 @@ def printed_table(folder: Path) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_workers_say_it_too(train):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason
 SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "epochs.count=1", "data.limit=20")
 
 
+@pytest.mark.slow
 def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_again(train, tmp_path):
     first = train(*SEARCH, "hydra.sweeper.n_trials=2")
     assert "alembic" not in first.stdout + first.stderr
@@ -36,6 +37,7 @@ def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_aga
         assert len(list(csv.DictReader(file))) == 3, "a study as any other"
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
     grid = ("batch_size=5000,64", "epochs.count=1", "data.limit=20")
     done = train("-m", *SEARCH[1:2], "hydra.sweeper.n_trials=3", *grid, code=None)

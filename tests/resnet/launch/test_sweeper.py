@@ -36,6 +36,7 @@ def summary(folder: Path) -> list[tuple[str, str]]:
         return [(Path(row["run"]).name, row["outcome"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_has_the_same_result_as_a_single_run(train, tmp_path):
     train("-m", "augmentation=trivial,none", "precision=auto,fp32", "seed=1,0", "epochs.count=1")
     train("augmentation=none", "precision=fp32", "seed=0", "epochs.count=1", "study=alone")
@@ -85,6 +86,7 @@ def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pyt
     assert not re.search(r"\| +(torch|numpy|pandas|sklearn)$", done.stderr, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_the_command_to_type_next(train):
     done = train("-m", "study=a,b,c", "batch_size=64", "epochs.count=1", "data.limit=20", "seed=0")
     nexts = [f"next: python -m analysis.table runs/{study}" for study in "abc"]
@@ -92,6 +94,7 @@ def test_a_sweep_ends_with_the_command_to_type_next(train):
     assert "next:" not in train("-m", "batch_size=5000", "study=nothing", code=1).stdout
 
 
+@pytest.mark.slow
 def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
     import torch
 

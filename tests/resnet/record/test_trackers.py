@@ -225,6 +225,7 @@ def test_a_full_disk_under_tensorboard_is_a_warning(tmp_path, capfd, caplog):
     assert "No space left on device" in warning and "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_a_missing_package_is_reported_before_training(train, tmp_path, name):
     (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")

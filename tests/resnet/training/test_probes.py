@@ -57,6 +57,7 @@ def test_figures_are_those_of_the_network(split):
     rows = {row["name"]: row for row in look(probed, network("none"), split, epoch=1)}
     model = copy.deepcopy(probed.model).train()
     images = probed.normalize(split.images[:PROBE_IMAGES])
+
     def normed(norm, x):
         return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
 
