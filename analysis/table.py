@@ -92,11 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.compare and all(map(Path.is_dir, map(Path, given.compare))):
         given.folders = given.compare
     studies = load_studies(given.folders, given.best)
+    terminal = given.out is None and sys.stdout.isatty() and not given.wide and given.format == "markdown"
+    width = shutil.get_terminal_size().columns if terminal else None
     if given.compare:
         text = compare_two(given.compare[0], given.compare[1], studies)
+        text = wrapped(text, width) if width else text
     else:
-        terminal = given.out is None and sys.stdout.isatty() and not given.wide and given.format == "markdown"
-        width = shutil.get_terminal_size().columns if terminal else None
         columns = [name for name in given.columns.split(",") if name]
         layout = Layout(given.published, columns, given.sort, width)
         text = tabulate(studies, given.format, layout, given.pivot or ())

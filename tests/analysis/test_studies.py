@@ -159,6 +159,14 @@ def test_a_terminal_gets_a_table_that_fits(build, table, study, monkeypatch):
     assert "train loss" in table("--wide")
 
 
+def test_the_sentences_of_a_comparison_fit_the_terminal(build, table, monkeypatch):
+    studies.depth(build)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    printed = table("--compare", "blocks3-none", "blocks9-none")
+    assert max(len(line) for line in printed.splitlines()) <= 100 and "95 % confidence" in " ".join(printed.split())
+
+
 def test_a_terminal_is_told_what_the_comparison_comes_to(build, table, monkeypatch):
     """In the words of the findings; of easy data, that they are. A file or a pipe gets the table alone."""
     for seed, (small, large) in enumerate([(0.97, 0.975), (0.98, 0.96)]):
