@@ -95,7 +95,7 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
 
 def find_best(study: Study) -> Iterator[Finding]:
     """Name the configuration that is best by validation of all."""
-    done = study.configurations[study.configurations["n"] > 0].dropna(subset=SCORE)
+    done = judged(study)
     if len(done) > 2:
         row = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")[0]
         facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}

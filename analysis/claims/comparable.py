@@ -48,9 +48,9 @@ def beside_depth(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Any, Any]]
 
 def by_choice(row: Row, axes: Axes) -> Settings:
     """Return a run's flattened settings, with an entry for each axis that is a whole choice instead of its keys."""
-    settings, own = flatten_settings(row), {axis.name for axis in axes.axes}
-    for group in own - NO_GROUPS:
-        if not any(key.startswith(f"{group}.") for key in settings):
+    settings, own = flatten_settings(row), [axis.name for axis in axes.axes]
+    for group in own:
+        if group in NO_GROUPS or not any(key.startswith(f"{group}.") for key in settings):
             continue
         settings = {key: v for key, v in settings.items() if not key.startswith(f"{group}.") or key in own}
         settings[group] = value_of(row, group)

@@ -196,6 +196,12 @@ def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last:
     return separator.join(names[:most]) + (f"{last}{len(names) - most} more" if len(names) > most else "")
 
 
+def joined(names: Iterable[str]) -> str:
+    """Return names as `a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
     """Return intervals of accuracies in per cent, each after its label."""
     return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
@@ -210,7 +216,7 @@ SAY = {
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
-    "equal": lambda values: f"{', '.join(values[:-1])} and {values[-1]}",
+    "equal": joined,
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

@@ -1,9 +1,10 @@
 """What a report puts first, and what it calls its parts: the studies by importance, each headed by its question."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.claims.wording import joined
 from analysis.frames.settings import Row
 from analysis.frames.study import Study
 
@@ -50,9 +51,9 @@ def swept(study: Study) -> str:
         return "Networks before training"
     names = [axis.name for axis in study.axes.axes]
     if names:
-        return f"Accuracy by {listed(names)}"
+        return f"Accuracy by {joined(names)}"
     models = dict.fromkeys(study.configurations["model"])
-    return f"Accuracy of {listed(list(models))}, over seeds"
+    return f"Accuracy of {joined(list(models))}, over seeds"
 
 
 def title(studies: Sequence[Study]) -> str:
@@ -60,9 +61,3 @@ def title(studies: Sequence[Study]) -> str:
     first = studies[0]
     names = {axis.name for axis in first.axes.axes} if len(first.runs) else set()
     return question_of(first) or (QUESTION if "layers" in names and names <= ABOUT_DEPTH else swept(first))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names as `a, b and c`."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -38,7 +38,7 @@ INCOMPLETE = (
     "Averages are over complete runs only: an unfinished run, and one that failed, diverged or is "
     "damaged is counted under seeds and has no part in a figure."
 )
-NOT_STARTED = "{count} run{s} of a sweep {have} not started, or will not until its command is given again."
+NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (
     "The original project's validation images were augmented as its training images were, which makes its "
     "validation figures a little pessimistic; the other rows are measured on unaugmented images."

@@ -130,28 +130,21 @@ def say_shift(found: Difference, more: str, less: str) -> str:
     return f"{more if found.verdict == 'more' else less} by {low:.2f} to {high:.2f}"
 
 
-def say_neighbours(finding: Finding) -> str:
-    """Return how much higher or lower the cosine is with skip connections."""
+def say_twins(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
+    """Return how a figure is another with skip connections; `say` tells by how much, where that is more than noise."""
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
     if found is None or found.low is None or found.high is None:
-        return f"whether the cosine in {own} is another than in plain ones is open: one seed does not tell."
+        return f"whether the {figure} of {own} is another than that of plain ones is open: one seed does not tell."
     if found.verdict == "noise":
-        return f"the cosines in {own} and in plain ones do not differ by more than noise."
-    shift = say_shift(found, "higher", "lower")
-    return f"the cosine in {own} is {shift} than in plain ones (95 % interval, {say_sides(finding.seeds)})."
+        return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
+    return f"the {figure} of {own} is {say(found)} than that of plain ones (95 % interval, {say_sides(finding.seeds)})."
 
 
-def say_ends(finding: Finding) -> str:
-    """Return by what factor the ratio of first to last layers is another with skip connections."""
-    found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
-    if found is None or found.low is None or found.high is None:
-        return f"whether the ratio of {own} is another than that of plain ones is open: one seed does not tell."
-    if found.verdict == "noise":
-        return f"the ratios of {own} and of plain ones do not differ by more than noise."
+def say_factors(found: Difference) -> str:
+    """Return by what factor a ratio is another, given its difference in hundredths of the decimal logarithm."""
+    assert found.low is not None and found.high is not None
     low, high = sorted(10 ** abs(bound / 100) for bound in (found.low, found.high))
-    size = "larger" if found.verdict == "more" else "smaller"
-    factors = f"{say_factor(low)} to {say_factor(high)} times {size}"
-    return f"the ratio of {own} is {factors} than that of plain ones (95 % interval, {say_sides(finding.seeds)})."
+    return f"{say_factor(low)} to {say_factor(high)} times {'larger' if found.verdict == 'more' else 'smaller'}"
 
 
 def say_curvatures(finding: Finding) -> str:
@@ -183,7 +176,7 @@ def say_left_out(finding: Finding) -> str:
 # Of each kind, the words that its template takes, and how to say them.
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     "ends": {"ratios_said": say_ratios, "directions_said": say_directions},
-    "ends twins": {"change": say_ends},
+    "ends twins": {"change": lambda finding: say_twins(finding, "ratio", say_factors)},
     "growth": {
         "growth_said": lambda finding: say_log(finding.facts["growth"], say_fine),
         "growth_interval": lambda finding: say_interval(finding.facts["growth"], say_fine),
@@ -191,6 +184,8 @@ SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
         "verdict_said": say_theory,
     },
     "neighbours": {"cosines_said": say_cosines},
-    "neighbours twins": {"change": say_neighbours},
+    "neighbours twins": {
+        "change": lambda finding: say_twins(finding, "cosine", lambda found: say_shift(found, "higher", "lower"))
+    },
     "curvature": {"curvatures_said": say_curvatures, "starts_said": say_starts, "left_out_said": say_left_out},
 }
