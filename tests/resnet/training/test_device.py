@@ -71,3 +71,28 @@ def test_a_folder_that_was_chosen_stays(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
     device.provide_cache_folder()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine") and (tmp_path / "mine").is_dir()
+
+
+INTEL, AMD = "vendor_id : GenuineIntel\nflags : fma avx512f", "vendor_id : AuthenticAMD\nflags : fma avx512f"
+
+
+@pytest.mark.parametrize(
+    "cpu, native, chosen",
+    [
+        (INTEL, False, "fp32"),
+        (INTEL + " avx512_bf16", True, "fp32"),  # its units for bf16 are slower than those for fp32
+        (INTEL + " avx512_bf16 amx_bf16", True, "bf16"),
+        (AMD, False, "fp32"),
+        (AMD + " avx512_bf16", True, "bf16"),
+        (None, False, "fp32"),
+    ],
+)
+def test_auto_is_the_faster_precision(monkeypatch, tmp_path, cpu, native, chosen):
+    cpuinfo = tmp_path / "cpuinfo"
+    if cpu is not None:
+        cpuinfo.write_text(cpu)
+    monkeypatch.setattr(device, "CPUINFO", cpuinfo)
+    here = torch.device("cpu")
+    assert device.has_native_bf16(here) is native and device.resolve_precision("auto", here) == chosen
+    if native:
+        assert device.resolve_precision("bf16", here) == "bf16"
