@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.claims.predictions import accuracies
-from analysis.frames.statistics import Difference, binomial_difference, bootstrap, contrast
+from analysis.claims.predictions import hits_of
+from analysis.frames.statistics import Difference, binomial_difference, contrast
 
 HEADLINE = "test_acc"
 
@@ -27,8 +27,5 @@ def weigh(groups: Sequence[pd.DataFrame], weights: Sequence[float], measure: str
     groups = [runs.dropna(subset=measure) for runs in groups]
     if any(runs.empty for runs in groups):
         return None
-    found = contrast([runs[measure] for runs in groups], weights)
-    in_sets = accuracies([list(runs["path"]) for runs in groups]) if measure == HEADLINE else None
-    if in_sets is None:
-        return found
-    return Difference(found.points, found.low, found.high, found.p, bootstrap(in_sets, weights))
+    hits = hits_of([list(runs["path"]) for runs in groups]) if measure == HEADLINE else None
+    return contrast([runs[measure] for runs in groups], weights, hits)

@@ -65,41 +65,49 @@ def welch(a: ArrayLike, b: ArrayLike) -> Difference:
     return contrast((a, b), (-1, 1))
 
 
-def contrast(samples: Sequence[ArrayLike], weights: Sequence[float]) -> Difference:
+def contrast(
+    samples: Sequence[ArrayLike], weights: Sequence[float], hits: Sequence[np.ndarray] | None = None
+) -> Difference:
     """Return the weighted sum of the means of samples, in points, with Welch's interval (Satterthwaite's freedom).
 
-    Without interval and p where a sample has a single seed, or where the seeds of no sample differ.
-    Raises ValueError where a sample has no figure.
+    `hits` say which of the same images each seed of a sample got right, seeds x images; they bring the interval over
+    seeds and images. Without interval over seeds, and p, where a sample has a single seed, or where the seeds of no
+    sample differ; the interval over images is then about these very seeds. Raises ValueError where a sample has no
+    figure.
     """
     arrays = [_sample(values) for values in samples]
     points = 100 * sum(weight * float(np.mean(array)) for weight, array in zip(weights, arrays))
+    these, images = (None, None) if hits is None else image_variances(hits, weights)
     if min(map(len, arrays)) < 2 or not any(np.ptp(array) for array in arrays):
-        return Difference(points, None, None, None)
+        return Difference(points, None, None, None, None if these is None else _interval(points, these, math.inf))
     parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
-    error = math.sqrt(sum(parts))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(points) / error, freedom))
-    return Difference(points, points - margin, points + margin, p)
+    seeds, terms = sum(parts), sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
+    low, high = _interval(points, seeds, seeds**2 / terms)
+    p = 2 * float(stats.t.sf(abs(points) / math.sqrt(seeds), seeds**2 / terms))
+    both = None if images is None else _interval(points, seeds + images, (seeds + images) ** 2 / terms)
+    return Difference(points, low, high, p, both)
 
 
-def bootstrap(samples: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval, in points, of a weighted sum of mean accuracies, over seeds and test images.
+def image_variances(hits: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
+    """Return the variance, in squared points, that another set of images brings to a weighted sum of mean accuracies.
 
-    A sample has a row per seed: its accuracy in each of many sets of test images drawn with replacement, the same sets
-    in all samples. Seeds are drawn anew for each set. That makes the spread of n seeds too small by (n - 1) / n, which
-    is put right; a single seed brings the noise of the images alone.
+    First that for the very seeds at hand, then what is left without the interaction of seeds with images, which the
+    variance between seeds has in it already (crossed random effects; Owen 2007, "The pigeonhole bootstrap").
     """
-    generator, total = np.random.default_rng(0), np.zeros(samples[0].shape[1])
-    for weight, sample in zip(weights, samples):
-        n, sets = sample.shape
-        mean = sample.mean(axis=0)
-        if n > 1:
-            drawn = np.take_along_axis(sample, generator.integers(n, size=(n, sets)), axis=0).mean(axis=0)
-            mean = mean + (drawn - mean) * math.sqrt(n / (n - 1))
-        total += 100 * weight * mean
-    low, high = np.quantile(total, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    images = hits[0].shape[1]
+    means = sum(100 * weight * own.mean(axis=0) for weight, own in zip(weights, hits))
+    these = float(np.var(means, ddof=1)) / images
+    interaction = sum(
+        100**2 * weight**2 * float(np.var(own, axis=0, ddof=1).mean()) / len(own) / images
+        for weight, own in zip(weights, hits)
+        if len(own) > 1
+    )
+    return these, max(0.0, these - interaction)
+
+
+def _interval(points: float, variance: float, freedom: float) -> tuple[float, float]:
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    return points - margin, points + margin
 
 
 @dataclass(frozen=True)

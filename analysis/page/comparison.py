@@ -24,11 +24,11 @@ BY_IMAGES = (
     "It does NOT cover what another seed would change, which is often more."
 )
 BOTH = (
-    "A bootstrap over seeds and test images, both networks on the same images, gives {low:+.2f} to {high:+.2f} pp; "
+    "Over seeds and test images, both networks on the same images, it is {low:+.2f} to {high:+.2f} pp; "
     "a difference is claimed only where both intervals agree."
 )
 PAIRED = (
-    "The interval of the test accuracy is that of a bootstrap over the {images:,} test images, the same for both. "
+    "The interval of the test accuracy is that of the {images:,} test images instead, the same for both. "
     "It does NOT cover what another seed would change, which is often more."
 )
 

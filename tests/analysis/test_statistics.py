@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from analysis.frames.statistics import binomial_difference, deviation_factors, estimate, holm, pool, welch, wilson
+from analysis.frames.statistics import (
+    binomial_difference,
+    contrast,
+    deviation_factors,
+    estimate,
+    holm,
+    pool,
+    welch,
+    wilson,
+)
 from analysis.page.tables import FACTORS
 
 
@@ -61,6 +71,42 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     found = [welch(draw[:3], draw[3:]) for draw in draws]
     covered = np.mean([difference.low <= 2 <= difference.high for difference in found])
     assert 0.93 <= covered <= 0.98
+
+
+def draw_hits(generator, hardness, levels):
+    """Return hits of one sample: seeds differ in level, images in hardness, and each seed has luck of its own."""
+    return levels[:, None] - hardness + generator.normal(size=(len(levels), len(hardness))) > 0
+
+
+@pytest.mark.parametrize("seeds, images, spread", [(5, 400, 0.05), (5, 200, 0.0), (3, 1000, 0.02)])
+def test_the_interval_over_seeds_and_images_covers_the_truth_as_often_as_it_says(seeds, images, spread):
+    generator, found, rounds = np.random.default_rng(0), [], 600
+    for _ in range(rounds):
+        hardness = generator.normal(size=images)
+        tilted = hardness * generator.choice([0.5, 1.5], size=images)  # the second sample fails elsewhere
+        hits = [draw_hits(generator, kind, generator.normal(1, spread, seeds)) for kind in (hardness, tilted)]
+        found.append(contrast([own.mean(axis=1) for own in hits], (-1, 1), hits))
+    share = {h: stats.norm.cdf(1 / np.sqrt(1 + h**2 + spread**2)) for h in (0.5, 1, 1.5)}
+    truth = 100 * ((share[0.5] + share[1.5]) / 2 - share[1])
+    covered = np.mean([low <= truth <= high for low, high in (difference.both for difference in found)])
+    assert 0.93 < covered < 0.97
+
+
+def test_images_alone_are_those_of_a_paired_difference():
+    """With one seed a side, it is McNemar's comparison: b and c images are right on one side only."""
+    n, b, c = 10000, 80, 180
+    one, other = np.zeros((1, n), bool), np.zeros((1, n), bool)
+    one[0, :8000] = other[0, b:8000] = other[0, 8000 : 8000 + c] = True
+    found = contrast([one.mean(axis=1), other.mean(axis=1)], (-1, 1), (one, other))
+    margin = 196 * np.sqrt(b + c - (c - b) ** 2 / n) / n
+    assert found.p is None and found.both == pytest.approx((1 - margin, 1 + margin), rel=1e-3)
+
+
+def test_noise_that_each_seed_has_of_its_own_counts_once():
+    generator = np.random.default_rng(0)
+    hits = [generator.random((5, 10000)) < share for share in (0.8, 0.81)]
+    found = contrast([own.mean(axis=1) for own in hits], (-1, 1), hits)
+    assert found.both == pytest.approx((found.low, found.high), abs=0.1)
 
 
 def test_wilson_is_the_one_in_the_books():
