@@ -1,4 +1,4 @@
-"""The three contrasts that the study of depth was designed for, fixed before its runs; `judged` adds the results."""
+"""The contrasts that the study of depth was designed for, fixed before its runs; `judged` adds the results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,9 @@ from analysis.frames.find import RunsError
 from analysis.frames.runs import load_runs
 from analysis.frames.statistics import Difference, holm
 
-LEVEL = 0.05  # of all three together
+LEVEL = 0.05  # of all together
+SEEDS = {0, 1, 2, 3, 4}
+CHANCE = 0.1  # the accuracy that a run which diverges counts with
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -32,6 +34,7 @@ CONTRASTS = (
             ("depth", 8, "none"): 1,
         },
     ),
+    Contrast("plain, 20 layers minus 56", {("depth", 20, "none"): 1, ("depth", 56, "none"): -1}),
     Contrast("residual, 56 layers minus 20", {("depth", 56, "pad"): 1, ("depth", 20, "pad"): -1}),
     Contrast(
         "56 layers of width 16 minus 20 layers of width 28",
@@ -41,33 +44,36 @@ CONTRASTS = (
 
 
 def judged(reference: Path) -> str:
-    """Return a table of the contrasts, as far as the runs in a folder of studies are complete."""
-    runs = {study: complete(reference / study) for study in ("depth", "depth_or_width")}
-    found = [measure(contrast, runs) for contrast in CONTRASTS]
+    """Return a table of the contrasts, as far as the runs in a folder of studies go."""
+    runs = {study: ended(reference / study) for study in ("depth", "depth_or_width")}
+    groups = [groups_of(contrast, runs) for contrast in CONTRASTS]
+    found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     known = [difference.p for difference in found if difference is not None and difference.p is not None]
-    corrected = iter(holm([*known, *[1.0] * (len(CONTRASTS) - len(known))]))  # of three, however many are there
+    corrected = iter(holm([*known, *[1.0] * (len(CONTRASTS) - len(known))]))  # of all, however many are there
     head = "| predicted to be above zero | difference | over seeds | over seeds and images | p | corrected | verdict |"
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
-    for contrast, difference in zip(CONTRASTS, found):
+    for contrast, difference, own in zip(CONTRASTS, found, groups):
         if difference is None or difference.p is None:
-            cells = ["", "", "", "", "", "not measured yet"]
+            seeds = min(len(SEEDS & set(group["seed"])) for group in own)
+            cells = ["", "", "", "", "", f"not judged: {seeds} of {len(SEEDS)} seeds"]
         else:
-            cells = said(difference, next(corrected))
+            cells = said(difference, next(corrected), any((group["status"] == "diverged").any() for group in own))
         lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
     return "\n".join(lines)
 
 
-def complete(folder: Path) -> pd.DataFrame:
-    """Return the complete runs of a study, none if it is not there."""
+def ended(folder: Path) -> pd.DataFrame:
+    """Return the runs of a study that came to an end, none if it is not there; those that diverged count as chance."""
     try:
         runs = load_runs([folder])
     except RunsError:
-        return pd.DataFrame(columns=["depth", "shortcut"])
-    return runs[runs["status"] == "complete"]
+        return pd.DataFrame(columns=["depth", "shortcut", "seed", "status"])
+    runs = runs[runs["status"].isin(["complete", "diverged"])]
+    return runs.assign(test_acc=runs["test_acc"].where(runs["status"] == "complete", CHANCE))
 
 
-def measure(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> Difference | None:
-    """Return a contrast in test accuracy; None until every network in it has run.
+def groups_of(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return the runs of each network in a contrast.
 
     Raises ValueError where a study has several configurations of one network: it is then another study.
     """
@@ -77,14 +83,22 @@ def measure(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> Difference | N
         if len(own) and own["configuration"].nunique() > 1:
             raise ValueError(f"{study} has several configurations of {depth} layers, {shortcut}")
         groups.append(own)
-    return weigh(groups, list(contrast.cells.values())) if all(map(len, groups)) else None
+    return groups
 
 
-def said(found: Difference, corrected: float) -> list[str]:
-    """Return the cells of a contrast that was measured."""
+def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None:
+    """Return a contrast in test accuracy; None until all seeds of every network in it have ended."""
+    whole = all(set(group["seed"]) == SEEDS for group in groups)
+    return weigh(groups, list(contrast.cells.values())) if whole else None
+
+
+def said(found: Difference, corrected: float, diverged: bool) -> list[str]:
+    """Return the cells of a contrast that was measured; only runs that diverged may lack predictions."""
     assert found.p is not None
     both = "" if found.both is None else f"{found.both[0]:+.2f} to {found.both[1]:+.2f}"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
     verdict = words.get(found.verdict, "no difference can be claimed")
+    if found.both is None:
+        verdict = f"{verdict}, a run diverged" if diverged else "not judged: predictions are missing"
     seeds = f"{found.low:+.2f} to {found.high:+.2f}"
     return [f"{found.points:+.2f}", seeds, both, f"{found.p:.2g}", f"{corrected:.2g}", verdict]

@@ -4,13 +4,22 @@ import importlib
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.frames.statistics import welch
+from tests.analysis.studies import predict
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SEEDS = (-0.004, -0.002, 0.0, 0.002, 0.004)
-ACCURACIES = {(8, "pad"): 0.80, (20, "pad"): 0.84, (56, "pad"): 0.841, (8, "none"): 0.80, (56, "none"): 0.60}
+ACCURACIES = {
+    (8, "pad"): 0.80,
+    (20, "pad"): 0.84,
+    (56, "pad"): 0.841,
+    (8, "none"): 0.80,
+    (20, "none"): 0.83,
+    (56, "none"): 0.60,
+}
 
 
 @pytest.fixture
@@ -20,36 +29,64 @@ def contrasts(monkeypatch):
     sys.modules.pop("contrasts")
 
 
-def train(build, study, depth, shortcut, accuracy, width=16):
+def train(build, study, depth, shortcut, accuracy, width=16, seeds=SEEDS, predictions=True):
     blocks = (depth - 2) // 6
     network = {"model.name": f"resnet{depth}", "model.stages": [blocks] * 3, "model.width": width}
-    for seed, off in enumerate(SEEDS):
-        build.complete(seed, study, test=accuracy + off, **network, **{"model.shortcut": shortcut})
+    for seed, off in enumerate(seeds):
+        run = build.complete(seed, study, test=accuracy + off, **network, **{"model.shortcut": shortcut})
+        if predictions:
+            predict(run, np.random.default_rng(seed).permutation(10000) < round(10000 * (accuracy + off)))
+    return network | {"model.shortcut": shortcut}
 
 
 def rows(table):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
-def test_nothing_is_said_before_every_network_of_a_contrast_has_run(build, contrasts):
-    assert {row[-1] for row in rows(contrasts.judged(Path("runs")))} == {"not measured yet"}
+def verdicts(contrasts):
+    return [row[-1] for row in rows(contrasts.judged(Path("runs")))]
+
+
+def test_nothing_is_judged_before_all_seeds_of_every_network_have_ended(build, contrasts):
+    assert verdicts(contrasts) == ["not judged: 0 of 5 seeds"] * 4
     for (depth, shortcut), accuracy in ACCURACIES.items():
-        if depth != 20:
-            train(build, "depth", depth, shortcut, accuracy)
-    assert [row[-1] for row in rows(contrasts.judged(Path("runs")))] == ["as predicted", *["not measured yet"] * 2]
+        train(build, "depth", depth, shortcut, accuracy, seeds=SEEDS[: 3 if (depth, shortcut) == (20, "pad") else 5])
+    three, none = "not judged: 3 of 5 seeds", "not judged: 0 of 5 seeds"
+    assert verdicts(contrasts) == ["as predicted", "as predicted", three, none]
 
 
-def test_three_contrasts_are_judged_after_correction_for_three(build, contrasts):
+def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
-    train(build, "depth_or_width", 20, "pad", 0.86, width=28)
-    interaction, deeper, wide = rows(contrasts.judged(Path("runs")))
+    train(build, "depth_or_width", 20, "pad", 0.87, width=28)
+    interaction, degradation, deeper, wide = rows(contrasts.judged(Path("runs")))
     assert interaction[1] == "+24.10" and interaction[-1] == "as predicted"
+    assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
     assert deeper[1] == "+0.10" and deeper[-1] == "no difference can be claimed"
-    assert wide[1] == "-1.90" and wide[-1] == "the opposite"
+    assert wide[1] == "-2.90" and wide[-1] == "the opposite"
     p = welch([0.84 + off for off in SEEDS], [0.841 + off for off in SEEDS]).p
-    assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest of three is not corrected
+    assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest is not corrected
     assert float(wide[5]) == pytest.approx(2 * float(wide[4]), rel=0.1)
+
+
+def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
+    for (depth, shortcut), accuracy in ACCURACIES.items():
+        train(build, "depth", depth, shortcut, accuracy, predictions=(depth, shortcut) != (56, "none"))
+    missing, none = "not judged: predictions are missing", "not judged: 0 of 5 seeds"
+    assert verdicts(contrasts) == [missing, missing, "no difference can be claimed", none]
+
+
+def test_a_run_that_diverges_counts_as_chance(build, contrasts):
+    for (depth, shortcut), accuracy in ACCURACIES.items():
+        fourth = SEEDS[: 4 if (depth, shortcut) == (56, "none") else 5]
+        settings = train(build, "depth", depth, shortcut, accuracy, seeds=fourth)
+        if len(fourth) == 4:
+            build.fail(4, "diverged", study="depth", **settings)
+    degradation = rows(contrasts.judged(Path("runs")))[1]
+    plain = [0.60 + off for off in SEEDS[:4]] + [0.1]
+    found = welch(plain, [0.83 + off for off in SEEDS])
+    assert degradation[1:3] == [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"]
+    assert degradation[-1].endswith(", a run diverged")
 
 
 def test_two_configurations_of_one_network_are_no_study_of_this_design(build, contrasts):
