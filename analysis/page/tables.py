@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.wording import listed, sentence
-from analysis.frames.axes import NO_CHOICES, NO_KEYS, value_of, varied_keys
+from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, varied_keys
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
 from analysis.frames.pending import not_started
@@ -24,6 +24,7 @@ NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean",
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
 SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what a reader asks first
+USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0}  # said where it is something else
 # What a terminal goes without, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
@@ -113,9 +114,11 @@ def constant_choices(study: Study) -> list[str]:
 
 
 def constant_settings(study: Study) -> list[str]:
-    """Return the values of the settings in SAID that all configurations share."""
-    values = {key: {str(config.get(key)) for config in study.configurations["config"]} for key in SAID}
-    return [f"{key}={value}" for key, (value, *others) in values.items() if not others and value != "None"]
+    """Return the values that all configurations share: of the settings in SAID, and unusual ones of those in USUAL."""
+    configs = study.configurations["config"]
+    values = {key: {config.get(key) for config in configs} for key in (*SAID, *USUAL)}
+    shared = {key: value for key, (value, *others) in values.items() if not others and value is not None}
+    return [f"{key}={short(value, 3)}" for key, value in shared.items() if key not in USUAL or value != USUAL[key]]
 
 
 def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:

@@ -58,6 +58,16 @@ def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):
     assert deep == expected
 
 
+def test_what_is_unusual_in_all_rows_stands_above_them(build, table):
+    started = {"model.zero_init": True, "schedule.warmup": 0.11363636363636363}
+    for seed, lr in enumerate((0.1, 0.01)):
+        build.complete(seed, "started", **started, **{"optimizer.lr": lr})
+    build.complete(0, "usual")
+    above = [line for line in table().splitlines() if " · " in line]
+    assert above[0].endswith("model.zero_init=true · schedule.warmup=0.114") and "optimizer.lr" not in above[0]
+    assert "zero_init" not in above[1] and "warmup" not in above[1]
+
+
 def test_every_study_has_a_table_sorted_by_depth(build, table):
     build.complete(study="b", **DEEP)
     build.complete(study="b")
