@@ -263,7 +263,7 @@ MEANINGS: dict[str, str] = {
     "study": "the folder under `runs_dir`: a name for runs that belong together",
     "batch_size": "images a step",
     "device": "`auto`: a GPU where there is one",
-    "precision": "`auto`: the faster one, [bf16 on most recent hardware](speed.md#where-it-comes-from)",
+    "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from)",
     "compile": "`torch.compile`; `null`: where it pays, long trainings in bf16 on a CPU",
     "probe_every": "epochs from one look at gradients and responses to the next; 0: none",
     "progress": "`auto`: a bar on a terminal",

@@ -80,10 +80,11 @@ INTEL, AMD = "vendor_id : GenuineIntel\nflags : fma avx512f", "vendor_id : Authe
     "cpu, native, chosen",
     [
         (INTEL, False, "fp32"),
-        (INTEL + " avx512_bf16", True, "fp32"),  # its units for bf16 are slower than those for fp32
-        (INTEL + " avx512_bf16 amx_bf16", True, "bf16"),
+        (INTEL + " avx512_bf16", True, "bf16"),
+        (INTEL + " avx512_bf16 avx512_fp16", True, "fp32"),  # fast in bf16 by AMX only
+        (INTEL + " avx512_bf16 avx512_fp16 amx_bf16", True, "bf16"),
         (AMD, False, "fp32"),
-        (AMD + " avx512_bf16", True, "bf16"),
+        (AMD + " avx512_bf16 avx512_fp16", True, "bf16"),
         (None, False, "fp32"),
     ],
 )
