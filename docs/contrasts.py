@@ -13,6 +13,8 @@ from analysis.frames.statistics import Difference, holm
 LEVEL = 0.05  # of all together
 SEEDS = {0, 1, 2, 3, 4}
 CHANCE = 0.1  # the accuracy that a run which diverges counts with
+WIDTHS = {"depth": 16, "depth_or_width": 28}
+CONDITIONS = {"epochs": 15, "precision": "fp32", "compiled": False, "threads": 1}
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -45,7 +47,7 @@ CONTRASTS = (
 
 def judged(reference: Path) -> str:
     """Return a table of the contrasts, as far as the runs in a folder of studies go."""
-    runs = {study: ended(reference / study) for study in ("depth", "depth_or_width")}
+    runs = {study: ended(reference / study, width) for study, width in WIDTHS.items()}
     groups = [groups_of(contrast, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     known = [difference.p for difference in found if difference is not None and difference.p is not None]
@@ -54,21 +56,31 @@ def judged(reference: Path) -> str:
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     for contrast, difference, own in zip(CONTRASTS, found, groups):
         if difference is None or difference.p is None:
-            seeds = min(len(SEEDS & set(group["seed"])) for group in own)
-            cells = ["", "", "", "", "", f"not judged: {seeds} of {len(SEEDS)} seeds"]
+            seeds = min(len(group) for group in own)
+            why = f"{seeds} of {len(SEEDS)} seeds" if difference is None else "the seeds do not differ"
+            cells = ["", "", "", "", "", f"not judged: {why}"]
         else:
             cells = said(difference, next(corrected), any((group["status"] == "diverged").any() for group in own))
         lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
     return "\n".join(lines)
 
 
-def ended(folder: Path) -> pd.DataFrame:
-    """Return the runs of a study that came to an end, none if it is not there; those that diverged count as chance."""
+def ended(folder: Path, width: int) -> pd.DataFrame:
+    """Return the runs of a study that came to an end, none if it is not there; those that diverged count as chance.
+
+    Raises ValueError for a complete run that was not computed as the study is designed, or by another code.
+    """
     try:
         runs = load_runs([folder])
     except RunsError:
         return pd.DataFrame(columns=["depth", "shortcut", "seed", "status"])
-    runs = runs[runs["status"].isin(["complete", "diverged"])]
+    runs = runs[runs["status"].isin(["complete", "diverged"]) & runs["seed"].isin(SEEDS)]
+    done = runs[runs["status"] == "complete"]
+    for column, value in {**CONDITIONS, "width": width}.items():
+        if (done[column] != value).any():
+            raise ValueError(f"{folder}: {column} is not {value} in {done.loc[done[column] != value, 'path'].iloc[0]}")
+    if done["code"].nunique() > 1:
+        raise ValueError(f"{folder}: its runs are of {done['code'].nunique()} codes")
     return runs.assign(test_acc=runs["test_acc"].where(runs["status"] == "complete", CHANCE))
 
 
@@ -88,17 +100,17 @@ def groups_of(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> list[pd.Data
 
 def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None:
     """Return a contrast in test accuracy; None until all seeds of every network in it have ended."""
-    whole = all(set(group["seed"]) == SEEDS for group in groups)
+    whole = all(len(group) == len(SEEDS) for group in groups)
     return weigh(groups, list(contrast.cells.values())) if whole else None
 
 
 def said(found: Difference, corrected: float, diverged: bool) -> list[str]:
-    """Return the cells of a contrast that was measured; only runs that diverged may lack predictions."""
+    """Return the cells of a contrast that was measured, with a verdict if it has both intervals."""
     assert found.p is not None
     both = "" if found.both is None else f"{found.both[0]:+.2f} to {found.both[1]:+.2f}"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
     verdict = words.get(found.verdict, "no difference can be claimed")
     if found.both is None:
-        verdict = f"{verdict}, a run diverged" if diverged else "not judged: predictions are missing"
+        verdict = f"not judged: {'a run diverged' if diverged else 'predictions are missing'}"
     seeds = f"{found.low:+.2f} to {found.high:+.2f}"
     return [f"{found.points:+.2f}", seeds, both, f"{found.p:.2g}", f"{corrected:.2g}", verdict]

@@ -30,7 +30,7 @@ class Difference:
     """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
 
     An interval without p is not over seeds, but over test images. `both` is the interval over seeds and test images,
-    where the predictions are there.
+    where the predictions are there; without one over seeds, that over test images for these very runs.
     """
 
     points: float

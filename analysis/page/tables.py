@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
 from analysis.claims.wording import listed, sentence
-from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, varied_keys
+from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, value_text, varied_keys
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
 from analysis.frames.pending import not_started
@@ -118,7 +118,9 @@ def constant_settings(study: Study) -> list[str]:
     configs = study.configurations["config"]
     values = {key: {config.get(key) for config in configs} for key in (*SAID, *USUAL)}
     shared = {key: value for key, (value, *others) in values.items() if not others and value is not None}
-    return [f"{key}={short(value, 3)}" for key, value in shared.items() if key not in USUAL or value != USUAL[key]]
+    said = {key: value_text(shared[key]) for key in SAID if key in shared}
+    said |= {key: short(shared[key], 3) for key, usual in USUAL.items() if shared.get(key, usual) != usual}
+    return [f"{key}={value}" for key, value in said.items()]
 
 
 def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:

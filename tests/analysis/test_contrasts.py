@@ -29,11 +29,16 @@ def contrasts(monkeypatch):
     sys.modules.pop("contrasts")
 
 
-def train(build, study, depth, shortcut, accuracy, width=16, seeds=SEEDS, predictions=True):
+CONDITIONS = {"precision": "fp32", "machine": {"threads": 1}}
+
+
+def train(build, study, depth, shortcut, accuracy, width=16, seeds=SEEDS, predictions=True, lr=0.1, **conditions):
     blocks = (depth - 2) // 6
     network = {"model.name": f"resnet{depth}", "model.stages": [blocks] * 3, "model.width": width}
+    network |= {"epochs.count": 15, "optimizer.lr": lr}
     for seed, off in enumerate(seeds):
         run = build.complete(seed, study, test=accuracy + off, **network, **{"model.shortcut": shortcut})
+        build.amend(run, **CONDITIONS | conditions)
         if predictions:
             predict(run, np.random.default_rng(seed).permutation(10000) < round(10000 * (accuracy + off)))
     return network | {"model.shortcut": shortcut}
@@ -86,13 +91,43 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
     plain = [0.60 + off for off in SEEDS[:4]] + [0.1]
     found = welch(plain, [0.83 + off for off in SEEDS])
     assert degradation[1:3] == [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"]
-    assert degradation[-1].endswith(", a run diverged")
+    assert degradation[-1] == "not judged: a run diverged"
+
+
+def test_other_seeds_have_no_part_in_it(build, contrasts):
+    for depth, accuracy in ((20, 0.84), (56, 0.841)):
+        train(build, "depth", depth, "pad", accuracy, seeds=[*SEEDS, 0.1])
+    train(build, "depth", 56, "none", 0.6, seeds=[*SEEDS, 0.1])
+    train(build, "depth", 20, "none", 0.8, seeds=SEEDS[:3])
+    assert verdicts(contrasts)[1:3] == ["not judged: 3 of 5 seeds", "no difference can be claimed"]
+
+
+def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
+    for depth in (20, 56):
+        train(build, "depth", depth, "none", 0.5, seeds=[0.0] * 5)
+    assert verdicts(contrasts)[1] == "not judged: the seeds do not differ"
+
+
+@pytest.mark.parametrize("study, conditions", [
+    ("depth", {"precision": "bf16"}), ("depth", {"compiled": True}), ("depth", {"machine": {"threads": 2}}),
+    ("depth", {"width": 8}), ("depth_or_width", {"width": 16}),
+])  # fmt: skip
+def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, study, conditions):
+    train(build, study, 20, "pad", 0.84, **conditions)
+    with pytest.raises(ValueError, match=f"{study}: {next(iter(conditions)).replace('machine', 'threads')} is not"):
+        contrasts.judged(Path("runs"))
+
+
+def test_runs_of_several_codes_are_refused(build, contrasts):
+    for depth, code in ((20, "a"), (56, "b")):
+        train(build, "depth", depth, "pad", 0.84, code=code * 64)
+    with pytest.raises(ValueError, match="2 codes"):
+        contrasts.judged(Path("runs"))
 
 
 def test_two_configurations_of_one_network_are_no_study_of_this_design(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
-    build.complete(0, "depth", **{"model.name": "resnet56", "model.stages": [9] * 3, "model.width": 16},
-                   **{"model.shortcut": "pad", "optimizer.lr": 0.3})  # fmt: skip
+    train(build, "depth", 56, "pad", 0.84, seeds=[0.0], lr=0.3)
     with pytest.raises(ValueError, match="56 layers, pad"):
         contrasts.judged(Path("runs"))

@@ -62,10 +62,11 @@ def test_what_is_unusual_in_all_rows_stands_above_them(build, table):
     started = {"model.zero_init": True, "schedule.warmup": 0.11363636363636363}
     for seed, lr in enumerate((0.1, 0.01)):
         build.complete(seed, "started", **started, **{"optimizer.lr": lr})
-    build.complete(0, "usual")
+    build.complete(0, "usual", **{"optimizer.lr": 0.012345})
+    build.complete(0, "without", **{"model.norm": "none"})
     above = [line for line in table().splitlines() if " · " in line]
     assert above[0].endswith("model.zero_init=true · schedule.warmup=0.114") and "optimizer.lr" not in above[0]
-    assert "zero_init" not in above[1] and "warmup" not in above[1]
+    assert above[1].endswith("optimizer.lr=0.012345 · batch_size=64") and above[2].endswith("model.norm=none")
 
 
 def test_every_study_has_a_table_sorted_by_depth(build, table):
