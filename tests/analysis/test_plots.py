@@ -18,6 +18,7 @@ from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.style import over_seeds, spread
 from analysis.frames.study import load_studies
 from analysis.plots import main
+from tests.analysis.conftest import LAYERS
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
@@ -389,3 +390,18 @@ def test_the_command_goes_without_pytorch_and_without_a_display(build):
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True)
     assert done.returncode == 0 and re.fullmatch("figures/depth/curves.png\n", done.stdout), done.stderr
+
+
+def test_blocks_that_start_at_zero_have_no_gradients_to_draw_before_training(build):
+    run = build.complete(0, "zero", **{"model.zero_init": True})
+    rows = []
+    for epoch, norm, ratio in ((0, 0.0, 0.0), (1, 0.1, 0.5)):
+        rows.append(f"{epoch},1,conv,1,0.1,1.0,1.0,")
+        for block in (0, 1):
+            rows.append(f"{epoch},{2 * block + 2},blocks.{block}.conv1,1,{norm},1.0,1.0,")
+            rows.append(f"{epoch},{2 * block + 3},blocks.{block}.conv2,1,{norm},1.0,1.0,{ratio}")
+    (run / "layers.csv").write_text(LAYERS + "\n".join(rows) + "\n")
+    figures = {plot.name: figure for plot, figure in draw_all(load_studies(["runs/zero"])[0])}
+    assert not isinstance(figures.get("untrained_gradients"), Figure)
+    said = [text.get_text() for text in figures["branches"].legends[0].get_texts()]
+    assert said == ["10 layers", "at the last epoch probed"]

@@ -33,7 +33,8 @@ def draw_branches(study: Study) -> Figure:
         whole_numbers(axis)
     figure.axes[0].set_ylabel("norm of the branch over norm of the shortcut")
     shades = [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()]
-    lines = [Line2D([], [], color=MUTED, ls=WHEN[when], label=when) for when in WHEN if (rows["when"] == when).any()]
+    drawn = set(rows.loc[rows["residual_ratio"] > 0, "when"])  # none before training, where blocks start at zero
+    lines = [Line2D([], [], color=MUTED, ls=WHEN[when], label=when) for when in WHEN if when in drawn]
     legend(figure, [*shades, *lines])
     return figure
 
