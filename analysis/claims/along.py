@@ -8,7 +8,6 @@ from analysis.claims.differences import weigh
 from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
-from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, slices
 
 SCORE = "val_acc_mean"
@@ -84,8 +83,6 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
         cells += [pair] if all(map(len, pair)) else []
     groups = [side for pair in cells for side in pair]
     found = weigh(groups, [-1 / len(cells), 1 / len(cells)] * len(cells)) if cells else None
-    if found is not None and found.low is None and found.both is not None:
-        found = Difference(found.points, *found.both, None)
     every = pd.concat(groups) if groups else runs.head(0)
     seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
     names = tuple(every["configuration"].unique())

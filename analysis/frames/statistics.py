@@ -29,8 +29,8 @@ class Estimate:
 class Difference:
     """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
 
-    An interval without p is not over seeds, but over test images. `both` is the interval over seeds and test images,
-    where the predictions are there; without one over seeds, that over test images for these very runs.
+    An interval without p is not over seeds, but over test images, for these very runs. `both` is the interval over
+    seeds and test images, where the predictions are there.
     """
 
     points: float
@@ -71,15 +71,14 @@ def contrast(
     """Return the weighted sum of the means of samples, in points, with Welch's interval (Satterthwaite's freedom).
 
     `hits` say which of the same images each seed of a sample got right, seeds x images; they bring the interval over
-    seeds and images. Without interval over seeds, and p, where a sample has a single seed, or where the seeds of no
-    sample differ; the interval over images is then about these very seeds. Raises ValueError where a sample has no
-    figure.
+    seeds and images. Where a sample has a single seed, or the seeds of no sample differ, there is no p, and the
+    interval is that over images, if any. Raises ValueError where a sample has no figure.
     """
     arrays = [_sample(values) for values in samples]
     points = 100 * sum(weight * float(np.mean(array)) for weight, array in zip(weights, arrays))
     these, images = (None, None) if hits is None else image_variances(hits, weights)
     if min(map(len, arrays)) < 2 or not any(np.ptp(array) for array in arrays):
-        return Difference(points, None, None, None, None if these is None else _interval(points, these, math.inf))
+        return Difference(points, *((None, None) if these is None else _interval(points, these, math.inf)), None)
     parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
     seeds, terms = sum(parts), sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
     low, high = _interval(points, seeds, seeds**2 / terms)
