@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from rates import Network, chosen_rates, ended, rate_of
 
 from analysis.claims.differences import weigh
-from analysis.frames.find import RunsError
-from analysis.frames.runs import load_runs
 from analysis.frames.statistics import Difference, holm
 
 LEVEL = 0.05  # of all together
 SEEDS = {0, 1, 2, 3, 4}
+STUDIES = ("depth", "depth_or_width")
 CHANCE = 0.1  # the accuracy that a run which diverges counts with
-WIDTHS = {"depth": 16, "depth_or_width": 28}
-CONDITIONS = {"epochs": 15, "precision": "fp32", "compiled": False, "threads": 1}
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -46,8 +44,14 @@ CONTRASTS = (
 
 
 def judged(reference: Path) -> str:
-    """Return a table of the contrasts, as far as the runs in a folder of studies go."""
-    runs = {study: ended(reference / study, width) for study, width in WIDTHS.items()}
+    """Return a table of the contrasts, as far as the runs in a folder of studies go.
+
+    Raises ValueError for runs that were not computed as designed, and where the two studies are of different codes.
+    """
+    chosen = chosen_rates(reference)
+    runs = {study: at_rates(chosen, ended(reference, study)) for study in STUDIES}
+    if len({code for own in runs.values() for code in own["code"].dropna()}) > 1:
+        raise ValueError(f"the runs of {' and '.join(STUDIES)} are of different codes")
     groups = [groups_of(contrast, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     known = [difference.p for difference in found if difference is not None and difference.p is not None]
@@ -65,37 +69,25 @@ def judged(reference: Path) -> str:
     return "\n".join(lines)
 
 
-def ended(folder: Path, width: int) -> pd.DataFrame:
-    """Return the runs of a study that came to an end, none if it is not there; those that diverged count as chance.
+def at_rates(chosen: dict[Network, float | None], runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the study's seeds; those that diverged count as chance.
 
-    Raises ValueError for a complete run that was not computed as the study is designed, or by another code.
+    Raises ValueError for one at another rate than was chosen for its network.
     """
-    try:
-        runs = load_runs([folder])
-    except RunsError:
-        return pd.DataFrame(columns=["depth", "shortcut", "seed", "status"])
-    runs = runs[runs["status"].isin(["complete", "diverged"]) & runs["seed"].isin(SEEDS)]
-    done = runs[runs["status"] == "complete"]
-    for column, value in {**CONDITIONS, "width": width}.items():
-        if (done[column] != value).any():
-            raise ValueError(f"{folder}: {column} is not {value} in {done.loc[done[column] != value, 'path'].iloc[0]}")
-    if done["code"].nunique() > 1:
-        raise ValueError(f"{folder}: its runs are of {done['code'].nunique()} codes")
+    runs = runs[runs["seed"].isin(SEEDS)]
+    for run in runs.itertuples():
+        rate = rate_of((run.depth, run.width, run.shortcut), chosen)
+        if run.lr != rate:
+            raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen is {rate or 'none yet'}")
     return runs.assign(test_acc=runs["test_acc"].where(runs["status"] == "complete", CHANCE))
 
 
 def groups_of(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
-    """Return the runs of each network in a contrast.
-
-    Raises ValueError where a study has several configurations of one network: it is then another study.
-    """
-    groups = []
-    for study, depth, shortcut in contrast.cells:
-        own = runs[study][(runs[study]["depth"] == depth) & (runs[study]["shortcut"] == shortcut)]
-        if len(own) and own["configuration"].nunique() > 1:
-            raise ValueError(f"{study} has several configurations of {depth} layers, {shortcut}")
-        groups.append(own)
-    return groups
+    """Return the runs of each network in a contrast."""
+    return [
+        runs[study][(runs[study]["depth"] == depth) & (runs[study]["shortcut"] == shortcut)]
+        for study, depth, shortcut in contrast.cells
+    ]
 
 
 def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import rates as study_rates
 from contrasts import judged
 
 from analysis.claims.finding import Finding
@@ -132,6 +133,11 @@ def findings_inside(study: str) -> str:
 def contrasts() -> str:
     """Return the contrasts that the study of depth was designed for, as far as they are measured."""
     return judged(REFERENCE)
+
+
+def rates() -> str:
+    """Return the validation accuracies that choose the rates of the study of depth, and what they choose."""
+    return study_rates.table(REFERENCE)
 
 
 def as_list(findings: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""Six made-up studies, as people sweep them, whose right answers are known."""
+"""Made-up studies, as people sweep them, whose right answers are known."""
 
 import math
 import random
@@ -75,3 +75,19 @@ def depth(build, seeds=(0, 1, 2)) -> None:
                 choices = {"model": model, "optimizer": "adam"}
                 figures = {"val": acc + 0.002 * seed, "test": acc + 0.003 * seed}
                 build.complete(seed, "depth", choices=choices, **figures, **network(model, shortcut))
+
+
+ONE_CYCLE = {"schedule.name": "onecycle", "batch_size": 128, "precision": "fp32"}
+
+
+def as_designed(depth: int, shortcut: str, lr: float, epochs: int, width: int = 16) -> dict[str, Any]:
+    """Return the settings of a network in the study of depth."""
+    network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": width}
+    return SGD | ONE_CYCLE | network | {"model.shortcut": shortcut, "optimizer.lr": lr, "epochs.count": epochs}
+
+
+def tune(build, depth: int, shortcut: str, val: dict[float, float], width: int = 16, seed: int = 100, **result) -> None:
+    """One network at several rates, with the validation accuracy of each."""
+    for lr, acc in val.items():
+        run = build.complete(seed, "depth_rate", val=acc, **as_designed(depth, shortcut, lr, 10, width))
+        build.amend(run, **{"compiled": False, "precision": "fp32", "machine": {"threads": 1}} | result)

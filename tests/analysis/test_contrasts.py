@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.frames.statistics import welch
-from tests.analysis.studies import predict
+from tests.analysis.studies import as_designed, predict, tune
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SEEDS = (-0.004, -0.002, 0.0, 0.002, 0.004)
@@ -23,25 +23,28 @@ ACCURACIES = {
 
 
 @pytest.fixture
-def contrasts(monkeypatch):
+def contrasts(monkeypatch, build):
+    """Return the module, where 0.1 is the best rate of each network, but 0.03 of the wide one."""
     monkeypatch.syspath_prepend(str(DOCS))
+    for depth in (8, 20, 56):
+        for shortcut in ("pad", "none"):
+            tune(build, depth, shortcut, {0.01: 0.5, 0.03: 0.6, 0.1: 0.7, 0.3: 0.6})
+    tune(build, 20, "pad", {0.01: 0.5, 0.03: 0.7, 0.1: 0.6, 0.3: 0.5}, width=28)
     yield importlib.import_module("contrasts")
-    sys.modules.pop("contrasts")
+    for module in ("contrasts", "rates"):
+        sys.modules.pop(module)
 
 
-CONDITIONS = {"precision": "fp32", "machine": {"threads": 1}}
-
-
-def train(build, study, depth, shortcut, accuracy, width=16, seeds=SEEDS, predictions=True, lr=0.1, **conditions):
-    blocks = (depth - 2) // 6
-    network = {"model.name": f"resnet{depth}", "model.stages": [blocks] * 3, "model.width": width}
-    network |= {"epochs.count": 15, "optimizer.lr": lr}
+def train(
+    build, study, depth, shortcut, accuracy, lr=0.1, width=16, seeds=SEEDS, predictions=True, more=None, **result
+):
+    settings = as_designed(depth, shortcut, lr, 15, width) | (more or {})
     for seed, off in enumerate(seeds):
-        run = build.complete(seed, study, test=accuracy + off, **network, **{"model.shortcut": shortcut})
-        build.amend(run, **CONDITIONS | conditions)
+        run = build.complete(seed, study, test=accuracy + off, **settings)
+        build.amend(run, **{"compiled": False, "precision": "fp32", "machine": {"threads": 1}} | result)
         if predictions:
             predict(run, np.random.default_rng(seed).permutation(10000) < round(10000 * (accuracy + off)))
-    return network | {"model.shortcut": shortcut}
+    return settings
 
 
 def rows(table):
@@ -63,7 +66,7 @@ def test_nothing_is_judged_before_all_seeds_of_every_network_have_ended(build, c
 def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
-    train(build, "depth_or_width", 20, "pad", 0.87, width=28)
+    train(build, "depth_or_width", 20, "pad", 0.87, lr=0.03, width=28)
     interaction, degradation, deeper, wide = rows(contrasts.judged(Path("runs")))
     assert interaction[1] == "+24.10" and interaction[-1] == "as predicted"
     assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
@@ -108,13 +111,32 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
     assert verdicts(contrasts)[1] == "not judged: the seeds do not differ"
 
 
-@pytest.mark.parametrize("study, conditions", [
-    ("depth", {"precision": "bf16"}), ("depth", {"compiled": True}), ("depth", {"machine": {"threads": 2}}),
-    ("depth", {"width": 8}), ("depth_or_width", {"width": 16}),
+@pytest.mark.parametrize("wrong, message", [
+    ({"compiled": True}, "compiled is not False"),
+    ({"machine": {"threads": 2}}, "threads is not 1"),
+    ({"width": 8}, "model.width is not that of experiment=depth"),
+    ({"more": {"precision": "bf16"}}, "precision is not that of experiment=depth"),
+    ({"more": {"epochs.count": 10}}, "epochs.count is not that"),
+    ({"more": {"optimizer.weight_decay": 5e-4}}, "optimizer.weight_decay is not that"),
+    ({"more": {"augmentation.cutout": 8}}, "augmentation.cutout is not that"),
+    ({"more": {"model.stages": [2, 3, 4]}}, "model.stages is not that"),
+    ({"lr": 0.3}, "its rate is 0.3, chosen is 0.1"),
 ])  # fmt: skip
-def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, study, conditions):
-    train(build, study, 20, "pad", 0.84, **conditions)
-    with pytest.raises(ValueError, match=f"{study}: {next(iter(conditions)).replace('machine', 'threads')} is not"):
+def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, wrong, message):
+    train(build, "depth", 20, "pad", 0.84, **wrong)
+    with pytest.raises(ValueError, match=message):
+        contrasts.judged(Path("runs"))
+
+
+def test_a_run_that_diverged_at_another_rate_is_refused(build, contrasts):
+    build.fail(0, "diverged", study="depth", **as_designed(14, "none", 0.3, 15))
+    with pytest.raises(ValueError, match="its rate is 0.3, chosen is 0.1"):
+        contrasts.judged(Path("runs"))
+
+
+def test_a_wide_network_has_its_own_rate(build, contrasts):
+    train(build, "depth_or_width", 20, "pad", 0.84, lr=0.1, width=28)
+    with pytest.raises(ValueError, match="its rate is 0.1, chosen is 0.03"):
         contrasts.judged(Path("runs"))
 
 
@@ -125,9 +147,8 @@ def test_runs_of_several_codes_are_refused(build, contrasts):
         contrasts.judged(Path("runs"))
 
 
-def test_two_configurations_of_one_network_are_no_study_of_this_design(build, contrasts):
-    for (depth, shortcut), accuracy in ACCURACIES.items():
-        train(build, "depth", depth, shortcut, accuracy)
-    train(build, "depth", 56, "pad", 0.84, seeds=[0.0], lr=0.3)
-    with pytest.raises(ValueError, match="56 layers, pad"):
+def test_the_two_studies_are_of_one_code(build, contrasts):
+    train(build, "depth", 56, "pad", 0.84, code="a" * 64)
+    train(build, "depth_or_width", 20, "pad", 0.84, lr=0.03, width=28, code="b" * 64)
+    with pytest.raises(ValueError, match="different codes"):
         contrasts.judged(Path("runs"))
