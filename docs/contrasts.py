@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rates import Network, chosen_rates, ended, rate_of
+from rates import Network, chosen_rates, ended, rate_of, require_one
 
 from analysis.claims.differences import weigh
 from analysis.frames.statistics import Difference, holm
 
 LEVEL = 0.05  # of all together
-SEEDS = {0, 1, 2, 3, 4}
+SEEDS = (0, 1, 2, 3, 4)
 STUDIES = ("depth", "depth_or_width")
-CHANCE = 0.1  # the accuracy that a run which diverges counts with
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -46,12 +45,13 @@ CONTRASTS = (
 def judged(reference: Path) -> str:
     """Return a table of the contrasts, as far as the runs in a folder of studies go.
 
-    Raises ValueError for runs that were not computed as designed, and where the two studies are of different codes.
+    Raises ValueError for runs that were not computed as designed, at the chosen rates, and with one code and data.
     """
     chosen = chosen_rates(reference)
-    runs = {study: at_rates(chosen, ended(reference, study)) for study in STUDIES}
-    if len({code for own in runs.values() for code in own["code"].dropna()}) > 1:
-        raise ValueError(f"the runs of {' and '.join(STUDIES)} are of different codes")
+    runs = {study: ended(reference, study, SEEDS) for study in STUDIES}
+    both = pd.concat(list(runs.values()))
+    require_one(both[both["status"] == "complete"])
+    require_rates(both, chosen)
     groups = [groups_of(contrast, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     known = [difference.p for difference in found if difference is not None and difference.p is not None]
@@ -69,17 +69,12 @@ def judged(reference: Path) -> str:
     return "\n".join(lines)
 
 
-def at_rates(chosen: dict[Network, float | None], runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of the study's seeds; those that diverged count as chance.
-
-    Raises ValueError for one at another rate than was chosen for its network.
-    """
-    runs = runs[runs["seed"].isin(SEEDS)]
+def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> None:
+    """Raise ValueError for a run at another rate than was chosen for its network."""
     for run in runs.itertuples():
         rate = rate_of((run.depth, run.width, run.shortcut), chosen)
         if run.lr != rate:
-            raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen is {rate or 'none yet'}")
-    return runs.assign(test_acc=runs["test_acc"].where(runs["status"] == "complete", CHANCE))
+            raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen for such a network is {rate or 'none'}")
 
 
 def groups_of(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:

@@ -3,6 +3,7 @@
 The rule was fixed before those runs. `table` says what it has chosen, or which runs it waits for.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,8 @@ GRID = (0.01, 0.03, 0.1, 0.3)
 BEYOND = {0.01: 0.003, 0.3: 1.0}  # tried where the best of the grid is at its edge
 FIRST, SECOND = 100, 101  # the seeds: of all rates, and of those near the best
 NEAR = 0.01  # of the best accuracy
+CHANCE = 0.1  # the accuracy that a run which diverges counts with
+DEPTHS = (8, 14, 20, 32, 56)
 Network = tuple[int, int, str]  # layers, width, shortcut
 TUNED: tuple[Network, ...] = (
     *((depth, 16, shortcut) for depth in (8, 20, 56) for shortcut in ("pad", "none")),
@@ -28,27 +31,41 @@ TUNED: tuple[Network, ...] = (
 NEIGHBOURS = {14: (8, 20), 32: (20, 56)}  # of a depth that is not tuned
 
 
-def ended(reference: Path, study: str, also: frozenset[str] = frozenset()) -> pd.DataFrame:
+def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str] = frozenset()) -> pd.DataFrame:
     """Return the runs of a part of the study that are complete or diverged, with their rate as `lr`.
 
-    Raises ValueError for one that differs from the experiment of the study's name in a key which neither the design nor
-    `also` varies, one that was compiled or had several threads, and for runs of several codes.
+    A run that diverged has the accuracy of guessing. Raises ValueError for a run that differs from the experiment of
+    the study's name in a key which neither the design nor `also` varies, for one that was compiled or, if complete, had
+    several threads, for two of one network, rate and seed, and where complete ones differ in code or data.
     """
     try:
         runs = load_runs([reference / study])
     except RunsError:
         return pd.DataFrame(columns=[*COLUMNS, "lr"])
-    runs = runs[runs["status"].isin(["complete", "diverged"])]
+    runs = runs[runs["status"].isin(["complete", "diverged"]) & runs["seed"].isin(seeds)]
+    runs = runs.assign(lr=[config["optimizer.lr"] for config in runs["config"]])
     for run in runs.itertuples():
+        if run.depth not in DEPTHS or run.identity is None:
+            raise ValueError(f"{run.path}: no run of experiment={study}")
         if other := {*unequal_keys(run.identity, designed(study, run.depth))} - VARIED - also:
             raise ValueError(f"{run.path}: {min(other)} is not that of experiment={study}")
-    done = runs[runs["status"] == "complete"]
-    for column, value in (("compiled", False), ("threads", 1)):
-        if (done[column] != value).any():
-            raise ValueError(f"{done.loc[done[column] != value, 'path'].iloc[0]}: {column} is not {value}")
-    if done["code"].nunique() > 1:
-        raise ValueError(f"{study}: its runs are of {done['code'].nunique()} codes")
-    return runs.assign(lr=[config["optimizer.lr"] for config in runs["config"]])
+        if run.config["compile"] is not False:
+            raise ValueError(f"{run.path}: compile is not false")
+    complete = runs["status"] == "complete"
+    if len(several := runs.loc[complete & ~runs["threads"].eq(1).fillna(False), "path"]):
+        raise ValueError(f"{several.iloc[0]}: its threads are not 1")
+    if len(twice := runs.loc[runs.duplicated(["depth", "width", "shortcut", "lr", "seed"]), "path"]):
+        raise ValueError(f"{twice.iloc[0]}: a second run of its network, rate and seed")
+    require_one(runs[complete])
+    chance = {"val_acc": CHANCE, "val_loss": float("inf"), "test_acc": CHANCE}
+    return runs.assign(**{column: runs[column].where(complete, value) for column, value in chance.items()})
+
+
+def require_one(runs: pd.DataFrame) -> None:
+    """Raise ValueError where code or data are not the same in all runs."""
+    for column in ("code", "data_sha256"):
+        if (count := runs[column].nunique(dropna=False)) > 1:
+            raise ValueError(f"{' and '.join(sorted(set(runs['study'])))}: {count} values of {column}")
 
 
 @cache
@@ -59,7 +76,7 @@ def designed(study: str, depth: int) -> Settings:
 
 def tuning(reference: Path) -> dict[Network, pd.DataFrame]:
     """Return the runs by which each tuned network's rate is chosen."""
-    runs = ended(reference, "depth_rate", also=frozenset({"model.width"}))
+    runs = ended(reference, "depth_rate", (FIRST, SECOND), also=frozenset({"model.width"}))
     own = {network: group for network, group in runs.groupby(["depth", "width", "shortcut"])}
     return {network: own.get(network, runs.iloc[:0]) for network in TUNED}
 
@@ -67,7 +84,6 @@ def tuning(reference: Path) -> dict[Network, pd.DataFrame]:
 def choose(runs: pd.DataFrame) -> tuple[float | None, str]:
     """Return the rate of a network whose runs are given; if it is not decided yet, None and what has to run for it."""
     by = {(run.lr, run.seed): run for run in runs.itertuples()}
-    val_acc = lambda lr, seed: by[lr, seed].val_acc if by[lr, seed].status == "complete" else float("-inf")  # noqa: E731
 
     def waits_for(rates: list[float], seed: int) -> str:
         missing = [f"{lr:g}" for lr in rates if (lr, seed) not in by]
@@ -76,17 +92,17 @@ def choose(runs: pd.DataFrame) -> tuple[float | None, str]:
     rates = list(GRID)
     if missing := waits_for(rates, FIRST):
         return None, missing
-    best = max(rates, key=lambda lr: (val_acc(lr, FIRST), -by[lr, FIRST].val_loss))
+    best = max(rates, key=lambda lr: (by[lr, FIRST].val_acc, -by[lr, FIRST].val_loss))
     rates += [BEYOND[best]] if best in BEYOND else []
     if missing := waits_for(rates, FIRST):
         return None, missing
-    top = max(val_acc(lr, FIRST) for lr in rates)
-    near = [lr for lr in rates if round(top - val_acc(lr, FIRST), 6) <= NEAR]
+    top = max(by[lr, FIRST].val_acc for lr in rates)
+    near = [lr for lr in rates if round(top - by[lr, FIRST].val_acc, 6) <= NEAR]
     if len(near) == 1:
         return near[0], ""
     if missing := waits_for(near, SECOND):
         return None, missing
-    return max(near, key=lambda lr: (round(val_acc(lr, FIRST) + val_acc(lr, SECOND), 6), -lr)), ""
+    return max(near, key=lambda lr: (round(by[lr, FIRST].val_acc + by[lr, SECOND].val_acc, 6), -lr)), ""
 
 
 def rate_of(network: Network, chosen: dict[Network, float | None]) -> float | None:
@@ -114,8 +130,6 @@ def table(reference: Path) -> str:
 
 
 def accuracies(runs: pd.DataFrame) -> str:
-    """Return the validation accuracies of one rate in per cent, in the order of seeds."""
-    runs = runs[runs["seed"].isin([FIRST, SECOND])].sort_values("seed")
-    return ", ".join(
-        f"{100 * run.val_acc:.2f}" if run.status == "complete" else "diverged" for run in runs.itertuples()
-    )
+    """Return the validation accuracies of one rate in per cent, in the order of seeds, a dash for a missing first."""
+    cells = [f"{100 * run.val_acc:.2f}" if run.status == "complete" else "diverged" for run in runs.itertuples()]
+    return ", ".join(cells if FIRST in set(runs["seed"]) or runs.empty else ["-", *cells])

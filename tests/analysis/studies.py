@@ -77,7 +77,8 @@ def depth(build, seeds=(0, 1, 2)) -> None:
                 build.complete(seed, "depth", choices=choices, **figures, **network(model, shortcut))
 
 
-ONE_CYCLE = {"schedule.name": "onecycle", "batch_size": 128, "precision": "fp32"}
+ONE_CYCLE = {"schedule.name": "onecycle", "batch_size": 128, "precision": "fp32", "compile": False}
+ONE_THREAD = {"machine": {"threads": 1}}
 
 
 def as_designed(depth: int, shortcut: str, lr: float, epochs: int, width: int = 16) -> dict[str, Any]:
@@ -86,8 +87,8 @@ def as_designed(depth: int, shortcut: str, lr: float, epochs: int, width: int = 
     return SGD | ONE_CYCLE | network | {"model.shortcut": shortcut, "optimizer.lr": lr, "epochs.count": epochs}
 
 
-def tune(build, depth: int, shortcut: str, val: dict[float, float], width: int = 16, seed: int = 100, **result) -> None:
+def tune(build, depth: int, shortcut: str, val: dict[float, float], width: int = 16, seed: int = 100, **more) -> None:
     """One network at several rates, with the validation accuracy of each."""
     for lr, acc in val.items():
-        run = build.complete(seed, "depth_rate", val=acc, **as_designed(depth, shortcut, lr, 10, width))
-        build.amend(run, **{"compiled": False, "precision": "fp32", "machine": {"threads": 1}} | result)
+        run = build.complete(seed, "depth_rate", val=acc, **as_designed(depth, shortcut, lr, 10, width) | more)
+        build.amend(run, **ONE_THREAD)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.frames.statistics import welch
-from tests.analysis.studies import as_designed, predict, tune
+from tests.analysis.studies import ONE_THREAD, as_designed, predict, tune
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SEEDS = (-0.004, -0.002, 0.0, 0.002, 0.004)
@@ -41,7 +41,7 @@ def train(
     settings = as_designed(depth, shortcut, lr, 15, width) | (more or {})
     for seed, off in enumerate(seeds):
         run = build.complete(seed, study, test=accuracy + off, **settings)
-        build.amend(run, **{"compiled": False, "precision": "fp32", "machine": {"threads": 1}} | result)
+        build.amend(run, **ONE_THREAD | result)
         if predictions:
             predict(run, np.random.default_rng(seed).permutation(10000) < round(10000 * (accuracy + off)))
     return settings
@@ -112,15 +112,17 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
 
 
 @pytest.mark.parametrize("wrong, message", [
-    ({"compiled": True}, "compiled is not False"),
-    ({"machine": {"threads": 2}}, "threads is not 1"),
+    ({"more": {"compile": True}}, "compile is not false"),
+    ({"machine": {"threads": 2}}, "threads are not 1"),
+    ({"machine": {}}, "threads are not 1"),
     ({"width": 8}, "model.width is not that of experiment=depth"),
     ({"more": {"precision": "bf16"}}, "precision is not that of experiment=depth"),
     ({"more": {"epochs.count": 10}}, "epochs.count is not that"),
     ({"more": {"optimizer.weight_decay": 5e-4}}, "optimizer.weight_decay is not that"),
     ({"more": {"augmentation.cutout": 8}}, "augmentation.cutout is not that"),
     ({"more": {"model.stages": [2, 3, 4]}}, "model.stages is not that"),
-    ({"lr": 0.3}, "its rate is 0.3, chosen is 0.1"),
+    ({"more": {"model.stages": [4, 4, 4]}}, "no run of experiment=depth"),
+    ({"lr": 0.3}, "its rate is 0.3, chosen for such a network is 0.1"),
 ])  # fmt: skip
 def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, wrong, message):
     train(build, "depth", 20, "pad", 0.84, **wrong)
@@ -128,27 +130,50 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
         contrasts.judged(Path("runs"))
 
 
-def test_a_run_that_diverged_at_another_rate_is_refused(build, contrasts):
-    build.fail(0, "diverged", study="depth", **as_designed(14, "none", 0.3, 15))
-    with pytest.raises(ValueError, match="its rate is 0.3, chosen is 0.1"):
+@pytest.mark.parametrize("wrong, message", [
+    ({"optimizer.lr": 0.3}, "its rate is 0.3, chosen for such a network is 0.1"),
+    ({"optimizer.weight_decay": 5e-4}, "optimizer.weight_decay is not that"),
+    ({"compile": True}, "compile is not false"),
+])  # fmt: skip
+def test_runs_that_diverged_are_held_to_the_design_as_well(build, contrasts, wrong, message):
+    build.fail(0, "diverged", study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
+    with pytest.raises(ValueError, match=message):
+        contrasts.judged(Path("runs"))
+
+
+def test_a_wide_network_is_no_20_layers_of_width_16(build, contrasts):
+    train(build, "depth_or_width", 20, "pad", 0.84)
+    with pytest.raises(ValueError, match="model.width is not that of experiment=depth_or_width"):
+        contrasts.judged(Path("runs"))
+
+
+def test_a_run_under_another_name_does_not_count_twice(build, contrasts):
+    train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:3])
+    train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:2], more={"model.name": "blocks9"})
+    with pytest.raises(ValueError, match="a second run of its network, rate and seed"):
         contrasts.judged(Path("runs"))
 
 
 def test_a_wide_network_has_its_own_rate(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.1, width=28)
-    with pytest.raises(ValueError, match="its rate is 0.1, chosen is 0.03"):
+    with pytest.raises(ValueError, match="its rate is 0.1, chosen for such a network is 0.03"):
         contrasts.judged(Path("runs"))
 
 
-def test_runs_of_several_codes_are_refused(build, contrasts):
-    for depth, code in ((20, "a"), (56, "b")):
-        train(build, "depth", depth, "pad", 0.84, code=code * 64)
-    with pytest.raises(ValueError, match="2 codes"):
+@pytest.mark.parametrize("first, other", [
+    ({"code": "a" * 64}, {"code": "b" * 64}),
+    ({"code": "a" * 64}, {}),
+    ({"data": {"sha256": "a" * 64}}, {"data": {"sha256": "b" * 64}}),
+])  # fmt: skip
+def test_runs_of_several_codes_or_data_are_refused(build, contrasts, first, other):
+    train(build, "depth", 20, "pad", 0.84, **first)
+    train(build, "depth", 56, "pad", 0.84, **other)
+    with pytest.raises(ValueError, match="2 values of"):
         contrasts.judged(Path("runs"))
 
 
 def test_the_two_studies_are_of_one_code(build, contrasts):
     train(build, "depth", 56, "pad", 0.84, code="a" * 64)
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.03, width=28, code="b" * 64)
-    with pytest.raises(ValueError, match="different codes"):
+    with pytest.raises(ValueError, match="depth and depth_or_width: 2 values of code"):
         contrasts.judged(Path("runs"))

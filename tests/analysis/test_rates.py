@@ -1,6 +1,7 @@
 """How the study of depth chooses learning rates, on made-up runs."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -33,6 +34,22 @@ def test_a_rate_is_chosen_when_all_of_the_grid_have_run(build, rates):
     assert row(rates) == ["", "50.00", "60.00", "55.00", "40.00", "", "**0.03**"]
 
 
+def test_of_equal_rates_that_with_the_lower_loss_decides_whether_the_best_is_at_an_edge(build, rates):
+    tune(build, 8, "pad", {0.01: 0.60, 0.03: 0.60, 0.1: 0.50, 0.3: 0.40})
+    lower, higher = (lose(build, lr) for lr in (0.01, 0.03))
+    lower(0.4), higher(0.5)
+    assert row(rates)[-1] == "to run: 0.003 (seed 100)"
+    lower(0.5), higher(0.4)
+    assert row(rates)[-1] == "to run: 0.01, 0.03 (seed 101)"
+
+
+def lose(build, lr):
+    """Return a function that sets the validation loss of 8 residual layers at a rate."""
+    (run,) = (path for path in build.root.glob("depth_rate/*/*") if f"lr: {lr}\n" in (path / "config.yaml").read_text())
+    final = json.loads((run / "result.json").read_text())["final"]
+    return lambda loss: build.amend(run, final=final | {"val_loss": loss})
+
+
 @pytest.mark.parametrize("edge, beyond, val", [
     (0.01, 0.003, {0.01: 0.60, 0.03: 0.55, 0.1: 0.50, 0.3: 0.40}),
     (0.3, 1.0, {0.01: 0.40, 0.03: 0.50, 0.1: 0.55, 0.3: 0.60}),
@@ -40,10 +57,15 @@ def test_a_rate_is_chosen_when_all_of_the_grid_have_run(build, rates):
 def test_at_an_edge_one_more_rate_is_tried_and_no_further(build, rates, edge, beyond, val):
     tune(build, 8, "pad", val)
     assert row(rates)[-1] == f"to run: {beyond:g} (seed 100)"
-    tune(build, 8, "pad", {beyond: 0.70})
+    tune(build, 8, "pad", {beyond: 0.595})
+    assert row(rates)[-1] == f"to run: {edge:g}, {beyond:g} (seed 101)"
+    tune(build, 8, "pad", {edge: 0.57, beyond: 0.58}, seed=101)
     assert row(rates)[-1] == f"**{beyond:g}**"
-    build.fail(101, "diverged", study="depth_rate", **as_designed(8, "pad", edge, 10))
-    assert row(rates)[-1] == f"**{beyond:g}**"
+
+
+def test_a_rate_beyond_the_edge_that_is_better_is_chosen(build, rates):
+    tune(build, 8, "pad", {0.01: 0.40, 0.03: 0.50, 0.1: 0.55, 0.3: 0.60, 1.0: 0.70})
+    assert row(rates) == ["", "40.00", "50.00", "55.00", "60.00", "70.00", "**1**"]
 
 
 def test_rates_within_a_point_of_the_best_run_again_and_the_mean_decides(build, rates):
@@ -55,20 +77,32 @@ def test_rates_within_a_point_of_the_best_run_again_and_the_mean_decides(build, 
     assert row(rates) == ["", "50.00", "60.00, 58.00", "59.00, 59.50", "40.00", "", "**0.1**"]
 
 
-def test_of_equal_means_the_lower_rate_is_chosen(build, rates):
-    tune(build, 8, "pad", INSIDE | {0.1: 0.595})
-    tune(build, 8, "pad", {0.03: 0.58, 0.1: 0.585}, seed=101)
+def test_a_rate_by_more_than_a_point_behind_is_not_run_again(build, rates):
+    tune(build, 8, "pad", INSIDE | {0.1: 0.5898})
     assert row(rates)[-1] == "**0.03**"
 
 
-def test_a_rate_that_diverges_comes_last(build, rates):
-    tune(build, 8, "none", {0.01: 0.05, 0.03: 0.09, 0.1: 0.06})
+@pytest.mark.parametrize("first, second, chosen", [
+    ({0.03: 0.345, 0.1: 0.335}, {0.03: 0.305, 0.1: 0.315}, 0.03),  # the sums differ as floats
+    ({0.01: 0.60, 0.003: 0.595}, {0.01: 0.59, 0.003: 0.595}, 0.003),
+])  # fmt: skip
+def test_of_equal_means_the_lower_rate_is_chosen(build, rates, first, second, chosen):
+    tune(build, 8, "pad", dict.fromkeys(rates.GRID, 0.2) | first)
+    tune(build, 8, "pad", second, seed=101)
+    assert row(rates)[-1] == f"**{chosen:g}**"
+
+
+def test_a_rate_that_diverges_counts_as_chance(build, rates):
+    tune(build, 8, "none", {0.01: 0.50, 0.03: 0.60, 0.1: 0.595})
     build.fail(100, "diverged", study="depth_rate", **as_designed(8, "none", 0.3, 10))
-    assert row(rates, 1) == ["", "5.00", "9.00", "6.00", "diverged", "", "**0.03**"]
+    tune(build, 8, "none", {0.1: 0.55}, seed=101)
+    build.fail(101, "diverged", study="depth_rate", **as_designed(8, "none", 0.03, 10))
+    assert row(rates, 1) == ["", "50.00", "60.00, diverged", "59.50, 55.00", "diverged", "", "**0.1**"]
 
 
-def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates):
-    for depth, best in ((8, 0.1), (20, 0.03)):
+@pytest.mark.parametrize("shallow, deep", [(0.1, 0.03), (0.03, 0.1)])
+def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates, shallow, deep):
+    for depth, best in ((8, shallow), (20, deep)):
         tune(build, depth, "pad", {lr: 0.7 if lr == best else 0.5 for lr in rates.GRID})
     tune(build, 20, "pad", {lr: 0.7 if lr == 0.1 else 0.5 for lr in rates.GRID}, width=28)
     chosen = rates.chosen_rates(Path("runs"))
@@ -78,6 +112,6 @@ def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates):
 
 
 def test_runs_that_were_not_computed_as_designed_are_refused(build, rates):
-    tune(build, 8, "pad", INSIDE, compiled=True)
-    with pytest.raises(ValueError, match="compiled is not False"):
+    tune(build, 8, "pad", INSIDE, batch_size=64)
+    with pytest.raises(ValueError, match="batch_size is not that of experiment=depth_rate"):
         rates.table(Path("runs"))
