@@ -1,6 +1,6 @@
 """What a comparison mixes: configurations that differ in several things, runs that were not computed alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations, product
 from typing import Any
 
@@ -57,13 +57,14 @@ def by_choice(row: Row, axes: Axes) -> Settings:
     return settings
 
 
-def find_confounds(configurations: pd.DataFrame, axes: Axes) -> Iterator[Finding]:
+def find_confounds(configurations: pd.DataFrame, axes: Axes, chosen: Collection[str]) -> Iterator[Finding]:
     """Name what else differs between configurations that no chain of single changes connects.
 
-    A whole choice, as that of an optimizer, is one change.
+    A whole choice, as that of an optimizer, is one change, and what was chosen for each configuration is none.
     """
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
-    flat = {name: by_choice(row, axes) for name, row in rows.items()}
+    every = {name: by_choice(row, axes) for name, row in rows.items()}
+    flat = {name: {key: v for key, v in own.items() if key not in chosen} for name, own in every.items()}
     names, counts = list(rows), count_changes(list(flat.values()))
     pairs = np.argwhere(np.triu(counts <= 1, 1))
     groups = connected(names, [(names[a], names[b]) for a, b in pairs])
@@ -100,6 +101,12 @@ def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
             for name in group[b]:
                 group[name] = group[a]
     return list({id(members): members for members in group.values()}.values())
+
+
+def find_chosen(chosen: Mapping[str, str]) -> Iterator[Finding]:
+    """Name the axes of which each configuration has its own value, chosen for it."""
+    for name, by in chosen.items():
+        yield Finding("chosen", facts={"axis": name, "by": by and f" in {by}"})
 
 
 def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:

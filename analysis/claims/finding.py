@@ -29,6 +29,7 @@ TOPICS = {  # of each kind
     "range": "",
     "share": "",
     "search": MIXES,
+    "chosen": MIXES,
     "best": "Best",
     "ends": "Gradients before training",
     "ends twins": "Gradients before training",

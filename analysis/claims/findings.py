@@ -4,12 +4,13 @@ Every finding holds for the data at hand. Where an interval over seeds includes 
 can be claimed; where there is no interval, as with a single seed, the finding is that the question is open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 import pandas as pd
 
 from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
-from analysis.claims.comparable import find_confounds, find_mixed_conditions, find_mixed_seeds
+from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.depth import find_depth, versus
 from analysis.claims.finding import Finding
 from analysis.claims.several import correct, find_spread
@@ -36,10 +37,12 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
+    effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
         *correct(effects),
         *find_spread(distinct),
-        *([Finding("search")] if scattered else find_confounds(done, study.axes)),
+        *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),
+        *find_chosen(study.chosen),
         *find_mixed_seeds(done),
         *find_mixed_conditions(done),
         *find_singles(complete, done),
@@ -60,6 +63,13 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     if special:
         yield from find_depth(study, distinct, done)
     yield from find_published(complete, done)
+
+
+def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
+    """Return a finding that names no axis as another difference whose value was chosen for each configuration."""
+    also = {key: values for key, values in finding.facts.get("also", {}).items() if key not in chosen}
+    others = {name: fact for name, fact in finding.facts.items() if name != "also"}
+    return replace(finding, facts=others | ({"also": also} if also else {}))
 
 
 def verdict(study: Study) -> list[Finding]:

@@ -43,6 +43,8 @@ TEMPLATES = {
     "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
+    "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
+    "configurations tuned in this way.",
     "more confounds": "More pairs that this is true of: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
     "not that of seeds alone.",

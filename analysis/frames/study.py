@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of
+from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
 from analysis.frames.configurations import data_of, summarize
+from analysis.frames.experiments import tuned_by
 from analysis.frames.find import BadRequest
 from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import TRAIN
 from analysis.frames.runs import load_runs
+from analysis.frames.settings import Row, as_text
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
 
@@ -54,8 +56,15 @@ class Study:
         return self.runs[complete | ~complete.groupby(self.runs["configuration"]).transform("any")]
 
     @cached_property
+    def chosen(self) -> dict[str, str]:
+        """Axes of which each configuration has its own value, chosen by validation; where, if in another study."""
+        rows = self._rows.to_dict("records")
+        tuned = {key: by for key, by in tuned_by(rows).items() if key in varied_keys(rows) and is_single(key, rows)}
+        return tuned | {choice.axis.name: "" for choice in self.choices}
+
+    @cached_property
     def axes(self) -> Axes:
-        return find_axes(self._rows.to_dict("records"), [choice.axis.name for choice in self.choices])
+        return find_axes(self._rows.to_dict("records"), self.chosen)
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
@@ -123,6 +132,12 @@ class Study:
             raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")
         runs = self.runs[self.runs["configuration"].isin(kept)].reset_index(drop=True)
         return replace(self, runs=runs, choices=(*self.choices, Choice(axis, tuple(edges), tuple(untested))))
+
+
+def is_single(key: str, rows: Sequence[Row]) -> bool:
+    """Return whether no two configurations differ in a key alone."""
+    others = {as_text({name: value for name, value in row["settings"].items() if name != key}) for row in rows}
+    return len(others) == len(rows)
 
 
 def slices(configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None) -> Iterator[tuple[str, pd.DataFrame]]:

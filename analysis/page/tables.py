@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
+from analysis.claims.comparable import find_chosen, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, value_text, varied_keys
 from analysis.frames.conditions import PROGRAM
@@ -203,7 +203,8 @@ def choice_notes(study: Study) -> list[str]:
         said.append(BEST.format(axis=axis.name, values=values))
         said += [EDGE.format(axis=axis.name, where=listed(choice.edges))] if choice.edges else []
         said += [UNTESTED.format(axis=axis.name, where=listed(choice.untested))] if choice.untested else []
-    return said
+    elsewhere = {name: by for name, by in study.chosen.items() if by}
+    return said + [sentence(found) for found in find_chosen(elsewhere)]
 
 
 def nothing_published(data: set[str]) -> str:

@@ -23,6 +23,26 @@ def sentences(folder: str, *best: str) -> dict[str, list[str]]:
     return by_topic(find(study))
 
 
+def test_a_key_that_was_tuned_in_another_study_is_said_once(build, table):
+    for depth, lr in ((8, 0.3), (20, 0.1), (56, 0.03)):
+        for shortcut, seed in ((shortcut, seed) for shortcut in ("pad", "none") for seed in (0, 1)):
+            acc = 0.8 + 0.001 * depth * (1 if shortcut == "pad" else -1) + 0.001 * seed
+            settings = studies.as_designed(depth, shortcut, lr if shortcut == "pad" else lr / 10, 15)
+            build.complete(seed, "depth", choices={"experiment": "depth"}, val=acc, test=acc, **settings)
+    said = sentences("runs/depth")
+    (note,) = said["What the comparison mixes"]
+    assert note.startswith(
+        "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate;"
+    )
+    assert note in table()
+    assert len(said["Depth"]) == 2
+    assert not any("optimizer.lr" in text for text in said["Depth"] + said["Skip connections"])
+    again = studies.as_designed(8, "pad", 0.01, 15)
+    build.complete(0, "depth", choices={"experiment": "depth"}, **again)  # a second rate of one network: an axis
+    said = sentences("runs/depth")
+    assert "optimizer.lr" in said and "Each configuration has its own" not in " ".join(sum(said.values(), []))
+
+
 def test_rates_by_depth_are_a_table_of_two_axes(build, table):
     studies.rates(build)
     printed = table()
@@ -53,8 +73,9 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
     assert "+5.00" in compared and "best mean validation accuracy" in compared
     (line,) = [line for line in compared.splitlines() if line.startswith("They differ")]
     assert "optimizer.lr (0.03 against 0.1)" in line
-    said = sentences("runs", "optimizer.lr")["Depth"]
-    assert "rises by 5.00 pp" in said[0] and "optimizer.lr (0.03 against 0.1)" in said[0]
+    said = sentences("runs", "optimizer.lr")
+    assert "rises by 5.00 pp" in said["Depth"][0] and "optimizer.lr" not in said["Depth"][0]
+    assert "Each configuration has its own optimizer.lr, chosen by" in said["What the comparison mixes"][0]
 
 
 def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):

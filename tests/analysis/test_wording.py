@@ -139,6 +139,11 @@ SENTENCES = {
         "A and B differ in more than one thing: stages (2 against 3), x.y (default against [1,2]). "
         "The data do not tell which of these makes a difference between them.",
     ),
+    "chosen": (
+        Finding("chosen", facts={"axis": "optimizer.lr", "by": " in experiment=rates"}),
+        "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=rates; "
+        "comparisons are between configurations tuned in this way.",
+    ),
     "more confounds": (Finding("more confounds", facts={"count": 3}), "More pairs that this is true of: 3."),
     "mixed seeds": (
         Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
