@@ -110,6 +110,7 @@ def verdict(found: Difference) -> str:
 
 
 def cause(found: Comparison) -> str:
-    """Return what the two differ in, and that of several things none can be called the cause."""
-    unknown = " The data do not tell which of these makes the difference." if len(found.changes) > 1 else ""
+    """Return what the two differ in, and that none of several causes can be singled out; what was tuned is none."""
+    causes = found.changes.keys() - {name for study in found.studies for name in study.chosen}
+    unknown = " The data do not tell which of these makes the difference." if len(causes) > 1 else ""
     return f"They differ in {say_changes(found.changes) or 'no setting that is recorded'}.{unknown}"

@@ -203,8 +203,7 @@ def choice_notes(study: Study) -> list[str]:
         said.append(BEST.format(axis=axis.name, values=values))
         said += [EDGE.format(axis=axis.name, where=listed(choice.edges))] if choice.edges else []
         said += [UNTESTED.format(axis=axis.name, where=listed(choice.untested))] if choice.untested else []
-    elsewhere = {name: by for name, by in study.chosen.items() if by}
-    return said + [sentence(found) for found in find_chosen(elsewhere)]
+    return said + [sentence(found) for found in find_chosen({name: by for name, by in study.chosen.items() if by})]
 
 
 def nothing_published(data: set[str]) -> str:

@@ -35,6 +35,8 @@ def test_a_key_that_was_tuned_in_another_study_is_said_once(build, table):
         "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate;"
     )
     assert note in table()
+    compared = table("--compare", "resnet8-pad", "resnet20-pad")
+    assert note in compared and "optimizer.lr (0.3 against 0.1)." in compared and "do not tell" not in compared
     assert len(said["Depth"]) == 2
     assert not any("optimizer.lr" in text for text in said["Depth"] + said["Skip connections"])
     again = studies.as_designed(8, "pad", 0.01, 15)
@@ -72,7 +74,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
     compared = table("--best", "lr", "--compare", "blocks3", "blocks9")
     assert "+5.00" in compared and "best mean validation accuracy" in compared
     (line,) = [line for line in compared.splitlines() if line.startswith("They differ")]
-    assert "optimizer.lr (0.03 against 0.1)" in line
+    assert "optimizer.lr (0.03 against 0.1)" in line and "do not tell" not in line
     said = sentences("runs", "optimizer.lr")
     assert "rises by 5.00 pp" in said["Depth"][0] and "optimizer.lr" not in said["Depth"][0]
     assert "Each configuration has its own optimizer.lr, chosen by" in said["What the comparison mixes"][0]
