@@ -18,7 +18,7 @@ from resnet.config import identity
 
 VARIED = {"model.shortcut", "optimizer.lr"}
 GRID = (0.01, 0.03, 0.1, 0.3)
-BEYOND = {0.01: 0.003, 0.3: 1.0}  # tried where the best of the grid is at its edge
+LADDER = (0.001, 0.003, *GRID, 1.0, 3.0, 10.0)  # the next one is tried where the best so far is at an edge
 FIRST, SECOND = 100, 101  # the seeds: of all rates, and of those near the best
 NEAR = 0.01  # of the best accuracy
 CHANCE = 0.1  # the accuracy that a run which diverges counts with
@@ -85,19 +85,23 @@ def choose(runs: pd.DataFrame) -> tuple[float | None, str]:
     """Return the rate of a network whose runs are given; if it is not decided yet, None and what has to run for it."""
     by = {(run.lr, run.seed): run for run in runs.itertuples()}
 
-    def waits_for(rates: list[float], seed: int) -> str:
+    def waits_for(rates: Sequence[float], seed: int) -> str:
         missing = [f"{lr:g}" for lr in rates if (lr, seed) not in by]
         return f"to run: {', '.join(missing)} (seed {seed})" if missing else ""
 
-    rates = list(GRID)
-    if missing := waits_for(rates, FIRST):
-        return None, missing
-    best = max(rates, key=lambda lr: (by[lr, FIRST].val_acc, -by[lr, FIRST].val_loss))
-    rates += [BEYOND[best]] if best in BEYOND else []
-    if missing := waits_for(rates, FIRST):
-        return None, missing
-    top = max(by[lr, FIRST].val_acc for lr in rates)
-    near = [lr for lr in rates if round(top - by[lr, FIRST].val_acc, 6) <= NEAR]
+    low, high = LADDER.index(GRID[0]), LADDER.index(GRID[-1])
+    while True:
+        rates = LADDER[low : high + 1]
+        if missing := waits_for(rates, FIRST):
+            return None, missing
+        best = LADDER.index(max(rates, key=lambda lr: (by[lr, FIRST].val_acc, -by[lr, FIRST].val_loss)))
+        if best == high < len(LADDER) - 1:
+            high += 1
+        elif best == low > 0:
+            low -= 1
+        else:
+            break
+    near = [lr for lr in rates if round(by[LADDER[best], FIRST].val_acc - by[lr, FIRST].val_acc, 6) <= NEAR]
     if len(near) == 1:
         return near[0], ""
     if missing := waits_for(near, SECOND):
@@ -119,10 +123,11 @@ def chosen_rates(reference: Path) -> dict[Network, float | None]:
 
 def table(reference: Path) -> str:
     """Return a table of the validation accuracies that choose the rates: a row a network, a column a rate."""
-    columns = sorted({*GRID, *BEYOND.values()})
+    tuned = tuning(reference)
+    columns = sorted({*GRID, *(lr for runs in tuned.values() for lr in runs["lr"])})
     head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen"]
     lines = [head, ["---:", "---:", "---", *["---:"] * len(columns), "---"]]
-    for (depth, width, shortcut), runs in tuning(reference).items():
+    for (depth, width, shortcut), runs in tuned.items():
         rate, missing = choose(runs)
         cells = [accuracies(runs[runs["lr"] == lr]) for lr in columns]
         lines.append([str(depth), str(width), shortcut, *cells, missing if rate is None else f"**{rate:g}**"])

@@ -21,17 +21,17 @@ def rates(monkeypatch, build):
 
 
 def row(rates, place=0):
-    """Return the accuracies of the rates 0.003 to 1 and the choice, of a network in the order of the table."""
+    """Return the accuracies of all rates and the choice, of a network in the order of the table."""
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in rates.table(Path("runs")).splitlines()]
     return lines[2 + place][3:]
 
 
 def test_a_rate_is_chosen_when_all_of_the_grid_have_run(build, rates):
-    assert row(rates) == [""] * 6 + ["to run: 0.01, 0.03, 0.1, 0.3 (seed 100)"]
+    assert row(rates) == [""] * 4 + ["to run: 0.01, 0.03, 0.1, 0.3 (seed 100)"]
     tune(build, 8, "pad", {0.01: 0.50, 0.03: 0.60})
-    assert row(rates) == ["", "50.00", "60.00", "", "", "", "to run: 0.1, 0.3 (seed 100)"]
+    assert row(rates) == ["50.00", "60.00", "", "", "to run: 0.1, 0.3 (seed 100)"]
     tune(build, 8, "pad", {0.1: 0.55, 0.3: 0.40})
-    assert row(rates) == ["", "50.00", "60.00", "55.00", "40.00", "", "**0.03**"]
+    assert row(rates) == ["50.00", "60.00", "55.00", "40.00", "**0.03**"]
 
 
 def test_of_equal_rates_that_with_the_lower_loss_decides_whether_the_best_is_at_an_edge(build, rates):
@@ -50,22 +50,24 @@ def lose(build, lr):
     return lambda loss: build.amend(run, final=final | {"val_loss": loss})
 
 
-@pytest.mark.parametrize("edge, beyond, val", [
-    (0.01, 0.003, {0.01: 0.60, 0.03: 0.55, 0.1: 0.50, 0.3: 0.40}),
-    (0.3, 1.0, {0.01: 0.40, 0.03: 0.50, 0.1: 0.55, 0.3: 0.60}),
+@pytest.mark.parametrize("edge, beyond, further, val", [
+    (0.01, 0.003, 0.001, {0.01: 0.60, 0.03: 0.55, 0.1: 0.50, 0.3: 0.40}),
+    (0.3, 1.0, 3.0, {0.01: 0.40, 0.03: 0.50, 0.1: 0.55, 0.3: 0.60}),
 ])  # fmt: skip
-def test_at_an_edge_one_more_rate_is_tried_and_no_further(build, rates, edge, beyond, val):
+def test_at_an_edge_the_next_rate_is_tried_until_the_best_is_inside(build, rates, edge, beyond, further, val):
     tune(build, 8, "pad", val)
     assert row(rates)[-1] == f"to run: {beyond:g} (seed 100)"
-    tune(build, 8, "pad", {beyond: 0.595})
-    assert row(rates)[-1] == f"to run: {edge:g}, {beyond:g} (seed 101)"
-    tune(build, 8, "pad", {edge: 0.57, beyond: 0.58}, seed=101)
-    assert row(rates)[-1] == f"**{beyond:g}**"
+    tune(build, 8, "pad", {beyond: 0.62})
+    assert row(rates)[-1] == f"to run: {further:g} (seed 100)"
+    tune(build, 8, "pad", {further: 0.61})
+    assert row(rates)[-1] == f"to run: {min(beyond, further):g}, {max(beyond, further):g} (seed 101)"
+    tune(build, 8, "pad", {beyond: 0.57, further: 0.585}, seed=101)
+    assert row(rates)[-1] == f"**{further:g}**"
 
 
-def test_a_rate_beyond_the_edge_that_is_better_is_chosen(build, rates):
-    tune(build, 8, "pad", {0.01: 0.40, 0.03: 0.50, 0.1: 0.55, 0.3: 0.60, 1.0: 0.70})
-    assert row(rates) == ["", "40.00", "50.00", "55.00", "60.00", "70.00", "**1**"]
+def test_a_rate_that_no_rule_asked_for_is_not_chosen(build, rates):
+    tune(build, 8, "pad", INSIDE | {1.0: 0.70})
+    assert row(rates) == ["50.00", "60.00", "55.00", "40.00", "70.00", "**0.03**"]
 
 
 def test_rates_within_a_point_of_the_best_run_again_and_the_mean_decides(build, rates):
@@ -74,7 +76,7 @@ def test_rates_within_a_point_of_the_best_run_again_and_the_mean_decides(build, 
     tune(build, 8, "pad", {0.03: 0.58}, seed=101)
     assert row(rates)[-1] == "to run: 0.1 (seed 101)"
     tune(build, 8, "pad", {0.1: 0.595}, seed=101)
-    assert row(rates) == ["", "50.00", "60.00, 58.00", "59.00, 59.50", "40.00", "", "**0.1**"]
+    assert row(rates) == ["50.00", "60.00, 58.00", "59.00, 59.50", "40.00", "**0.1**"]
 
 
 def test_a_rate_by_more_than_a_point_behind_is_not_run_again(build, rates):
@@ -97,7 +99,7 @@ def test_a_rate_that_diverges_counts_as_chance(build, rates):
     build.fail(100, "diverged", study="depth_rate", **as_designed(8, "none", 0.3, 10))
     tune(build, 8, "none", {0.1: 0.55}, seed=101)
     build.fail(101, "diverged", study="depth_rate", **as_designed(8, "none", 0.03, 10))
-    assert row(rates, 1) == ["", "50.00", "60.00, diverged", "59.50, 55.00", "diverged", "", "**0.1**"]
+    assert row(rates, 1) == ["50.00", "60.00, diverged", "59.50, 55.00", "diverged", "**0.1**"]
 
 
 @pytest.mark.parametrize("shallow, deep", [(0.1, 0.03), (0.03, 0.1)])
