@@ -1,6 +1,6 @@
 """The learning rate of each network in the study of depth, chosen from the runs of experiment=depth_rate.
 
-The rule was fixed before those runs. `table` says what it has chosen, or which runs it waits for.
+The rule is that of study.md. `table` says what it has chosen, or which runs it waits for.
 """
 
 from collections.abc import Sequence
