@@ -22,17 +22,23 @@ ACCURACIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def module():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        yield importlib.import_module("contrasts")
+    for name in ("contrasts", "rates"):
+        sys.modules.pop(name)
+
+
 @pytest.fixture
-def contrasts(monkeypatch, build):
+def contrasts(module, build):
     """Return the module, where 0.1 is the best rate of each network, but 0.03 of the wide one."""
-    monkeypatch.syspath_prepend(str(DOCS))
     for depth in (8, 20, 56):
         for shortcut in ("pad", "none"):
             tune(build, depth, shortcut, {0.01: 0.5, 0.03: 0.6, 0.1: 0.7, 0.3: 0.6})
     tune(build, 20, "pad", {0.01: 0.5, 0.03: 0.7, 0.1: 0.6, 0.3: 0.5}, width=28)
-    yield importlib.import_module("contrasts")
-    for module in ("contrasts", "rates"):
-        sys.modules.pop(module)
+    return module
 
 
 def train(

@@ -13,10 +13,11 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 INSIDE = {0.01: 0.50, 0.03: 0.60, 0.1: 0.55, 0.3: 0.40}
 
 
-@pytest.fixture
-def rates(monkeypatch, build):
-    monkeypatch.syspath_prepend(str(DOCS))
-    yield importlib.import_module("rates")
+@pytest.fixture(scope="module")
+def rates():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        yield importlib.import_module("rates")
     sys.modules.pop("rates")
 
 
