@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import rates as study_rates
 from contrasts import judged
+from rates import table as rates_table
 
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
+from analysis.frames.experiments import parts_of
 from analysis.frames.runs import load_runs
 from analysis.frames.statistics import Difference, estimate, welch
 from analysis.frames.study import load_studies
@@ -137,7 +138,7 @@ def contrasts() -> str:
 
 def rates() -> str:
     """Return the validation accuracies that choose the rates of the study of depth, and what they choose."""
-    return study_rates.table(REFERENCE)
+    return rates_table(REFERENCE)
 
 
 def as_list(findings: Sequence[Finding]) -> str:
@@ -152,16 +153,9 @@ def comment(path: Path) -> list[str]:
     return [line.removeprefix("#").removeprefix(" ") for line in top if "@package" not in line]
 
 
-def question(experiment: str, part: str = "Question") -> str:
-    """Return a part of the comment on top of an experiment: Question, Varies, Held fixed or Cost."""
-    text = "\n".join(comment(CONF / "experiment" / f"{experiment}.yaml"))
-    (found,) = re.findall(rf"^{part}\s{{2,}}(.*(?:\n\s+.*)*)", text, re.MULTILINE)
-    return " ".join(found.split())
-
-
 def cost(experiment: str, hour: str = " h", minute: str = " min") -> str:
     """Return the hours or minutes that an experiment's comment names first, with the words for these."""
-    (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", question(experiment, "Cost"))[0]
+    (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", parts_of(experiment)["Cost"])[0]
     return number.replace(" to ", "-") + (hour if unit == "hour" else minute)
 
 
@@ -186,8 +180,7 @@ def experiments() -> str:
     """Return a section for each experiment: what the comment on top of it says, part by part."""
     sections = []
     for path in options("experiment"):
-        parts = re.findall(r"^(\w[\w ]*?)\s{2,}\S", "\n".join(comment(path)), re.MULTILINE)
-        lines = [f"- *{part}:* {question(path.stem, part)}" for part in parts]
+        lines = [f"- *{part}:* {text}" for part, text in parts_of(path.stem).items()]
         sections.append("\n".join([f"`experiment={path.stem}`", "", *lines]))
     return "\n\n".join(sections)
 

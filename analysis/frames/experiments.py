@@ -1,4 +1,4 @@
-"""What the comment on top of an experiment's file says of the runs that came from it."""
+"""What the comment on top of an experiment's file says, and so of the runs that came from it."""
 
 import re
 from collections.abc import Iterable
@@ -7,24 +7,31 @@ from pathlib import Path
 from analysis.frames.settings import Row
 
 EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"  # not there where only the package is installed
-ASKED = re.compile(r"^# Question\s+(.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
-TUNED = re.compile(r"^# Tuned\s+(\S+), by (\S+)", re.MULTILINE)
+PART = re.compile(r"^# (\w[\w ]*?)\s{2,}(\S.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 
 
-def comment_of(rows: Iterable[Row]) -> str:
-    """Return the file of the experiment that all of some runs came from; empty if they are of none, or of several."""
+def parts_of(experiment: str) -> dict[str, str]:
+    """Return the parts of the comment on top of an experiment's file, by name; none without such a file."""
+    file = EXPERIMENTS / f"{experiment}.yaml"
+    if not file.is_file():
+        return {}
+    top = re.split(r"^(?!#)", file.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)[0]
+    return {name: " ".join(text.replace("\n#", " ").split()) for name, text in PART.findall(top)}
+
+
+def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the parts of the experiment that all of some runs came from; none if they are of several."""
     names = {row["choices"].get("experiment") for row in rows}
-    file = EXPERIMENTS / f"{names.pop()}.yaml" if len(names) == 1 else None
-    return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
+    return parts_of(names.pop()) if len(names) == 1 else {}
 
 
 def question_of(rows: Iterable[Row]) -> str:
     """Return what an experiment was to find out."""
-    found = ASKED.search(comment_of(rows))
-    text = " ".join(found[1].replace("\n#", " ").split()) if found else ""
+    text = parts_of_runs(rows).get("Question", "")
     return text[: text.rfind("?") + 1]
 
 
 def tuned_by(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the keys of which an experiment gives each configuration its own value, and where that was chosen."""
-    return dict(TUNED.findall(comment_of(rows)))
+    """Return the key of which an experiment gives each configuration its own value, and where that was chosen."""
+    key, _, by = parts_of_runs(rows).get("Tuned", "").partition(", by ")
+    return {key: by} if by else {}

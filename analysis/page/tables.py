@@ -32,8 +32,9 @@ UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters",
 FIRST = ("test_acc", "val_acc", "train_acc", "seeds", "source")
 MOST_ROWS = 24
 
-LAST_EPOCH = "Figures of the last epoch, mean ± sample standard deviation over seeds. "
-LAST_EPOCH += "The test set is read once, at its end."
+LAST_EPOCH = (
+    "Figures of the last epoch, mean ± sample standard deviation over seeds. The test set is read once, at its end."
+)
 ROUGH = "A deviation over {n} seeds is rough: the true one may be {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (

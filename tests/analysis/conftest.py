@@ -2,9 +2,11 @@
 
 import copy
 import hashlib
+import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -164,6 +166,14 @@ def build(tmp_path, monkeypatch) -> Builder:
     """Return a builder, with the working directory where its `runs` is."""
     monkeypatch.chdir(tmp_path)
     return Builder(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[Callable[[str], ModuleType]]:
+    """Return a function that imports a script of docs/."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "docs"))
+        yield importlib.import_module
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The contrasts that the study of depth is judged by, on made-up runs whose answers are known."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,6 @@ import pytest
 from analysis.frames.statistics import welch
 from tests.analysis.studies import ONE_THREAD, as_designed, predict, tune
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 SEEDS = (-0.004, -0.002, 0.0, 0.002, 0.004)
 ACCURACIES = {
     (8, "pad"): 0.80,
@@ -22,23 +19,14 @@ ACCURACIES = {
 }
 
 
-@pytest.fixture(scope="module")
-def module():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
-        yield importlib.import_module("contrasts")
-    for name in ("contrasts", "rates"):
-        sys.modules.pop(name)
-
-
 @pytest.fixture
-def contrasts(module, build):
+def contrasts(scripts, build):
     """Return the module, where 0.1 is the best rate of each network, but 0.03 of the wide one."""
     for depth in (8, 20, 56):
         for shortcut in ("pad", "none"):
             tune(build, depth, shortcut, {0.01: 0.5, 0.03: 0.6, 0.1: 0.7, 0.3: 0.6})
     tune(build, 20, "pad", {0.01: 0.5, 0.03: 0.7, 0.1: 0.6, 0.3: 0.5}, width=28)
-    return module
+    return scripts("contrasts")
 
 
 def train(

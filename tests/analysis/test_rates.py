@@ -1,24 +1,18 @@
 """How the study of depth chooses learning rates, on made-up runs."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.analysis.studies import as_designed, tune
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 INSIDE = {0.01: 0.50, 0.03: 0.60, 0.1: 0.55, 0.3: 0.40}
 
 
-@pytest.fixture(scope="module")
-def rates():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
-        yield importlib.import_module("rates")
-    sys.modules.pop("rates")
+@pytest.fixture
+def rates(scripts):
+    return scripts("rates")
 
 
 def row(rates, place=0):
