@@ -151,6 +151,7 @@ def test_a_resumed_run_continues_its_tracker(train, tmp_path, tracker, signum):
         assert json.loads(inspect(run, "--summary"))["run_id"] == ids[0]
 
 
+@pytest.mark.slow
 def test_a_tracker_chosen_on_resume_gets_the_earlier_epochs(train, tmp_path, tracker):
     train()
     run = only(tmp_path)
@@ -162,6 +163,7 @@ def test_a_tracker_chosen_on_resume_gets_the_earlier_epochs(train, tmp_path, tra
     assert shown(only(tmp_path)) == written(run) and len(rows(run)) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_over_is_a_new_one_for_the_tracker(train, tmp_path, tracker):
     for resume in ("auto", "never"):
         train("epochs.count=1", f"logger={tracker}", f"resume={resume}", env=OFFLINE)
