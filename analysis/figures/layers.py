@@ -101,7 +101,7 @@ def draw_responses(study: Study, asked: Asked) -> Figure:
     for column, (title, part) in zip(axes.T, panels):
         for name in part["configuration"]:
             found = deviations.loc[name]
-            look = {"color": colors[name], "linewidth": 1.2, "marker": "o", "markersize": 2}
+            look = {"color": colors[name], "linewidth": 1.2}
             column[0].plot(found.index, found["mean"], **look)
             column[0].fill_between(found.index, found["low"], found["high"], color=look["color"], alpha=0.15, lw=0)
             column[1].plot(found.index, sorted(found["mean"], reverse=True), **look)
