@@ -80,8 +80,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
         parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
-    if given.pivot and (given.format == "csv" or given.published):
-        parser.error("--pivot prints a table for people: it goes without --format csv and --published")
+    if given.pivot and (given.format == "csv" or given.published or given.sort or "," in given.columns):
+        parser.error("--pivot goes without --format csv, --published and --sort, and takes one measure in --columns")
     return given
 
 

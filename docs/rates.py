@@ -122,7 +122,7 @@ def chosen_rates(reference: Path) -> dict[Network, float | None]:
 
 
 def table(reference: Path) -> str:
-    """Return a table of the validation accuracies that choose the rates: a row a network, a column a rate."""
+    """Return a table of the validation accuracies that choose the rates: one row per network, one column per rate."""
     tuned = tuning(reference)
     columns = sorted({*GRID, *(lr for runs in tuned.values() for lr in runs["lr"])})
     head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen"]

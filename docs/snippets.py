@@ -142,7 +142,7 @@ def rates() -> str:
 
 
 def as_list(findings: Sequence[Finding]) -> str:
-    """Return findings as a Markdown list, an entry a topic."""
+    """Return findings as a Markdown list, one entry per topic."""
     return "\n".join(f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(findings).items())
 
 
@@ -253,14 +253,14 @@ MEANINGS: dict[str, str] = {
     "augmentation.flip": "mirror with probability 1/2",
     "augmentation.crop_padding": "shift by up to so many pixels each way, black outside",
     "augmentation.cutout": "side of a square set to the mean colour; 0: none",
-    "augmentation.trivial": "one random operation an image (TrivialAugment)",
+    "augmentation.trivial": "one random operation per image (TrivialAugment)",
     "logger.name": "a tracker beside the run folder",
     "seed": "initial weights, order of the images, augmentation",
     "task": "train the network, or `inspect` it before its first step: [inspections](runs.md#look-inside)",
     "runs_dir": "the folder of all studies; `RESNET_RUNS` changes the default, for the analysis, too",
     "plan": "say what the command would do and about how long that takes, and write nothing",
     "study": "the folder under `runs_dir`: a name for runs that belong together",
-    "batch_size": "images a step",
+    "batch_size": "images per step",
     "device": "`auto`: a GPU where there is one",
     "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from)",
     "compile": "`torch.compile`; `null`: where it pays, long trainings in bf16 on a CPU",

@@ -1,4 +1,4 @@
-"""What one sees of a training: a progress bar, a line an epoch, and about how long it takes."""
+"""What one sees of a training: a progress bar, one line per epoch, and about how long it takes."""
 
 import logging
 import time

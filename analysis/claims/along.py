@@ -1,7 +1,8 @@
 """What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims.differences import weigh
@@ -13,6 +14,7 @@ from analysis.frames.study import Study, slices
 SCORE = "val_acc_mean"
 EDGE = 3  # values; fewer have no inside
 TIE = 1e-9  # of accuracies that are equal but for rounding
+DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
 SCATTERED = 10  # configurations; of fewer, even a grid is small
 
@@ -24,8 +26,9 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     grids = {where: rows.set_index(axis.column)[SCORE] for where, rows in grids.items() if len(rows) > 1}
     if not grids:
         return
-    scores = pd.concat([rows - rows.mean() for rows in grids.values()])
-    ranked = scores.groupby(level=0).mean().sort_values(ascending=False, kind="stable")
+    ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
+    if ranked.empty:
+        return
     best, second = int(ranked.index[0]), int(ranked.index[1])
     facts = {"axis": axis.name, "values": len(ranked), "best": axis.text(best), "second": axis.text(second)}
     if ranked.iloc[0] - ranked.iloc[1] < TIE:
@@ -33,13 +36,26 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         yield Finding("tie", facts=facts | {"equal": equal})
         return
     yield compared(study, runs, axis, (best, second), facts)
-    if len(grids) > 1:
-        tops = {where: rows[rows.max() - rows < TIE] for where, rows in grids.items()}
+    tops = {where: rows[rows.max() - rows < TIE] for where, rows in grids.items() if best in rows.index}
+    if len(tops) > 1:
         others = [(where, axis.text(int(top.index[0]))) for where, top in tops.items() if best not in top.index]
         ties = sum(best in top.index and len(top) > 1 for top in tops.values())
-        yield Finding("order", facts=facts | {"grids": len(grids), "others": others, "ties": ties})
+        yield Finding("order", facts=facts | {"tried": len(tops), "grids": len(grids), "others": others, "ties": ties})
     if axis.numeric and len(ranked) >= EDGE and best in (min(ranked.index), max(ranked.index)):
         yield Finding("edge", facts=facts | {"end": "lowest" if best == min(ranked.index) else "highest"})
+
+
+def effects(grids: Mapping[str, pd.Series], name: str) -> pd.Series:
+    """Return what each value of an axis adds to the score, by least squares beside what each combination adds.
+
+    So a value is not judged by the combinations in which it was tried. Empty where no chain of combinations leads from
+    one value to each other.
+    """
+    cells = pd.concat(grids, names=["where"]).reset_index()
+    values, where = (pd.get_dummies(cells[column], dtype=float) for column in (name, "where"))
+    found, _, rank, _ = np.linalg.lstsq(np.hstack([values, where]), cells[SCORE])
+    connected = rank == values.shape[1] + where.shape[1] - 1
+    return pd.Series(found[: values.shape[1]], values.columns).round(DIGITS) if connected else pd.Series(dtype=float)
 
 
 def judged(study: Study) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeVar
 
 from analysis.claims.finding import Finding
@@ -24,16 +25,12 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
     before one whose interval does not. Where no study has an interval, what there is without opens the page.
     """
     candidates = [(study, telling(findings)) for study, findings in studies]
-    judged = [(study, list(filter(is_judged, findings))) for study, findings in candidates]
-    if any(findings for _, findings in judged):
-        candidates = [(study, findings) for study, findings in judged if findings]
-    else:
-        candidates = [(study, findings) for study, findings in candidates if findings]
-    first, later = candidates[:1], [(study, [best_of(findings)]) for study, findings in candidates[1:]]
-    decided = [(study, found) for study, found in later if verdict(found[0]) in DECIDED]
-    rest = [(study, found) for study, found in later if verdict(found[0]) not in DECIDED]
-    of_first = [(study, sorted(found, key=rank)[:OF_ONE]) for study, found in first]
-    return [(study, found) for study, part in (*of_first, *decided, *rest) for found in part][:MOST]
+    if any(map(is_judged, chain.from_iterable(findings for _, findings in candidates))):
+        candidates = [(study, list(filter(is_judged, findings))) for study, findings in candidates]
+    candidates = [(study, findings) for study, findings in candidates if findings]
+    first = [(study, found) for study, findings in candidates[:1] for found in sorted(findings, key=rank)[:OF_ONE]]
+    later = [(study, best_of(findings)) for study, findings in candidates[1:]]
+    return [*first, *sorted(later, key=lambda pair: verdict(pair[1]) not in DECIDED)][:MOST]
 
 
 def telling(findings: Sequence[Finding]) -> list[Finding]:

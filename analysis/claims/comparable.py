@@ -62,19 +62,17 @@ def find_confounds(configurations: pd.DataFrame, axes: Axes, chosen: Collection[
 
     A whole choice, as that of an optimizer, is one change, and what was chosen for each configuration is none.
     """
+    from scipy.sparse.csgraph import connected_components  # as long to import as all the rest of a table
+
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
     every = {name: by_choice(row, axes) for name, row in rows.items()}
     flat = {name: {key: v for key, v in own.items() if key not in chosen} for name, own in every.items()}
     names, counts = list(rows), count_changes(list(flat.values()))
-    pairs = np.argwhere(np.triu(counts <= 1, 1))
-    groups = connected(names, [(names[a], names[b]) for a, b in pairs])
-    places = [[place for place, name in enumerate(names) if name in group] for group in groups]
-    apart = list(combinations(places, 2))
-    closest = []
+    number, group = connected_components(counts <= 1)
+    apart = list(combinations([np.flatnonzero(group == n) for n in range(number)], 2))
     for one, other in apart[:NAMED]:
-        a, b = np.unravel_index(counts[np.ix_(one, other)].argmin(), (len(one), len(other)))
-        closest.append((names[one[a]], names[other[b]]))
-    for a, b in closest:
+        place = np.unravel_index(counts[np.ix_(one, other)].argmin(), (len(one), len(other)))
+        a, b = names[one[place[0]]], names[other[place[1]]]
         labels = rows[a]["label"], rows[b]["label"]
         yield Finding("confound", configurations=(a, b), facts={"labels": labels, "changes": changes(flat[a], flat[b])})
     if len(apart) > NAMED:
@@ -90,17 +88,6 @@ def count_changes(settings: list[Settings]) -> np.ndarray:
     if "model.width" in differs:
         counts -= differs["model.width"] & ~differs["stages"] & differs["width of the last stage"]
     return counts
-
-
-def connected(names: list[str], pairs: list[tuple[str, str]]) -> list[set[str]]:
-    """Return the groups of names that chains of pairs connect."""
-    group = {name: {name} for name in names}
-    for a, b in pairs:
-        if group[a] is not group[b]:
-            group[a] |= group[b]
-            for name in group[b]:
-                group[name] = group[a]
-    return list({id(members): members for members in group.values()}.values())
 
 
 def find_chosen(chosen: Mapping[str, str]) -> Iterator[Finding]:

@@ -108,6 +108,17 @@ def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
         yield training
 
 
+def conclude(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings, and what follows where both test and training accuracy fall, corrected for being several."""
+    fallen = set()
+    for found in findings:
+        yield found
+        if found.kind in ("turn", "degradation") and "one_of" not in found.facts:
+            fallen.add((found.kind, found.networks))
+        if found.kind == "degradation" and {("turn", found.networks), ("degradation", found.networks)} <= fallen:
+            yield Finding("not overfitting", found.networks)
+
+
 def find_gaps(series: Series) -> Iterator[Finding]:
     """Compare training minus validation accuracy at the least and at the greatest depth."""
     for name, by_depth in series:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
     from analysis.frames.statistics import Difference
 
-MIXES, NOISE = "What the comparison mixes", "Noise"
+MIXES, NOISE = "Confounds", "Noise"
 TOPICS = {  # of each kind
     "gain": "Depth",
     "twins": "Skip connections",
@@ -16,6 +16,7 @@ TOPICS = {  # of each kind
     "turn": "Degradation",
     "no turn": "Degradation",
     "degradation": "Degradation",
+    "not overfitting": "Degradation",
     "training": "Degradation",
     "published step": "Published",
     "published figure": "Published",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
 from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds
-from analysis.claims.depth import find_depth, versus
+from analysis.claims.depth import conclude, find_depth, versus
 from analysis.claims.finding import Finding
 from analysis.claims.several import correct, find_spread
 from analysis.frames.axes import Axis
@@ -39,7 +39,7 @@ def find(study: Study) -> list[Finding]:
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
     effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
-        *correct(effects),
+        *conclude(correct(effects)),
         *find_spread(distinct),
         *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),
         *find_chosen(study.chosen),

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import wording as inside
-from analysis.claims.inside.numbers import say_factor
+from analysis.claims.numbers import OPEN, count_seeds, in_a_row, say_factor, say_sides, span
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -17,7 +17,7 @@ TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
     "test images ({each}).",
     "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
-    "order": "It is best in {agree} of {grids} combinations of the other axes{interaction}",
+    "order": "It is best in {agree} combinations of the other axes{where}",
     "tie": "Of {values} values of {axis}, {equal} are equal by validation.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
@@ -31,7 +31,8 @@ TEMPLATES = {
     "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
     "their test accuracy {change}",
     "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
-    "degradation": "Over the same depths, the training accuracy {change} So this is not overfitting.",
+    "degradation": "Over the same depths, the training accuracy {change}",
+    "not overfitting": "So this is not overfitting.",
     "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
@@ -49,17 +50,16 @@ TEMPLATES = {
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
     "not that of seeds alone.",
     "mixed precision": "Not all configurations ran in the same precision " + BETWEEN_THEM,
-    "mixed compiled": "Not all configurations were compiled ({counted}), which rounds differently in them.",
+    "mixed compiled": "Some configurations were compiled and others not ({counted}); compiled code rounds differently.",
     "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
     "mixed data": f"Not all configurations were {PROGRAMS['data']} {BETWEEN_THEM}",
     "spread": "Pooled over {count} configurations of {networks}, the standard deviation of a seed's test accuracy is "
-    "{std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {freedom} degrees of freedom).",
+    "{std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom).",
     "no spread": "The standard deviations of {networks} are not pooled: from {least:.2f} to {most:.2f} pp, they differ "
     "by more than chance (Bartlett's test).",
-    "several": "Comparisons over seeds: {count}. More than noise, each by itself: {clear}; corrected for being {count} "
-    "(Holm's method): {held}.",
-    "single seeds": "A single seed has no interval over seeds. What the test images alone leave open of its test "
-    "accuracy (95 %, binomial): {intervals}.",
+    "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",
+    "single seeds": "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test "
+    "images alone: {intervals}.",
     "part of the data": "Trained on a part of the data only: {data}.",
     "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
     "they say nothing about what depth does on CIFAR-10.",
@@ -73,20 +73,20 @@ VERBS = {  # for more, for less, for neither
     "twins": (
         "is above that of their plain twins",
         "is below that of their plain twins",
-        "is that of their plain twins",
+        "equals that of their plain twins",
     ),
     "interaction": (
         "exceeds that of their plain twins",
         "falls short of that of their plain twins",
-        "is that of their plain twins",
+        "equals that of their plain twins",
     ),
     "axis": (
         "is above that of {second}, the next best,",
         "is below that of {second}, the next best,",
-        "is that of {second}, the next best,",
+        "equals that of {second}, the next best,",
     ),
 }
-RISES = ("rises", "falls", "stays")  # the verbs of all others
+RISES = ("rises", "falls", "stays the same")  # the verbs of all others
 SAME = 0.005  # points that are printed as none
 
 
@@ -103,11 +103,11 @@ def sentence(finding: Finding) -> str:
     if finding.kind == "order":
         facts |= say_order(finding)
     if finding.kind in ("best", "published figure"):
-        facts["each"] = "a single seed" if facts["n"] == 1 else f"{facts['n']} seeds"
-    facts["seeds"] = count_seeds(finding.seeds[::-1])  # where a template names the second side first
+        facts["each"] = count_seeds(facts["n"])
+    facts["seeds"] = say_sides((finding.seeds[1], finding.seeds[0]))  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
     if "also" in finding.facts:
-        text += f" Another difference between them: {facts['also']}; the data do not tell which of these it is."
+        text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
         text += f" Corrected for {finding.facts['one_of']} comparisons, it could be noise."
     if finding.programs:
@@ -129,17 +129,21 @@ def say_change(finding: Finding) -> str:
     assert found is not None
     more, less, same = (verb.format(**finding.facts) for verb in VERBS.get(finding.kind, RISES))
     equal = abs(found.points) < SAME
-    size = f"{same} the same" if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
+    size = same if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
     interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
-    seeds = count_seeds(finding.seeds)
+    seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # of more than two groups of runs
+    if finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
+        seeds = say_sides(finding.seeds)
     if found.verdict == "open":
         why = "one seed tells nothing about the next" if min(finding.seeds) < 2 else "the seeds do not differ at all"
-        images = f" (the test images alone leave {interval} open)" if interval and not equal else ""
+        images = f" (95 % interval from the test images alone: {interval})" if interval and not equal else ""
         return f"{size} in these runs ({seeds}); whether that is noise is open, as {why}{images}."
-    clear, noise = "which is more than the noise of seeds", "but no difference can be claimed: it could be noise"
-    if found.both is not None:
-        interval += f" over seeds, {found.both[0]:+.2f} to {found.both[1]:+.2f} pp over seeds and test images"
-    return f"{size}, {noise if found.verdict == 'noise' else clear} (95 % interval {interval}, {seeds})."
+    clear, noise = ", which is more than the noise of seeds", ", but no difference can be claimed: it could be noise"
+    if found.with_images is not None:
+        low, high = found.with_images
+        interval += f" over seeds, {low:+.2f} to {high:+.2f} pp over seeds and test images"
+    judged = "" if equal else noise if found.verdict == "noise" else clear
+    return f"{size}{judged} (95 % interval {interval}, {seeds})."
 
 
 def say_axis(finding: Finding) -> str:
@@ -149,31 +153,25 @@ def say_axis(finding: Finding) -> str:
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
-    """Return in how many combinations a value is best, and which is in the others: an interaction, or its absence."""
-    grids, others, ties = finding.facts["grids"], finding.facts["others"], finding.facts["ties"]
-    together = f" (in {ties} of them together with another)" * bool(ties)
-    if not others:
-        return {"agree": "all", "interaction": f"{together}: no interaction is seen."}
-    where = listed([f"{value} with {place}" for place, value in others], 3, ", ", " and ")
-    verb = "is" if len(others) == 1 else "are"
-    return {"agree": grids - len(others), "interaction": f"{together}; by validation, {where} {verb} better."}
+    """Return in how many combinations a value is best, of those in which it was tried, and which is in the others."""
+    tried, grids, others, ties = (finding.facts[name] for name in ("tried", "grids", "others", "ties"))
+    where = " in which it was tried" * (tried < grids) + f" (in {ties} of them together with another)" * bool(ties)
+    if others:
+        better = listed([f"{value} with {place}" for place, value in others], 3, ", ", " and ")
+        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better"
+    return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
 
 
 def say_ratio(finding: Finding) -> str:
     """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
     found = finding.difference
     if found is None or found.low is None or found.high is None:
-        return "Whether other seeds agree is open."
+        return OPEN
     if found.verdict == "noise":
         return "No difference between them can be claimed: it could be noise."
-    low, high = sorted(10 ** abs(bound / 100) for bound in (found.low, found.high))
-    factors = f"{say_factor(low)} to {say_factor(high)}"
-    return f"With skip connections that is {factors} times {found.verdict} (95 % interval over seeds)."
-
-
-def count_seeds(seeds: Sequence[int]) -> str:
-    """Return how many seeds the two sides of a comparison have."""
-    return "a single seed each" if max(seeds) == 1 else f"{seeds[0]} and {seeds[1]} seeds"
+    size = "larger" if found.verdict == "more" else "smaller"
+    factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
+    return f"With skip connections that is {size} by a factor of {factors} (95 % interval over seeds)."
 
 
 def say_counts(finding: Finding) -> str:
@@ -198,12 +196,6 @@ def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last:
     return separator.join(names[:most]) + (f"{last}{len(names) - most} more" if len(names) > most else "")
 
 
-def joined(names: Iterable[str]) -> str:
-    """Return names as `a, b and c`."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
     """Return intervals of accuracies in per cent, each after its label."""
     return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
@@ -218,7 +210,7 @@ SAY = {
     "intervals": say_intervals,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
-    "equal": joined,
+    "equal": in_a_row,
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

@@ -21,7 +21,7 @@ MARKERS = "os^D"  # a sign a panel, where there are panels
 def accuracies(study: Study) -> pd.DataFrame:
     """Return the accuracy of each class in per cent, its images of all seeds together; raises NoData.
 
-    A row a class, worst first, in the mean over configurations; a column a configuration.
+    One row per class, worst first, in the mean over configurations; one column per configuration.
     """
     if study.classes.empty:
         raise NoData("no complete run has figures by class")
@@ -32,7 +32,7 @@ def accuracies(study: Study) -> pd.DataFrame:
 
 
 def draw_classes(study: Study, asked: Asked) -> Figure:
-    """Return the test accuracy of each class, a mark a configuration; raises NoData."""
+    """Return the test accuracy of each class, one mark per configuration; raises NoData."""
     table = accuracies(study)
     shown = study.configurations[study.configurations["configuration"].isin(table.columns)]
     drawn, classes = lines_of(study, shown, asked), len(table)

@@ -49,8 +49,8 @@ PLOTS = (
     Plot(
         "accuracy",
         draw_accuracy,
-        "Accuracy of the last epoch; of several seeds, the 95 % interval, an arrowhead where one goes on, and each "
-        "seed as a faint dot.",
+        "Accuracy of the last epoch; of several seeds, the 95 % interval, with an arrowhead where it extends "
+        "beyond the axis, and each seed as a faint dot.",
     ),
     Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
     Plot(
@@ -70,7 +70,7 @@ PLOTS = (
         draw_responses,
         "Standard deviation of each 3x3 layer's response, after the normalisation and before the nonlinearity.",
     ),
-    Plot("classes", draw_classes, "Test accuracy of each class, a mark a configuration, the hardest class first."),
+    Plot("classes", draw_classes, "Test accuracy of each class, one mark per configuration, the hardest class first."),
     Plot(
         "confusion",
         draw_confusion,
@@ -89,7 +89,7 @@ INSIDE = (
     Plot(
         "cosines",
         draw_cosines,
-        "Cosine between the gradients by the input at two points of the line between two images, by their distance, "
+        "Cosine between the input gradients at two points of the line between two images, by their distance, "
         "before training (Balduzzi et al. 2017).",
     ),
     Plot(
@@ -132,7 +132,7 @@ def draw(study: Study, name: str, asked: Asked = DEFAULT, narrow: float = WIDTH)
 def draw_all(study: Study, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure as `draw` returns it, or the reason why there is none.
 
-    Figures of measurements that nobody has asked for are left out without a word. Raises BadRequest.
+    Figures of measurements that the study did not take are left out without a word. Raises BadRequest.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:

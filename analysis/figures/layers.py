@@ -1,8 +1,4 @@
-"""Figures of what depth does inside a network: gradients and responses, layer by layer.
-
-Only 3x3 convolutions are layers here, so that a residual network's layers stand beside those of its plain twin:
-the 1x1 projections of some shortcuts have no counterpart there.
-"""
+"""Figures of what depth does inside a network: gradients and responses, layer by layer."""
 
 import textwrap
 from collections.abc import Iterable
@@ -17,18 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.roles import Asked, by_shortcut, lines_of
 from analysis.figures.style import NoData, legend, new_figure, over_seeds, spread, whole_numbers
+from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
 
 COLUMNS = 5  # panels beside each other
 
 
 def layers_of(study: Study) -> pd.DataFrame:
-    """Return the rows of 3x3 convolutions, their `layer` counted without the others; raises NoData."""
-    rows = study.layers[study.layers["response_std"].notna()]
+    """Return the rows of 3x3 convolutions, their `layer` counted without projections; raises NoData."""
+    rows = with_places(study.layers)
     if rows.empty:
         raise NoData("no run has looked inside its network (probe_every=0)")
-    place = rows.groupby(["path", "epoch"])["layer"].rank(method="first").astype(int)
-    return rows.assign(layer=place)
+    return rows.assign(layer=rows["place"].astype(int))
 
 
 def draw_gradients(study: Study, asked: Asked) -> Figure:
@@ -59,7 +55,7 @@ def draw_gradients(study: Study, asked: Asked) -> Figure:
 
 
 def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
-    """Return the mean norm over seeds, a row a layer and a column a probed epoch."""
+    """Return the mean norm over seeds, one row per layer and one column per probed epoch."""
     rows = rows[rows["configuration"] == configuration]
     return rows.pivot_table(index="layer", columns="epoch", values="grad_norm", aggfunc="mean", dropna=False)
 

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import COLORS, MOST, colors_of, spread
 from analysis.frames.axes import Axis
-from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 
 MANY = 24  # values, of which each is a dot of its own and none is joined
@@ -50,26 +49,18 @@ def roles_of(study: Study, asked: Asked) -> Roles:
     """
     axes = study.axes.axes
     quantity = asked.x if asked.x in QUANTITIES else ""
-    x = named(study, asked.x) if asked.x and not quantity else None
-    taken = [named(study, name) for name in (asked.by, asked.panels) if name]
+    x = study.axis(asked.x, QUANTITIES) if asked.x and not quantity else None
+    taken = [study.axis(name, QUANTITIES) for name in (asked.by, asked.panels) if name]
     free = [axis for axis in axes if axis not in taken]
     numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
     x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")
-    by = named(study, asked.by) if asked.by else next((axis for axis in rest if len(axis.values) <= MOST), None)
+    by = next((axis for axis in rest if len(axis.values) <= MOST), None)
+    by = study.axis(asked.by, QUANTITIES) if asked.by else by
     rest = [axis for axis in rest if axis != by]
     panels = next((axis for axis in rest if len(axis.values) <= PANELS), None)
-    return Roles(x, by, named(study, asked.panels) if asked.panels else panels, quantity)
-
-
-def named(study: Study, name: str) -> Axis:
-    """Return an axis by its name; raises BadRequest."""
-    axis = study.axes.find(name)
-    if axis is None:
-        there_are = ", ".join([*(axis.name for axis in study.axes.axes), *QUANTITIES])
-        raise BadRequest(f"{name}: no axis of {study.name}; there are {there_are}")
-    return axis
+    return Roles(x, by, study.axis(asked.panels, QUANTITIES) if asked.panels else panels, quantity)
 
 
 @dataclass(frozen=True)

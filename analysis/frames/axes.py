@@ -2,7 +2,7 @@
 
 An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs`), a whole
 choice where named choices tell configurations apart (`optimizer`), or a single key (`optimizer.lr`). A setting that the
-axes determine, as a momentum that comes with an optimizer, is none. Seeds are replicates.
+axes determine, as a momentum that comes with an optimizer, is not an axis. Seeds are replicates.
 """
 
 import math

@@ -29,22 +29,22 @@ class Estimate:
 class Difference:
     """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
 
-    An interval without p is not over seeds, but over test images, for these very runs. `both` is the interval over
-    seeds and test images, where the predictions are there.
+    An interval without p is not over seeds, but over test images, for these very runs. `with_images` is the interval
+    over seeds and test images, where the predictions are there.
     """
 
     points: float
     low: float | None
     high: float | None
     p: float | None
-    both: tuple[float, float] | None = None
+    with_images: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> str:
         """What seeds say: `open` without an interval over them, `noise` if one includes zero, else `more` or `less`."""
         if self.p is None or self.low is None or self.high is None:
             return "open"
-        lowest, highest = (self.low, self.high), self.both or (self.low, self.high)
+        lowest, highest = (self.low, self.high), self.with_images or (self.low, self.high)
         low, high = min(lowest[0], highest[0]), max(lowest[1], highest[1])
         return "more" if low > 0 else "less" if high < 0 else "noise"
 
@@ -68,8 +68,9 @@ def welch(a: ArrayLike, b: ArrayLike) -> Difference:
 def contrast(
     samples: Sequence[ArrayLike], weights: Sequence[float], hits: Sequence[np.ndarray] | None = None
 ) -> Difference:
-    """Return the weighted sum of the means of samples, in points, with Welch's interval (Satterthwaite's freedom).
+    """Return the weighted sum of the means of samples, in points, with Welch's interval.
 
+    The degrees of freedom are Satterthwaite's.
     `hits` say which of the same images each seed of a sample got right, seeds x images; they bring the interval over
     seeds and images. Where a sample has a single seed, or the seeds of no sample differ, there is no p, and the
     interval is that over images, if any. Raises ValueError where a sample has no figure.
@@ -104,13 +105,13 @@ def image_variances(hits: Sequence[np.ndarray], weights: Sequence[float]) -> tup
     return these, max(0.0, these - interaction)
 
 
-def _interval(points: float, variance: float, freedom: float) -> tuple[float, float]:
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+def _interval(points: float, variance: float, dof: float) -> tuple[float, float]:
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, dof)) * math.sqrt(variance)
     return points - margin, points + margin
 
 
 @dataclass(frozen=True)
-class Spread:
+class PooledDeviation:
     """The standard deviation of one seed, pooled over configurations, with its 95 % interval, in percentage points.
 
     `alike` says that the configurations' own deviations, `least` to `most`, differ no more than chance makes them.
@@ -119,32 +120,32 @@ class Spread:
     std: float
     low: float
     high: float
-    freedom: int
+    dof: int
     least: float
     most: float
     alike: bool
 
 
-def pool(samples: Sequence[ArrayLike]) -> Spread | None:
+def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
     """Return the deviation pooled over samples, a figure per seed in each; None without two samples of two seeds.
 
-    Whether the deviations are alike is Bartlett's test, at 5 %.
+    Whether the deviations are alike is Bartlett's test, at 5 %, which has no answer where seeds do not differ: None.
     """
     arrays = [array for values in samples if len(array := _sample(values)) > 1]
-    if len(arrays) < 2:
-        return None
     stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
-    freedom = sum(len(array) - 1 for array in arrays)
-    std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / freedom)
-    alike = min(stds) > 0 and float(stats.bartlett(*arrays).pvalue) >= 1 - CONFIDENCE
-    low, high = (std * factor for factor in deviation_factors(freedom))
-    return Spread(std, low, high, freedom, min(stds), max(stds), alike)
+    if len(arrays) < 2 or min(stds) == 0:
+        return None
+    dof = sum(len(array) - 1 for array in arrays)
+    std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / dof)
+    alike = float(stats.bartlett(*arrays).pvalue) >= 1 - CONFIDENCE
+    low, high = (std * factor for factor in deviation_factors(dof))
+    return PooledDeviation(std, low, high, dof, min(stds), max(stds), alike)
 
 
-def deviation_factors(freedom: int) -> tuple[float, float]:
+def deviation_factors(dof: int) -> tuple[float, float]:
     """Return the 95 % interval of a standard deviation, as factors of the one measured (chi-squared)."""
-    low, high = (float(stats.chi2.ppf(part, freedom)) for part in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
-    return math.sqrt(freedom / low), math.sqrt(freedom / high)
+    low, high = (float(stats.chi2.ppf(part, dof)) for part in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
+    return math.sqrt(dof / low), math.sqrt(dof / high)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

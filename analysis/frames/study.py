@@ -107,15 +107,26 @@ class Study:
     def classes(self) -> pd.DataFrame:
         return load_classes(self.shown)
 
+    def axis(self, name: str, others: Iterable[str] = ()) -> Axis:
+        """Return an axis by its name; raises BadRequest, which names the `others` that are possible as well."""
+        axis = self.axes.find(name)
+        if axis is None:
+            raise self.no_axis(name, others)
+        return axis
+
+    def no_axis(self, name: str, others: Iterable[str] = ()) -> BadRequest:
+        """Return the error that says which axes there are."""
+        there_are = ", ".join([*(axis.name for axis in self.axes.axes), *others]) or "none"
+        return BadRequest(f"{name}: no axis of {self.name}; there are {there_are}")
+
     def best(self, name: str) -> "Study":
         """Return the study with one value of an axis for each combination of the others: the best by validation.
 
         Best is the highest mean validation accuracy over the complete runs. Raises BadRequest without such an axis.
         """
-        axis = self.axes.find(name)
-        if axis is None or axis not in self.axes.axes:
-            there_are = ", ".join(axis.name for axis in self.axes.axes) or "none"
-            raise BadRequest(f"{name}: no axis of {self.name}; there are {there_are}")
+        axis = self.axis(name)
+        if axis not in self.axes.axes:
+            raise self.no_axis(name)
         kept, edges, untested = [], [], []
         for rest, rows in slices(self.configurations, self.axes.axes, axis):
             judged = rows.dropna(subset="val_acc_mean").sort_values(axis.column, kind="stable")

@@ -57,6 +57,11 @@ def optional(row: Row, name: str) -> str:
     return "" if pd.isna(row.get(name)) else row[name]
 
 
+def minutes(row: Row) -> str:
+    """Return how long a run took on average."""
+    return "-" if pd.isna(row["wall_seconds"]) else f"{row['wall_seconds'] / 60:.1f}"
+
+
 def trained(row: Row) -> str:
     """Return the number of epochs, or of steps where that is all there is to know."""
     steps = row["config"].get("epochs.steps")
@@ -102,7 +107,7 @@ NETWORK = (
         constant="{} M multiply-adds",
     ),
     Column("epochs", "epochs", trained, "epochs", constant="{} epochs"),
-    Column("wall_seconds", "minutes", lambda row: f"{row['wall_seconds'] / 60:.1f}", "wall_seconds"),
+    Column("wall_seconds", "minutes", minutes, "wall_seconds"),
 )
 COPIES = Column("configuration", "configuration", lambda row: row["configuration"], numeric=False)
 EXTRA = ("wall_seconds",)  # shown on request only

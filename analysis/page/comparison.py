@@ -82,7 +82,7 @@ def basis(found: Comparison) -> list[str]:
     """Return what the interval of the test accuracy covers."""
     a, b = found.a, found.b
     if found.headline.p is not None:
-        both = found.headline.both
+        both = found.headline.with_images
         return [BY_SEEDS, *([BOTH.format(low=both[0], high=both[1])] if both else [])]
     why = NO_SPREAD if min(len(a), len(b)) > 1 else NO_SEEDS.format(a=len(a), b=len(b))
     if found.paired:
@@ -94,8 +94,8 @@ def verdict(found: Difference) -> str:
     """Return what can be said of the test accuracies, and no more."""
     assert found.low is not None and found.high is not None, found  # the headline has one of seeds or of images
     low, high, over = found.low, found.high, "test images" if found.p is None else "seeds"
-    if found.both is not None:
-        low, high, over = min(low, found.both[0]), max(high, found.both[1]), "seeds and test images"
+    if found.with_images is not None:
+        low, high, over = min(low, found.with_images[0]), max(high, found.with_images[1]), "seeds and test images"
     if low <= 0 <= high:
         return (
             f"No difference in test accuracy can be claimed: as far as the {over} tell, B may be anything "

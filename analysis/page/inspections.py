@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.claims.inside.numbers import say_cosine, say_factor
+from analysis.claims.numbers import say_cosine, say_factor
 from analysis.frames.inside.untrained import MEASURES, NETWORK, load_untrained
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
@@ -17,7 +17,7 @@ NOTE = (
     "Before training: the mean over seeds (geometric but for the cosine), and the lowest to the highest. First over "
     "last is the gradient norm of the first tenth of the 3x3 layers over that of the last tenth; scaled, each norm is "
     "times that of the layer's weights. Growth is that of the gradient norm per layer towards the input, within a "
-    "stage. The cosine is that between the gradients by the input at neighbouring points, 1/40 of the way from one "
+    "stage. The cosine is that between the input gradients at neighbouring points, 1/40 of the way from one "
     "image to another apart. Curvature is the largest eigenvalue of the loss's Hessian, without the runs in which "
     "Lanczos' method did not converge; a dash stands for no figure."
 )
@@ -52,9 +52,9 @@ COLUMNS = (
 
 def inspection_grids(study: Study) -> list[Grid]:
     """Return a grid of a study's complete inspections, none if there are none."""
-    runs = load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs
     if study.inspections.empty:
         return []
+    runs = load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs
     several = runs["rest"].nunique() > 1
     head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in COLUMNS), "seeds"]
     rows = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from analysis.claims.wording import joined
+from analysis.claims.numbers import in_a_row
 from analysis.frames.experiments import question_of
 from analysis.frames.study import Study
 
@@ -40,9 +40,9 @@ def swept(study: Study) -> str:
         return "Networks before training"
     names = [axis.name for axis in study.axes.axes]
     if names:
-        return f"Accuracy by {joined(names)}"
+        return f"Accuracy by {in_a_row(names)}"
     models = dict.fromkeys(study.configurations["model"])
-    return f"Accuracy of {joined(list(models))}, over seeds"
+    return f"Accuracy of {in_a_row(list(models))}, over seeds"
 
 
 def title(studies: Sequence[Study]) -> str:

@@ -1,6 +1,5 @@
 """A two-way table of one measure: a row per value of one axis, a column per value of another."""
 
-from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
@@ -11,7 +10,7 @@ from analysis.page.tables import LAST_EPOCH, choice_notes, constant_columns, hea
 
 def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> Grid:
     """Return the measure by two axes; what else varies is named in front of each row. Raises BadRequest."""
-    down, across = known_axis(study, first), known_axis(study, second)
+    down, across = study.axis(first), study.axis(second)
     if down == across:
         raise BadRequest(f"{first} and {second} are the same axis")
     if measure not in MEASURES:
@@ -34,12 +33,3 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
     heading = heading_of(study, {name: text for name, text in fixed.items() if name not in {*shown, *MEASURES}})
     title = f"{study.title}: {MEASURES[measure].long}"
     return Grid(title, head, rows, numeric, [LAST_EPOCH, *choice_notes(study)], heading)
-
-
-def known_axis(study: Study, name: str) -> Axis:
-    """Return an axis by its name; raises BadRequest."""
-    axis = study.axes.find(name)
-    if axis is None:
-        there_are = ", ".join(axis.name for axis in study.axes.axes) or "none"
-        raise BadRequest(f"{name}: no axis of {study.name}; there are {there_are}")
-    return axis

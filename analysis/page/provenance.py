@@ -45,7 +45,7 @@ def environment(result: dict[str, Any], code: str) -> tuple[str, ...]:
 
 
 def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
-    """Return the settings that not all configurations share, a row a configuration, and those that they share.
+    """Return the settings that not all configurations share, one row per configuration, and those that they share.
 
     Settings that have their defaults everywhere are not among them. What all were composed from comes first.
     """

@@ -10,6 +10,7 @@ from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, value_text, varied_keys
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.configurations import MEASURES, STATUSES
+from analysis.frames.find import BadRequest
 from analysis.frames.pending import not_started
 from analysis.frames.published import ORIGINAL, add_published, read_published
 from analysis.frames.settings import as_text
@@ -29,7 +30,7 @@ USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
 # What a page shows of a study at first, beside its axes; and of many rows, so many.
-FIRST = ("test_acc", "val_acc", "train_acc", "seeds", "source")
+FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 
 LAST_EPOCH = (
@@ -69,14 +70,16 @@ class Layout:
 
 
 def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it is frozen)
-    """Return a study's grid, a row a configuration; raises BadRequest for a column that there is not."""
+    """Return a study's grid, one row per configuration; raises BadRequest for a column that there is not."""
     table = study.configurations
     if layout.published:
         table = add_published(table, [axis.column for axis in study.axes.axes])
     if layout.sort:
         (column,) = named_columns(study, [layout.sort])
-        better = column.key.endswith("acc_mean")
-        table = table.sort_values(column.key or column.name, ascending=not better, kind="stable")
+        key, better = column.key or column.name, column.key.endswith("acc_mean")
+        if key not in table:
+            raise BadRequest(f"{layout.sort}: no column to sort by")
+        table = table.sort_values(key, ascending=not better, kind="stable")
     rows = table.to_dict("records")
     fixed = constant_columns(study, rows)
     if layout.columns:
@@ -155,19 +158,18 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
 
 
 def page_grids(study: Study) -> tuple[Grid, Grid]:
-    """Return a study's grid as two for a page: what answers its question, the best of many rows, and then the whole."""
-    whole = to_grid(study, Layout(published=True))
-    every = all_columns(study)
+    """Return a study's grid as two for a page: what answers its question, the best of many rows; and everything."""
+    own = to_grid(study)
     axes = [axis.name for axis in study.axes.axes] or ["model"]
-    labels = [*axes, *(column.label for column in every if column.name in FIRST)]
-    places = [whole.head.index(label) for label in dict.fromkeys(labels) if label in whole.head]
-    rows, notes = whole.rows, list(whole.notes[:1])
+    labels = [*axes, *(column.label for column in all_columns(study) if column.name in FIRST)]
+    places = [own.head.index(label) for label in dict.fromkeys(labels) if label in own.head]
+    rows, notes = own.rows, list(own.notes)
     if len(rows) > MOST_ROWS:
-        rows = to_grid(study, Layout(published=True, sort="val_acc")).rows[:MOST_ROWS]
-        notes.append(f"The {MOST_ROWS} best by validation of {len(whole.rows)} rows; the details have all of them.")
-    head, numeric = [whole.head[place] for place in places], [whole.numeric[place] for place in places]
+        rows = to_grid(study, Layout(sort="val_acc")).rows[:MOST_ROWS]
+        notes.insert(1, f"The {MOST_ROWS} best by validation of {len(own.rows)} rows; the details have all of them.")
+    head, numeric = [own.head[place] for place in places], [own.numeric[place] for place in places]
     cells = [[row[place] for place in places] for row in rows]
-    return Grid(whole.title, head, cells, numeric, notes, whole.heading), whole
+    return Grid(own.title, head, cells, numeric, notes, own.heading), to_grid(study, Layout(published=True))
 
 
 def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]:

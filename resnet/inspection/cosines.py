@@ -1,4 +1,4 @@
-"""Shattered gradients: how soon the gradient by the input turns, on the line between two images.
+"""Shattered gradients: how quickly input gradients decorrelate along the line between two images.
 
 In a deep network without shortcuts, neighbouring inputs get gradients that have nothing to do with each other
 (Balduzzi et al. 2017, "The Shattered Gradients Problem"). The cosine between them says how far a step can be trusted.

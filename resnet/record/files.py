@@ -47,7 +47,7 @@ def format_rows(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def format_json(content: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON, a line a key: to be read by people, too, even with a confusion matrix in it."""
+    """Return a dictionary as JSON, one line per key: to be read by people, too, even with a confusion matrix in it."""
     lines = (f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items())
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 

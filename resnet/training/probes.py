@@ -20,7 +20,7 @@ PROBE_IMAGES = 128  # the first of the training images, not augmented
 def probe(
     model: ResNet, network: Network, normalize: Normalize, split: Split, bf16: bool, epoch: int
 ) -> list[dict[str, Any]]:
-    """Return the rows of layers.csv after an epoch, a row a convolution in the order of the network.
+    """Return the rows of layers.csv after an epoch, one row per convolution in the order of the network.
 
     `grad_norm` and `weight_norm` are the Euclidean norms of the convolution's weights' gradient and of the weights.
     `response_std` is the standard deviation, over images, channels and positions, of a 3x3 layer's output after batch

@@ -1,5 +1,5 @@
 // Look at a page in a headless Chromium at two widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
-// Prints JSON, an entry a look: what axe finds serious, console errors, requests, and how wide the page
+// Prints JSON, one entry per look: what axe finds serious, console errors, requests, and how wide the page
 // is, and which tables, texts and figures reach beyond it with all details open (a wide figure may scroll in its own frame).
 const { pathToFileURL } = require("node:url");
 const { chromium } = require("playwright-core");

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from analysis.claims.depth import conclude
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
@@ -121,10 +122,19 @@ def depths(shortcut="none", **by_depth) -> list[pd.DataFrame]:
 
 
 def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degradation_if_training_falls_too():
-    turn, training = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Degradation")
-    assert (turn.kind, training.kind) == ("turn", "degradation")
+    turn, training, end = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Degradation")
+    assert (turn.kind, training.kind, end.kind) == ("turn", "degradation", "not overfitting")
     assert turn.depths == training.depths == (20, 56)
     assert turn.difference.verdict == "less" and round(turn.difference.points, 2) == -15
+
+
+@pytest.mark.parametrize(("turn", "training", "follows"), [(0, 0, True), (1, 0, False), (0, 1, False)])
+def test_it_is_not_overfitting_only_where_both_falls_outlast_the_correction(turn, training, follows):
+    falls = [
+        Finding(kind, "plain networks", facts={"one_of": 8} if lost else {})
+        for kind, lost in (("turn", turn), ("degradation", training))
+    ]
+    assert ("not overfitting" in [found.kind for found in conclude(falls)]) is follows
 
 
 def test_the_turn_is_not_chosen_by_what_it_is_judged_by():
@@ -229,7 +239,7 @@ def test_first_and_last_layers_are_a_tenth_each():
 
 
 def test_what_else_differs_is_named():
-    (found,) = findings(configuration("blocks4", (2, 2)), configuration(**DEEP), topic="What the comparison mixes")
+    (found,) = findings(configuration("blocks4", (2, 2)), configuration(**DEEP), topic="Confounds")
     assert found.kind == "confound"
     assert found.facts["labels"] == ("10 layers, 2 stages", "32 layers, 3 stages")
     assert found.facts["changes"] == {
@@ -241,34 +251,34 @@ def test_what_else_differs_is_named():
 
 def test_single_changes_and_chains_of_them_are_not_confounded():
     grid = [configuration(), configuration(**DEEP), configuration(**PLAIN), configuration(**DEEP, **PLAIN)]
-    assert findings(*grid, configuration(width=8), topic="What the comparison mixes") == []
+    assert findings(*grid, configuration(width=8), topic="Confounds") == []
     twice = configuration(width=8, **{"optimizer.lr": 0.1})
-    (found,) = findings(*grid, twice, topic="What the comparison mixes")
+    (found,) = findings(*grid, twice, topic="Confounds")
     assert list(found.facts["changes"]) == ["optimizer.lr", "model.width"]
 
 
 def test_of_many_confounds_some_are_named_and_the_others_counted():
     runs = [configuration(width=2**n, **{"optimizer.lr": 10.0**-n}) for n in range(1, 5)]
-    *named, rest = findings(*runs, topic="What the comparison mixes")
+    *named, rest = findings(*runs, topic="Confounds")
     assert [found.kind for found in named] == ["confound"] * 5
     assert (rest.kind, rest.facts) == ("more confounds", {"count": 1})
 
 
 def test_seeds_in_different_precisions_are_named():
     mixed = configuration(test=(0.8, 0.81, 0.82)).assign(precision=["bf16", "bf16", "fp32"])
-    (found,) = findings(mixed, topic="What the comparison mixes")
+    (found,) = findings(mixed, topic="Confounds")
     assert found.kind == "mixed seeds" and found.facts["mixed_labels"] == ["blocks6"]
     assert found.facts["how"] == "precision: bf16 (seeds 0, 1), fp32 (seed 2)"
-    (found,) = findings(configuration(), configuration(**DEEP, precision="bf16"), topic="What the comparison mixes")
+    (found,) = findings(configuration(), configuration(**DEEP, precision="bf16"), topic="Confounds")
     assert (found.kind, found.facts["counts"]) == ("mixed precision", {"bf16": 1, "fp32": 1})
     wide = configuration(width=64, test=(0.8, 0.81)).assign(precision=["bf16", "fp32"])
     both = [configuration(), configuration(**DEEP, precision="bf16"), wide]
-    assert found in findings(*both, topic="What the comparison mixes")
+    assert found in findings(*both, topic="Confounds")
 
 
 def test_configurations_compiled_and_not_are_counted():
     runs = configuration().assign(compiled=False), configuration(**DEEP).assign(compiled=True)
-    (found,) = findings(*runs, topic="What the comparison mixes")
+    (found,) = findings(*runs, topic="Confounds")
     assert (found.kind, found.facts["counts"]) == ("mixed compiled", {False: 1, True: 1})
 
 
@@ -376,4 +386,6 @@ def test_the_deviation_is_pooled_over_networks_of_one_kind_only():
     assert (found.kind, found.networks, found.facts["count"]) == ("spread", "residual networks", 2)
     assert found.facts["std"] == pytest.approx(2)
     steady = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.90, 0.90))
-    assert [finding.kind for finding in findings(shallow, steady, topic="Noise")][-1] == "no spread"
+    assert {"spread", "no spread"}.isdisjoint(kinds(shallow, steady, topic="Noise")), "there is no test of no spread"
+    noisy = configuration("blocks15", stages=(5, 5, 5), test=(0.10, 0.50, 0.90))
+    assert kinds(shallow, noisy, topic="Noise")[-1] == "no spread"

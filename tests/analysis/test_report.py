@@ -13,6 +13,7 @@ import yaml
 from analysis.frames.runs import load_runs
 from analysis.frames.study import Study, load_studies
 from analysis.page.provenance import commands, environments
+from analysis.page.tables import page_grids
 from analysis.report import main
 from tests.analysis import studies
 
@@ -235,6 +236,11 @@ def test_a_search_over_many_configurations_stays_small(build, report):
     assert len(text.encode()) < 1_000_000
     tables = [table.count("<tr>") for table in re.findall("<table.*?</table>", text, re.DOTALL)]
     assert tables[0] == 25 and tables[1] == 201
+
+
+def test_published_figures_stand_where_their_notes_do():
+    first, whole = page_grids(*load_studies([str(REFERENCE / "he2015")]))
+    assert "source" not in first.head and len(first.rows) == 1 < len(whole.rows) and "source" in whole.head
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def test_a_key_that_was_tuned_in_another_study_is_said_once(build, table):
             settings = studies.as_designed(depth, shortcut, lr if shortcut == "pad" else lr / 10, 15)
             build.complete(seed, "depth", choices={"experiment": "depth"}, val=acc, test=acc, **settings)
     said = sentences("runs/depth")
-    (note,) = said["What the comparison mixes"]
+    (note,) = said["Confounds"]
     assert note.startswith(
         "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate;"
     )
@@ -55,6 +55,8 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
         (layers, f"{lr:g}") for layers in ("8", "20") for lr in studies.RATES
     ]
     assert [row["val acc (%)"] for row in rows(table("--sort", "val_acc"))][0] == "75.10 ± 0.14"
+    for name in ("published", "source"):
+        assert table("--sort", name, code=2) == f"{name}: no column to sort by\n"
     pivot = rows(table("--pivot", "optimizer.lr", "model", "--columns", "val_acc"))
     assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "68.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
 
@@ -77,7 +79,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
     assert "optimizer.lr (0.03 against 0.1)" in line and "do not tell" not in line
     said = sentences("runs", "optimizer.lr")
     assert "rises by 5.00 pp" in said["Depth"][0] and "optimizer.lr" not in said["Depth"][0]
-    assert "Each configuration has its own optimizer.lr, chosen by" in said["What the comparison mixes"][0]
+    assert "Each configuration has its own optimizer.lr, chosen by" in said["Confounds"][0]
 
 
 def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
@@ -100,7 +102,7 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     assert list(found[0])[:3] == ["optimizer", "epochs", "augmentation"] and len(found) == 24
     said = sentences("runs")
     assert [len(said[name]) <= 3 for name in ("optimizer", "epochs", "augmentation")] == [True] * 3
-    assert "sgd is best by validation" in said["optimizer"][0] and "no interaction is seen" in said["optimizer"][1]
+    assert "sgd is best by validation" in said["optimizer"][0] and "It is best in all 12 comb" in said["optimizer"][1]
     assert "flip_crop is best by validation" in said["augmentation"][0]
     assert "6 of 8 combinations" in said["augmentation"][1] and "cutout with" in said["augmentation"][1]
     assert "whether that is noise is open" in said["optimizer"][0]  # a single seed each
@@ -130,8 +132,36 @@ def test_a_random_search_reads_as_a_list_best_first(build, table):
     low, high = re.findall(r"have optimizer.weight_decay from (\S+) to (\S+);", said["optimizer.weight_decay"][0])[0]
     assert float(low) < 1e-5 and float(high) > 1e-3, "which has no part in it"
     assert "20 with 20 layers" in said["layers"][0] or "with 20 layers, " in said["layers"][0]
-    assert len(said["What the comparison mixes"]) == 1
+    assert len(said["Confounds"]) == 1
     assert {len(said[topic]) for topic in ("optimizer.lr", "optimizer.weight_decay", "batch_size", "layers")} == {1}
+
+
+def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
+    """Return what is said of rates that were tried with some networks only; accuracies by model, shortcut and rate."""
+    for (model, shortcut, lr), accuracy in accuracies.items():
+        settings = studies.SGD | studies.network(model, shortcut) | {"optimizer.lr": lr}
+        build.complete(0, "ladder", val=accuracy, test=accuracy, **settings)
+    return sentences("runs/ladder")
+
+
+def test_a_value_is_not_judged_by_the_networks_that_it_was_tried_with(build):
+    tried = {("blocks3", "none", 0.01): 0.6, ("blocks3", "none", 0.1): 0.7}
+    tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
+    said = rate_by_depth(build, tried)["optimizer.lr"]
+    assert "1 is best by validation" in said[0] and "1 is the highest value tried" in said[1] and len(said) == 2
+
+
+def test_no_value_loses_where_it_was_not_tried(build):
+    tried = {("blocks3", "none", 0.1): 0.70, ("blocks3", "none", 1.0): 0.80}
+    tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
+    said = rate_by_depth(build, tried | {("blocks3", "pad", 0.1): 0.70, ("blocks3", "pad", 0.01): 0.60})["optimizer.lr"]
+    assert said[1] == "It is best in all 2 combinations of the other axes in which it was tried."
+
+
+def test_values_that_no_network_connects_are_not_ranked(build):
+    tried = {("blocks3", "none", 0.01): 0.6, ("blocks3", "none", 0.1): 0.7}
+    said = rate_by_depth(build, tried | {("blocks9", "none", 1.0): 0.8, ("blocks9", "none", 3.0): 0.9})
+    assert "optimizer.lr" not in said
 
 
 def test_values_that_are_equal_are_not_called_best(build):
@@ -151,7 +181,7 @@ def test_a_tie_in_one_combination_is_no_victory_there(build):
     for (model, lr), accuracy in values.items():
         settings = studies.SGD | studies.network(model) | {"optimizer.lr": lr}
         build.complete(0, "ties", val=accuracy, test=accuracy, **settings)
-    assert "all of 2 combinations of the other axes (in 1 of them together" in sentences("runs/ties")["optimizer.lr"][1]
+    assert "all 2 combinations of the other axes (in 1 of them together" in sentences("runs/ties")["optimizer.lr"][1]
 
 
 def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
@@ -324,4 +354,4 @@ def test_csv_has_a_column_for_each_setting_that_varies_those_of_a_choice_too(bui
 
 def test_a_whole_choice_is_one_change_and_mixes_nothing(build):
     studies.recipes(build)
-    assert "What the comparison mixes" not in sentences("runs")
+    assert "Confounds" not in sentences("runs")

@@ -122,6 +122,12 @@ SWEEPS = {
 }
 
 
+def test_a_configuration_without_a_complete_run_has_no_time(build, table):
+    build.fail()
+    (row,) = rows(table("--columns", "model,wall_seconds"))
+    assert row["minutes"] == "-"
+
+
 @pytest.mark.parametrize(("runs", "seeds"), SWEEPS.values(), ids=SWEEPS)
 def test_runs_that_are_not_complete_are_counted_and_not_averaged(build, table, runs, seeds):
     for seed, run in enumerate(runs):

@@ -1,4 +1,4 @@
-"""How findings read: one test a template. That they are right: test_findings.py."""
+"""How findings read: one test per template. That they are right: test_findings.py."""
 
 import pytest
 
@@ -11,7 +11,7 @@ MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
 SEARCH = {"axis": "optimizer.lr", "count": 200, "top": 20}
-SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "freedom": 10, "least": 0.12, "most": 1.25}
+SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "dof": 10, "least": 0.12, "most": 1.25}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
 CLEAR = "which is more than the noise of seeds (95 % interval"
 
@@ -19,7 +19,7 @@ SENTENCES = {
     "gain": (
         Finding("gain", RESIDUAL, depths=(14, 32), difference=MORE, seeds=(3, 3)),
         "From 14 to 32 layers, the test accuracy of residual (pad) networks rises by 5.10 pp, "
-        f"{CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+        f"{CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "twins": (
         Finding("twins", RESIDUAL, depths=(32,), difference=NOISE, seeds=(2, 3)),
@@ -28,7 +28,7 @@ SENTENCES = {
     ),
     "several": (
         Finding("several", facts={"count": 10, "clear": 7, "held": 6}),
-        "Comparisons over seeds: 10. More than noise, each by itself: 7; corrected for being 10 (Holm's method): 6.",
+        "Comparisons over seeds: 10. More than noise one by one: 7; after Holm's correction: 6.",
     ),
     "spread": (
         Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
@@ -44,7 +44,7 @@ SENTENCES = {
         Finding("turn", PLAIN, depths=(20, 56), difference=OPEN, seeds=(1, 1)),
         "Of plain networks, those with 20 layers are best by validation. From there to 56 layers, their test accuracy "
         "rises by 5.00 pp in these runs (a single seed each); whether that is noise is open, as one seed tells nothing "
-        "about the next (the test images alone leave +3.90 to +6.10 pp open).",
+        "about the next (95 % interval from the test images alone: +3.90 to +6.10 pp).",
     ),
     "no turn": (
         Finding("no turn", PLAIN, depths=(56,)),
@@ -52,12 +52,12 @@ SENTENCES = {
     ),
     "degradation": (
         Finding("degradation", PLAIN, depths=(20, 56), difference=LESS, seeds=(2, 2)),
-        "Over the same depths, the training accuracy falls by 15.00 pp, "
-        f"{CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds). So this is not overfitting.",
+        f"Over the same depths, the training accuracy falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
     ),
+    "not overfitting": (Finding("not overfitting", PLAIN), "So this is not overfitting."),
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
-        "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 and 2 seeds); "
+        "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 seeds each); "
         "whether that is noise is open, as the seeds do not differ at all.",
     ),
     "published step": (
@@ -69,7 +69,7 @@ SENTENCES = {
         ),
         "From blocks4 to blocks15, the original project found +4.14 pp of validation accuracy (one seed, augmented "
         "images). With the same recipe, on unaugmented images, it rises by 5.10 pp, "
-        f"{CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+        f"{CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "published figure": (
         Finding("published figure", facts={"label": "A", "own": 91.3, "theirs": 91.25, "by": "B et al. 2016", "n": 1}),
@@ -85,29 +85,29 @@ SENTENCES = {
             facts={"ratios": (0.001, 1234.5)},
         ),
         "At 56 layers, the first layers of residual (pad) networks get 1,230 times the gradient norm of the last ones, "
-        "those of their plain twins 0.001 times (geometric mean over epochs, 2 and 2 seeds). With skip connections "
-        "that is 10 to 10,000 times more (95 % interval over seeds).",
+        "those of their plain twins 0.001 times (geometric mean over epochs, 2 seeds each). With skip connections "
+        "that is larger by a factor of 10 to 10,000 (95 % interval over seeds).",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
         "Training minus validation accuracy of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. With depth, "
-        f"this difference falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 and 2 seeds).",
+        f"this difference falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
     ),
     "interaction": (
         Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
         "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain twins "
-        f"by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 and 3 seeds).",
+        f"by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "axis": (
         Finding("axis", difference=NOISE, seeds=(2, 2), facts=RATE | {"pairs": 3}),
         "Of 5 values of optimizer.lr, 0.1 is best by validation. Over 3 pairs, its test accuracy is above that of "
         "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
-        "+2.00 pp, 2 and 2 seeds).",
+        "+2.00 pp, 2 seeds each).",
     ),
     "order": (
-        Finding("order", facts=RATE | {"grids": 3, "others": [("8 layers", "0.03")], "ties": 1}),
-        "It is best in 2 of 3 combinations of the other axes (in 1 of them together with another); by validation, 0.03 "
-        "with 8 layers is better.",
+        Finding("order", facts=RATE | {"tried": 3, "grids": 4, "others": [("8 layers", "0.03")], "ties": 1}),
+        "It is best in 2 of 3 combinations of the other axes in which it was tried (in 1 of them together with "
+        "another); by validation, 0.03 with 8 layers is better.",
     ),
     "tie": (
         Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
@@ -157,7 +157,8 @@ SENTENCES = {
     ),
     "mixed compiled": (
         Finding("mixed compiled", facts={"counts": {False: 2, True: 1}}),
-        "Not all configurations were compiled (2 not compiled, 1 compiled), which rounds differently in them.",
+        "Some configurations were compiled and others not (2 not compiled, 1 compiled); compiled code rounds "
+        "differently.",
     ),
     "mixed code": (
         Finding("mixed code", facts={"counts": {"12345678": 1, "unknown": 2}}),
@@ -171,8 +172,8 @@ SENTENCES = {
     ),
     "single seeds": (
         Finding("single seeds", facts={"intervals": {"A": (0.792, 0.8077)}}),
-        "A single seed has no interval over seeds. What the test images alone leave open of its test accuracy "
-        "(95 %, binomial): A, 79.20 to 80.77 %.",
+        "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test images "
+        "alone: A, 79.20 to 80.77 %.",
     ),
     "part of the data": (
         Finding("part of the data", facts={"data": "digits, first 20"}),
@@ -186,7 +187,7 @@ SENTENCES = {
     "pair": (
         Finding("pair", difference=NOISE, seeds=(2, 2), facts={"labels": ("10 layers", "32 layers")}),
         "From 10 layers to 32 layers, the test accuracy rises by 0.50 pp, but no difference can be claimed: it could "
-        "be noise (95 % interval -1.00 to +2.00 pp, 2 and 2 seeds).",
+        "be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each).",
     ),
     "incomplete": (
         Finding("incomplete", facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}}),
@@ -204,6 +205,17 @@ def test_a_finding_reads(finding, text):
 def test_every_kind_has_a_topic_and_a_tested_template():
     assert set(TEMPLATES) == set(SENTENCES)
     assert set(TOPICS) == set(TEMPLATES) | set(inside.TEMPLATES)  # inside/ tests those of its own
+
+
+@pytest.mark.parametrize(("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain twins")])
+def test_equal_accuracies_are_neither_noise_nor_more(kind, said):
+    equal = Finding(kind, RESIDUAL, depths=(8, 20), difference=Difference(0.001, -0.5, 0.5, 0.99), seeds=(3, 3))
+    assert sentence(equal).endswith(f" {said} (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
+
+
+def test_seeds_of_more_than_two_groups_are_a_range():
+    found = Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(2, 5))
+    assert sentence(found).endswith("+5.71 pp, 2 to 5 seeds each).")
 
 
 def test_other_code_or_data_is_said_at_the_end():

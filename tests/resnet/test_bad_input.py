@@ -50,7 +50,7 @@ def test_a_read_only_disk_is_reported_in_a_line(train, small_disk):
     small_disk("ro")
     assert output(train(code=1)) == "error: runs/default: cannot be written: Read-only file system\n"
     swept = output(train("-m", "seed=0,1", code=1))
-    assert swept.count("(runs/default: cannot be written: Read-only file system)\n") == 2, "a line a run"
+    assert swept.count("(runs/default: cannot be written: Read-only file system)\n") == 2, "one line per run"
 
 
 def test_a_disk_without_space_for_the_run_directory_is_reported_in_a_line(train, small_disk):

@@ -10,5 +10,6 @@ def find_inside(study: Study) -> list[Finding]:
     """Return what inspections, lesions and the layers of trainings support."""
     found = [*find_untrained(study.untrained)]
     if len(study.runs):
-        found += [*find_lesions(study.lesions, study.runs), *find_branches(study.layers, study.configurations)]
+        layers = study.layers[study.layers["path"].isin(study.complete["path"])]
+        found += [*find_lesions(study.lesions, study.runs), *find_branches(layers, study.configurations)]
     return found

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.inside.untrained import PLAIN
 from analysis.frames.settings import Row
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import name_shortcut
 
 SEVERE = 10.0  # points: a lesion that costs more is named
-PLAIN = "none"
 ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ
 
 

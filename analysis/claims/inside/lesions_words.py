@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
-from analysis.claims.inside.numbers import OPEN, count_seeds, say_factor, say_log
+from analysis.claims.numbers import OPEN, count_seeds, say_factor, say_log, span
 
 NAMED = 6  # blocks in a sentence; of more, the rest is counted
 
@@ -59,8 +59,8 @@ def say_removals(finding: Finding) -> str:
         return OPEN
     if found.verdict == "noise":
         return "No difference between them can be claimed: it could be noise."
-    low, high = sorted(abs(bound) for bound in (found.low, found.high))
-    return f"With skip connections that is {low:.1f} to {high:.1f} points {found.verdict} (95 % interval over seeds)."
+    points = span(found.low, found.high, "{:.1f}".format)
+    return f"With skip connections that is {points} points {found.verdict} (95 % interval over seeds)."
 
 
 def say_branches(finding: Finding) -> str:
@@ -70,9 +70,9 @@ def say_branches(finding: Finding) -> str:
         return OPEN
     if change.low <= 0 <= change.high:
         return "That training changes it cannot be claimed: it could be noise."
-    low, high = sorted((10 ** abs(change.low), 10 ** abs(change.high)))
+    factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
     verb = "strengthens" if change.low > 0 else "weakens"
-    return f"Training {verb} the branches, {say_factor(low)} to {say_factor(high)} times (95 % interval over seeds)."
+    return f"Training {verb} the branches by a factor of {factors} (95 % interval over seeds)."
 
 
 COSTS = {"costs_said": say_costs, "average_said": say_average}

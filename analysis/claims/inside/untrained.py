@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
-from analysis.frames.inside.untrained import BOUNDS, NORMS, Untrained
+from analysis.frames.inside.untrained import BOUNDS, PLAIN, Untrained, condition, plain_first
 from analysis.frames.statistics import Estimate, estimate, welch
 
-PLAIN = "none"
 GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)
 SHARE = "1/40"  # of the line between two images: how far neighbours are apart
 
@@ -32,18 +32,10 @@ def beside(found: Estimate, value: float) -> str:
     return "more" if found.low > value else "less" if found.high < value else "noise"
 
 
-def condition(runs: pd.DataFrame) -> str:
-    """Return what untrained networks that differ in depth and shortcut only share: `with batch norm`."""
-    row = runs.iloc[0]
-    norm = NORMS.get(row["norm"], f"with model.norm={row['norm']}")
-    return norm + (row["rest"] and f", {row['rest']}")
-
-
 def sides_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     """Return the runs that have a figure, by shortcut, plain ones first."""
     known = runs[np.isfinite(runs[column])]
-    names = sorted(map(str, known["shortcut"].unique()), key=lambda name: (name != PLAIN, name))
-    return {name: known[known["shortcut"] == name] for name in names}
+    return {name: known[known["shortcut"] == name] for name in plain_first(known["shortcut"])}
 
 
 def deepest(sides: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -56,7 +48,8 @@ def basis(sides: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Return the fields of a finding about these runs: of which configurations, of which depths."""
     runs = pd.concat(sides.values())
     depths = tuple(sorted(map(int, runs["depth"].unique())))
-    return {"networks": condition(runs), "configurations": tuple(runs["configuration"].unique()), "depths": depths}
+    shared = condition(runs["norm"].iloc[0], runs["rest"].iloc[0])
+    return {"networks": shared, "configurations": tuple(runs["configuration"].unique()), "depths": depths}
 
 
 def twins(kind: str, sides: dict[str, pd.DataFrame], column: str, log: bool) -> Iterator[Finding]:
@@ -96,6 +89,13 @@ def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("growth", **basis(plain), facts=facts | ({"scaled": estimate(scaled)} if len(scaled) else {}))
 
 
+def clipped(cosine: Estimate) -> Estimate:
+    """Return the estimate of a cosine, its interval within what a cosine can be."""
+    if cosine.low is None or cosine.high is None:
+        return cosine
+    return replace(cosine, low=max(cosine.low, -1.0), high=min(cosine.high, 1.0))
+
+
 def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the cosine between neighbours' input gradients at the least and at the greatest depth, and with twins."""
     sides = sides_of(runs, "cosine")
@@ -103,7 +103,7 @@ def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
     for name, rows in sides.items():
         depths = dict.fromkeys((int(rows["depth"].min()), int(rows["depth"].max())))
         ends = {depth: rows.loc[rows["depth"] == depth, "cosine"] for depth in depths}
-        facts["cosines"][name] = {depth: estimate(values) for depth, values in ends.items()}
+        facts["cosines"][name] = {depth: clipped(estimate(values)) for depth, values in ends.items()}
         if len(ends) > 1:
             facts["changes"][name] = welch(*ends.values())
     if sides:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from analysis.claims.finding import Finding
-from analysis.claims.inside.numbers import (
+from analysis.claims.numbers import (
     OPEN,
     in_a_row,
     say_cosine,
@@ -15,6 +15,7 @@ from analysis.claims.inside.numbers import (
     say_interval,
     say_log,
     say_sides,
+    span,
 )
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
 from analysis.frames.study import name_shortcut
@@ -29,8 +30,8 @@ TEMPLATES = {
     "growth": "In plain networks of {at} layers {networks}, the gradient norm grows {growth_said} times from a layer "
     "to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field theory "
     "of wide networks says sqrt(pi / (pi - 1)) = {theory:.3f}: {verdict_said}",
-    "neighbours": "Before training, {networks}, the gradients by the input at two points that are {share} of the way "
-    "from one image to another apart have a cosine of {cosines_said}.",
+    "neighbours": "Before training, {networks}, the input gradients at two points, {share} of the distance "
+    "between two images apart, have a cosine of {cosines_said}.",
     "neighbours twins": "At {at} layers {networks}, {change}",
     "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
     "is {curvatures_said}. {starts_said}{left_out_said}",
@@ -40,8 +41,8 @@ TEMPLATES = {
 DIRECTIONS = {
     "more": "grows in {}",
     "less": "shrinks in {}",
-    "noise": "may do either in {}, as far as these seeds tell",
-    "open": "may do either in {}, of which there is one seed",
+    "noise": "has no clear direction in {}",
+    "open": "has no clear direction in {}, of which there is one seed",
 }
 OPPOSITE = {("more", "less"), ("less", "more")}
 
@@ -68,7 +69,7 @@ def say_directions(finding: Finding) -> str:
     unsure = [name for name in told if scaled.get(name) == "noise"]
     text = f"Towards the input, the gradient {', and '.join(parts)}."
     text += f" Scaled, it goes the other way in {networks(turned)}." if turned else ""
-    return text + (f" Scaled, it may do either in {networks(unsure)}." if unsure else "")
+    return text + (f" Scaled, it has no clear direction in {networks(unsure)}." if unsure else "")
 
 
 def by_value(verdicts: dict[str, str]) -> dict[str, list[str]]:
@@ -93,7 +94,7 @@ def say_scaled_growth(finding: Finding) -> str:
 def say_theory(finding: Finding) -> str:
     """Return how far the growth found is from theory."""
     found, theory = finding.facts["growth"], finding.facts["theory"]
-    beyond = f"{abs(10**found.mean / theory - 1):.1%}"
+    beyond = f"{100 * abs(10**found.mean / theory - 1):.1f} %"
     return {
         "more": f"measured is {beyond} more.",
         "less": f"measured is {beyond} less.",
@@ -126,8 +127,8 @@ def say_shift(found: Difference, more: str, less: str) -> str:
         return "by one seed"
     if found.verdict == "noise":
         return "no change that can be claimed"
-    low, high = sorted(abs(bound) / 100 for bound in (found.low, found.high))
-    return f"{more if found.verdict == 'more' else less} by {low:.2f} to {high:.2f}"
+    change = span(found.low, found.high, lambda points: f"{points / 100:.2f}")
+    return f"{more if found.verdict == 'more' else less} by {change}"
 
 
 def say_twins(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
@@ -143,8 +144,8 @@ def say_twins(finding: Finding, figure: str, say: Callable[[Difference], str]) -
 def say_factors(found: Difference) -> str:
     """Return by what factor a ratio is another, given its difference in hundredths of the decimal logarithm."""
     assert found.low is not None and found.high is not None
-    low, high = sorted(10 ** abs(bound / 100) for bound in (found.low, found.high))
-    return f"{say_factor(low)} to {say_factor(high)} times {'larger' if found.verdict == 'more' else 'smaller'}"
+    factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
+    return f"{factors} times {'larger' if found.verdict == 'more' else 'smaller'}"
 
 
 def say_curvatures(finding: Finding) -> str:
@@ -160,9 +161,9 @@ def say_starts(finding: Finding) -> str:
     """Return, by learning rate, the depths that start beyond the bound, within it, or neither for sure."""
     texts = []
     for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
-        named = {"start beyond it": depths["more"], "start within it": depths["less"], "are left open": depths["open"]}
+        named = {"start beyond it": depths["more"], "start within it": depths["less"], "are undecided": depths["open"]}
         parts = ", ".join(f"{in_a_row(found)} layers {place}" for place, found in named.items() if found)
-        bound = f"At a rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable up to {BOUNDS[rate]:,.0f}"
+        bound = f"At a learning rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable up to {BOUNDS[rate]:,.0f}"
         texts.append(f"{bound}: {parts}.")
     return " ".join(texts)
 

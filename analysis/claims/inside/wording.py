@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import lesions_words, untrained_words
-from analysis.claims.inside.numbers import count_seeds, in_a_row, say_sides
+from analysis.claims.numbers import count_seeds, in_a_row, say_sides
 from analysis.frames.study import name_shortcut
 
 TEMPLATES = untrained_words.TEMPLATES | lesions_words.TEMPLATES

@@ -6,15 +6,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from analysis.figures.inside.lesions import best_of_each
-from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines, plain_first
+from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines
 from analysis.figures.style import MUTED, legend, new_figure, whole_numbers
+from analysis.frames.inside.untrained import plain_first
 from analysis.frames.study import Study, name_shortcut
 
 WHEN = {"before training": "--", "at the last epoch probed": "-"}
 
 
 def draw_branches(study: Study) -> Figure:
-    """Return the norm of each residual branch over that of its shortcut, a line a depth; raises NoData."""
+    """Return the norm of each residual branch over that of its shortcut, one line per depth; raises NoData."""
     rows = ratios_of(study)
     shortcuts, colors = plain_first(rows["shortcut"]), depth_colors(rows["depth"])
     figure = new_figure(study, "Residual branch over shortcut, by block", 4.2)

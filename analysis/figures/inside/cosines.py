@@ -1,4 +1,4 @@
-"""Shattered gradients: how soon the gradient by the input turns, before training."""
+"""Shattered gradients: how quickly the input gradient decorrelates, before training."""
 
 from matplotlib.figure import Figure
 
@@ -8,12 +8,12 @@ from analysis.frames.study import Study
 
 
 def draw_cosines(study: Study) -> Figure:
-    """Return the cosine between the gradients of two points by their distance, a line a depth; raises NoData."""
+    """Return the cosine between the gradients of two points by their distance, one line per depth; raises NoData."""
     rows = untrained_of(study).cosines
     if rows.empty:
         raise NotMeasured("no inspection has measured how gradients turn")
     labels = "distance, of that between two images", "cosine"
-    figure, panels = panel_figure(study, "Cosine between gradients by the input, before training", rows, *labels)
+    figure, panels = panel_figure(study, "Cosine between input gradients, before training", rows, *labels)
     for axis, part in panels:
         draw_lines(axis, part, "distance", "cosine", depth_colors(rows["depth"]))
         axis.axhline(0, color=MUTED, lw=0.8)

@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.inside.panels import COLUMNS, NotMeasured, condition, plain_first, untrained_of
+from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
 from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, spread
-from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
+from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
 
 
 def draw_curvature(study: Study) -> Figure:
-    """Return the largest Hessian eigenvalue before the first step by depth, a panel a norm; raises NoData."""
+    """Return the largest Hessian eigenvalue before the first step by depth, one panel per norm; raises NoData."""
     runs = untrained_of(study).runs
     measured = runs[runs["eigenvalues"] > 0]
     if measured.empty:
@@ -31,7 +31,7 @@ def draw_curvature(study: Study) -> Figure:
         draw_panel(axis, part, 110 // len(conditions))
     figure.axes[0].set_ylabel("largest eigenvalue")
     handles = [Line2D([], [], label=name_shortcut(name), **look_of(name)) for name in plain_first(measured["shortcut"])]
-    bound = Line2D([], [], color=MUTED, ls="--", label=f"up to where SGD with momentum {MOMENTUM:g} is stable")
+    bound = Line2D([], [], color=MUTED, ls="--", label=f"stability bound of SGD with momentum {MOMENTUM:g}")
     legend(figure, [*handles, bound])
     return figure
 
@@ -56,7 +56,8 @@ def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
         axis.annotate(f"rate {rate:g}: {bound:,.0f}", (1, bound), fontsize=8, color=MUTED, **place)
     axis.set_xscale("log")
     ticks(axis, Scale(runs["depth"].astype(float), LABELS["layers"], logarithmic=True))
-    title, out = condition(runs["norm"].iloc[0], runs["rest"].iloc[0]), not_converged(runs[runs["curvature"].isna()])
+    title = condition(runs["norm"].iloc[0], runs["rest"].iloc[0], ",\n")
+    out = not_converged(runs[runs["curvature"].isna()])
     axis.set_title("\n".join([title, *textwrap.wrap(out, letters)]), fontsize=9)
 
 

@@ -10,7 +10,7 @@ from analysis.frames.study import Study
 
 
 def draw_untrained_gradients(study: Study) -> Figure:
-    """Return the gradient norm of each 3x3 layer before the first step, a line a depth; raises NoData."""
+    """Return the gradient norm of each 3x3 layer before the first step, one line per depth; raises NoData."""
     rows = with_places(untrained_of(study).layers)
     seen = rows[np.isfinite(rows["grad_norm"]) & (rows["grad_norm"] > 0)]
     if seen.empty or seen.groupby("path")["place"].nunique().max() < 2:  # all but one, where blocks start at zero

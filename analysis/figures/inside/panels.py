@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import SHADES, NoData, legend, new_figure, spread
-from analysis.frames.inside.untrained import NORMS, Untrained
+from analysis.frames.inside.untrained import Untrained, condition, plain_first
 from analysis.frames.study import Study, name_shortcut
 
-PLAIN = "none"
+NEXT_LINE = ",\n"
 ROWS, COLUMNS = 3, 3  # of panels, at most: of more, an even choice is shown
 
 
 class NotMeasured(NoData):
-    """Nobody has asked for the measurement that a figure shows: nothing is missing."""
+    """The study did not take the measurement that a figure shows: nothing is missing."""
 
 
 def untrained_of(study: Study) -> Untrained:
@@ -32,16 +32,6 @@ def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
     """Return a shade for each depth."""
     depths = sorted(set(depths))
     return dict(zip(depths, SHADES(np.linspace(0, 1, len(depths)))))
-
-
-def condition(norm: str, rest: str) -> str:
-    """Return what networks in a row of panels share."""
-    return NORMS.get(norm, f"model.norm={norm}") + (rest and f",\n{rest}")
-
-
-def plain_first(shortcuts: Iterable[Any]) -> list[str]:
-    """Return shortcuts in the order in which they stand side by side."""
-    return sorted(set(map(str, shortcuts)), key=lambda name: (name != PLAIN, name))
 
 
 def panel_figure(
@@ -59,7 +49,7 @@ def panel_figure(
         for line, (norm, rest) in zip(axes, conditions):
             for axis, shortcut in zip(line, shortcuts):
                 part = (rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)
-                axis.set_title(f"{name_shortcut(shortcut)}, {condition(norm, rest)}", fontsize=10)
+                axis.set_title(f"{name_shortcut(shortcut)}, {condition(norm, rest, NEXT_LINE)}", fontsize=10)
                 axis.grid(alpha=0.25)
                 yield axis, rows[part]
         for axis in axes[-1]:
@@ -73,7 +63,7 @@ def panel_figure(
 def draw_lines(
     axis: Axes, rows: pd.DataFrame, x: str, y: str, colors: dict[int, Any], log: bool = False, style: str = "-"
 ) -> None:
-    """Draw a line a depth, the mean over seeds (geometric with `log`), and a band from the lowest to the highest."""
+    """Draw one line per depth, the mean over seeds (geometric with `log`), with a band from the least to the most."""
     values = np.log10(rows[y].where(rows[y] > 0)) if log else rows[y]
     finite = rows.assign(value=values)[np.isfinite(values)]
     for depth, part in finite.groupby("depth"):

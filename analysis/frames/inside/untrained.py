@@ -1,6 +1,8 @@
 """What networks are like before their first step: every network and seed once, from inspections and from trainings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
+PLAIN = "none"
 NORMS = {"batch": "with batch norm", "none": "without batch norm"}
 MOMENTUM, RATES = 0.9, (0.01, 0.1)
 BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
@@ -45,6 +48,16 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
     layers, cosines = layers[layers["path"].isin(runs["path"])], load_cosines(runs)
     found = runs.set_index("path").assign(**measure(layers, cosines, load_curvature(runs)))
     return Untrained(found.reset_index(), *(in_words(table, runs) for table in (layers, cosines)))
+
+
+def condition(norm: str, rest: str, separator: str = ", ") -> str:
+    """Return what untrained networks that differ in depth and shortcut only share: `with batch norm`."""
+    return NORMS.get(norm, f"with model.norm={norm}") + (rest and separator + rest)
+
+
+def plain_first(shortcuts: Iterable[Any]) -> list[str]:
+    """Return shortcuts in the order in which they stand side by side."""
+    return sorted(set(map(str, shortcuts)), key=lambda name: (name != PLAIN, name))
 
 
 def with_networks(runs: pd.DataFrame) -> pd.DataFrame:

@@ -104,6 +104,15 @@ def test_training_strengthens_or_weakens_the_branches_or_neither(build, look, af
     assert found.facts["before"].n == len(after)
 
 
+def test_branches_of_unfinished_networks_say_nothing(build, look):
+    look(build.complete(**STAGES), [2, 2], 1.0, 2.0)
+    deep = build.complete(**{"model.name": "blocks6", "model.stages": [2, 2, 2]})
+    look(deep, [2, 2, 2], 1.0, 9.0)
+    (deep / "result.json").unlink()
+    (found,) = findings("branches")
+    assert found.depths == (10,)
+
+
 def test_branches_take_a_look_before_training_and_one_after(build, look):
     look(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
     assert not findings("branches")

@@ -18,7 +18,12 @@ def count_seeds(n: int) -> str:
 
 def say_sides(seeds: tuple[int, int]) -> str:
     """Return how many seeds the two sides of a comparison have."""
-    return f"{seeds[0]} and {seeds[1]} seeds" if max(seeds) > 1 else "a single seed each"
+    return f"{count_seeds(seeds[0])} each" if len(set(seeds)) == 1 else f"{seeds[0]} and {seeds[1]} seeds"
+
+
+def span(low: float, high: float, say: Callable[[float], str]) -> str:
+    """Return an interval on one side of zero without its sign: `1.3 to 27`."""
+    return " to ".join(map(say, sorted(map(abs, (low, high)))))
 
 
 def say_factor(factor: float) -> str:
