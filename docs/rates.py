@@ -71,7 +71,7 @@ def require_one(runs: pd.DataFrame) -> None:
 @cache
 def designed(study: str, depth: int) -> Settings:
     """Return what makes the runs of so many layers in an experiment what they are, by dotted key."""
-    return dict(flatten(identity(compose_config([f"experiment={study}", f"model=resnet{depth}"]))))
+    return dict(flatten(identity(compose_config([f"experiment={study}", f"model=resnet{depth}", "optimizer.lr=1"]))))
 
 
 def tuning(reference: Path) -> dict[Network, pd.DataFrame]:

@@ -20,8 +20,16 @@ class RunFailed(UserError):
     """A run that has failed and has logged why; takes its text alone, so that it survives the way out of a process."""
 
 
+class Diverged(UserError):
+    """A loss was infinite or not a number; `step` counts from the first step of the training."""
+
+    def __init__(self, what: str, step: int):
+        super().__init__(f"the {what} was not finite, first at step {step}")
+        self.step = step
+
+
 class ConfigError(UserError):
-    """A request that makes no sense as it stands."""
+    """An invalid request: a wrong option, key or value."""
 
     exit_code = 2
 

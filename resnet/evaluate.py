@@ -1,4 +1,4 @@
-"""Measure a finished run's network on its test set: accuracy and loss, class by class, and what it takes for what.
+"""Measure a finished run's network on its test set: accuracy and loss, class by class, and which classes it confuses.
 
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 

@@ -1,4 +1,4 @@
-"""Say what a finished run's network sees in pictures of any size and kind.
+"""Classify pictures of any size and kind with a finished run's network.
 
     python -m resnet.predict runs/default/blocks4-projection-…/seed0 cat.jpg ship.png --top 2
 

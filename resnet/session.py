@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from resnet.config import Config, check
-from resnet.errors import ConfigError, UserError
+from resnet.errors import ConfigError, Diverged, UserError
 from resnet.record.environment import code_checksum
 from resnet.record.folder import RecordError, RunFolder
 from resnet.record.trackers import Tracker
@@ -24,8 +24,8 @@ def run_or_resume(
     """Return the result of a run: the one that is there, or one computed from where the run was left.
 
     `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
-    may be under way on this machine. The folder must exist. Raises UserError (ConfigError, RecordError, DataError,
-    Diverged) for what the user can fix, Interrupted after a signal.
+    may be under way on this machine. The folder must exist, and is locked meanwhile. Raises UserError (ConfigError,
+    RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
 
     >>> from pathlib import Path
     >>> from resnet.launch.compose import compose_config
@@ -39,24 +39,40 @@ def run_or_resume(
     [1]
     """
     check(config)
-    if config.resume == "never":
-        folder.archive()
-    if folder.state() == "complete" and not folder.config_conflict(config):
-        result = folder.result()
-        other = ", computed by other code" * (result.get("code", "unknown") != code_checksum())
-        log.info(f"{folder.path}: already there{other}")
-        return result
-    if folder.state() == "diverged":  # and would again, to the byte
-        raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
-    if conflict := folder.config_conflict(config):
-        raise RecordError(conflict)
+    if config.resume != "never" and is_there(folder, config):
+        return folder.result()
+    with folder.lock():
+        if config.resume == "never":
+            folder.archive()
+        elif is_there(folder, config):  # by now
+            return folder.result()
+        if conflict := folder.config_conflict(config):
+            raise RecordError(conflict)
+        if folder.state() == "diverged":  # and would again, to the byte
+            raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
+        return attempt(folder, config, choices or {}, beside_others)
+
+
+def is_there(folder: RunFolder, config: Config) -> bool:
+    """Return whether the run of a configuration is complete, and say so."""
+    if folder.state() != "complete" or folder.config_conflict(config):
+        return False
+    other = ", computed by other code" * (folder.result().get("code", "unknown") != code_checksum())
+    log.info(f"{folder.path}: already there{other}")
+    return True
+
+
+def attempt(
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None], beside_others: bool
+) -> dict[str, Any]:
+    """Return the result of a run that is computed here, or write down how it failed."""
     try:
-        return compute(folder, config, choices or {}, beside_others)
-    except (Interrupted, RecordError, ConfigError):  # of a request that makes no sense, nothing was begun
+        return compute(folder, config, choices, beside_others)
+    except (Interrupted, RecordError, ConfigError):  # of an invalid request, nothing was begun
         raise
     except Exception as error:
-        folder.begin(config, choices or {})
-        status = "diverged" if type(error).__name__ == "Diverged" else "failed"
+        folder.begin(config, choices)
+        status = "diverged" if isinstance(error, Diverged) else "failed"
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         folder.fail(status, message, traceback.format_exc(), step=getattr(error, "step", None))
         raise
@@ -67,7 +83,8 @@ def compute(
 ) -> dict[str, Any]:
     """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
     with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
-        from resnet.train import announce, compile_where_it_pays, prepare, train
+        from resnet.prepare import prepare
+        from resnet.train import announce, compile_where_it_pays, train
 
         if config.task == "inspect":
             from resnet.inspection.untrained import inspect, untrained

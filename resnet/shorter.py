@@ -11,40 +11,32 @@ from typing import Any
 import yaml
 
 from resnet.config import Config, identity
-from resnet.record.folder import CHECKPOINT, PREVIOUS, RecordError, RunFolder, load_checkpoint
+from resnet.prepare import Training
+from resnet.record.checkpoint import load_checkpoint
+from resnet.record.folder import CHECKPOINT, PREVIOUS, RecordError, RunFolder
 from resnet.training.optim import rates_agree
 
 log = logging.getLogger(__name__)
 
 
-def adopt_shorter(
-    folder: RunFolder,
-    config: Config,
-    computed: dict[str, Any],
-    data: str,
-    schedule: dict[str, Any],
-    steps_per_epoch: int,
-) -> RunFolder | None:
+def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any], data: str) -> RunFolder | None:
     """Give a run that has no epoch yet those of a finished, shorter one of its study; return that, None if none fits.
 
-    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data, `schedule` the
-    arguments of `make_schedule`.
+    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data.
     """
+    config, schedule = training.config, training.schedule
     if config.resume == "never" or any((folder.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
         return None
     for shorter in but_for_epochs(folder, config):
         try:
             result = shorter.result()
-            theirs = {key: result.get(key) for key in computed}
-            if theirs != computed or result["data"]["sha256"] != data:
+            if any(result.get(key) != own for key, own in computed.items()) or result["data"]["sha256"] != data:
                 continue
             checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
         except (RecordError, ValueError, KeyError, OSError):  # damaged, or deleted to save space
             continue
-        own, steps = checkpoint.get("schedule"), checkpoint["epoch"] * steps_per_epoch
-        if own is None or not own["total_steps"] == steps < schedule["total_steps"]:
-            continue
-        if rates_agree(own, schedule, steps):
+        own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
+        if own["total_steps"] == steps < schedule["total_steps"] and rates_agree(own, schedule, steps):
             folder.adopt(shorter)
             log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
             return shorter

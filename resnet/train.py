@@ -3,54 +3,27 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
-from resnet.config import Config, epochs_of, total_steps
 from resnet.display import Pace, describe_epoch, progress_of, watcher
-from resnet.errors import ConfigError
+from resnet.errors import Diverged
+from resnet.prepare import Training
 from resnet.record.environment import environment
 from resnet.record.folder import RunFolder
 from resnet.record.result import make_result, predictions
 from resnet.record.trackers import Tracker, one_line
 from resnet.resuming import resume
 from resnet.signals import Interrupted, Terminated, collected_signals
-from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
-from resnet.training.data import Dataset, load, training_batches
-from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision, set_up_process
+from resnet.training.data import training_batches
+from resnet.training.device import resolve_compile
 from resnet.training.loop import fit
-from resnet.training.model import Network
-from resnet.training.optim import make_schedule
 from resnet.training.probes import probe
-from resnet.training.trainer import Diverged, Normalize, Trainer, make_trainer
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that takes part in one training.
-
-    `schedule` are the arguments of `make_schedule`; `conditions` say in which precision it is computed, and whether
-    compiled.
-    """
-
-    config: Config
-    data: Dataset
-    network: Network
-    trainer: Trainer
-    augmenter: Augmenter
-    steps: int
-    epochs: int
-    schedule: dict[str, Any]
-    conditions: dict[str, Any]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.config.batch_size)
 
 
 def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others: bool) -> dict[str, Any]:
@@ -65,27 +38,6 @@ def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], training.epochs)
     return finish(folder, training, tracker, here)
-
-
-def prepare(config: Config, beside_others: bool = False) -> Training:
-    """Return what trains a configuration, at its start and not compiled.
-
-    Raises ConfigError and DataError for what cannot be trained here.
-    """
-    device = resolve_device(config.device, beside_others)
-    precision = resolve_precision(config.precision, device)
-    set_up_process()
-    data = load(**asdict(config.data)).to(device)
-    check_batches(config.batch_size, data, len(config.model.stages))
-    steps_per_epoch = -(-len(data.train) // config.batch_size)
-    steps = total_steps(config.epochs, steps_per_epoch)
-    network = network_of(config, len(data.classes), data.channels)
-    schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
-    normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
-    trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
-    augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
-    epochs, conditions = epochs_of(steps, steps_per_epoch), {"precision": precision, "compiled": False}
-    return Training(config, data, network, trainer, augmenter, steps, epochs, schedule, conditions)
 
 
 def announce(folder: RunFolder, training: Training, beside_others: bool) -> None:
@@ -112,28 +64,6 @@ def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
         log.warning(f"{folder.path}: stopped while compiling, before the first step")
         raise
     return replace(training, conditions=training.conditions | {"compiled": trainer.compiled is not None})
-
-
-def network_of(config: Config, classes: int, channels: int) -> Network:
-    """Return the network of a configuration: every key of `model` but its name is an argument."""
-    arguments = asdict(config.model)
-    del arguments["name"]
-    return Network(**arguments, classes=classes, channels=channels)
-
-
-def check_batches(batch_size: int, data: Dataset, stages: int) -> None:
-    """Hold the batch size to the data; raises ConfigError where there is no such batch, or one that cannot be trained.
-
-    Batch norm takes a deviation over the images and pixels of a channel, of which there must be two.
-    """
-    images = len(data.train)
-    if batch_size > images:
-        raise ConfigError(f"batch_size={batch_size}: must be at most {images}, the number of training images")
-    if data.size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
-        raise ConfigError(
-            f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
-            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
-        )
 
 
 def write_start(folder: RunFolder, training: Training) -> None:
@@ -177,8 +107,8 @@ def run_epochs(
     """Train the epochs that are left, and write each down as it ends; raises Interrupted where a signal came."""
     config, trainer, data = training.config, training.trainer, training.data
     left = training.steps - done * training.steps_per_epoch
-    looks = 1 + (len(data.val) / len(data.train) / 3 if data.val is not None else 0)  # forward only: a third of a step
-    pace = Pace(left * looks, f"epoch {training.epochs}")
+    validation = len(data.val) / len(data.train) / 3 if data.val is not None else 0  # forward only: a third of a step
+    pace = Pace(left * (1 + validation), f"epoch {training.epochs}")
     label = f"{folder.label}: " if beside_others else ""
     watch = watcher(training.epochs, progress_of(config.progress, beside_others), received, pace, label)
     computes = {"code": code, "data": data.sha256(), "schedule": training.schedule}
@@ -207,7 +137,7 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
         return pictures.draw_curves(rows, str(folder.path))
 
     write_picture(folder, "curves.png", curves)
-    folder.write("predictions.npy", predictions(predicted, data.test.labels))
+    folder.write("predictions.npy", predictions(predicted, data.test.labels, len(data.classes)))
     result = make_result(config.model.name, training.network, config.seed, rows, data, figures, predicted)
     result |= training.conditions | {"device": data.mean.device.type} | here
     tracker.summarize(result)

@@ -5,6 +5,7 @@ On a machine that is shared, ratios of what was measured in turns mean something
 
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import torch
 
 from resnet.errors import ConfigError
 from resnet.launch.compose import compose_config
-from resnet.train import network_of
+from resnet.prepare import network_of
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, Split, channel_statistics
@@ -65,7 +66,8 @@ class Bench:
         """Return the most memory that was in use, on a GPU its own, in MiB."""
         if self.device.type == "cuda":
             return f"{torch.cuda.max_memory_allocated(self.device) / 2**20:.0f} MiB on the GPU"
-        return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
+        unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
+        return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MiB"
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":

@@ -18,17 +18,17 @@ PAIRS, POINTS = 8, 41  # lines between two images, and points on each
 def measure_cosines(model: ResNet, images: Tensor) -> list[dict[str, Any]]:
     """Return the rows of cosines.csv: the mean cosine between the input gradients of two points, by their distance.
 
-    `images` are normalised, float32 (n, channels, height, width), n at least 2 * PAIRS. The distance is a fraction of
+    `images` are normalised, float32 (n, channels, height, width), n at least 2. The distance is a fraction of
     that between the two images. The gradient is that of the first logit, which is as good as any before training;
     batch norm uses the statistics of all the images, so that the points of a line do not touch each other's gradients.
     """
-    model = with_statistics(model, images)
+    model, pairs = with_statistics(model, images), min(PAIRS, len(images) // 2)
     totals = torch.zeros(POINTS - 1, dtype=torch.float64)
-    for first, second in zip(images[:PAIRS], images[PAIRS : 2 * PAIRS]):
+    for first, second in zip(images[:pairs], images[pairs : 2 * pairs]):
         cosines = pairwise_cosines(input_gradients(model, line(first, second)))
         totals += torch.stack([cosines.diagonal(lag).mean() for lag in range(1, POINTS)])
     return [
-        {"distance": lag / (POINTS - 1), "cosine": total / PAIRS} for lag, total in enumerate(totals.tolist(), start=1)
+        {"distance": lag / (POINTS - 1), "cosine": total / pairs} for lag, total in enumerate(totals.tolist(), start=1)
     ]
 
 
@@ -50,7 +50,7 @@ def line(first: Tensor, second: Tensor) -> Tensor:
 
 
 def input_gradients(model: ResNet, points: Tensor) -> Tensor:
-    """Return the gradient of each point's first logit by the point, (points, numbers of a point)."""
+    """Return the gradient of each point's first logit with respect to the point, (points, values per point)."""
     points = points.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(model(points)[:, 0].sum(), points)
     return gradients.flatten(1)

@@ -10,10 +10,11 @@ from resnet.config import Config
 from resnet.display import BAR
 from resnet.inspection.cosines import measure_cosines
 from resnet.inspection.curvature import measure_curvature
+from resnet.prepare import Training
 from resnet.record.environment import environment
 from resnet.record.files import format_rows
 from resnet.record.folder import RunFolder
-from resnet.train import Training, look_inside
+from resnet.train import look_inside
 
 IMAGES = 128  # the first training images, not augmented
 PATIENCE = 5  # seconds before a progress bar appears

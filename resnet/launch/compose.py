@@ -37,10 +37,18 @@ def to_config(composed: DictConfig) -> Config:
     except ConfigKeyError as error:
         raise ConfigError(f"{error.full_key}: no such key; {ALL_KEYS}") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+        raise config_error_in(error) or ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+def config_error_in(error: BaseException) -> ConfigError | None:
+    """Return the ConfigError that an exception was raised over, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ConfigError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def checked(composed: DictConfig, hydra: Any) -> Config:
@@ -127,10 +135,11 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config(model=Model(name=MISSING)))
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
-        "sum": lambda numbers: sum(numbers),
+        "sum": sum,
         "layers": lambda stages: 2 * sum(stages) + 2,
         "runs_at_once": _runs_at_once,
         "home": os.path.expanduser,
+        "tuned": _refuse_untuned,
         "pictures": pictures_digest,
     }
     old = omegaconf.__version__.startswith("2.3.")  # there, register_resolver is something else
@@ -143,6 +152,10 @@ def _runs_at_once(device: str) -> int:
     from resnet.training.device import runs_at_once  # PyTorch takes seconds to import
 
     return runs_at_once(device)
+
+
+def _refuse_untuned(key: str, experiment: str) -> None:
+    raise ConfigError(f"{key}: must be given, as found by experiment={experiment} for the networks of this command")
 
 
 # At import, so that any process that unpickles a job, such as a parallel launcher's worker, can compose it.

@@ -1,7 +1,6 @@
 """About how long runs take on this machine: by finished runs, else by a few timed steps."""
 
 import json
-import math
 import os
 import statistics
 import time
@@ -13,16 +12,19 @@ from typing import Any
 
 import torch
 import yaml
+from joblib import cpu_count
 
 from resnet.config import Config, epochs_of, total_steps
+from resnet.errors import Diverged
+from resnet.launch.jobs import steps_per_epoch
+from resnet.prepare import network_of
 from resnet.record.environment import machine
-from resnet.train import network_of
 from resnet.training.augment import Augmenter
 from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import channel_statistics, training_batches
 from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
 from resnet.training.model import Network
-from resnet.training.trainer import Diverged, Normalize, make_trainer
+from resnet.training.trainer import Normalize, make_trainer
 
 CLOSE = 1.5  # a finished run tells of networks of up to so many times its multiply-adds, or so small a part of them
 ROUNDS, ENOUGH = 5, 1.0  # times that two steps are timed, and seconds after which fewer will do
@@ -55,13 +57,6 @@ def work_of(config: Config) -> Work:
     return Work(network, facts.size, network.cost(facts.size).multiply_adds, images)
 
 
-def steps_per_epoch(config: Config) -> int:
-    """Return the steps of an epoch, without its data."""
-    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
-    train, _ = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    return math.ceil(train / config.batch_size)
-
-
 def rate_of(result: dict[str, Any]) -> float:
     """Return the seconds that a finished run took for a multiply-add of a forward pass."""
     data = result["data"]
@@ -70,12 +65,12 @@ def rate_of(result: dict[str, Any]) -> float:
 
 
 class Estimator:
-    """Reckon how long runs take here; `root` is where finished runs are looked for, `threads` what each run has."""
+    """Estimate how long runs take here; `root` is where finished runs are looked for, `threads` what each run has."""
 
     def __init__(self, root: Path, threads: int):
         self.root, self.threads = root, threads
         self.timed: dict[str, float] = {}
-        self.by_runs = self.by_steps = 0  # how many configurations were reckoned by which
+        self.by_runs = self.by_steps = 0  # how many configurations were estimated by which
 
     def seconds(self, config: Config) -> float | None:
         """Return the seconds of a whole run; None for a task that trains nothing."""
@@ -85,26 +80,32 @@ class Estimator:
         precision = resolve_precision(config.precision, device)
         multiply_adds = work.total / 3
         compiled = resolve_compile(config.compile, device, precision == "bf16", multiply_adds)
-        known = [rate_of(run) for run in self.finished if is_alike(run, config, work, precision, compiled)]
+        finished, here = self.finished, machine(device)
+        known = [
+            rate_of(run)
+            for run in finished
+            if run["machine"] == here and is_alike(run, config, work, precision, compiled)
+        ]
         self.by_runs, self.by_steps = self.by_runs + bool(known), self.by_steps + (not known)
         return (statistics.median(known) if known else self._timed(config, work)) * work.total
 
     @cached_property
     def finished(self) -> list[dict[str, Any]]:
-        """Return the results of the finished runs that this machine computed with as many threads."""
-        torch.set_num_threads(self.threads)
-        found, here = [], machine(resolve_device("auto"))
+        """Return the results of finished runs."""
+        torch.set_num_threads(self.threads)  # which `machine` says, too
+        found = []
         for path in (path for depth in (3, 4) for path in self.root.glob("*/" * depth + "result.json")):
             try:
                 result = json.loads(path.read_text(encoding="utf-8"))
-                if result["machine"] == here and rate_of(result) > 0:
+                if result["machine"] and rate_of(result) > 0:
                     found.append(result | {"path": path})
             except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
                 continue  # damaged, an inspection, or by an older version
         return found
 
     def _timed(self, config: Config, work: Work) -> float:
-        key = json.dumps([work.network.as_dict(), config.batch_size, asdict(config.augmentation), config.precision])
+        how = [config.batch_size, config.device, config.precision, asdict(config.augmentation)]
+        key = json.dumps([work.network.as_dict(), work.size, *how])
         if key not in self.timed:
             torch.set_num_threads(self.threads)
             self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
@@ -122,8 +123,9 @@ def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, co
         return False
     try:
         written = yaml.safe_load((run["path"].parent / "config.yaml").read_text(encoding="utf-8"))
-        return written["batch_size"] == config.batch_size
-    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        augmented = written["augmentation"].items() <= asdict(config.augmentation).items()
+        return augmented and written["batch_size"] == config.batch_size
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 
 
@@ -161,10 +163,5 @@ def times_of(call: Callable[[], None]) -> Sequence[float]:
 
 def threads_of(at_once: int) -> int:
     """Return the threads that each of so many runs at once has."""
-    return torch.get_num_threads() if at_once == 1 or os.environ.get("OMP_NUM_THREADS") else _share(at_once)
-
-
-def _share(at_once: int) -> int:
-    from joblib import cpu_count
-
-    return max(cpu_count() // at_once, 1)
+    own = at_once == 1 or os.environ.get("OMP_NUM_THREADS")
+    return torch.get_num_threads() if own else max(cpu_count() // at_once, 1)

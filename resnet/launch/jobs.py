@@ -1,5 +1,6 @@
 """The runs of a sweep: what each is, how far it is, and which of them are seeds of one configuration."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from resnet.config import Config
+from resnet.config import Config, epochs_of, total_steps
 from resnet.launch.compose import to_config
 from resnet.record.folder import RecordError, RunFolder
+from resnet.training.catalogue import facts_of, split_sizes
 
 OTHER_CODE = "computed by other code"
 ENDED_WELL = ("complete", "already there")
@@ -17,20 +19,19 @@ ENDED_WELL = ("complete", "already there")
 
 @dataclass
 class Job:
-    """A point of the grid: its overrides, its run directory, and what was found there before the sweep.
+    """A point of the grid: its overrides and configuration, its run directory, and what was there before the sweep.
 
     `complete` means that there is nothing to do; `begun_before` and `ended_before` are the directory's `begun_at` and
     `ended_at`. `reason` is why it cannot be used or, if it is complete, what to know about it.
     """
 
     overrides: Sequence[str]
-    study: str
     run: RunFolder
     complete: bool
     begun_before: int | None
     ended_before: int | None
     reason: str
-    config: Config | None = None
+    config: Config
 
     def begun(self) -> bool:
         """Return whether this sweep began the run from its start."""
@@ -60,8 +61,28 @@ class Job:
 
     def stopped(self) -> str:
         """Return where an unfinished run stands: `stopped at 7/20`."""
-        done, count = len(self.run.metrics()), self.config.epochs.count if self.config else None
-        return f"stopped at {done}/{count}" if count is not None else f"stopped at epoch {done}"
+        return f"stopped at {len(self.run.metrics())}/{last_epoch(self.config)}"
+
+
+def steps_per_epoch(config: Config) -> int:
+    """Return the steps of an epoch, without its data."""
+    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
+    train, _ = split_sizes(facts, config.data.val_fraction, config.data.limit)
+    return math.ceil(train / config.batch_size)
+
+
+def last_epoch(config: Config) -> int:
+    """Return the number of epochs of a training, however its length is given."""
+    each = steps_per_epoch(config)
+    return epochs_of(total_steps(config.epochs, each), each)
+
+
+def part_left(run: RunFolder, config: Config) -> float:
+    """Return the part of a run that is still to be computed, 0 to 1; one that diverged would again."""
+    state = run.state()
+    if state in ("complete", "diverged"):
+        return 0.0
+    return 1.0 if state == "not started" else max(0.0, 1 - len(run.metrics()) / last_epoch(config))
 
 
 def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
@@ -77,7 +98,7 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
             reason = OTHER_CODE if run.result().get("code") != code else ""
         except RecordError as error:  # launched, the run says the same
             complete, reason = False, str(error)
-    return Job(overrides, config.study, run, complete, run.begun_at(), run.ended_at(), reason, config)
+    return Job(overrides, run, complete, run.begun_at(), run.ended_at(), reason, config)
 
 
 def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:

@@ -13,15 +13,14 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import GROUPS
-from resnet.errors import ConfigError
-from resnet.launch.compose import ALL_KEYS, TEXTS, known_keys
+from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, known_keys
 
 QUOTES = "'\""
 HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
 
 
 def quiet_hydra() -> None:
-    """Have Hydra let exceptions through, of which it would print a part of the traceback."""
+    """Make Hydra re-raise exceptions instead of printing a truncated traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     logging.raiseExceptions = False  # with a full disk under run.log, every line would print a traceback
 
@@ -85,10 +84,7 @@ def not_yaml(error: yaml.YAMLError) -> str:
 
 def explain(error: BaseException, sweeps: bool) -> str:
     """Return what an exception of Hydra's or OmegaConf's means to the person who typed the command."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    if own := next((cause for cause in causes if isinstance(cause, ConfigError)), None):
+    if own := config_error_in(error):
         return str(own)
     text = str(error)
     for pattern, answer in ANSWERS.items():

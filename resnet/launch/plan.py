@@ -9,9 +9,9 @@ from pathlib import Path
 from resnet.config import Config, total_steps
 from resnet.duration import about
 from resnet.launch.columns import layout
-from resnet.launch.jobs import Job, axes_of, by_configuration, name_of
+from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, steps_per_epoch
 from resnet.record.environment import code_checksum
-from resnet.record.folder import RunFolder
+from resnet.record.folder import CHECKPOINT, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     all_left: list[float] = []
     for seeds in groups.values():
         config = seeds[0].config
-        assert config is not None
-        cost = work_of(config).network.cost(work_of(config).size)
+        work = work_of(config)
+        cost = work.network.cost(work.size)
         seconds = estimator.seconds(config)
-        left = [] if seconds is None else [part for job in seeds if (part := seconds * part_left(job))]
+        left = [] if seconds is None else [part for job in seeds if (part := seconds * share_left(job))]
         all_left += left
         times = ["-" if seconds is None else about(seconds), about(sum(left)) if left else "-"]
         row = [*name_of(seeds[0], axes), tally(seeds), f"{cost.parameters:,}", f"{cost.multiply_adds / 1e6:.1f} M"]
@@ -52,30 +52,28 @@ def tally(seeds: Sequence[Job]) -> str:
     return ", ".join(f"{n} {standing}" for standing, n in Counter(job.standing() for job in seeds).items())
 
 
-def part_left(job: Job) -> float:
-    """Return the part of a run that is still to be computed, 0 to 1."""
-    if job.complete:
-        return 0.0
-    config, state = job.config, job.run.state()
-    if config is None or config.epochs.count is None or config.resume == "never":
+def share_left(job: Job) -> float:
+    """Return the part of a run that is still to be computed, 0 to 1, less what it would take from a shorter one."""
+    if job.config.resume == "never":
         return 1.0
-    if state == "not started":
-        return 1 - epochs_of_shorter(job.run, config) / config.epochs.count
-    return max(0.0, 1 - len(job.run.metrics()) / config.epochs.count) if state == "unfinished" else 1.0
+    if job.run.state() == "not started":
+        return 1 - epochs_of_shorter(job.run, job.config) / last_epoch(job.config)
+    return part_left(job.run, job.config)
 
 
 def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     """Return how many epochs of a finished, shorter run a run would begin with, see `resnet.shorter`."""
-    from resnet.launch.estimate import steps_per_epoch  # PyTorch takes seconds to import
+    from resnet.record.environment import machine  # PyTorch takes seconds to import
     from resnet.shorter import but_for_epochs
+    from resnet.training.device import resolve_device
     from resnet.training.optim import rates_agree
 
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
-    total = total_steps(config.epochs, each)
+    total, here = total_steps(config.epochs, each), (code_checksum(), machine(resolve_device(config.device)))
     for shorter in but_for_epochs(run, config):
-        epochs = shorter.result()["epochs"]
-        same_code = shorter.result().get("code") == code_checksum()
-        if same_code and epochs * each < total:
+        result, epochs = shorter.result(), shorter.result()["epochs"]
+        computed_alike = (result.get("code"), result.get("machine")) == here
+        if computed_alike and (shorter.path / CHECKPOINT).exists() and epochs * each < total:
             own, longer = ({**schedule, "total_steps": steps} for steps in (epochs * each, total))
             if rates_agree(own, longer, epochs * each):
                 return epochs
@@ -83,7 +81,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
 
 
 def sentence(left: Sequence[float], at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
-    """Return how long all that is left takes, and how that was reckoned."""
+    """Return how long all that is left takes, and how that was estimated."""
     if not left:
         return "no training is left to do"
     total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)

@@ -1,4 +1,4 @@
-"""How far a sweep is, told by each of its runs, wherever that is computed.
+"""How far a sweep is, as reported by each of its runs.
 
 The sweep lists its runs in a file, which an environment variable names: a worker on this machine inherits that, and so
 does a Slurm job. How far each run is, and how long it took, is in its run directory. The list of a sweep that ends
@@ -17,7 +17,7 @@ from typing import Any
 
 from resnet.config import from_plain
 from resnet.duration import about
-from resnet.launch.jobs import Job
+from resnet.launch.jobs import Job, part_left
 from resnet.record.files import write_whole
 from resnet.record.folder import RecordError, RunFolder
 
@@ -28,7 +28,7 @@ VARIABLE = "RESNET_SWEEP"
 def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
     """List the runs of a sweep while it runs, for `place_in_sweep`; without a place to write, do without."""
     paths = [os.path.abspath(job.run.path) for job in jobs]
-    configs = {os.path.dirname(path): asdict(job.config) for path, job in zip(paths, jobs) if job.config is not None}
+    configs = {os.path.dirname(path): asdict(job.config) for path, job in zip(paths, jobs)}
     content = json.dumps({"runs": paths, "configs": configs, "at_once": at_once}).encode()
     file = root / ".sweeps" / f"{hashlib.sha256(content).hexdigest()[:8]}.json"
     with suppress(OSError):
@@ -68,7 +68,7 @@ def seconds_left(sweep: dict[str, Any], began: int) -> Iterator[float | None]:
     """Yield the seconds that each run still takes which has not ended in this sweep; None where nothing tells."""
     from resnet.launch.estimate import rate_of, work_of  # PyTorch takes seconds to import
 
-    works = {folder: work_of(from_plain(config)) for folder, config in sweep["configs"].items()}
+    configs = {folder: from_plain(config) for folder, config in sweep["configs"].items()}
     rates: dict[str, tuple[int, float]] = {}
     to_do: list[tuple[str, RunFolder]] = []
     for run in map(RunFolder, map(Path, sweep["runs"])):
@@ -77,13 +77,12 @@ def seconds_left(sweep: dict[str, Any], began: int) -> Iterator[float | None]:
             with suppress(RecordError, KeyError, ZeroDivisionError, OSError):
                 result = run.result()
                 rates[folder] = result["multiply_adds"], rate_of(result)
-        if state != "complete" and (run.ended_at() or 0) < began:
+        if state not in ("complete", "diverged") and (run.ended_at() or 0) < began:
             to_do.append((folder, run))
     for folder, run in to_do:
-        if not rates or folder not in works:
+        if not rates or folder not in configs:
             yield None
             continue
-        work, count = works[folder], sweep["configs"][folder]["epochs"]["count"]
+        work = work_of(configs[folder])
         rate = min(rates.values(), key=lambda rate: abs(math.log(rate[0] / work.multiply_adds)))[1]
-        done = len(run.metrics()) / count if count else 0.0
-        yield rate * work.total * max(0.0, 1 - done)
+        yield rate * work.total * part_left(run, configs[folder])

@@ -28,8 +28,8 @@ def summarize(jobs: Sequence[Job]) -> None:
         if outcome not in ENDED_WELL:
             said = job.stopped() if outcome == "unfinished" else outcome
             log.info(f"{said:<14} {job.run.path}" + (f"  ({reason.splitlines()[0]})" if reason else ""))
-    for study, directory in {job.study: job.run.path.parent.parent for job in jobs}.items():
-        rows = [(outcome, job.run.path, reason) for job, outcome, reason in outcomes if job.study == study]
+    for study, directory in {job.config.study: job.run.path.parent.parent for job in jobs}.items():
+        rows = [(outcome, job.run.path, reason) for job, outcome, reason in outcomes if job.config.study == study]
         write_summary(directory, rows)
         if any(outcome in ENDED_WELL for outcome, *_ in rows):
             log.info(f"next: python -m analysis.table {directory}")

@@ -126,7 +126,6 @@ class ResumableSweeper(Sweeper):
 
 def check_same(one: Job, other: Job) -> None:
     """Raise ConfigError for two runs in one folder, as by hydra.sweep.subdir=mine; one run given twice is no error."""
-    assert one.config is not None and other.config is not None
     if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
         raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
 
@@ -147,8 +146,12 @@ def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> 
 
 def runs_at_once(hydra: DictConfig) -> int:
     """Return how many runs a launcher computes side by side, at most."""
-    launcher = hydra.launcher
-    return max(1, launcher.get("array_parallelism") or launcher.get("n_jobs") or 1)
+    at_once = hydra.launcher.get("array_parallelism") or hydra.launcher.get("n_jobs") or 1
+    if at_once < 0:
+        from joblib import effective_n_jobs  # which imports numpy
+
+        return effective_n_jobs(at_once)
+    return at_once
 
 
 plugins.register(ResumableSweeper)

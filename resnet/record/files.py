@@ -53,7 +53,7 @@ def format_json(content: dict[str, Any]) -> bytes:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Add to the end of a file, and see it written to the disk."""
+    """Add to the end of a file, and sync it to the disk."""
     with _named(path), open(path, "ab") as file:
         file.write(content)
         file.flush()
@@ -101,7 +101,7 @@ def sync(descriptor: int) -> None:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Have an error in writing say which file it is about; the system only does for opening one."""
+    """Name the file in an error of writing; the system does so only for one of opening it."""
     try:
         yield
     except OSError as error:

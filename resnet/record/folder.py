@@ -5,12 +5,10 @@ its place, synced, and renamed into it, so that it is whole whenever one looks. 
 end; those that no checkpoint knows of are dropped when the run goes on, and computed again.
 """
 
-import io
 import json
 import logging
 import os
 import socket
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -23,6 +21,7 @@ import yaml
 from resnet.config import Config, identity
 from resnet.errors import UserError
 from resnet.locks import lock
+from resnet.record.checkpoint import load_checkpoint, serialize
 from resnet.record.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
@@ -189,8 +188,8 @@ class RunFolder:
         """Return whether the newest whole checkpoint is of a compiled network; None where there is none."""
         for name in (CHECKPOINT, PREVIOUS):
             if (self.path / name).exists():
-                with suppress(ValueError):
-                    return load_checkpoint(self.path / name).get("compiled", False)  # older ones do not say
+                with suppress(ValueError, KeyError):
+                    return load_checkpoint(self.path / name)["compiled"]
         return None
 
     def _check_rows(self, epochs: int) -> None:
@@ -269,36 +268,3 @@ class RunFolder:
         for file in present:
             file.rename(numbered / file.name)
         sync_folder(self.path)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint on the CPU: tensors, numbers and words, never code; raises ValueError for a damaged one.
-
-    The file is a zip archive with a checksum of each part, which PyTorch writes and does not check. One that cannot be
-    read just now, as on a network's disk, is not damaged: that is an OSError.
-    """
-    import pickle
-
-    import torch  # the sweep looks at run folders without it
-
-    file = io.BytesIO(path.read_bytes())
-    try:
-        with zipfile.ZipFile(file) as archive:
-            if (part := archive.testzip()) is not None:
-                raise ValueError(f"damaged: {part} does not match its checksum")
-        file.seek(0)
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
-        raise ValueError("it is not a run's checkpoint")
-    return checkpoint
-
-
-def serialize(checkpoint: dict[str, Any]) -> bytes:
-    """Return the bytes of a checkpoint."""
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    return buffer.getvalue()

@@ -63,8 +63,8 @@ def by_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[
     return {"per_class_acc": dict(zip(classes, accuracy.tolist())), "confusion": confusion.tolist()}
 
 
-def predictions(predicted: Tensor, labels: Tensor) -> bytes:
-    """Return predictions.npy: uint8 (2, n), the true class of every test image, and the predicted one."""
+def predictions(predicted: Tensor, labels: Tensor, classes: int) -> bytes:
+    """Return predictions.npy: (2, n), the true class of every test image, and the predicted one; uint8 up to 256."""
     buffer = io.BytesIO()
-    np.save(buffer, torch.stack([labels.cpu(), predicted]).numpy().astype(np.uint8))
+    np.save(buffer, torch.stack([labels.cpu(), predicted]).numpy().astype(np.min_scalar_type(classes - 1)))
     return buffer.getvalue()

@@ -47,7 +47,7 @@ class Augmenter:
     def batch(self, index: Tensor, draws: Tensor, seeds: list[int] | None = None) -> Tensor:
         """Return the images at `index`, uint8 (batch, size, size, channels), changed as their draws say.
 
-        `seeds` are the draws of that name, for who has them at hand: reading them from a GPU would wait for it.
+        `seeds` are the draws of that name, if they are on the CPU already: reading them from a GPU would synchronise.
         """
         where = self._pixel_rows(index, draws)
         batch = self.pixels.index_select(0, where.flatten()).view(*where.shape, -1)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from resnet.errors import ConfigError
 
-SUFFIXES = set(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
 PARTS = ("train", "test")
 
 
@@ -63,7 +62,15 @@ def pictures_in(root: str, part: str) -> dict[str, list[Path]]:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir() or folder.name.startswith("."):
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes() and not p.name.startswith("."))
+
+
+@cache
+def suffixes() -> set[str]:
+    """Return how the names of pictures that Pillow can read end."""
+    from PIL import Image  # only a folder of pictures needs it
+
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
 def pictures_digest(root: str) -> str:

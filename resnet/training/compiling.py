@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from resnet.errors import Diverged
 from resnet.training.data import Split
 from resnet.training.fused import fuse
-from resnet.training.trainer import Diverged, Normalize, Trainer, forward
+from resnet.training.trainer import Normalize, Trainer, forward
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def check_faithful(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch
 def outcome(
     network: Callable[[Tensor], Tensor], weight: Tensor, normalize: Normalize, batch: Split, bf16: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the logits of a batch, and the gradient of its loss by the first layer's weights."""
+    """Return the logits of a batch, and the gradient of its loss with respect to the first layer's weights."""
     logits = forward(network, normalize, batch.images, bf16)
     gradient = torch.autograd.grad(F.cross_entropy(logits, batch.labels), weight)[0]
     return logits.detach().double(), gradient.double()

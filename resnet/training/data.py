@@ -136,7 +136,7 @@ def _expand(root: str) -> Path:
     try:
         return Path(root).expanduser()
     except RuntimeError:
-        raise DataError(f"data.root={root}: must be a folder, and {Path(root).parts[0]} is nobody's") from None
+        raise DataError(f"data.root={root}: must be a folder; there is no user {Path(root).parts[0]}") from None
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:

@@ -33,7 +33,7 @@ def resolve_device(device: str, beside_others: bool = False) -> torch.device:
     long as there are any. `mps`, Apple's, was written from PyTorch's documentation and never run.
     """
     if device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device=mps: PyTorch finds no Apple GPU here; device=cpu or device=auto goes without")
+        raise ConfigError("device=mps: PyTorch finds no Apple GPU here; use device=cpu or device=auto")
     return torch.device(device) if device in ("cpu", "mps") else choose_gpu(device, beside_others)
 
 
@@ -73,7 +73,7 @@ def _cpu_words() -> set[str]:
 
 
 def memory_format_of(device: torch.device) -> torch.memory_format:
-    """Return the order of a network's activations in memory in which convolutions are fastest.
+    """Return the memory format in which convolutions are fastest.
 
     That is channels last, but for a GPU whose only fast arithmetic is fp32.
     """
@@ -101,7 +101,7 @@ def runs_at_once(device: str = "auto") -> int:
 
 
 def set_thread_count() -> None:
-    """Have OMP_NUM_THREADS decide how many threads compute or, without it, the CPUs that this process may use.
+    """Use OMP_NUM_THREADS threads or, if it is not set, one per CPU that this process may use.
 
     PyTorch counts the machine's cores, whatever a container's quota or a scheduler's affinity leaves of them. joblib's
     workers limit MKL apart from OMP_NUM_THREADS.

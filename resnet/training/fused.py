@@ -76,7 +76,7 @@ def total(rows: Tensor) -> Tensor:
 
 
 def as_images(rows: Tensor, like: Tensor) -> Tensor:
-    """Return rows as images of the shape of `like`, in the order of bytes called channels_last."""
+    """Return rows as images of the shape of `like`, in channels_last memory format."""
     batch, channels, height, width = like.shape
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 

@@ -30,7 +30,7 @@ def choose_gpu(wanted: str, beside_others: bool) -> torch.device:
     if not usable:
         if wanted == "cuda":
             reason = reason or "PyTorch finds no GPU here"
-            raise ConfigError(f"device=cuda: {reason}; device=cpu or device=auto goes without")
+            raise ConfigError(f"device=cuda: {reason}; use device=cpu or device=auto")
         if reason:
             log.warning(f"device=auto: the CPU, because {reason}")
         return torch.device("cpu")

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import Any
 
 from resnet.config import epochs_of
+from resnet.errors import Diverged
 from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, training_batches
-from resnet.training.trainer import Batches, Diverged, Trainer
+from resnet.training.trainer import Batches, Trainer
 
 
 def fit(

@@ -38,16 +38,13 @@ class Cost:
 class Layer:
     """A convolution of a network: its module's name, the name of the norm after it, and where it stands.
 
-    `stage` counts from 1, 0 is the stem; `block` counts from 0, None is the stem. `branch` is "residual", "shortcut"
-    or, for the stem, "". `closes` says whether the layer ends its block's residual branch.
+    `stage` counts from 1, 0 is the stem. `branch` is "residual", "shortcut" or, for the stem, "".
     """
 
     name: str
     norm: str
     stage: int
-    block: int | None
     branch: str
-    closes: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,15 +108,15 @@ class Network:
 
     def layers(self) -> list[Layer]:
         """Return every convolution in the order of the network, a block's shortcut after its residual branch."""
-        layers = [Layer("stem", "stem_norm", 0, None, "")]
+        layers = [Layer("stem", "stem_norm", 0, "")]
         for number, (stage, shape) in enumerate(self.shapes()):
-            layers += BLOCKS[self.block].layers(f"blocks.{number}.", stage, number, shape, self.shortcut, self.norm)
+            layers += BLOCKS[self.block].layers(f"blocks.{number}.", stage, shape, self.shortcut, self.norm)
         return layers
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a block maps to what: channels, and the stride by which it leaves out pixels."""
+    """A block's input and output channels, and its stride."""
 
     inputs: int
     outputs: int
@@ -194,15 +191,15 @@ class Block(nn.Module):
         return cost
 
     @staticmethod
-    def layers(prefix: str, stage: int, block: int, shape: Shape, shortcut: str, norm: str) -> list[Layer]:
+    def layers(prefix: str, stage: int, shape: Shape, shortcut: str, norm: str) -> list[Layer]:
         """Return a block's convolutions; `prefix` begins their names."""
         layers = [
-            Layer(f"{prefix}conv1", f"{prefix}norm1", stage, block, "residual"),
-            Layer(f"{prefix}conv2", f"{prefix}norm2", stage, block, "residual", closes=True),
+            Layer(f"{prefix}conv1", f"{prefix}norm1", stage, "residual"),
+            Layer(f"{prefix}conv2", f"{prefix}norm2", stage, "residual"),
         ]
         if shortcut == "projection" and shape.changes:
             names = (f"{prefix}shortcut.0", f"{prefix}shortcut.1") if norm == "batch" else (f"{prefix}shortcut", "")
-            layers.append(Layer(*names, stage, block, "shortcut"))
+            layers.append(Layer(*names, stage, "shortcut"))
         return layers
 
 

@@ -24,13 +24,14 @@ def read_folder(
     """Return training and test images, uint8 (n, size, size, 1 or 3) with labels (n,), and the names of the classes.
 
     Classes are the folders in `root`/train, by name. `pictures` is their digest, so that others are read anew. Raises
-    ConfigError where a class of the test set is none of the training's, PictureError for a file that is no picture.
+    ConfigError for a class without training or test pictures, PictureError for a file that is no picture.
     """
     train, test = pictures_in(root, "train"), pictures_in(root, "test")
     classes = tuple(train)
-    if strange := sorted(set(test) - set(train)):
+    if alone := sorted(set(test) ^ set(train)):
+        has, lacks = ("test", "train") if alone[0] in test else ("train", "test")
         raise ConfigError(
-            f"data.root={root}: test/{strange[0]} is no class of the training, which has no train/{strange[0]}"
+            f"data.root={root}: {has}/{alone[0]} has no {lacks}/{alone[0]}: both must have pictures of each class"
         )
     return _read(train, classes, size, grey), _read(test, classes, size, grey), classes
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet.errors import UserError
+from resnet.errors import Diverged
 from resnet.training.data import Split
 from resnet.training.model import Network, ResNet
 from resnet.training.optim import Schedule, make_optimizer, set_lr
@@ -16,14 +16,6 @@ from resnet.training.optim import Schedule, make_optimizer, set_lr
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 EVALUATION_BATCH = 500  # images at a time; does not change the figures
-
-
-class Diverged(UserError):
-    """A loss was infinite or not a number; `step` counts from the first step of the training."""
-
-    def __init__(self, what: str, step: int):
-        super().__init__(f"the {what} was not finite, first at step {step}")
-        self.step = step
 
 
 @dataclass(frozen=True)
@@ -37,8 +29,8 @@ class Figures:
 class Normalize(nn.Module):
     """Turn uint8 images (batch, height, width, channels) into float32 (batch, channels, height, width).
 
-    Each channel comes out with mean 0 and deviation 1 over the training set. In the order called channels_last, what
-    most convolutions are fastest in, the bytes stay where they are. The network it is for takes the same order.
+    Each channel has zero mean and unit standard deviation over the training set. In channels_last, the memory format in
+    which most convolutions are fastest, the bytes stay where they are. The network it is for takes the same format.
     """
 
     scale: Tensor
@@ -149,4 +141,4 @@ def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int
     if not losses.isfinite().all():
         raise Diverged("loss", first_step + int((~losses.isfinite()).nonzero()[0]))
     images = sizes.sum()
-    return Figures((losses @ sizes.double() / images).item(), (hits.sum().cpu() / images).item())
+    return Figures((losses @ sizes.double() / images).item(), hits.sum().item() / images.item())

@@ -186,8 +186,11 @@ def test_every_experiment_says_what_it_asks_varies_holds_fixed_and_costs(compose
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     for part in ("# Question ", "# Varies ", "# Held fixed ", "# Cost "):
         assert part in text
-    config = composed(f"experiment={experiment}")
+    config = composed(f"experiment={experiment}", "optimizer.lr=0.1")
     assert config.study == experiment and run_name(config)
+    if "# Tuned " in text:
+        with pytest.raises(ConfigError, match="optimizer.lr: must be given, as found by experiment=depth_rate"):
+            composed(f"experiment={experiment}")
 
 
 @pytest.mark.parametrize("count, steps, total", [(7, 64000, 70), (7, None, 70), (None, 64000, 64000)])

@@ -9,9 +9,10 @@ from resnet import display
 from resnet.config import Config, Data, Epochs, Model
 from resnet.display import LONG, WARM, Pace, describe_epoch
 from resnet.duration import about
+from resnet.prepare import prepare
 from resnet.record.folder import RunFolder
 from resnet.signals import Terminated
-from resnet.train import compile_where_it_pays, prepare
+from resnet.train import compile_where_it_pays
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import stat
 import pytest
 
 from resnet import locks
+from resnet.config import Config, Data
 from resnet.record.files import append, write_whole
 from resnet.record.folder import RecordError, RunFolder
+from resnet.session import run_or_resume
 from resnet.training.data import _locked
 
 
@@ -47,8 +49,8 @@ def test_another_trouble_with_a_lock_is_an_error(tmp_path, no_locks):
 
 
 def test_where_there_are_locks_they_hold(tmp_path):
-    with RunFolder(tmp_path).lock(), pytest.raises(RecordError, match="in use by"), RunFolder(tmp_path).lock():
-        pass
+    with RunFolder(tmp_path).lock(), pytest.raises(RecordError, match="in use by"):
+        run_or_resume(RunFolder(tmp_path), Config(data=Data("digits")))
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])

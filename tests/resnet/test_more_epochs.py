@@ -9,7 +9,7 @@ import torch
 from resnet.config import run_name
 from resnet.launch.compose import compose_config
 from resnet.launch.jobs import Job
-from resnet.launch.plan import part_left
+from resnet.launch.plan import share_left
 from resnet.record.folder import RunFolder
 from resnet.training.optim import rates_agree
 
@@ -49,8 +49,7 @@ def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recorded", [True, False])
-def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_path, recorded):
+def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_path):
     small = ("data.limit=20", "probe_every=0", "schedule=cosine")
     train("epochs.count=1", *small)
     train("epochs.count=2", *small)
@@ -59,8 +58,6 @@ def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_pa
     (longer / "result.json").unlink()
     state = torch.load(shorter / "checkpoint.pt", weights_only=True)
     assert state["schedule"]["name"] == "cosine" and state["schedule"]["total_steps"] > 0
-    if not recorded:  # as an older version left it
-        del state["schedule"]
     torch.save(state, longer / "checkpoint.pt")
     done = train("epochs.count=2", *small)
     assert "checkpoint.pt: archived, it was trained by another schedule" in done.stdout
@@ -100,7 +97,11 @@ def test_a_plan_knows_what_a_longer_run_begins_with(tmp_path, train):
     def left(*overrides: str) -> float:
         config = compose_config(["data=digits", "model.width=8", "device=cpu", *small, *overrides])
         run = RunFolder(tmp_path / "runs" / "default" / run_name(config) / "seed0")
-        return part_left(Job([], "default", run, False, None, None, "", config))
+        return share_left(Job([], run, False, None, None, "", config))
 
     assert left("epochs.count=8") == 0.75
+    (checkpoint,) = tmp_path.glob("runs/*/*/*/checkpoint.pt")
+    moved = checkpoint.rename(tmp_path / checkpoint.name)  # as who needs the space does
+    assert left("epochs.count=8") == 1
+    moved.rename(checkpoint)
     assert left("epochs.count=8", "schedule=cosine") == left("epochs.count=8", "seed=1") == 1

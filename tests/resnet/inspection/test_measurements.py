@@ -114,6 +114,8 @@ def test_neighbours_of_a_network_without_bends_have_the_same_gradient():
         parameter.data.abs_()
     rows = measure_cosines(model, NORMALIZE(images(16).images) + 2)
     assert [row["cosine"] for row in rows] == pytest.approx([1.0] * 40, abs=1e-5)
+    few = measure_cosines(model, NORMALIZE(images(12).images) + 2)  # of which fewer pairs can be made
+    assert [row["cosine"] for row in few] == pytest.approx([1.0] * 40, abs=1e-5)
     assert [row["distance"] for row in rows] == pytest.approx(np.linspace(0.025, 1, 40))
 
 

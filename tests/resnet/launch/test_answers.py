@@ -62,8 +62,8 @@ def recorded(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     "override, answer",
     [
-        ("device=cuda", "device=cuda: PyTorch finds no GPU here; device=cpu or device=auto goes without"),
-        ("device=mps", "device=mps: PyTorch finds no Apple GPU here; device=cpu or device=auto goes without"),
+        ("device=cuda", "device=cuda: PyTorch finds no GPU here; use device=cpu or device=auto"),
+        ("device=mps", "device=mps: PyTorch finds no Apple GPU here; use device=cpu or device=auto"),
     ],
 )
 def test_a_missing_gpu_is_reported(train, tmp_path, override, answer):

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from resnet.errors import ConfigError, RunFailed
+from resnet.config import Config
+from resnet.errors import ConfigError, Diverged, RunFailed
 from resnet.launch.job import failed
 from resnet.launch.sweeper import Job, ResumableSweeper
 from resnet.record.folder import RunFolder
-from resnet.training.trainer import Diverged
 from tests.conftest import one_thread, small
 
 NOTES = """
@@ -98,7 +98,7 @@ def sweeper_of(launch) -> ResumableSweeper:
 def jobs_in(folder: Path, *names: str) -> list[Job]:
     for name in names:
         (folder / name).mkdir()
-    return [Job([name], "default", RunFolder(folder / name), False, None, None, "") for name in names]
+    return [Job([name], RunFolder(folder / name), False, None, None, "", Config()) for name in names]
 
 
 def test_a_reader_who_is_gone_loses_no_run(tmp_path, monkeypatch):

@@ -7,17 +7,19 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from resnet.config import Config, Data, Epochs, Model
+from resnet.config import Augmentation, Config, Data, Epochs, Model
 from resnet.duration import about
-from resnet.launch.estimate import work_of
-from resnet.launch.jobs import Job
+from resnet.launch.estimate import is_alike, work_of
+from resnet.launch.jobs import Job, part_left
 from resnet.launch.progress import listed, place_in_sweep
 from resnet.launch.summary import accuracies
-from resnet.record.folder import RunFolder
+from resnet.record.folder import METRICS, RunFolder
 from resnet.training.catalogue import CATALOGUE, split_sizes
 from resnet.training.data import load
 from tests.resnet.launch.test_sweeper import start
@@ -79,7 +81,35 @@ def digits_job(folder: Path, blocks: int, seed: int) -> Job:
     config = Config(data=Data("digits"), model=Model(stages=[blocks], width=8), epochs=Epochs(2), seed=seed)
     run = RunFolder(folder / "runs" / "default" / f"blocks{blocks}" / f"seed{seed}")
     overrides = [f"model.stages=[{blocks}]", f"seed={seed}"]
-    return Job(overrides, "default", run, False, None, None, "", config)
+    return Job(overrides, run, False, None, None, "", config)
+
+
+@pytest.mark.parametrize("epochs", [Epochs(4), Epochs(None, 84)])  # 84 steps are 4 epochs
+def test_what_is_left_of_a_run_depends_on_how_it_stands_not_on_how_its_length_is_given(tmp_path, epochs):
+    job = digits_job(tmp_path, 1, 0)
+    job.config = replace(job.config, epochs=epochs)
+    assert part_left(job.run, job.config) == 1
+    begin(job)
+    (job.run.path / "metrics.csv").write_text(
+        "\n".join([",".join(METRICS), *[f"{n}" + "," * 8 for n in (1, 2, 3)]]) + "\n"
+    )
+    assert part_left(job.run, job.config) == 0.25 and job.standing() == "stopped at 3/4"
+    job.run.fail("failed", "no disk", "")
+    assert part_left(job.run, job.config) == 0.25
+    job.run.fail("diverged", "no number", "")
+    assert part_left(job.run, job.config) == 0
+
+
+def test_finished_runs_tell_of_runs_that_are_computed_alike(tmp_path):
+    config = digits_job(tmp_path, 1, 0).config
+    work, run = work_of(config), tmp_path / "seed0"
+    run.mkdir()
+    (run / "config.yaml").write_text(yaml.safe_dump(asdict(config)))
+    result = {"precision": "fp32", "data": {"size": 8}, "multiply_adds": work.multiply_adds}
+    result |= {"network": work.network.as_dict(), "path": run / "result.json"}
+    assert is_alike(result, config, work, "fp32", False)
+    others = (replace(config, batch_size=32), replace(config, augmentation=Augmentation(trivial=True)))
+    assert not any(is_alike(result, other, work, "fp32", False) for other in others)
 
 
 def complete(job: Job, seconds: float, val: float, test: float) -> None:
@@ -171,6 +201,6 @@ def test_a_stopped_run_is_called_so(tmp_path):
     sweep.terminate()
     assert sweep.wait() == 143
     (run,) = tmp_path.glob("runs/*/*/seed0")
-    job = Job([], "default", RunFolder(run), False, None, None, "", Config(epochs=Epochs(500)))
+    job = Job([], RunFolder(run), False, None, None, "", Config(epochs=Epochs(500)))
     assert re.fullmatch(r"stopped at \d+/500", job.standing())
     assert os.environ.get("RESNET_SWEEP") is None

@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
+from resnet.config import Config
 from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.jobs import Job
 from resnet.launch.summary import summarize
@@ -125,7 +126,7 @@ def test_the_command_line_wins_over_an_experiments_grid():
 
 def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
     runs = [RunFolder(tmp_path / study / "blocks4" / f"seed{seed}") for study in "ab" for seed in (0, 1)]
-    summarize([Job([], run.path.parts[-3], run, True, None, None, "") for run in runs])
+    summarize([Job([], run, True, None, None, "", Config(study=run.path.parts[-3])) for run in runs])
     for study in "ab":
         with open(tmp_path / study / "sweep.csv", newline="") as file:
             listed = [row["run"] for row in csv.DictReader(file)]
@@ -152,7 +153,7 @@ def test_jobs_are_retried_after_a_launcher_that_failed(tmp_path, fail_fast):
     jobs = []
     for name in ("first", "deadly", "last"):
         (tmp_path / name).mkdir()
-        jobs.append(Job([str(tmp_path / name)], "default", RunFolder(tmp_path / name), False, None, None, ""))
+        jobs.append(Job([str(tmp_path / name)], RunFolder(tmp_path / name), False, None, None, "", Config()))
     sweeper = ResumableSweeper(None)
     sweeper.job_launcher, sweeper.master_config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
     sweeper._launch(jobs)

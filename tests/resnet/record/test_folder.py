@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resnet.config import Config
+from resnet.record.checkpoint import load_checkpoint
 from resnet.record.files import read_table, write_whole
-from resnet.record.folder import CHECKPOINT, LAYERS, METRICS, PREVIOUS, RecordError, RunFolder, load_checkpoint
+from resnet.record.folder import CHECKPOINT, LAYERS, METRICS, PREVIOUS, RecordError, RunFolder
 
 CONFIG = Config()
 
@@ -200,7 +201,7 @@ def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
     run = RunFolder(tmp_path)
     assert run.begun_compiled() is None
     run.begin(CONFIG, {})
-    run.finish_epoch(row(1), [], {"epoch": 1})  # as an older version left it
+    run.finish_epoch(row(1), [], {"epoch": 1, "compiled": False})
     assert run.begun_compiled() is False
     run.finish_epoch(row(2), [], {"epoch": 2, "compiled": True})
     assert run.begun_compiled() is True

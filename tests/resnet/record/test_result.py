@@ -1,6 +1,10 @@
+import io
+
+import numpy as np
+import pytest
 import torch
 
-from resnet.record.result import by_class
+from resnet.record.result import by_class, predictions
 
 
 def test_a_class_is_right_by_the_share_of_its_own_images():
@@ -9,3 +13,10 @@ def test_a_class_is_right_by_the_share_of_its_own_images():
     figures = by_class(predicted, labels, ("cat", "dog"))
     assert figures["confusion"] == [[1, 3], [1, 1]]
     assert figures["per_class_acc"] == {"cat": 0.25, "dog": 0.5}
+
+
+@pytest.mark.parametrize(("classes", "bytes_each"), [(256, 1), (301, 2)])
+def test_predictions_hold_every_class(classes, bytes_each):
+    labels, predicted = torch.tensor([classes - 1, 0]), torch.tensor([44, classes - 1])
+    written = np.load(io.BytesIO(predictions(predicted, labels, classes)))
+    assert written.tolist() == [[classes - 1, 0], [44, classes - 1]] and written.itemsize == bytes_each

@@ -60,8 +60,10 @@ def test_other_pictures_are_another_run_and_a_moved_folder_is_not(pictures):
     assert name() != before
     file.write_bytes(original)
     assert name() == before
-    Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / "new.png")
-    assert name() != before
+    for suffix in ("png", "jfif"):  # which Pillow knows as well
+        Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / f"new.{suffix}")
+        assert name() != before
+        before = name()
 
 
 def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
@@ -72,8 +74,15 @@ def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
         load("folder", str(pictures), 0.1, None, 16, False, "1")
     (pictures / "train" / "dark" / "broken.png").unlink()
     (pictures / "test" / "dark").rename(pictures / "test" / "dusk")
-    with pytest.raises(ConfigError, match="test/dusk is no class of the training"):
+    with pytest.raises(ConfigError, match="train/dark has no test/dark"):
         load("folder", str(pictures), 0.1, None, 16, False, "2")
+    (pictures / "train" / "dark").rename(pictures / "train" / "dusk")
+    (pictures / "train" / "dim").mkdir()
+    Image.new("RGB", (9, 9)).save(pictures / "train" / "dim" / "0.png")
+    with pytest.raises(ConfigError, match="train/dim has no test/dim"):
+        load("folder", str(pictures), 0.1, None, 16, False, "3")
+    with pytest.raises(ConfigError, match="^data.root=nowhere: there is no folder"):
+        compose_config(["data=folder", "data.root=nowhere"])
     with pytest.raises(ConfigError, match="data.size=16: belongs to data=folder; the images of cifar10 are"):
         compose_config(["data.size=16"])
 

@@ -1,0 +1,80 @@
+"""What takes part in one training, made from its configuration: data, network, optimizer and schedule."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resnet.config import Config, epochs_of, total_steps
+from resnet.errors import ConfigError
+from resnet.training.augment import Augmenter
+from resnet.training.data import Dataset, load
+from resnet.training.device import memory_format_of, resolve_device, resolve_precision, set_up_process
+from resnet.training.model import Network
+from resnet.training.optim import make_schedule
+from resnet.training.trainer import Normalize, Trainer, make_trainer
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that takes part in one training.
+
+    `schedule` are the arguments of `make_schedule`; `conditions` say in which precision it is computed, and whether
+    compiled.
+    """
+
+    config: Config
+    data: Dataset
+    network: Network
+    trainer: Trainer
+    augmenter: Augmenter
+    steps: int
+    epochs: int
+    schedule: dict[str, Any]
+    conditions: dict[str, Any]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.data.train) // self.config.batch_size)
+
+
+def prepare(config: Config, beside_others: bool = False) -> Training:
+    """Return what trains a configuration, at its start and not compiled.
+
+    Raises ConfigError and DataError for what cannot be trained here.
+    """
+    device = resolve_device(config.device, beside_others)
+    precision = resolve_precision(config.precision, device)
+    set_up_process()
+    data = load(**asdict(config.data)).to(device)
+    if config.task == "train":
+        check_batches(config, data)
+    steps_per_epoch = -(-len(data.train) // config.batch_size)
+    steps = total_steps(config.epochs, steps_per_epoch)
+    network = network_of(config, len(data.classes), data.channels)
+    schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
+    normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
+    trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
+    augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
+    epochs, conditions = epochs_of(steps, steps_per_epoch), {"precision": precision, "compiled": False}
+    return Training(config, data, network, trainer, augmenter, steps, epochs, schedule, conditions)
+
+
+def network_of(config: Config, classes: int, channels: int) -> Network:
+    """Return the network of a configuration: every key of `model` but its name is an argument."""
+    arguments = asdict(config.model)
+    del arguments["name"]
+    return Network(**arguments, classes=classes, channels=channels)
+
+
+def check_batches(config: Config, data: Dataset) -> None:
+    """Hold the batch size to the data; raises ConfigError where there is no such batch, or one that cannot be trained.
+
+    Batch norm needs at least two values per channel to compute a variance.
+    """
+    images, batch_size, stages = len(data.train), config.batch_size, len(config.model.stages)
+    if batch_size > images:
+        raise ConfigError(f"batch_size={batch_size}: must be at most {images}, the number of training images")
+    if config.model.norm == "batch" and data.size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
+        raise ConfigError(
+            f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
+            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
+        )
