@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.pop("RESNET_RUNS", None)  # the user's runs are no test's business
 SMALL = {"data": "digits", "model.stages": "[1,1]", "model.width": "8", "epochs.count": "2", "device": "cpu"}
 
 
@@ -39,11 +40,11 @@ def one_thread() -> dict[str, str]:
 
     On a busy machine they are forty times slower on two.
     """
-    return {k: v for k, v in os.environ.items() if k not in ("RESNET_DATA", "RESNET_RUNS")} | {"OMP_NUM_THREADS": "1"}
+    return {k: v for k, v in os.environ.items() if k != "RESNET_DATA"} | {"OMP_NUM_THREADS": "1"}
 
 
 def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
-    """Return what has a process stand still once it has put a file at a path that ends so: its environment.
+    """Return the environment that makes a process pause after it writes a file whose path ends like this.
 
     It continues when a signal arrives, or when the test removes the file `hold` from the folder.
     """
@@ -53,7 +54,7 @@ def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
 
 
 def heed_interrupts() -> None:
-    """Have a started process heed SIGINT, as on a terminal; a shell tells what it runs in the background not to."""
+    """Restore SIGINT's default handler in a child; shells make background jobs ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -25,6 +25,7 @@ from resnet.config import Augmentation, Config, Data, Epochs, Model, Optimizer, 
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.signals import Interrupted
+from resnet.training.device import resolve_precision
 
 SCHEDULES = {
     "constant": {},
@@ -36,7 +37,7 @@ OPTIMIZERS = {"adam": {}, "adamw": {"weight_decay": 0.01}, "sgd": {"momentum": 0
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """Stands for SIGKILL."""
 
 
 class Moments:
@@ -196,7 +197,10 @@ def whole(tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("choices", list(product(OPTIMIZERS, SCHEDULES, ("fp32", "auto"))), ids="-".join)
+PRECISIONS = sorted({"fp32", resolve_precision("auto", torch.device("cpu"))})
+
+
+@pytest.mark.parametrize("choices", list(product(OPTIMIZERS, SCHEDULES, PRECISIONS)), ids="-".join)
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(1, 70), min_size=1, max_size=3))
 def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choices, stops):
@@ -205,6 +209,19 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
         attempt(folder, configuration(*choices), last)
     attempt(folder, configuration(*choices))
     assert end(folder) == whole(*choices)
+
+
+def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):
+    seen, evaluate = [], resnet.training.trainer.Trainer.evaluate
+
+    def noted(trainer, split):
+        seen.append(len(split))
+        return evaluate(trainer, split)
+
+    monkeypatch.setattr(resnet.training.trainer.Trainer, "evaluate", noted)
+    attempt(tmp_path, configuration())
+    validation = len(end(tmp_path)["metrics"]) - 1
+    assert seen[-1] == 360 and len(seen) == validation + 1 and 360 not in seen[:-1]
 
 
 def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):

@@ -1,17 +1,22 @@
 """More epochs of a finished run: they begin where it ended only where that is the same training, to the byte."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from resnet.config import run_name
+from resnet.config import Epochs, run_name
 from resnet.launch.compose import compose_config
 from resnet.launch.jobs import Job
 from resnet.launch.plan import share_left
 from resnet.record.folder import RunFolder
+from resnet.session import run_or_resume
 from resnet.training.optim import rates_agree
+from tests.resnet.conftest import edit
+from tests.resnet.test_kill_points import configuration
 
 
 def only(folder: Path, pattern: str) -> Path:
@@ -46,6 +51,30 @@ def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(
     train("-m", "epochs.count=1,2", "schedule=cosine", "data.limit=20", "probe_every=0")
     starts = [json.loads((run / "starts.jsonl").read_text()) for run in epochs_of(tmp_path).values()]
     assert [start["epoch"] for start in starts] == [0, 0] and not any("begun_with" in start for start in starts)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory) -> Path:
+    """Return the folder of a run of one epoch."""
+    config = replace(configuration(schedule="constant"), epochs=Epochs(1))
+    run = RunFolder(tmp_path_factory.mktemp("short") / run_name(config) / "seed0")
+    run.path.mkdir(parents=True)
+    run_or_resume(run, config)
+    return run.path
+
+
+OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "data": {"sha256": "x"}}
+
+
+@pytest.mark.parametrize("change", [{}, *({key: value} for key, value in OTHERS.items())], ids=["none", *OTHERS])
+def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_path, change):
+    shutil.copytree(short, tmp_path / short.parent.name / "seed0")
+    edit(tmp_path / short.parent.name / "seed0", **change)
+    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
+    run = RunFolder(tmp_path / run_name(config) / "seed0")
+    run.path.mkdir(parents=True)
+    run_or_resume(run, config)
+    assert json.loads((run.path / "starts.jsonl").read_text())["epoch"] == (0 if change else 1)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -18,10 +17,12 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from resnet.record.folder import RunFolder
+from resnet.config import run_name
+from resnet.launch.compose import compose_config
 from resnet.signals import collected_signals
 from resnet.training.model import Network
 from tests.conftest import heed_interrupts, hold, one_thread, small
+from tests.resnet.conftest import edit
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
@@ -50,7 +51,8 @@ def without_times(run: Path) -> list[tuple[str, ...]]:
 def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     done = train("seed=3", "study=mine")
     run = only(tmp_path)
-    assert run.relative_to(tmp_path).as_posix().startswith("runs/mine/blocks2-projection-") and run.name == "seed3"
+    name = run_name(compose_config(small("study=mine")))
+    assert run.relative_to(tmp_path).as_posix() == f"runs/mine/{name}/seed3" and name.startswith("blocks2-projection-")
     assert {p.name for p in run.iterdir()} == CONTRACT
     config = yaml.safe_load((run / "config.yaml").read_text())
     network = {"stages": [1, 1], "width": 8, "shortcut": "projection", "block": "basic", "norm": "batch"}
@@ -81,13 +83,8 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert list(result["test"]["per_class_acc"]) == [str(digit) for digit in range(10)]
     assert result["versions"]["torch"] == torch.__version__.split("+")[0] and result["machine"]["threads"] >= 1
     assert "epoch 2/2  train " in done.stdout and "epoch 2/2  train " in (run / "run.log").read_text()
-
-
-@pytest.mark.slow
-def test_a_run_by_itself_ends_with_where_its_curves_are(train, tmp_path):
-    last = train().stdout.splitlines()[-1]
-    assert last == f"curves: {only(tmp_path).relative_to(tmp_path)}/curves.png"
-    assert "curves:" not in train("-m", "seed=0,1").stdout, "a sweep ends with a table"
+    assert re.search(r", fp32|, bf16", done.stdout) and ", 1 thread\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"curves: {run.relative_to(tmp_path)}/curves.png"
 
 
 @pytest.mark.slow
@@ -101,14 +98,15 @@ def test_what_is_saved_loads_without_the_project(train, tmp_path):
     assert state["epoch"] == 2 and state["precision"] in ("fp32", "bf16")
 
 
-def test_the_same_command_again_does_nothing(train, tmp_path):
-    train()
-    before = {p: p.stat().st_mtime_ns for p in only(tmp_path).iterdir() if p.name not in ("run.log", ".hydra", ".lock")}
-    done = train()
-    run = only(tmp_path).relative_to(tmp_path)
+def test_the_same_command_again_does_nothing(train, copied_run, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in copied_run.iterdir() if p.name not in ("run.log", ".hydra", ".lock")}
+    done = train("epochs.count=3", "study=mine")
+    run = copied_run.relative_to(tmp_path)
     assert done.stdout.splitlines()[0] == f"{run}: already there"
     assert re.fullmatch(rf"{run}: complete, test accuracy \d+\.\d\d%", done.stdout.splitlines()[1])
     assert all(p.stat().st_mtime_ns == written for p, written in before.items())
+    edit(copied_run, code="another")
+    assert "already there, computed by other code" in train("epochs.count=3", "study=mine").stdout
 
 
 @pytest.mark.slow
@@ -202,27 +200,13 @@ def begun(folder: Path, *overrides: str, study: str = "default", **environment: 
     return run
 
 
-@pytest.mark.parametrize("precision", ["auto", pytest.param("fp32", marks=pytest.mark.slow)])
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, precision):
-    overrides = (f"precision={precision}", "epochs.count=12", "schedule=onecycle", "augmentation=flip_crop")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    assert start(whole, *overrides).wait() == 0
-    epoch_seconds = float(rows(only(whole))[-1]["train_seconds"])
-    for epochs in (2, 5, 8):
-        process = start(killed, *overrides)
-        wait_for(killed, "runs/*/*/*/metrics.csv", process)
-        while len(rows(only(killed))) < epochs:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.01)
-        time.sleep(random.uniform(0, epoch_seconds))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert start(killed, *overrides).wait() == 0
-    assert without_times(only(killed)) == without_times(only(whole))
+def test_killed_it_ends_with_the_same_bytes(train, tmp_path, digits_run):
+    """At which moment: test_kill_points.py."""
+    killed = begun(tmp_path, "epochs.count=3")
+    assert "resuming after epoch 1" in train("epochs.count=3").stdout
+    assert without_times(killed) == without_times(digits_run)
     for name in ("weights.safetensors", "config.yaml"):
-        assert (only(killed) / name).read_bytes() == (only(whole) / name).read_bytes()
+        assert (killed / name).read_bytes() == (digits_run / name).read_bytes()
 
 
 @pytest.mark.slow
@@ -294,15 +278,6 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_starting_over_keeps_what_was_there(train, tmp_path):
-    train("epochs.count=1")
-    before = (only(tmp_path) / "metrics.csv").read_bytes()
-    train("-m", "seed=0", "epochs.count=1", "resume=never")
-    assert (only(tmp_path) / ".archive" / "1" / "metrics.csv").read_bytes() == before
-    assert (only(tmp_path) / "result.json").exists()
-
-
-@pytest.mark.slow
 def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
     path = begun(tmp_path) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
@@ -330,20 +305,12 @@ def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["code", "data"])
-def test_resuming_across_a_change_of_code_or_data_warns(train, tmp_path, what):
+def test_resuming_across_a_change_of_code_and_data_warns(train, tmp_path):
     run = begun(tmp_path)
     state = torch.load(run / "checkpoint.pt", weights_only=True)
-    torch.save(state | {what: "another"}, run / "checkpoint.pt")
-    printed = train().stdout
-    assert f"{run.relative_to(tmp_path)}: the {what} changed since epoch {state['epoch']}; " in printed
-
-
-def test_a_complete_run_of_other_code_says_so(train, tmp_path):
-    train("epochs.count=1")
-    result = json.loads((only(tmp_path) / "result.json").read_text())
-    (only(tmp_path) / "result.json").write_text(json.dumps(result | {"code": "another"}))
-    assert "already there, computed by other code" in train("epochs.count=1").stdout
+    torch.save(state | {"code": "another", "data": "another"}, run / "checkpoint.pt")
+    changed = f"the code and the data changed since epoch {state['epoch']}; "
+    assert f"{run.relative_to(tmp_path)}: {changed}" in train().stdout
 
 
 def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
@@ -353,15 +320,6 @@ def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
     failure = json.loads((only(tmp_path) / "failure.json").read_text())
     assert failure["status"] == "diverged" and "loss was not finite" in failure["error"]
     assert "Traceback" not in done.stdout + done.stderr and not (only(tmp_path) / "result.json").exists()
-
-
-@pytest.mark.slow
-def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
-    run = begun(tmp_path, "epochs.count=300")
-    RunFolder(run).fail("failed", "out of memory", "")
-    torch.save(torch.load(run / "checkpoint.pt", weights_only=True) | {"compiled": True}, run / "checkpoint.pt")
-    train("-m", "seed=0", "epochs.count=300", "compile=false", code=1)
-    assert RunFolder(run).failure()["error"] == "out of memory"
 
 
 @pytest.mark.slow

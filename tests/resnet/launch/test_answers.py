@@ -40,17 +40,10 @@ def test_a_wrong_request_is_answered_in_a_line(command, tmp_path, arguments, ans
     assert not (tmp_path / "runs").exists(), "nothing is written for a request that makes no sense"
 
 
-@pytest.mark.parametrize(
-    "override, answer",
-    [
-        ("batch_size=5000", "batch_size=5000: must be at most 1293, the number of training images"),
-        ("data.limit=1", "data.val_fraction=0.1: 10 images cannot be split so"),
-    ],
-)
-def test_a_request_that_does_not_fit_the_data_is_refused(train, tmp_path, override, answer):
-    done = train(override, code=2)
-    assert answer in done.stdout and not done.stderr, "in a line of ours alone, without Hydra's"
-    assert len(done.stdout.splitlines()) == 1
+def test_a_request_that_does_not_fit_the_data_is_refused(train, tmp_path):
+    done = train("batch_size=5000", code=2)
+    assert "batch_size=5000: must be at most 1293, the number of training images" in done.stdout
+    assert not done.stderr and len(done.stdout.splitlines()) == 1, "in a line of ours alone, without Hydra's"
     assert not recorded(tmp_path)
 
 
@@ -59,18 +52,11 @@ def recorded(folder: Path) -> list[Path]:
     return [path for path in folder.glob("runs/*/*/*/*") if path.name not in (".hydra", ".lock", "run.log")]
 
 
-@pytest.mark.parametrize(
-    "override, answer",
-    [
-        ("device=cuda", "device=cuda: PyTorch finds no GPU here; use device=cpu or device=auto"),
-        ("device=mps", "device=mps: PyTorch finds no Apple GPU here; use device=cpu or device=auto"),
-    ],
-)
-def test_a_missing_gpu_is_reported(train, tmp_path, override, answer):
-    nowhere = {"CUDA_VISIBLE_DEVICES": ""}
-    done = train(override, code=2, env=nowhere)
+def test_a_missing_gpu_is_reported(train, tmp_path):
+    nowhere, answer = {"CUDA_VISIBLE_DEVICES": ""}, "device=cuda: PyTorch finds no GPU here; use device=cpu or"
+    done = train("device=cuda", code=2, env=nowhere)
     assert answer in done.stdout and not done.stderr and len(done.stdout.splitlines()) == 1
-    train("-m", override, "seed=0,1", code=1, env=nowhere)
+    train("-m", "device=cuda", "seed=0,1", code=1, env=nowhere)
     assert not recorded(tmp_path), "not even a failure.json: with a GPU, the same command trains"
 
 

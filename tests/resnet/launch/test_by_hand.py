@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from resnet.config import run_name
-from resnet.launch.compose import compose_config
-
 ONE = ("data=digits", "data.limit=30", "model=blocks", "model.stages=[1]", "model.width=8", "epochs.count=1")
 ONE += ("device=cpu",)
 
@@ -88,18 +85,17 @@ def test_the_configuration_of_a_run_can_be_run_again(command, kept, tmp_path):
         ("study=../up", "error: study=../up: must be 1 to 64 letters"),
     ],
 )
-def test_the_configuration_of_a_run_is_checked_again(command, kept, tmp_path, override, answer):
-    done = command("resnet.run", "--config-path", str(kept), override, code=2)
+def test_the_configuration_of_a_run_is_checked_again(command, digits_run, tmp_path, override, answer):
+    done = command("resnet.run", "--config-path", str(digits_run / ".hydra"), override, code=2)
     assert done.stderr.startswith(answer) and len(done.stderr.splitlines()) == 1
-    assert len(results(tmp_path)) == 1
+    assert not results(tmp_path)
 
 
-def test_a_changed_configuration_is_not_taken_for_the_run_it_was_copied_from(command, kept, tmp_path):
-    (before,) = results(tmp_path)
-    changed = (f"hydra.run.dir={before}", "model.shortcut=pad")
-    done = command("resnet.run", "--config-path", str(kept), *changed, code=1)
+def test_a_changed_configuration_is_not_taken_for_the_run_it_was_copied_from(command, copied_run):
+    changed = (f"hydra.run.dir={copied_run}", "model.shortcut=pad")
+    done = command("resnet.run", "--config-path", str(copied_run / ".hydra"), *changed, code=1)
     assert "config.yaml is not this run's configuration" in done.stdout
-    assert results(tmp_path)[before]["network"]["shortcut"] == "none"
+    assert results(copied_run)["."]["network"]["shortcut"] == "projection"
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m", "seed=0,1")], ids=["single", "sweep"])
@@ -125,8 +121,3 @@ def test_in_a_run_that_changes_the_directory_paths_mean_the_same(command, tmp_pa
             assert [row["outcome"] for row in csv.DictReader(file)] == ["complete"] * 2
     again = command("resnet.run", *own).stdout
     assert "2 already there" in again if arguments else "already there" in again
-
-
-def test_what_names_the_folder_is_the_configuration(run, tmp_path):
-    run()
-    assert [*results(tmp_path)] == [f"runs/default/{run_name(compose_config(ONE))}/seed0"]

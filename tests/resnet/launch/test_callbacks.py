@@ -83,12 +83,6 @@ def test_a_failure_survives_the_way_out_of_a_worker(error):
     assert isinstance(failure, RunFailed) and str(error) in str(failure) and failure.exit_code == 2
 
 
-def test_what_a_search_asks_for_the_value_of_a_failed_run_it_is_told():
-    """As hydra-optuna-sweeper and others do: the exception is what they take for a failed trial."""
-    with pytest.raises(RunFailed, match="diverged"):
-        _ = JobReturn(status=JobStatus.FAILED, _return_value=RunFailed("diverged")).return_value
-
-
 def sweeper_of(launch) -> ResumableSweeper:
     sweeper = ResumableSweeper(None)
     sweeper.job_launcher, sweeper.master_config = SimpleNamespace(launch=launch), SimpleNamespace(fail_fast=False)

@@ -40,9 +40,9 @@ def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_aga
 @pytest.mark.slow
 def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
     grid = ("batch_size=5000,64", "epochs.count=1", "data.limit=20")
-    done = train("-m", *SEARCH[1:2], "hydra.sweeper.n_trials=3", *grid, code=None)
+    done = train("-m", *SEARCH[1:2], "hydra.sweeper.n_trials=3", *grid)
     assert "Traceback" not in done.stdout + done.stderr and "batch_size=5000: must be at most" in done.stdout
-    assert len(list(tmp_path.glob("runs/*/*/*/result.json"))) <= 1
+    assert "3 of 3: " in done.stdout and len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 1
 
 
 @pytest.mark.parametrize("arguments, params", [(["seed=0,1"], {}), ([], {"seed": "0,1,2"})])

@@ -87,3 +87,14 @@ def test_triton_is_a_package_that_may_be_missing(monkeypatch, there):
     monkeypatch.setattr(environment, "version", version)
     assert environment.versions().get("triton") == ("3.5" if there else None)
     assert environment.versions()["torch"] == "3.5"
+
+
+def test_the_checksum_of_the_code_changes_with_what_it_computes_alone(tmp_path):
+    (tmp_path / "a.py").write_text('"""Doc."""\nx = 1  # why\n')
+    before = environment.code_checksum(tmp_path)
+    (tmp_path / "a.py").write_text('"""Other."""\n\nx = (1)\n')
+    assert environment.code_checksum(tmp_path) == before
+    (tmp_path / "a.py").write_text("x = 2\n")
+    changed = environment.code_checksum(tmp_path)
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    assert len({before, changed, environment.code_checksum(tmp_path)}) == 3

@@ -1,6 +1,8 @@
 import errno
 import os
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,10 +120,17 @@ def test_rows_beyond_the_checkpoint_are_dropped(run, tail):
     assert path.read_bytes() == whole
 
 
+@pytest.fixture(scope="module")
+def another(tmp_path_factory):
+    """Return a function that returns a new copy of a run of three finished epochs."""
+    first = begun(tmp_path_factory.mktemp("first")).path
+    return lambda: RunFolder(Path(shutil.copytree(first, tmp_path_factory.mktemp("copy") / "seed0")))
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(tmp_path_factory, data):
-    run = begun(tmp_path_factory.mktemp("run"))
+def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(another, data):
+    run = another()
     path = run.path / CHECKPOINT
     content = bytearray(path.read_bytes())
     start = data.draw(st.integers(0, len(content) - 1))
@@ -133,8 +142,8 @@ def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(tmp_path_
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
-def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(tmp_path_factory, cut):
-    run = begun(tmp_path_factory.mktemp("run"))
+def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(another, cut):
+    run = another()
     path = run.path / "metrics.csv"
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])

@@ -214,7 +214,7 @@ def small_cifar(monkeypatch, tmp_path):
 
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
     monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive))
     monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", md5(source / "data_batch_1")]])
@@ -223,6 +223,7 @@ def small_cifar(monkeypatch, tmp_path):
     monkeypatch.setattr(CIFAR10, "meta", meta)
     yield tmp_path / "data"
     server.shutdown()
+    server.server_close()
 
 
 def test_missing_data_are_downloaded(small_cifar):
