@@ -56,7 +56,8 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
         for name, settings in zip(configurations["label"], varied)
     ]
     choices, settings = list(configurations["choices"]), configurations["settings"].iloc[0]
-    shared = {k: v for k, v in choices[0].items() if v is not None and all(other.get(k) == v for other in choices)}
+    groups = {group: name for group, name in choices[0].items() if name is not None and group not in NOT_GIVEN}
+    shared = {group: name for group, name in groups.items() if all(other.get(group) == name for other in choices)}
     shared |= {key: value for key, value in settings.items() if key not in keys}
     grid = Grid("Settings that differ", ["configuration", *keys], rows, [False] * (len(keys) + 1))
     return grid, [f"{key}={as_text(value)}" for key, value in shared.items()]

@@ -44,7 +44,8 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
         rows.append(row + times)
     for line in layout(rows, left=len(rows[0]) - 4):
         log.info(line)
-    log.info("\n" + sentence(all_left, at_once, elsewhere, estimator.by_runs, estimator.by_steps))
+    measured = sum(job.config.task == "inspect" and not job.complete for job in jobs)
+    log.info("\n" + sentence(all_left, measured, at_once, elsewhere, estimator.by_runs, estimator.by_steps))
 
 
 def tally(seeds: Sequence[Job]) -> str:
@@ -80,10 +81,12 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     return 0
 
 
-def sentence(left: Sequence[float], at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
+def sentence(
+    left: Sequence[float], measured: int, at_once: int, elsewhere: bool, by_runs: int, by_steps: int
+) -> str:
     """Return how long all that is left takes, and how that was estimated."""
     if not left:
-        return "no training is left to do"
+        return "no training is left to do" + f", but {measured} inspections, which are not timed" * bool(measured)
     total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)
     how = "one run after the other" if at_once == 1 or elsewhere else f"{at_once} runs at once"
     sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)
