@@ -13,6 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from PIL import Image
 
+from tests.analysis import studies
+from tests.analysis.conftest import Builder
+
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
 DOCUMENTS = [ENGLISH, KOREAN, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -116,17 +119,28 @@ def check_module(module: str, arguments: list[str]) -> None:
     elif module == "resnet.inspect":
         check_overrides(arguments, True)
     elif module == "resnet.benchmark":
-        section = [word for word in arguments if "=" not in word]
-        assert all(hasattr(importlib.import_module("resnet.benchmark.costs"), name) for name in section)
+        benchmark = importlib.import_module("resnet.benchmark.__main__")
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(benchmark, "set_up_process", sys.exit)  # what comes next, with a section that there is
+            patch.setattr(sys, "argv", [module, *arguments])
+            benchmark.main()
         check_overrides([word for word in arguments if "=" in word], False)
     elif module == "analysis.benchmark":
         assert not arguments
+    elif module.startswith("analysis."):
+        write_runs()
+        assert importlib.import_module(module).main(arguments) == 0
     else:
-        error = importlib.import_module("resnet.errors").UserError  # there is no such run here
-        try:
+        with pytest.raises(importlib.import_module("resnet.errors").UserError):  # there is no such run here
             importlib.import_module(module).main(arguments)  # SystemExit where an argument is wrong
-        except error:
-            pass
+
+
+def write_runs() -> None:
+    """Write what commands of analysis/ take for granted: the reference, and studies of one's own."""
+    studies.rates(Builder(Path("runs")), lrs=(0.001, 0.01))
+    for name in ("mine", "depth_short"):
+        Path("runs", name).symlink_to("rates")
+    Path("runs/reference").symlink_to(ROOT / "runs/reference")
 
 
 def check_overrides(overrides: list[str], sweep: bool) -> None:
@@ -165,6 +179,23 @@ def check_extras(command: str) -> None:
     assert extras and set(filter(None, found.split(","))) <= set(re.findall(r"^(\w+) =", extras[1], re.MULTILINE))
 
 
+def test_the_block_of_the_design_has_its_cost_and_trains(monkeypatch):
+    import torch
+
+    from resnet.training import model
+
+    (block,) = re.findall(r"^```python\n(.*?)^```", read(ROOT / "docs" / "design.md"), re.DOTALL | re.MULTILINE)
+    names = dict(vars(model))
+    exec(block, names)
+    monkeypatch.setattr(model, "BLOCKS", names["BLOCKS"])
+    for shortcut in ("projection", "pad", "none"):
+        network = model.Network((1, 2), 4, shortcut, block="preact")
+        built = network.build()
+        assert network.cost(8).parameters == sum(weights.numel() for weights in built.parameters())
+        built(torch.randn(2, 3, 8, 8)).square().sum().backward()
+        assert all(weights.grad.any() for weights in built.parameters())
+
+
 def anchors(path: Path) -> set[str]:
     """Return what links to a document's headings end with, as GitHub makes it."""
     titles = re.findall(r"^#+ (.+)$", "".join(sections(read(path))), re.MULTILINE)
@@ -184,7 +215,7 @@ def test_links_resolve(document):
 
 
 def numbers(section: str) -> list[str]:
-    """Return what numbers a reader sees, in order of their size as text."""
+    """Return the numbers a reader sees, sorted as text."""
     visible = re.sub(r"<!--.*?-->|`[^`]*`|\]\([^)]*\)", "", section)
     return sorted(re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", visible))
 

@@ -57,8 +57,6 @@ def kinds(output: Any) -> tuple[str, ...]:
 def test_it_was_executed_once_from_top_to_bottom():
     code = code_cells(cells())
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert 20 <= len(cells()) <= 30
-    assert sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs) >= 3
 
 
 def test_what_is_committed_names_no_machine_and_no_moment():
@@ -70,7 +68,6 @@ def test_what_is_committed_names_no_machine_and_no_moment():
             assert output.get("name") != "stderr", output
             text = json.dumps({kind: data for kind, data in output.get("data", {}).items() if kind != "image/png"})
             assert not re.search(r"/(home|root|tmp|usr|var|work|Users)/", text + json.dumps(output.get("text", "")))
-    assert TOUR.stat().st_size < 600_000
 
 
 @pytest.mark.parametrize("package", ["resnet", "analysis"])

@@ -81,9 +81,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     return 0
 
 
-def sentence(
-    left: Sequence[float], measured: int, at_once: int, elsewhere: bool, by_runs: int, by_steps: int
-) -> str:
+def sentence(left: Sequence[float], measured: int, at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
     """Return how long all that is left takes, and how that was estimated."""
     if not left:
         return "no training is left to do" + f", but {measured} inspections, which are not timed" * bool(measured)

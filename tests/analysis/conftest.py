@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+import analysis
+
 HEAD = "epoch,lr,train_loss,train_acc,val_loss,val_acc,train_seconds,val_seconds,images_per_second\n"
 LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
 
@@ -166,6 +168,13 @@ def build(tmp_path, monkeypatch) -> Builder:
     """Return a builder, with the working directory where its `runs` is."""
     monkeypatch.chdir(tmp_path)
     return Builder(tmp_path / "runs")
+
+
+def figure(name: str, **asked: str) -> Any:
+    """Return a figure of the one study under runs; `asked` says which axes go where."""
+    from analysis.figures.roles import Asked
+
+    return analysis.draw(*analysis.load_studies(["runs"]), name, Asked(**asked))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Run folders are found wherever they are, and read whatever state they are in."""
 
-import json
 import os
 import time
 
@@ -113,10 +112,7 @@ def test_a_damaged_file_is_one_line_that_names_it_and_the_others_are_read(build,
 
 @pytest.mark.parametrize("value", ["0.93", None, float("nan")])
 def test_an_accuracy_that_is_no_finite_number_is_not_averaged(build, capsys, value):
-    run = build.complete()
-    result = json.loads((run / "result.json").read_text())
-    result["test"]["acc"] = value
-    (run / "result.json").write_text(json.dumps(result))
+    build.amend(build.complete(), test={"loss": 0.5, "acc": value})
     assert load_runs(["runs"])["status"].tolist() == ["damaged"]
     assert "result.json: test.acc cannot be" in capsys.readouterr().err
 

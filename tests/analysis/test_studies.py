@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from analysis.claims.findings import find
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import draw_all
-from analysis.figures.roles import Asked
+from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
+from analysis.plots import main
 from tests.analysis import studies
+from tests.analysis.conftest import figure
 from tests.analysis.test_table import rows
 
 
@@ -256,52 +258,48 @@ def network_free(build, count: int) -> None:
 def test_no_legend_takes_more_than_a_third_of_a_figure(build, count):
     network_free(build, count)
     (study,) = load_studies(["runs"])
-    drawn = [figure for _, figure in draw_all(study) if isinstance(figure, Figure)]
-    assert len(drawn) >= 3
-    for figure in drawn:
-        figure.canvas.draw()
-        legends = [legend.get_window_extent().height for legend in figure.legends]
-        assert sum(legends) < figure.bbox.height / 3
-        assert all(len(axis.lines) <= 2 * 8 for axis in figure.axes if axis.get_xlabel() == "epoch")
+    figures = [drawn for _, drawn in draw_all(study) if isinstance(drawn, Figure)]
+    assert len(figures) >= 3
+    for drawn in figures:
+        drawn.canvas.draw()
+        legends = [legend.get_window_extent().height for legend in drawn.legends]
+        assert sum(legends) < drawn.bbox.height / 3
+        assert all(len(axis.lines) <= 2 * 8 for axis in drawn.axes if axis.get_xlabel() == "epoch")
 
 
-def test_the_command_line_says_what_is_where(build):
+def test_the_command_line_says_what_is_where(build, monkeypatch):
     studies.recipes(build)
-    (study,) = load_studies(["runs"])
-    figure = dict((plot.name, drawn) for plot, drawn in draw_all(study, Asked("augmentation", "epochs", "optimizer")))
-    accuracy = figure["accuracy"]
-    assert [axis.get_title() for axis in accuracy.axes[:2]] == ["optimizer=adam", "optimizer=sgd"]
+    drawn = []
+    monkeypatch.setattr("analysis.plots.save", lambda figure, *_: drawn.append(figure))
+    assert main(["--x", "augmentation", "--by", "epochs", "--panels", "optimizer", "--measure", "val_acc"]) == 0
+    accuracy = drawn[0]
+    assert [axis.get_title() for axis in accuracy.axes] == ["optimizer=adam", "optimizer=sgd"]
     assert [text.get_text() for text in accuracy.axes[0].get_xticklabels()] == ["none", "cutout", "flip_crop"]
     assert [text.get_text() for text in accuracy.legends[0].get_texts()] == ["5", "10", "20", "40"]
-    cost = dict((plot.name, drawn) for plot, drawn in draw_all(study, Asked("wall_seconds")))["accuracy"]
-    assert cost == "all complete runs have the same wall_seconds"
+    with pytest.raises(NoData, match="all complete runs have the same wall_seconds"):
+        figure("accuracy", x="wall_seconds")
 
 
 def test_a_figure_of_one_measure_has_one_panel(build):
     studies.depth(build)
-    study = load_studies(["runs"])[0]
-    drawn = {plot.name: figure for plot, figure in draw_all(study, Asked(measure="train_acc"))}["accuracy"]
+    drawn, everything = figure("accuracy", measure="train_acc"), figure("accuracy")
     assert [axis.get_ylabel() for axis in drawn.axes] == ["training accuracy (%)"]
-    everything = {plot.name: figure for plot, figure in draw_all(study)}["accuracy"]
     assert len(everything.axes) == 2 and drawn.get_figwidth() < everything.get_figwidth()
 
 
 def test_all_points_are_within_their_panels(build):
     studies.recipes(build)
-    (study,) = load_studies(["runs"])
-    figure = next(drawn for plot, drawn in draw_all(study) if plot.name == "accuracy")
-    for axis in figure.axes:
+    for axis in figure("accuracy").axes:
         low, high = axis.get_ylim()
         assert all(low <= y <= high for line in axis.lines for y in line.get_ydata())
 
 
 def test_a_value_has_one_colour_in_all_figures(build):
     studies.depth(build)
-    (study,) = load_studies(["runs"])
-    drawn = {plot.name: figure for plot, figure in draw_all(study, Asked("shortcut", "layers"))}
+    legends = figure("curves", x="shortcut", by="layers").legends[0], figure("accuracy").legends[0]
     colors = [
         {text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines())}
-        for legend in (drawn["curves"].legends[0], dict((p.name, f) for p, f in draw_all(study))["accuracy"].legends[0])
+        for legend in legends
     ]
     assert colors[0]["none"] == colors[1]["plain"] and colors[0]["projection"] == colors[1]["residual (projection)"]
 

@@ -373,17 +373,9 @@ def test_a_study_of_the_whole_and_of_a_part_names_both(build, table):
     assert [row["data.limit"] for row in rows(printed)] == ["null", "100"]
 
 
-def computed(run: Path, precision: str, threads: int) -> None:
-    """Have a result say how it was computed."""
-    result = json.loads((run / "result.json").read_text())
-    (run / "result.json").write_text(json.dumps(result | {"precision": precision, "machine": {"threads": threads}}))
-
-
 def test_a_compiled_seed_beside_one_that_is_not_is_marked(build, table):
     for seed in (0, 1):
-        run = build.complete(seed)
-        result = json.loads((run / "result.json").read_text())
-        (run / "result.json").write_text(json.dumps(result | ({"compiled": True} if seed else {})))
+        build.amend(build.complete(seed), **({"compiled": True} if seed else {}))
     assert "(compiled: False (seed 0), True (seed 1))" in table()
 
 
@@ -391,8 +383,8 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     for seed, threads in enumerate((1, 2, 2)):
         for shortcut in ("projection", "none"):
             run = build.complete(seed, **{"model.shortcut": shortcut})
-            computed(run, "bf16" if seed else "fp32", threads)
-        computed(build.complete(seed, **DEEP), "bf16", 2)
+            build.amend(run, precision="bf16" if seed else "fp32", machine={"threads": threads})
+        build.amend(build.complete(seed, **DEEP), machine={"threads": 2})
     printed = table()
     assert printed.count("were not all computed in the same way") == 1
     said = "precision: bf16 (seeds 1, 2), fp32 (seed 0); threads: 1 (seed 0), 2 (seeds 1, 2)"
@@ -438,7 +430,7 @@ def test_a_run_that_several_programs_computed_says_so(build, table):
     assert "(code: aaaaaaaa and bbbbbbbb (seed 0))" in table()
 
 
-def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
+def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monkeypatch):
     build.complete(study="reference/depth")
     assert "## reference/depth (cifar10)" in table()
     build.complete(study="mine")
@@ -448,6 +440,9 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys):
     assert re.findall("^## .*", printed.out, re.MULTILINE) == ["## mine (cifar10)"]
     assert printed.err == "runs/reference is left out beside your own runs; to have both, name runs\n"
     assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
+    build.root.rename("elsewhere")
+    monkeypatch.setenv("RESNET_RUNS", "elsewhere")
+    assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
 
 
 def test_ones_own_studies_come_before_those_of_the_reference(build, table):
@@ -475,7 +470,7 @@ def test_requests_that_cannot_be_met_are_one_line(build, table, tmp_path):
         table("--format", "html")
 
 
-def test_a_reader_who_has_enough_is_no_error(build):
+def test_a_closed_pipe_is_no_error(build):
     """As `head` is: it closes the pipe."""
     build.complete()
     reader, writer = os.pipe()

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures.gallery import draw_all
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.study import load_studies
 from analysis.plots import main as plot
 from analysis.report import main as report
+from tests.analysis.conftest import figure
 
 PLAIN = {"model.shortcut": "none"}
 NO_NORM = {"model.norm": "none"}
@@ -154,14 +154,13 @@ def test_figures_of_inspections(inspect, capsys):
     names = [line.rsplit("/", 1)[-1] for line in printed.out.splitlines()]
     assert names == ["untrained_gradients.png", "cosines.png", "curvature.png", "branches.png"]
     assert printed.err == ""
-    figures = {plot.name: figure for plot, figure in draw_all(*load_studies(["runs"]))}
-    assert [axis.get_title() for axis in figures["untrained_gradients"].axes] == [
+    assert [axis.get_title() for axis in figure("untrained_gradients").axes] == [
         "plain, with batch norm",
         "residual (projection), with batch norm",
         "plain, without batch norm",
         "residual (projection), without batch norm",
     ]
-    axis, other = figures["curvature"].axes
+    axis, other = figure("curvature").axes
     assert all("left out, not converged: plain 38 layers (3)" in panel.get_title() for panel in (axis, other))
     flat = [line.get_ydata()[0] for line in axis.lines if len(set(line.get_ydata())) == 1 and line.get_ls() == "--"]
     assert flat == pytest.approx([380, 38])

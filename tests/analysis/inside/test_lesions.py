@@ -5,8 +5,8 @@ import pytest
 from analysis.claims.finding import Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import sentence
-from analysis.figures.gallery import draw_all
 from analysis.frames.study import load_studies
+from tests.analysis.conftest import figure
 
 STAGES = {"model.name": "blocks4", "model.stages": [2, 2]}
 PLAIN = {"model.shortcut": "none"}
@@ -18,11 +18,6 @@ def findings(kind: str) -> list[Finding]:
     found = find_inside(study)
     assert all("{" not in sentence(finding) for finding in found)
     return [finding for finding in found if finding.kind == kind]
-
-
-def figure(name: str):
-    """Return a figure of the one study under runs."""
-    return {plot.name: drawn for plot, drawn in draw_all(*load_studies(["runs"]))}[name]
 
 
 def test_lesions_that_cost_little_have_a_most_and_the_others_are_named(build, injure):
