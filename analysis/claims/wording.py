@@ -157,7 +157,7 @@ def say_order(finding: Finding) -> dict[str, Any]:
     tried, grids, others, ties = (finding.facts[name] for name in ("tried", "grids", "others", "ties"))
     where = " in which it was tried" * (tried < grids) + f" (in {ties} of them together with another)" * bool(ties)
     if others:
-        better = listed([f"{value} with {place}" for place, value in others], 3, ", ", " and ")
+        better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
         where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
 
