@@ -70,8 +70,9 @@ def require_one(runs: pd.DataFrame) -> None:
 
 @cache
 def designed(study: str, depth: int) -> Settings:
-    """Return what makes the runs of so many layers in an experiment what they are, by dotted key."""
-    return dict(flatten(identity(compose_config([f"experiment={study}", f"model=resnet{depth}", "optimizer.lr=1"]))))
+    """Return what makes the runs of so many layers in an experiment what they are, by dotted key, but for the rate."""
+    any_rate = "optimizer.lr=1"  # without one, an experiment of tuned rates refuses
+    return dict(flatten(identity(compose_config([f"experiment={study}", f"model=resnet{depth}", any_rate]))))
 
 
 def tuning(reference: Path) -> dict[Network, pd.DataFrame]:

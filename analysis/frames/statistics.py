@@ -70,10 +70,10 @@ def contrast(
 ) -> Difference:
     """Return the weighted sum of the means of samples, in points, with Welch's interval.
 
-    The degrees of freedom are Satterthwaite's.
-    `hits` say which of the same images each seed of a sample got right, seeds x images; they bring the interval over
-    seeds and images. Where a sample has a single seed, or the seeds of no sample differ, there is no p, and the
-    interval is that over images, if any. Raises ValueError where a sample has no figure.
+    The degrees of freedom are Satterthwaite's. `hits` say which of the same images each seed of a sample got right,
+    seeds x images; they bring the interval over seeds and images. Where a sample has a single seed, or the seeds of no
+    sample differ, there is no p, and the interval is that over images, if any. Raises ValueError where a sample has no
+    figure.
     """
     arrays = [_sample(values) for values in samples]
     points = 100 * sum(weight * float(np.mean(array)) for weight, array in zip(weights, arrays))

@@ -42,7 +42,7 @@ def swept(study: Study) -> str:
     if names:
         return f"Accuracy by {in_a_row(names)}"
     models = dict.fromkeys(study.configurations["model"])
-    return f"Accuracy of {in_a_row(list(models))}, over seeds"
+    return f"Accuracy of {in_a_row(models)}, over seeds"
 
 
 def title(studies: Sequence[Study]) -> str:

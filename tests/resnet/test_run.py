@@ -201,7 +201,7 @@ def begun(folder: Path, *overrides: str, study: str = "default", **environment: 
 
 
 def test_killed_it_ends_with_the_same_bytes(train, tmp_path, digits_run):
-    """At which moment: test_kill_points.py."""
+    """At every moment: test_kill_points.py."""
     killed = begun(tmp_path, "epochs.count=3")
     assert "resuming after epoch 1" in train("epochs.count=3").stdout
     assert without_times(killed) == without_times(digits_run)
