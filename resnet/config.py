@@ -261,6 +261,11 @@ def run_name(config: Config) -> str:
     return f"{config.model.name}-{config.model.shortcut}-{fingerprint}"
 
 
+def steps_in_epoch(images: int, batch_size: int) -> int:
+    """Return the number of batches that a pass over the training images takes; the last may be smaller."""
+    return math.ceil(images / batch_size)
+
+
 def total_steps(epochs: Epochs, steps_per_epoch: int) -> int:
     """Return the number of optimizer steps of the whole training."""
     return epochs.count * steps_per_epoch if epochs.count is not None else epochs.steps or 0

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resnet.config import Config, epochs_of, total_steps
+from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
 from resnet.errors import ConfigError
 from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, load
@@ -26,14 +26,11 @@ class Training:
     network: Network
     trainer: Trainer
     augmenter: Augmenter
+    steps_per_epoch: int
     steps: int
     epochs: int
     schedule: dict[str, Any]
     conditions: dict[str, Any]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.config.batch_size)
 
 
 def prepare(config: Config, beside_others: bool = False) -> Training:
@@ -47,15 +44,25 @@ def prepare(config: Config, beside_others: bool = False) -> Training:
     data = load(**asdict(config.data)).to(device)
     if config.task == "train":
         check_batches(config, data)
-    steps_per_epoch = -(-len(data.train) // config.batch_size)
+    steps_per_epoch = steps_in_epoch(len(data.train), config.batch_size)
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
     schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
     normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
     trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
     augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
-    epochs, conditions = epochs_of(steps, steps_per_epoch), {"precision": precision, "compiled": False}
-    return Training(config, data, network, trainer, augmenter, steps, epochs, schedule, conditions)
+    return Training(
+        config,
+        data,
+        network,
+        trainer,
+        augmenter,
+        steps_per_epoch,
+        steps,
+        epochs_of(steps, steps_per_epoch),
+        schedule,
+        conditions={"precision": precision, "compiled": False},
+    )
 
 
 def network_of(config: Config, classes: int, channels: int) -> Network:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 import torch
 
+from resnet.config import steps_in_epoch
 from resnet.errors import ConfigError
 from resnet.launch.compose import compose_config
 from resnet.prepare import network_of
@@ -41,7 +42,7 @@ class Bench:
         self.batch_size = self.config.batch_size
         self.images = images or max(4096, STEPS * self.batch_size)  # an epoch has all the steps that are measured
         self.data = random_data(self.images).to(self.device)
-        self.steps_per_epoch = -(-self.images // self.batch_size)
+        self.steps_per_epoch = steps_in_epoch(self.images, self.batch_size)
         self.network = network_of(self.config, len(self.data.classes), self.data.channels)
 
     def trainer(self) -> Trainer:

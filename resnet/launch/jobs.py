@@ -1,6 +1,5 @@
 """The runs of a sweep: what each is, how far it is, and which of them are seeds of one configuration."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from resnet.config import Config, epochs_of, total_steps
+from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
 from resnet.launch.compose import to_config
 from resnet.record.folder import RecordError, RunFolder
 from resnet.training.catalogue import facts_of, split_sizes
@@ -68,7 +67,7 @@ def steps_per_epoch(config: Config) -> int:
     """Return the steps of an epoch, without its data."""
     facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
     train, _ = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    return math.ceil(train / config.batch_size)
+    return steps_in_epoch(train, config.batch_size)
 
 
 def last_epoch(config: Config) -> int:

@@ -6,14 +6,8 @@ any epoch can be made again without the ones before it, on any device.
 """
 
 import hashlib
-import logging
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,20 +16,12 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from resnet.errors import ConfigError, UserError
-from resnet.locks import lock
+from resnet.errors import ConfigError
 from resnet.training.augment import SEED, Augmenter
+from resnet.training.downloads import read_or_download
 from resnet.training.pictures import read_folder
 
-log = logging.getLogger(__name__)
-
 SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
-TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
-STALLED = 30.0  # seconds without a byte, after which a download is given up
-
-
-class DataError(UserError):
-    """A data set that is not there, not whole, or cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +105,14 @@ def load(
     """
     if name == "digits":
         train, test, classes = _digits()
-    elif name == "folder":
-        *parts, classes = read_folder(root, size, grey, pictures)
-        train, test = (Split(*part) for part in parts)
     else:
-        train, test, classes = _torchvision(name, _expand(root))
+        *parts, classes = read_folder(root, size, grey, pictures) if name == "folder" else read_or_download(name, root)
+        train, test = (Split(*part) for part in parts)
     mean, std = channel_statistics(train.images)
     if limit is not None:
         train = train.take(first_of_each_class(train.labels.numpy(), limit))
     train, val = hold_out(train, val_fraction) if val_fraction else (train, None)
     return Dataset(name, train, val, test, mean, std, classes)
-
-
-def _expand(root: str) -> Path:
-    """Return a folder, `~` and `~name` in it replaced by the home that they mean."""
-    try:
-        return Path(root).expanduser()
-    except RuntimeError:
-        raise DataError(f"data.root={root}: must be a folder; there is no user {Path(root).parts[0]}") from None
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
@@ -198,98 +174,3 @@ def _digits() -> tuple[Split, Split, tuple[str, ...]]:
     whole = Split(torch.from_numpy(images), torch.from_numpy(bunch.target).long())
     train, test = hold_out(whole, 0.2)
     return train, test, tuple(str(name) for name in bunch.target_names)
-
-
-def _torchvision(name: str, root: Path) -> tuple[Split, Split, tuple[str, ...]]:
-    """Return one of torchvision's data sets from `root`, downloaded first where it is not there or not whole."""
-    from torchvision import datasets  # a second that only those who need it pay for
-
-    dataset = getattr(datasets, TORCHVISION[name])
-    try:
-        parts = _read(dataset, root)
-        if parts is None:
-            with _locked(root):
-                parts = _read(dataset, root) or _download(dataset, root)
-    except OSError as error:
-        raise DataError(f"data.root={root}: cannot be read or written: {error}") from None
-    train, test = (Split(_images(part.data), torch.as_tensor(_labels(part)).long()) for part in parts)
-    return train, test, tuple(getattr(parts[0], "classes", map(str, range(10))))
-
-
-def _images(data: Any) -> Tensor:
-    """Return torchvision's images as uint8 (n, height, width, channels)."""
-    images = np.asarray(data)
-    if images.ndim == 3:  # grey
-        images = images[..., None]
-    elif images.shape[1] == 3:  # SVHN's order
-        images = images.transpose(0, 2, 3, 1)
-    return torch.from_numpy(np.ascontiguousarray(images))  # CIFAR's are views of (n, 3, 32, 32)
-
-
-def _labels(part: Any) -> Any:
-    return part.labels if hasattr(part, "labels") else part.targets
-
-
-def _both(dataset: type, root: Path, **how: bool) -> tuple:
-    """Return torchvision's training and test parts."""
-    if dataset.__name__ == "SVHN":
-        return dataset(root, split="train", **how), dataset(root, split="test", **how)
-    return dataset(root, train=True, **how), dataset(root, train=False, **how)
-
-
-def _read(dataset: type, root: Path) -> tuple | None:
-    """Return torchvision's training and test parts, or None where a file is missing or its md5 is wrong.
-
-    torchvision unpickles a file only after its md5 has matched.
-    """
-    try:
-        return _both(dataset, root)
-    except RuntimeError:
-        return None
-
-
-def _download(dataset: type, root: Path) -> tuple:
-    """Fetch and unpack the archive; raises DataError with the two ways on where that fails."""
-    from torchvision.datasets.utils import download_and_extract_archive
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALLED)  # without it, a server that falls silent is waited for without end
-    try:
-        if not hasattr(dataset, "tgz_md5"):  # several files, each with its md5
-            return _both(dataset, root, download=True)
-        # not the class's own download, which is content with whole batches beside a damaged list of classes
-        download_and_extract_archive(dataset.url, root, filename=dataset.filename, md5=dataset.tgz_md5)
-        return _both(dataset, root)
-    except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        reason = " ".join(str(error).split())
-        source = dataset.url if hasattr(dataset, "url") else "it"
-        raise DataError(
-            f"data.root={root} does not hold {dataset.__name__} whole, and downloading {source} failed: {reason}\n"
-            f"Put {_place(dataset)} into {root} (or point data.root at its parent), or use data=digits, "
-            "which needs no download."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _place(dataset: type) -> str:
-    """Return what the data set is in, as torchvision has it."""
-    if dataset.__name__ == "SVHN":
-        return "train_32x32.mat and test_32x32.mat"
-    return f"the folder {getattr(dataset, 'base_folder', dataset.__name__)}"
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold the download to one process at a time; the lock goes with the process that has it."""
-    root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root / ".download.lock", os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            lock(descriptor)
-        except BlockingIOError:
-            log.info(f"data.root={root}: another process is downloading to it; waiting for it to finish")
-            lock(descriptor, wait=True)
-        yield
-    finally:
-        os.close(descriptor)

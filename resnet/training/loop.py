@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from resnet.config import epochs_of
+from resnet.config import epochs_of, steps_in_epoch
 from resnet.errors import Diverged
 from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, training_batches
@@ -28,7 +28,7 @@ def fit(
     The last epoch ends early where the steps do. `watch` is given each epoch's batches, its number and its steps; it
     may pass the batches on, look at them, or stop. Raises Diverged where a loss of the epoch is not finite.
     """
-    steps_per_epoch = -(-len(data.train) // batch_size)
+    steps_per_epoch = steps_in_epoch(len(data.train), batch_size)
     for epoch in range(epochs_done + 1, epochs_of(total_steps, steps_per_epoch) + 1):
         first_step = (epoch - 1) * steps_per_epoch
         steps = min(steps_per_epoch, total_steps - first_step)

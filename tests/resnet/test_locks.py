@@ -13,7 +13,7 @@ from resnet.config import Config, Data
 from resnet.record.files import append, write_whole
 from resnet.record.folder import RecordError, RunFolder
 from resnet.session import run_or_resume
-from resnet.training.data import _locked
+from resnet.training.downloads import _locked
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from resnet import evaluate, predict
 from resnet.record.result import by_class
 from resnet.record.trained import load_trained
-from resnet.training.data import DataError, load
+from resnet.training.data import load
+from resnet.training.downloads import DataError
 from resnet.training.model import Network
 from tests.resnet.conftest import edit, exit_code
 

@@ -12,7 +12,6 @@ from sklearn.model_selection import train_test_split
 from resnet.config import ConfigError
 from resnet.training.augment import Augmenter
 from resnet.training.data import (
-    DataError,
     Split,
     channel_statistics,
     epoch_generator,
@@ -21,6 +20,7 @@ from resnet.training.data import (
     load,
     training_batches,
 )
+from resnet.training.downloads import DataError
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,7 @@ def fall_silent(connection, kept=[]):  # noqa: B006  kept open, that is what sil
 @pytest.mark.parametrize("behaviour", [hang_up, reset, talk_nonsense, fall_silent])
 def test_a_network_that_dies_half_way(small_cifar, monkeypatch, behaviour):
     with monkeypatch.context() as while_broken:
-        while_broken.setattr("resnet.training.data.STALLED", 0.3)
+        while_broken.setattr("resnet.training.downloads.STALLED", 0.3)
         while_broken.setattr("torchvision.datasets.CIFAR10.url", dying_server(behaviour))
         with pytest.raises(DataError, match=r"and downloading http://\S+ failed: .+\nPut the folder") as error:
             load("cifar10", str(small_cifar), 0.0, None)
