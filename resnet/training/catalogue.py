@@ -13,19 +13,23 @@ PARTS = ("train", "test")
 
 @dataclass(frozen=True)
 class Facts:
-    """Training images before any are held out, their size in pixels, their channels, and the number of classes."""
+    """Training images before any are held out, their size in pixels, their channels, and the number of classes.
+
+    `torchvision` is the name of torchvision's class, for those that it reads and downloads.
+    """
 
     images: int
     size: int
     channels: int
     classes: int
+    torchvision: str = ""
 
 
 CATALOGUE = {
-    "cifar10": Facts(50_000, 32, 3, 10),
-    "cifar100": Facts(50_000, 32, 3, 100),
-    "svhn": Facts(73_257, 32, 3, 10),
-    "fashion_mnist": Facts(60_000, 28, 1, 10),
+    "cifar10": Facts(50_000, 32, 3, 10, "CIFAR10"),
+    "cifar100": Facts(50_000, 32, 3, 100, "CIFAR100"),
+    "svhn": Facts(73_257, 32, 3, 10, "SVHN"),
+    "fashion_mnist": Facts(60_000, 28, 1, 10, "FashionMNIST"),
     "digits": Facts(1_437, 8, 1, 10),
 }
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from resnet.errors import UserError
 from resnet.locks import lock
+from resnet.training.catalogue import CATALOGUE
 
 log = logging.getLogger(__name__)
 
-TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "fashion_mnist": "FashionMNIST"}
 STALLED = 30.0  # seconds without a byte, after which a download is given up
 
 Labelled = tuple[Tensor, Tensor]
@@ -35,7 +35,7 @@ def read_or_download(name: str, root: str) -> tuple[Labelled, Labelled, tuple[st
     """
     from torchvision import datasets  # a second that only those who need it pay for
 
-    dataset, folder = getattr(datasets, TORCHVISION[name]), _expand(root)
+    dataset, folder = getattr(datasets, CATALOGUE[name].torchvision), _expand(root)
     try:
         parts = _read(dataset, folder)
         if parts is None:
