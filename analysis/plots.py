@@ -11,18 +11,18 @@ from pathlib import Path
 
 from analysis.command import accept_any_name, add_best, add_folders, exit_on_error, write_to
 from analysis.figures.gallery import UNDATED, draw_all, save
-from analysis.figures.roles import Asked
+from analysis.figures.roles import PlotOptions
 from analysis.frames.find import RunsError, searched
 from analysis.frames.study import load_studies
 
 ACCURACIES = ("test_acc", "val_acc", "train_acc")
 
 
-def plot_all(folders: Sequence[str], out: Path, form: str, asked: Asked, best: Sequence[str]) -> None:
+def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions, best: Sequence[str]) -> None:
     """Write every figure of every study in `folders`, and print their paths; raises RunsError."""
     found = False
     for study in load_studies(folders, best):
-        for plot, figure in draw_all(study, asked):
+        for plot, figure in draw_all(study, options):
             if isinstance(figure, str):
                 print(f"{study.title}: no figure of {plot.name}, {figure}", file=sys.stderr)
                 continue
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_best(parser)
     given = parser.parse_args(arguments)
     accept_any_name()
-    asked = Asked(given.x, given.by, given.panels, given.measure)
-    plot_all(given.folders, given.out, given.format, asked, given.best)
+    options = PlotOptions(given.x, given.by, given.panels, given.measure)
+    plot_all(given.folders, given.out, given.format, options, given.best)
     return 0
 
 

@@ -59,9 +59,9 @@ def watcher(
     return watch
 
 
-def progress_of(progress: str, beside_others: bool) -> bool | None:
+def progress_of(progress: str, in_parallel: bool) -> bool | None:
     """Return whether the bar is off; None is: off unless standard error is a terminal."""
-    if progress == "auto" and beside_others:
+    if progress == "auto" and in_parallel:
         return True
     return BAR[progress]
 

@@ -3,7 +3,7 @@
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 
 Computed as at the end of the training, on the same kind of device and in the same precision where this machine has
-them: on the same kind of machine, the figures are then those of result.json, which stand beside them.
+them: on the same kind of machine, the metrics are then those of result.json, which stand beside them.
 """
 
 import sys
@@ -19,7 +19,7 @@ from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_trained
 from resnet.training.data import Split, load
 from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
-from resnet.training.trainer import Figures, Normalize, evaluate
+from resnet.training.trainer import Metrics, Normalize, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trained = load_trained(given.run)
     device, precision = conditions_of(trained)
     data = load(**trained.data_settings(given.data_root))
-    figures, logits = measure(trained, data.test, device, precision)
-    print(headline(trained, data.test, figures, f"{precision} on {device}"))
+    metrics, logits = measure(trained, data.test, device, precision)
+    print(headline(trained, data.test, metrics, f"{precision} on {device}"))
     if precision != trained.result["precision"]:
         print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no other.")
     if data.sha256() != trained.result["data"]["sha256"]:
@@ -54,8 +54,8 @@ def conditions_of(trained: Trained) -> tuple[str, str]:
     return device, "bf16" if bf16 else "fp32"
 
 
-def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple[Figures, Tensor]:
-    """Return the figures over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
+def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple[Metrics, Tensor]:
+    """Return the metrics over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
     be_reproducible()
     where = torch.device(device)
     order = memory_format_of(where)
@@ -64,11 +64,11 @@ def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple
     return evaluate(model, normalize, test.to(where), bf16=precision == "bf16")
 
 
-def headline(trained: Trained, test: Split, figures: Figures, here: str) -> str:
-    """Return the figures over the whole test set, above those that the run wrote down."""
+def headline(trained: Trained, test: Split, metrics: Metrics, here: str) -> str:
+    """Return the metrics over the whole test set, above those that the run wrote down."""
     result = trained.result
     rows = [
-        ("here", figures.accuracy, figures.loss, here),
+        ("here", metrics.accuracy, metrics.loss, here),
         ("result.json", result["test"]["acc"], result["test"]["loss"], f"{result['precision']} on {result['device']}"),
     ]
     title = f"{trained.path}: {len(test)} test images of {result['data']['name']}, {result['depth']} layers"

@@ -33,12 +33,12 @@ class Training:
     conditions: dict[str, Any]
 
 
-def prepare(config: Config, beside_others: bool = False) -> Training:
+def prepare(config: Config, in_parallel: bool = False) -> Training:
     """Return what trains a configuration, at its start and not compiled.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
-    device = resolve_device(config.device, beside_others)
+    device = resolve_device(config.device, in_parallel)
     precision = resolve_precision(config.precision, device)
     set_up_process()
     data = load(**asdict(config.data)).to(device)

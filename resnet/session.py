@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def run_or_resume(
-    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, beside_others: bool = False
+    folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, in_parallel: bool = False
 ) -> dict[str, Any]:
     """Return the result of a run: the one that is there, or one computed from where the run was left.
 
-    `choices` are the names that the configuration was composed from, by group; `beside_others` says that further runs
+    `choices` are the names that the configuration was composed from, by group; `in_parallel` says that further runs
     may be under way on this machine. The folder must exist, and is locked meanwhile. Raises UserError (ConfigError,
     RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
 
@@ -50,7 +50,7 @@ def run_or_resume(
             raise RecordError(conflict)
         if folder.state() == "diverged":  # and would again, to the byte
             raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
-        return attempt(folder, config, choices or {}, beside_others)
+        return attempt(folder, config, choices or {}, in_parallel)
 
 
 def is_there(folder: RunFolder, config: Config) -> bool:
@@ -62,12 +62,10 @@ def is_there(folder: RunFolder, config: Config) -> bool:
     return True
 
 
-def attempt(
-    folder: RunFolder, config: Config, choices: Mapping[str, str | None], beside_others: bool
-) -> dict[str, Any]:
+def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None], in_parallel: bool) -> dict[str, Any]:
     """Return the result of a run that is computed here, or write down how it failed."""
     try:
-        return compute(folder, config, choices, beside_others)
+        return compute(folder, config, choices, in_parallel)
     except (Interrupted, RecordError, ConfigError):  # of an invalid request, nothing was begun
         raise
     except Exception as error:
@@ -78,9 +76,7 @@ def attempt(
         raise
 
 
-def compute(
-    folder: RunFolder, config: Config, choices: Mapping[str, str | None], beside_others: bool
-) -> dict[str, Any]:
+def compute(folder: RunFolder, config: Config, choices: Mapping[str, str | None], in_parallel: bool) -> dict[str, Any]:
     """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
     with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
         from resnet.prepare import prepare
@@ -90,12 +86,12 @@ def compute(
             from resnet.inspection.untrained import inspect, untrained
         tracker = Tracker(config.logger.name, folder.path)
     if config.task == "inspect":
-        training = prepare(untrained(config), beside_others)
+        training = prepare(untrained(config), in_parallel)
         folder.begin(config, choices)
         return inspect(folder, training)
-    training = prepare(config, beside_others)
-    announce(folder, training, beside_others)
+    training = prepare(config, in_parallel)
+    announce(folder, training, in_parallel)
     training = compile_where_it_pays(folder, training)
     folder.begin(config, choices)
     with tracker:
-        return train(folder, training, tracker, beside_others)
+        return train(folder, training, tracker, in_parallel)

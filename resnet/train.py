@@ -26,7 +26,7 @@ from resnet.training.probes import probe
 log = logging.getLogger(__name__)
 
 
-def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others: bool) -> dict[str, Any]:
+def train(folder: RunFolder, training: Training, tracker: Tracker, in_parallel: bool) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
     here = environment(training.data.mean.device)  # now, as the checkout may be another one when the training ends
     done = resume(folder, training, here)
@@ -34,13 +34,13 @@ def train(folder: RunFolder, training: Training, tracker: Tracker, beside_others
     if done == 0:
         write_start(folder, training)
     with collected_signals() as received:
-        run_epochs(folder, training, tracker, here["code"], done, beside_others, received)
+        run_epochs(folder, training, tracker, here["code"], done, in_parallel, received)
         if received:  # in the last epoch: the next run of a sweep must not begin
             raise Interrupted(received[0], training.epochs)
     return finish(folder, training, tracker, here)
 
 
-def announce(folder: RunFolder, training: Training, beside_others: bool) -> None:
+def announce(folder: RunFolder, training: Training, in_parallel: bool) -> None:
     """Say where the run is written, and what is computed how: before the first step, which may take its time."""
     network, device = training.network, training.data.mean.device
     parameters, threads = network.cost().parameters, torch.get_num_threads()
@@ -48,7 +48,7 @@ def announce(folder: RunFolder, training: Training, beside_others: bool) -> None
     parts = [f"{network.depth} layers", f"{parameters:,} parameters", how]
     if device.type == "cpu":
         parts.append(f"{threads} thread{'s' * (threads != 1)}")
-    log.info(f"{folder.path}{': ' if beside_others else chr(10)}{', '.join(parts)}")
+    log.info(f"{folder.path}{': ' if in_parallel else chr(10)}{', '.join(parts)}")
 
 
 def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
@@ -101,7 +101,7 @@ def run_epochs(
     tracker: Tracker,
     code: str,
     done: int,
-    beside_others: bool,
+    in_parallel: bool,
     received: list[int],
 ) -> None:
     """Train the epochs that are left, and write each down as it ends; raises Interrupted where a signal came."""
@@ -109,8 +109,8 @@ def run_epochs(
     left = training.steps - done * training.steps_per_epoch
     validation = len(data.val) / len(data.train) / 3 if data.val is not None else 0  # forward only: a third of a step
     pace = Pace(left * (1 + validation), f"epoch {training.epochs}")
-    label = f"{folder.label}: " if beside_others else ""
-    watch = watcher(training.epochs, progress_of(config.progress, beside_others), received, pace, label)
+    label = f"{folder.label}: " if in_parallel else ""
+    watch = watcher(training.epochs, progress_of(config.progress, in_parallel), received, pace, label)
     computes = {"code": code, "data": data.sha256(), "schedule": training.schedule}
     fixed = (config.batch_size, config.seed, training.steps, done, watch)
     for row in fit(trainer, data, training.augmenter, *fixed):
@@ -119,7 +119,7 @@ def run_epochs(
         layers = look_inside(training, epoch) if probed else []
         folder.finish_epoch(row, layers, {"epoch": epoch} | training.conditions | computes | trainer.state())
         tracker.log(row)
-        log.info(label + describe_epoch(row, training.epochs, brief=beside_others))
+        log.info(label + describe_epoch(row, training.epochs, brief=in_parallel))
 
 
 def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.claims.comparable import changes, flatten_settings
 from analysis.claims.differences import HEADLINE, difference
-from analysis.claims.predictions import hits_of
+from analysis.claims.predictions import correct_of
 from analysis.claims.wording import listed
 from analysis.frames.axes import is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
@@ -66,7 +66,7 @@ class Comparison:
     @property
     def paired(self) -> bool:
         """Whether both made their predictions for the same images, and these are there."""
-        return hits_of([list(self.a["path"]), list(self.b["path"])]) is not None
+        return correct_of([list(self.a["path"]), list(self.b["path"])]) is not None
 
     @property
     def headline(self) -> Difference:

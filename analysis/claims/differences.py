@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.claims.predictions import hits_of
+from analysis.claims.predictions import correct_of
 from analysis.frames.statistics import Difference, binomial_difference, contrast
 
 HEADLINE = "test_acc"
@@ -25,5 +25,5 @@ def weigh(groups: Sequence[pd.DataFrame], weights: Sequence[float], measure: str
     groups = [runs.dropna(subset=measure) for runs in groups]
     if any(runs.empty for runs in groups):
         return None
-    hits = hits_of([list(runs["path"]) for runs in groups]) if measure == HEADLINE else None
-    return contrast([runs[measure] for runs in groups], weights, hits)
+    correct = correct_of([list(runs["path"]) for runs in groups]) if measure == HEADLINE else None
+    return contrast([runs[measure] for runs in groups], weights, correct)

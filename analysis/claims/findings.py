@@ -92,7 +92,7 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     A model's name says nothing about its network, and a folder can be copied. To count a seed twice would make
     intervals too narrow.
     """
-    columns = [axis.column for axis in (*study.axes.axes, *study.axes.along)]
+    columns = [axis.column for axis in (*study.axes.axes, *study.axes.dependent)]
     places = study.configurations.set_index("folder")[columns]
     return runs[~runs.join(places, on="folder").duplicated([*columns, "seed"])]
 

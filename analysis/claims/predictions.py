@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def hits_of(groups: Sequence[Sequence[str]]) -> list[np.ndarray] | None:
+def correct_of(groups: Sequence[Sequence[str]]) -> list[np.ndarray] | None:
     """Return, for each group of run folders, which test images each run got right: runs x images.
 
     None where a run has no predictions, or where they are not about the same images.
     """
-    found = [[_hits(*_file_of(path)) for path in paths] for paths in groups]
+    found = [[_correct(*_file_of(path)) for path in paths] for paths in groups]
     every = [run for group in found for run in group]
     if not every or len({run[0] if run else None for run in every}) > 1 or None in every:
         return None
@@ -26,7 +26,7 @@ def _file_of(path: str) -> tuple[str, int]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _hits(file: str, written: int) -> tuple[bytes, np.ndarray] | None:
+def _correct(file: str, written: int) -> tuple[bytes, np.ndarray] | None:
     """Return the true classes, as bytes, and which images a run got right; None without whole predictions."""
     try:
         true, predicted = np.load(file)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, Asked, Roles, best_of, roles_of
+from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
 from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
 from analysis.frames.configurations import MEASURES
@@ -17,9 +17,9 @@ from analysis.frames.study import Study
 SHOWN = ("test_acc", "val_acc")
 
 
-def draw_accuracy(study: Study, asked: Asked) -> Figure:
+def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     """Return the last epoch's accuracy against an axis with 95 % intervals over seeds; raises NoData."""
-    roles, done = roles_of(study, asked), study.configurations
+    roles, done = roles_of(study, options), study.configurations
     done = done[done["n"] > 0]
     if done.empty:
         raise NoData("no run is complete")
@@ -30,10 +30,10 @@ def draw_accuracy(study: Study, asked: Asked) -> Figure:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
-    measures = [name for name in (asked.measure,) if name] or SHOWN
+    measures = [name for name in (options.measure,) if name] or SHOWN
     measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
     if not measures:
-        raise NoData(f"no run has a {MEASURES[asked.measure].long}")
+        raise NoData(f"no run has a {MEASURES[options.measure].long}")
     about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
     share = 1.0 if max(shape) > 1 else 0.7

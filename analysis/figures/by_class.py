@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.roles import Asked, lines_of
+from analysis.figures.roles import PlotOptions, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.study import Study
 
@@ -26,16 +26,16 @@ def accuracies(study: Study) -> pd.DataFrame:
     if study.classes.empty:
         raise NoData("no complete run has figures by class")
     images = study.classes.groupby(["true", "configuration"])["images"].sum()
-    hits = study.classes[study.classes["true"] == study.classes["predicted"]]
-    table = (100 * hits.groupby(["true", "configuration"])["images"].sum() / images).unstack()
+    correct = study.classes[study.classes["true"] == study.classes["predicted"]]
+    table = (100 * correct.groupby(["true", "configuration"])["images"].sum() / images).unstack()
     return table.loc[table.mean(axis=1).sort_values(kind="stable").index]
 
 
-def draw_classes(study: Study, asked: Asked) -> Figure:
+def draw_classes(study: Study, options: PlotOptions) -> Figure:
     """Return the test accuracy of each class, one mark per configuration; raises NoData."""
     table = accuracies(study)
     shown = study.configurations[study.configurations["configuration"].isin(table.columns)]
-    drawn, classes = lines_of(study, shown, asked), len(table)
+    drawn, classes = lines_of(study, shown, options), len(table)
     shown, colors = drawn.table, drawn.colors
     table = table.head(MOST_CLASSES)
     note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
@@ -62,7 +62,7 @@ def draw_classes(study: Study, asked: Asked) -> Figure:
     return figure
 
 
-def draw_confusion(study: Study, asked: Asked) -> Figure:
+def draw_confusion(study: Study, options: PlotOptions) -> Figure:
     """Return what each class is taken for, per shortcut in the configuration best by validation; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
     chosen = best_by_validation(study)

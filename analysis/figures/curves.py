@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.roles import Asked, by_shortcut, lines_of
+from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, whole_numbers
 from analysis.frames.study import Study
 
@@ -19,9 +19,9 @@ FEW = 10  # epochs, of which each one has a mark
 PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 
 
-def draw_curves(study: Study, asked: Asked) -> Figure:
+def draw_curves(study: Study, options: PlotOptions) -> Figure:
     """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
-    drawn = lines_of(study, begun(study), asked)
+    drawn = lines_of(study, begun(study), options)
     panels, colors = list(drawn.rows()), drawn.colors
     figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=drawn.note)
     axes = figure.subplots(len(panels), len(PANELS), squeeze=False, sharex=True, sharey="col")
@@ -44,12 +44,12 @@ def draw_curves(study: Study, asked: Asked) -> Figure:
     return figure
 
 
-def draw_degradation(study: Study, asked: Asked) -> Figure:
+def draw_degradation(study: Study, options: PlotOptions) -> Figure:
     """Return the training error by epoch, plain beside residual (He et al. 2016, figure 6); raises NoData."""
     shown = begun(study)
     if "none" not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
         raise NoData("it takes residual and plain networks")
-    drawn = lines_of(study, shown, by_shortcut(study, Asked()))
+    drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
     panels = list(drawn.rows())[::-1]
     figure = new_figure(study, "Training error by epoch", 4.4, note=drawn.note)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]

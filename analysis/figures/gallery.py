@@ -18,7 +18,7 @@ from analysis.figures.inside.gradients import draw_untrained_gradients
 from analysis.figures.inside.lesions import draw_lesions
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
-from analysis.figures.roles import Asked
+from analysis.figures.roles import PlotOptions
 from analysis.figures.style import WIDTH, NoData
 from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
@@ -28,7 +28,7 @@ STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fontty
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 DOTS_PER_INCH = 160
-DEFAULT = Asked()
+DEFAULT = PlotOptions()
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ INSIDE = (
 )
 
 
-def draw(study: Study, name: str, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Figure:
+def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float = WIDTH) -> Figure:
     """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
 
-    `asked` says which axes go where, and counts for PLOTS alone. The figure is WIDTH inches wide, one with few panels
+    `options` say which axes go where, and counts for PLOTS alone. The figure is WIDTH inches wide, one with few panels
     beside each other `narrow`. Raises BadRequest for a name that there is not, and NoData where the study does not hold
     what the figure takes.
     """
@@ -126,17 +126,19 @@ def draw(study: Study, name: str, asked: Asked = DEFAULT, narrow: float = WIDTH)
         raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
     size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
     with matplotlib.rc_context(STYLE | size):
-        return plot.draw(study, asked) if plot in PLOTS else plot.draw(study)
+        return plot.draw(study, options) if plot in PLOTS else plot.draw(study)
 
 
-def draw_all(study: Study, asked: Asked = DEFAULT, narrow: float = WIDTH) -> Iterator[tuple[Plot, Figure | str]]:
+def draw_all(
+    study: Study, options: PlotOptions = DEFAULT, narrow: float = WIDTH
+) -> Iterator[tuple[Plot, Figure | str]]:
     """Yield each plot of a study with its figure as `draw` returns it, or the reason why there is none.
 
     Figures of measurements that the study did not take are left out without a word. Raises BadRequest.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
-            figure = draw(study, plot.name, asked, narrow)
+            figure = draw(study, plot.name, options, narrow)
         except NotMeasured:
             continue
         except NoData as reason:

@@ -6,7 +6,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.roles import PANELS, Asked, best_of, roles_of
+from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of
 from analysis.figures.style import NoData, new_figure, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
@@ -16,7 +16,7 @@ MEASURE = "test_acc"
 MOST_CELLS = 12  # a side, of which each has its figure written in it
 
 
-def draw_grid(study: Study, asked: Asked) -> Figure:
+def draw_grid(study: Study, options: PlotOptions) -> Figure:
     """Return the mean test accuracy over the two numeric axes that have most values; raises NoData."""
     numbers = sorted((axis for axis in study.axes.axes if axis.numeric), key=lambda axis: -len(axis.values))
     done = study.configurations[study.configurations["n"] > 0]
@@ -25,7 +25,7 @@ def draw_grid(study: Study, asked: Asked) -> Figure:
     x, y = sorted(numbers[:2], key=lambda axis: axis.name == "layers")
     if len(done.drop_duplicates([x.column, y.column])) < len(x.values) * len(y.values) / 2:
         raise NoData(f"{x.name} and {y.name} make no grid")
-    roles = roles_of(study, asked)
+    roles = roles_of(study, options)
     panel = next((axis for axis in (roles.panels, roles.by, roles.x) if axis and axis not in (x, y)), None)
     table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis])
     places = [0] if panel is None else spread(sorted(set(table[panel.column])), PANELS)

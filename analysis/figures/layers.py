@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.roles import Asked, by_shortcut, lines_of
+from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import NoData, legend, new_figure, over_seeds, spread, whole_numbers
 from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
@@ -27,11 +27,11 @@ def layers_of(study: Study) -> pd.DataFrame:
     return rows.assign(layer=rows["place"].astype(int))
 
 
-def draw_gradients(study: Study, asked: Asked) -> Figure:
+def draw_gradients(study: Study, options: PlotOptions) -> Figure:
     """Return the gradient norm by layer and epoch, a panel per configuration; raises NoData."""
     rows = layers_of(study)
     probed = study.configurations[study.configurations["configuration"].isin(rows["configuration"])]
-    drawn = lines_of(study, probed, by_shortcut(study, asked))
+    drawn = lines_of(study, probed, by_shortcut(study, options))
     groups = {title: spread(part.to_dict("records"), COLUMNS) for title, part in drawn.rows()}
     tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
     norm, columns = positive_norm(tables.values()), max(map(len, groups.values()))
@@ -81,7 +81,7 @@ def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
-def draw_responses(study: Study, asked: Asked) -> Figure:
+def draw_responses(study: Study, options: PlotOptions) -> Figure:
     """Return the deviation of each layer's response, last epoch probed (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
     rows = rows[np.isfinite(rows["response_std"])]
@@ -89,7 +89,7 @@ def draw_responses(study: Study, asked: Asked) -> Figure:
         raise NoData("no response is finite")
     last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
     shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
-    drawn = lines_of(study, shown, by_shortcut(study, asked))
+    drawn = lines_of(study, shown, by_shortcut(study, options))
     panels, colors = list(drawn.rows()), drawn.colors
     deviations = over_seeds(last[last["configuration"].isin(colors)], ["layer"], "response_std")
     figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2, note=drawn.note)

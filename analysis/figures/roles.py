@@ -22,7 +22,7 @@ QUANTITIES = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlotOptions:
     """What the command line wants to be where; empty for the default."""
 
     x: str = ""
@@ -41,26 +41,26 @@ class Roles:
     quantity: str = ""
 
 
-def roles_of(study: Study, asked: Asked) -> Roles:
+def roles_of(study: Study, options: PlotOptions) -> Roles:
     """Return who plays which part; raises BadRequest for a name that is no axis.
 
     Unless asked otherwise, the horizontal is the number with the most values, the depth before others, and lines are by
     shortcut, or by the axis that comes next; panels have few values.
     """
     axes = study.axes.axes
-    quantity = asked.x if asked.x in QUANTITIES else ""
-    x = study.axis(asked.x, QUANTITIES) if asked.x and not quantity else None
-    taken = [study.axis(name, QUANTITIES) for name in (asked.by, asked.panels) if name]
+    quantity = options.x if options.x in QUANTITIES else ""
+    x = study.axis(options.x, QUANTITIES) if options.x and not quantity else None
+    taken = [study.axis(name, QUANTITIES) for name in (options.by, options.panels) if name]
     free = [axis for axis in axes if axis not in taken]
     numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
     x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")
     by = next((axis for axis in rest if len(axis.values) <= MOST), None)
-    by = study.axis(asked.by, QUANTITIES) if asked.by else by
+    by = study.axis(options.by, QUANTITIES) if options.by else by
     rest = [axis for axis in rest if axis != by]
     panels = next((axis for axis in rest if len(axis.values) <= PANELS), None)
-    return Roles(x, by, study.axis(asked.panels, QUANTITIES) if asked.panels else panels, quantity)
+    return Roles(x, by, study.axis(options.panels, QUANTITIES) if options.panels else panels, quantity)
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class Lines:
         return self.line.name if self.line else ""
 
 
-def lines_of(study: Study, configurations: pd.DataFrame, asked: Asked) -> Lines:
+def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
     """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation."""
-    roles = roles_of(study, asked)
+    roles = roles_of(study, options)
     line, row = roles.x, roles.by
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
     if row is not None and table[row.column].nunique() > PANELS:
@@ -133,7 +133,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     return table, [f"{others or 'copies'}: the best by validation"] if len(table) < len(configurations) else []
 
 
-def by_shortcut(study: Study, asked: Asked) -> Asked:
+def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:
     """Return the request with panels by shortcut where there are several."""
     axis = study.axes.find("shortcut")
-    return replace(asked, by="shortcut") if axis in study.axes.axes and asked.x != "shortcut" else asked
+    return replace(options, by="shortcut") if axis in study.axes.axes and options.x != "shortcut" else options

@@ -1,4 +1,4 @@
-"""The axes of a study: what varies between its configurations, in which order, and what only goes along.
+"""The axes of a study: what varies between its configurations, in which order, and what depends on them.
 
 An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs`), a whole
 choice where named choices tell configurations apart (`optimizer`), or a single key (`optimizer.lr`). A setting that the
@@ -21,7 +21,7 @@ ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs"}
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
 NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # depth, width and length say what these are
-FEW = 12  # configurations of which each may have its own value of an axis that others go along with
+FEW = 12  # configurations of which each may have its own value of an axis that others depend on
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Axes:
-    """The axes of some configurations, and the settings that vary along with them."""
+    """The axes of some configurations, and the settings whose values depend on them."""
 
     axes: tuple[Axis, ...]
-    along: tuple[Axis, ...]
+    dependent: tuple[Axis, ...]
 
     def find(self, name: str) -> Axis | None:
         """Return the axis that a name means: its own, another name of it, or the end of a key; None without one."""
         name = ALIASES.get(name, name)
-        every = (*self.axes, *self.along)
+        every = (*self.axes, *self.dependent)
         own = [axis for axis in every if axis.name == name]
         return next(iter(own or [axis for axis in every if axis.name.endswith(f".{name}")]), None)
 
@@ -82,12 +82,12 @@ class Axes:
 
 
 def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
-    """Return the axes of some configurations; `chosen` names those whose values were picked, so that they go along."""
+    """Return the axes of some configurations; `chosen` names those picked by a rule, which depend on the rest."""
     chosen = set(chosen)
     varied = varied_keys(rows)
     axes: list[Axis] = []
-    along: list[Axis] = []
-    columns: dict[str, list[Hashable]] = {}  # of axes that other settings may go along with
+    dependent: list[Axis] = []
+    columns: dict[str, list[Hashable]] = {}  # of axes that other settings may depend on
     keys: dict[str, list[Hashable]] = {}
     names = ["layers", "stages", "shortcut", *choice_names(rows, varied)]
     for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
@@ -96,15 +96,15 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
             continue
         axis, group = Axis(name, ordered(name, first_starts(rows, values))), name.partition(".")[0]
         if name in chosen:
-            along.append(axis)
+            dependent.append(axis)
         elif group != name and group in columns and determines([columns[group]], values):
             continue  # the choice says it
         elif name != "stages" and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
-            along.append(axis)
+            dependent.append(axis)
         else:
             axes.append(axis)
             (columns if name in names else keys)[name] = values
-    return Axes(tuple(axes), tuple(along))
+    return Axes(tuple(axes), tuple(dependent))
 
 
 def varied_keys(rows: Sequence[Row]) -> list[str]:

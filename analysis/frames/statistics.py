@@ -66,18 +66,18 @@ def welch(a: ArrayLike, b: ArrayLike) -> Difference:
 
 
 def contrast(
-    samples: Sequence[ArrayLike], weights: Sequence[float], hits: Sequence[np.ndarray] | None = None
+    samples: Sequence[ArrayLike], weights: Sequence[float], correct: Sequence[np.ndarray] | None = None
 ) -> Difference:
     """Return the weighted sum of the means of samples, in points, with Welch's interval.
 
-    The degrees of freedom are Satterthwaite's. `hits` say which of the same images each seed of a sample got right,
+    The degrees of freedom are Satterthwaite's. `correct` say which of the same images each seed of a sample got right,
     seeds x images; they bring the interval over seeds and images. Where a sample has a single seed, or the seeds of no
     sample differ, there is no p, and the interval is that over images, if any. Raises ValueError where a sample has no
     figure.
     """
     arrays = [_sample(values) for values in samples]
     points = 100 * sum(weight * float(np.mean(array)) for weight, array in zip(weights, arrays))
-    these, images = (None, None) if hits is None else image_variances(hits, weights)
+    these, images = (None, None) if correct is None else image_variances(correct, weights)
     if min(map(len, arrays)) < 2 or not any(np.ptp(array) for array in arrays):
         return Difference(points, *((None, None) if these is None else _interval(points, these, math.inf)), None)
     parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
@@ -88,18 +88,18 @@ def contrast(
     return Difference(points, low, high, p, both)
 
 
-def image_variances(hits: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
+def image_variances(correct: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
     """Return the variance, in squared points, that another set of images brings to a weighted sum of mean accuracies.
 
     First that for the very seeds at hand, then what is left without the interaction of seeds with images, which the
     variance between seeds has in it already (crossed random effects; Owen 2007, "The pigeonhole bootstrap").
     """
-    images = hits[0].shape[1]
-    means = sum(100 * weight * own.mean(axis=0) for weight, own in zip(weights, hits))
+    images = correct[0].shape[1]
+    means = sum(100 * weight * own.mean(axis=0) for weight, own in zip(weights, correct))
     these = float(np.var(means, ddof=1)) / images
     interaction = sum(
         100**2 * weight**2 * float(np.var(own, axis=0, ddof=1).mean()) / len(own) / images
-        for weight, own in zip(weights, hits)
+        for weight, own in zip(weights, correct)
         if len(own) > 1
     )
     return these, max(0.0, these - interaction)

@@ -73,7 +73,7 @@ class Study:
         `label` says in words what tells it from others.
         """
         rows = self._rows.to_dict("records")
-        every = (*self.axes.axes, *self.axes.along)
+        every = (*self.axes.axes, *self.axes.dependent)
         places = {axis.column: [axis.values.index(value_of(row, axis.name)) for row in rows] for axis in every}
         table = self._rows.assign(**places)
         order = [axis.column for axis in self.axes.axes]

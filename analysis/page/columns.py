@@ -114,8 +114,8 @@ EXTRA = ("wall_seconds",)  # shown on request only
 
 
 def all_columns(study: Study) -> list[Column]:
-    """Return every column that a study can have: its axes, what goes along, the network, what was measured."""
-    axes = [*study.axes.axes, *study.axes.along]
+    """Return every column that a study can have: its axes, what depends on them, the network, what was measured."""
+    axes = [*study.axes.axes, *study.axes.dependent]
     own = [Column(axis.name, axis.name, partial(placed, axis), axis.column, axis.numeric) for axis in axes]
     named = {axis.name for axis in axes}
     model, *network = (column for column in NETWORK if column.name not in named)

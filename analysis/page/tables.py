@@ -230,7 +230,7 @@ def to_csv(studies: Sequence[Study], published: bool) -> str:
     parts, varied = [], {}
     for study in studies:
         table, own = study.configurations, {}
-        for axis in (*study.axes.axes, *study.axes.along):
+        for axis in (*study.axes.axes, *study.axes.dependent):
             own[axis.name] = [as_text(axis.values[place]) for place in table[axis.column]]
         records = table.to_dict("records")
         for key in varied_keys(records):  # those too that a named choice speaks for

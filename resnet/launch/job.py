@@ -67,14 +67,14 @@ def shortest(folder: str) -> Path:
 
 def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     """Run or resume and log the outcome; raises RunFailed, and SystemExit after a signal."""
-    beside_others = hydra.runtime.choices["hydra/launcher"] != "basic"
+    in_parallel = hydra.runtime.choices["hydra/launcher"] != "basic"
     try:
         if folder.state() != "complete":
             with blocked_signals():
                 progress = place_in_sweep(folder)
             if progress:
-                log.info(f"{folder.label}: " * beside_others + progress)
-        result = run_or_resume(folder, config, choices_of(hydra), beside_others)
+                log.info(f"{folder.label}: " * in_parallel + progress)
+        result = run_or_resume(folder, config, choices_of(hydra), in_parallel)
     except Interrupted as stop:
         command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)
         epochs = len(folder.metrics())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from resnet.training.data import Dataset
 from resnet.training.model import Network
-from resnet.training.trainer import Figures
+from resnet.training.trainer import Metrics
 
 
 def make_result(
@@ -19,12 +19,12 @@ def make_result(
     seed: int,
     rows: Sequence[dict[str, Any]],
     data: Dataset,
-    figures: Figures,
+    metrics: Metrics,
     predicted: Tensor,
 ) -> dict[str, Any]:
-    """Return the figures of a run: `rows` are those of metrics.csv, `figures` and `predicted` the test set's.
+    """Return the metrics of a run: `rows` are those of metrics.csv, `metrics` and `predicted` the test set's.
 
-    The final figures are the last epoch's; the best epoch is chosen on validation data.
+    `final` is the last epoch, `best` the one with the best validation accuracy.
     """
     cost = network.cost(data.size)
     best = max((row for row in rows if row["val_acc"] is not None), key=lambda row: row["val_acc"], default=None)
@@ -40,7 +40,7 @@ def make_result(
         "epochs": len(rows),
         "final": {key: rows[-1][key] for key in ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")},
         "best": {key: best[key] for key in ("epoch", "val_loss", "val_acc")} if best else None,
-        "test": {"loss": figures.loss, "acc": figures.accuracy, "images": len(data.test)}
+        "test": {"loss": metrics.loss, "acc": metrics.accuracy, "images": len(data.test)}
         | by_class(predicted, data.test.labels.cpu(), data.classes),
         "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 1),
         "data": {

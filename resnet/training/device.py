@@ -26,7 +26,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 PAYS_FROM = 5e13  # multiply-adds of forward passes, 15 epochs of CIFAR-10 with blocks4: from here on time is won
 
 
-def resolve_device(device: str, beside_others: bool = False) -> torch.device:
+def resolve_device(device: str, in_parallel: bool = False) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `mps`; raises ConfigError for one that is not there.
 
     `auto` is a GPU that works or, without one, the CPU. Of several GPUs, a run beside others gets one of its own as
@@ -34,7 +34,7 @@ def resolve_device(device: str, beside_others: bool = False) -> torch.device:
     """
     if device == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: PyTorch finds no Apple GPU here; use device=cpu or device=auto")
-    return torch.device(device) if device in ("cpu", "mps") else choose_gpu(device, beside_others)
+    return torch.device(device) if device in ("cpu", "mps") else choose_gpu(device, in_parallel)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

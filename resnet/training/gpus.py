@@ -20,10 +20,10 @@ DRIVER = Path("/proc/driver/nvidia")
 slot: int | None = None  # the open file whose lock says that this process uses a GPU
 
 
-def choose_gpu(wanted: str, beside_others: bool) -> torch.device:
+def choose_gpu(wanted: str, in_parallel: bool) -> torch.device:
     """Return the GPU for `auto` or `cuda`, made PyTorch's current one; the CPU where `auto` finds none that works.
 
-    The first one, so that a run after another is on the same; `beside_others`, the first with the fewest runs on it.
+    The first one, so that a run after another is on the same; `in_parallel`, the first with the fewest runs on it.
     Raises ConfigError for `cuda` where there is none, or none that works.
     """
     usable, reason = usable_gpus()
@@ -34,7 +34,7 @@ def choose_gpu(wanted: str, beside_others: bool) -> torch.device:
         if reason:
             log.warning(f"device=auto: the CPU, because {reason}")
         return torch.device("cpu")
-    device = torch.device("cuda", take_slot(usable) if beside_others else usable[0])
+    device = torch.device("cuda", take_slot(usable) if in_parallel else usable[0])
     torch.cuda.set_device(device)
     return device
 

@@ -15,11 +15,11 @@ from resnet.training.optim import Schedule, make_optimizer, set_lr
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
-EVALUATION_BATCH = 500  # images at a time; does not change the figures
+EVALUATION_BATCH = 500  # images at a time; does not change the metrics
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """Mean cross entropy and fraction of right answers."""
 
     loss: float
@@ -78,13 +78,13 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.model.load_state_dict(state["model"])
 
-    def train_epoch(self, batches: Batches, first_step: int) -> Figures:
-        """Take a step for each batch; return the running figures, in training mode, over the epoch.
+    def train_epoch(self, batches: Batches, first_step: int) -> Metrics:
+        """Take a step for each batch; return the running metrics, in training mode, over the epoch.
 
         Nothing is read from the device before the last step. Raises Diverged if a loss was not finite.
         """
         self.model.train()
-        losses, hits, sizes = [], [], []
+        losses, correct, sizes = [], [], []
         for step, (images, labels) in enumerate(batches, start=first_step):
             set_lr(self.optimizer, self.schedule(step))
             self.optimizer.zero_grad(set_to_none=True)
@@ -93,12 +93,12 @@ class Trainer:
             loss.backward()
             self.optimizer.step()
             losses.append(loss.detach())
-            hits.append((logits.detach().argmax(dim=1) == labels).sum())
+            correct.append((logits.detach().argmax(dim=1) == labels).sum())
             sizes.append(len(labels))
-        return running_figures(torch.stack(losses), torch.stack(hits), torch.tensor(sizes), first_step)
+        return running_metrics(torch.stack(losses), torch.stack(correct), torch.tensor(sizes), first_step)
 
-    def evaluate(self, split: Split) -> tuple[Figures, Tensor]:
-        """Return the figures over a split in evaluation mode, and the logits (n, classes) on the CPU."""
+    def evaluate(self, split: Split) -> tuple[Metrics, Tensor]:
+        """Return the metrics over a split in evaluation mode, and the logits (n, classes) on the CPU."""
         return evaluate(self.model, self.normalize, split, self.bf16)
 
 
@@ -125,20 +125,20 @@ def forward(network: Callable[[Tensor], Tensor], normalize: Normalize, images: T
 
 
 @torch.inference_mode()
-def evaluate(model: ResNet, normalize: Normalize, split: Split, bf16: bool) -> tuple[Figures, Tensor]:
-    """Return the figures of a network over a split in evaluation mode, and the logits (n, classes) on the CPU."""
+def evaluate(model: ResNet, normalize: Normalize, split: Split, bf16: bool) -> tuple[Metrics, Tensor]:
+    """Return the metrics of a network over a split in evaluation mode, and the logits (n, classes) on the CPU."""
     model.eval()
     batches = split.images.split(EVALUATION_BATCH)
     logits = torch.cat([forward(model, normalize, images, bf16) for images in batches]).cpu()  # the device is read once
     labels = split.labels.cpu()
-    hits = (logits.argmax(dim=1) == labels).double().mean()
-    return Figures(F.cross_entropy(logits.double(), labels).item(), hits.item()), logits
+    correct = (logits.argmax(dim=1) == labels).double().mean()
+    return Metrics(F.cross_entropy(logits.double(), labels).item(), correct.item()), logits
 
 
-def running_figures(losses: Tensor, hits: Tensor, sizes: Tensor, first_step: int) -> Figures:
-    """Return an epoch's means from the figures of its steps, all (steps,); raises Diverged."""
+def running_metrics(losses: Tensor, correct: Tensor, sizes: Tensor, first_step: int) -> Metrics:
+    """Return an epoch's means from the metrics of its steps, all (steps,); raises Diverged."""
     losses = losses.cpu().double()  # not every GPU has float64
     if not losses.isfinite().all():
         raise Diverged("loss", first_step + int((~losses.isfinite()).nonzero()[0]))
     images = sizes.sum()
-    return Figures((losses @ sizes.double() / images).item(), hits.sum().item() / images.item())
+    return Metrics((losses @ sizes.double() / images).item(), correct.sum().item() / images.item())

@@ -170,11 +170,11 @@ def build(tmp_path, monkeypatch) -> Builder:
     return Builder(tmp_path / "runs")
 
 
-def figure(name: str, **asked: str) -> Any:
-    """Return a figure of the one study under runs; `asked` says which axes go where."""
-    from analysis.figures.roles import Asked
+def figure(name: str, **options: str) -> Any:
+    """Return a figure of the one study under runs; `options` say which axes go where."""
+    from analysis.figures.roles import PlotOptions
 
-    return analysis.draw(*analysis.load_studies(["runs"]), name, Asked(**asked))
+    return analysis.draw(*analysis.load_studies(["runs"]), name, PlotOptions(**options))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What varies in made-up studies, in which order, and what only goes along."""
+"""What varies in made-up studies, in which order, and what depends on what."""
 
 import random
 
@@ -19,9 +19,9 @@ def row(layers=8, shortcut="pad", choices=None, **settings):
 
 
 def axes(rows, **more):
-    """Return the axes with their values, and what goes along."""
+    """Return the axes with their values, and what depends on them."""
     found = find_axes(rows, **more)
-    return {axis.name: axis.values for axis in found.axes}, [axis.name for axis in found.along]
+    return {axis.name: axis.values for axis in found.axes}, [axis.name for axis in found.dependent]
 
 
 def test_a_full_grid_has_its_axes_in_order():

@@ -73,8 +73,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     assert 0.93 <= covered <= 0.98
 
 
-def draw_hits(generator, hardness, levels):
-    """Return hits of one sample: seeds differ in level, images in hardness, and each seed has luck of its own."""
+def draw_correct(generator, hardness, levels):
+    """Return which images are right: seeds differ in level, images in hardness, and each seed has luck of its own."""
     return levels[:, None] - hardness + generator.normal(size=(len(levels), len(hardness))) > 0
 
 
@@ -84,8 +84,8 @@ def test_the_interval_over_seeds_and_images_covers_the_truth_as_often_as_it_says
     for _ in range(rounds):
         hardness = generator.normal(size=images)
         tilted = hardness * generator.choice([0.5, 1.5], size=images)  # the second sample fails elsewhere
-        hits = [draw_hits(generator, kind, generator.normal(1, spread, seeds)) for kind in (hardness, tilted)]
-        found.append(contrast([own.mean(axis=1) for own in hits], (-1, 1), hits))
+        correct = [draw_correct(generator, kind, generator.normal(1, spread, seeds)) for kind in (hardness, tilted)]
+        found.append(contrast([own.mean(axis=1) for own in correct], (-1, 1), correct))
     share = {h: stats.norm.cdf(1 / np.sqrt(1 + h**2 + spread**2)) for h in (0.5, 1, 1.5)}
     truth = 100 * ((share[0.5] + share[1.5]) / 2 - share[1])
     covered = np.mean([low <= truth <= high for low, high in (difference.with_images for difference in found)])
@@ -105,8 +105,8 @@ def test_images_alone_are_those_of_a_paired_difference():
 
 def test_noise_that_each_seed_has_of_its_own_counts_once():
     generator = np.random.default_rng(0)
-    hits = [generator.random((5, 10000)) < share for share in (0.8, 0.81)]
-    found = contrast([own.mean(axis=1) for own in hits], (-1, 1), hits)
+    correct = [generator.random((5, 10000)) < share for share in (0.8, 0.81)]
+    found = contrast([own.mean(axis=1) for own in correct], (-1, 1), correct)
     assert found.with_images == pytest.approx((found.low, found.high), abs=0.1)
 
 

@@ -15,7 +15,7 @@ from resnet.training.compiling import compile_network
 from resnet.training.data import Split, training_batches
 from resnet.training.device import be_reproducible, memory_format_of, resolve_device
 from resnet.training.model import Network
-from resnet.training.trainer import Figures, Normalize, make_trainer
+from resnet.training.trainer import Metrics, Normalize, make_trainer
 from tests.resnet.test_run import begun, without_times
 
 DEVICE = os.environ.get("RESNET_TEST_DEVICE", "cuda")
@@ -92,7 +92,7 @@ def trainer_on(device: torch.device):
 def test_a_step_waits_for_nothing(device, split, monkeypatch):
     trainer, here = trainer_on(device), split.to(device)
     trainer.train_epoch(batches(here, (True, 4, 8, False)), 0)
-    monkeypatch.setattr(trainer_module, "running_figures", lambda *_: Figures(0.0, 0.0))
+    monkeypatch.setattr(trainer_module, "running_metrics", lambda *_: Metrics(0.0, 0.0))
     epoch = list(batches(here, (True, 4, 8, False)))
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")

@@ -74,16 +74,16 @@ def trainer_on_gpu(layout=torch.channels_last, shortcut="projection", bf16=True,
 def test_an_epoch_and_an_evaluation(fake, monkeypatch, optimizer, layout, shortcut):
     read = {}
 
-    def figures(losses, hits, sizes, first_step):
-        read.update(losses=losses, hits=hits)
-        return trainer_module.Figures(0.0, 0.0)
+    def metrics(losses, correct, sizes, first_step):
+        read.update(losses=losses, correct=correct)
+        return trainer_module.Metrics(0.0, 0.0)
 
-    monkeypatch.setattr(trainer_module, "running_figures", figures)
+    monkeypatch.setattr(trainer_module, "running_metrics", metrics)
     trainer = trainer_on_gpu(layout, shortcut, layout is torch.channels_last, optimizer)
     split = images(10)
     augmenter = Augmenter(split.images, torch.zeros(3, device=GPU), True, 4, 8, False)
     trainer.train_epoch(training_batches(split.labels, augmenter, 4, 0, epoch=1), 0)
-    assert read["losses"].device == read["hits"].device == GPU and len(read["losses"]) == 3, "read once, at the end"
+    assert read["losses"].device == read["correct"].device == GPU and len(read["losses"]) == 3, "read once, at the end"
     assert all(p.device == p.grad.device == GPU for p in trainer.model.parameters())
     logits = forward(trainer.model, trainer.normalize, split.images, trainer.bf16)
     assert logits.device == GPU and logits.shape == (10, 10) and logits.dtype == torch.float32

@@ -134,7 +134,7 @@ def test_runs_side_by_side_take_the_first_free_card_and_then_share(cards, tmp_pa
         holders[-1].stdout.readline()
 
     def mine() -> int | None:
-        return resolve_device("auto", beside_others=True).index
+        return resolve_device("auto", in_parallel=True).index
 
     assert mine() == 0 and mine() == 0, "asked again, it gives back what it had"
     taken_by_another(1, 0)

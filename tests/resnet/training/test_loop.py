@@ -13,7 +13,7 @@ from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, load, training_batches
 from resnet.training.loop import fit
 from resnet.training.model import Network
-from resnet.training.trainer import Figures, Normalize, Trainer, running_figures
+from resnet.training.trainer import Metrics, Normalize, Trainer, running_metrics
 
 BATCH, SEED = 16, 5
 
@@ -58,20 +58,20 @@ def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
 
 
 def test_a_smaller_last_batch_counts_less():
-    figures = running_figures(torch.tensor([1.0, 2.0]), torch.tensor([2, 1]), torch.tensor([4, 1]), first_step=0)
-    assert (figures.loss, figures.accuracy) == (pytest.approx(1.2), 0.6)
+    metrics = running_metrics(torch.tensor([1.0, 2.0]), torch.tensor([2, 1]), torch.tensor([4, 1]), first_step=0)
+    assert (metrics.loss, metrics.accuracy) == (pytest.approx(1.2), 0.6)
 
 
 def test_the_first_loss_that_is_not_finite_is_named():
     losses = torch.tensor([1.0, float("nan"), 2.0, float("inf")])
     with pytest.raises(Diverged, match="the loss was not finite, first at step 11") as error:
-        running_figures(losses, torch.zeros(4), torch.ones(4), first_step=10)
+        running_metrics(losses, torch.zeros(4), torch.ones(4), first_step=10)
     assert error.value.step == 11
 
 
 def test_a_validation_loss_that_is_not_finite_is_divergence(data, monkeypatch):
     diverged = trainer(data)
-    monkeypatch.setattr(diverged, "evaluate", lambda split: (Figures(float("inf"), 0.1), None))
+    monkeypatch.setattr(diverged, "evaluate", lambda split: (Metrics(float("inf"), 0.1), None))
     augmenter = Augmenter(data.train.images, data.mean, False, 0, 0, False)
     with pytest.raises(Diverged, match="the validation loss was not finite, first at step 4") as error:
         next(fit(diverged, data, augmenter, BATCH, SEED, total_steps=6))
