@@ -1,6 +1,6 @@
 """What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ EDGE = 3  # values; fewer have no inside
 TIE = 1e-9  # of accuracies that are equal but for rounding
 DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
+LISTED = 8  # combinations of which each has its best value named
 SCATTERED = 10  # configurations; of fewer, even a grid is small
 
 
@@ -31,18 +32,35 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         return
     best, second = int(ranked.index[0]), int(ranked.index[1])
     facts = {"axis": axis.name, "values": len(ranked), "best": axis.text(best), "second": axis.text(second)}
-    if ranked.iloc[0] - ranked.iloc[1] < TIE:
-        equal = [axis.text(place) for place in sorted(ranked.index[ranked.iloc[0] - ranked < TIE])]
-        yield Finding("tie", facts=facts | {"equal": equal})
-        return
-    yield compared(study, runs, axis, (best, second), facts)
-    tops = {where: rows[rows.max() - rows < TIE] for where, rows in grids.items() if best in rows.index}
+    equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
+    if len(equal) > 1:
+        yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
+    else:
+        yield compared(study, runs, axis, (best, second), facts)
+    tops = {where: sorted(rows.index[rows.max() - rows < TIE]) for where, rows in grids.items()}
+    if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
+        each = [(where, [axis.text(place) for place in top], end(grids[where], top)) for where, top in tops.items()]
+        yield Finding("each best", facts=facts | {"each": each})
+    elif len(equal) == 1:
+        tried = {where: top for where, top in tops.items() if best in grids[where].index}
+        yield from find_order(axis, best, tried, facts | {"grids": len(grids)})
+        if axis.numeric and (at := end(ranked, [best])):
+            yield Finding("edge", facts=facts | {"end": at})
+
+
+def find_order(axis: Axis, best: int, tops: Mapping[str, Collection[int]], facts: dict) -> Iterator[Finding]:
+    """Say in how many of several combinations the best value of all is among `tops`, the best there."""
     if len(tops) > 1:
-        others = [(where, axis.text(int(top.index[0]))) for where, top in tops.items() if best not in top.index]
-        ties = sum(best in top.index and len(top) > 1 for top in tops.values())
-        yield Finding("order", facts=facts | {"tried": len(tops), "grids": len(grids), "others": others, "ties": ties})
-    if axis.numeric and len(ranked) >= EDGE and best in (min(ranked.index), max(ranked.index)):
-        yield Finding("edge", facts=facts | {"end": "lowest" if best == min(ranked.index) else "highest"})
+        others = [(where, axis.text(min(top))) for where, top in tops.items() if best not in top]
+        ties = sum(best in top and len(top) > 1 for top in tops.values())
+        yield Finding("order", facts=facts | {"tried": len(tops), "others": others, "ties": ties})
+
+
+def end(tried: pd.Series, best: Collection[int]) -> str:
+    """Return at which end of the values tried the best one is, `lowest` or `highest`; empty if at neither."""
+    if len(tried) < EDGE:
+        return ""
+    return "lowest" if min(tried.index) in best else "highest" if max(tried.index) in best else ""
 
 
 def effects(grids: Mapping[str, pd.Series], name: str) -> pd.Series:

@@ -24,7 +24,7 @@ from analysis.frames.study import Study, slices
 MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
-VERDICT = ("gain", "interaction", "axis", "tie", "edge", "range", "easy data")
+VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 

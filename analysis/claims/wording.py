@@ -18,6 +18,7 @@ TEMPLATES = {
     "test images ({each}).",
     "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
     "order": "It is best in {agree} combinations of the other axes{where}",
+    "each best": "By validation, the best {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} are equal by validation.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
@@ -201,6 +202,11 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
     return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
 
 
+def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
+    """Return the best value in each combination of the other axes, and where it is at an end of those tried."""
+    return "; ".join(f"{in_a_row(best)} with {where}{f' (the {end} tried)' * bool(end)}" for where, best, end in each)
+
+
 SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
 
 # How facts that are no plain words or numbers are said.
@@ -211,6 +217,7 @@ SAY = {
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
     "equal": in_a_row,
+    "each": say_each,
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

@@ -67,7 +67,16 @@ def test_findings_name_the_best_rate_and_where_another_is(build):
     studies.rates(build)
     said = sentences("runs")["optimizer.lr"]
     assert len(said) == 2 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
-    assert "It is best in 1 of 2 combinations of the other axes; by validation, 0.03 with 8 layers" in said[1]
+    assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
+
+
+def test_the_best_rate_of_each_network_is_named_with_the_edges_of_what_was_tried(build):
+    best = {("blocks3", "none"): 0.1, ("blocks3", "projection"): 0.3, ("blocks9", "none"): 0.01}
+    tried = {(*which, lr): 0.7 if lr == top else 0.6 for which, top in best.items() for lr in (0.01, 0.1, 0.3)}
+    assert rate_by_depth(build, tried)["optimizer.lr"][1] == (
+        "By validation, the best optimizer.lr is 0.3 with 8 layers, residual (projection) (the highest tried); 0.1 with "
+        "8 layers, plain; 0.01 with 20 layers, plain (the lowest tried)."
+    )
 
 
 def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_test(build, table):
@@ -150,14 +159,15 @@ def test_a_value_is_not_judged_by_the_networks_that_it_was_tried_with(build):
     tried = {("blocks3", "none", 0.01): 0.6, ("blocks3", "none", 0.1): 0.7}
     tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
     said = rate_by_depth(build, tried)["optimizer.lr"]
-    assert "1 is best by validation" in said[0] and "1 is the highest value tried" in said[1] and len(said) == 2
+    assert "1 is best by validation" in said[0] and "0.1 with 8 layers; 1 with 20 layers" in said[1] and len(said) == 2
 
 
 def test_no_value_loses_where_it_was_not_tried(build):
     tried = {("blocks3", "none", 0.1): 0.70, ("blocks3", "none", 1.0): 0.80}
     tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
     said = rate_by_depth(build, tried | {("blocks3", "pad", 0.1): 0.70, ("blocks3", "pad", 0.01): 0.60})["optimizer.lr"]
-    assert said[1] == "It is best in all 2 combinations of the other axes in which it was tried."
+    assert "1 is best by validation" in said[0]
+    assert "is 0.1 with 8 layers, residual (pad); 1 with 8 layers, plain; 1 with 20 layers, plain." in said[1]
 
 
 def test_values_that_no_network_connects_are_not_ranked(build):

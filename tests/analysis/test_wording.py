@@ -109,6 +109,12 @@ SENTENCES = {
         "It is best in 2 of 3 combinations of the other axes in which it was tried (in 1 of them together with "
         "another); by validation, 0.03 with 8 layers is better.",
     ),
+    "each best": (
+        Finding(
+            "each best", facts=RATE | {"each": [("8 layers", ["1"], "highest"), ("20 layers", ["0.1", "0.3"], "")]}
+        ),
+        "By validation, the best optimizer.lr is 1 with 8 layers (the highest tried); 0.1 and 0.3 with 20 layers.",
+    ),
     "tie": (
         Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
         "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 are equal by validation.",
