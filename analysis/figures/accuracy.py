@@ -38,7 +38,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
-    axes = figure.subplots(*shape, squeeze=False, sharey="row" if roles.panels else False)
+    axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else False)
     published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     for number, measure in enumerate(measures):
@@ -50,8 +50,10 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
             draw_panel(axis, study, part, roles, scale, measure)
             handles += draw_published(axis, published, measure) if published is not None and not column else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
-            if roles.panels is not None:
+            if roles.panels is not None and number == 0:
                 axis.set_title(roles.panels.label(panel), fontsize=10)
+            if roles.panels is not None and number < len(measures) - 1:
+                axis.set_xlabel("")
     legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
     return figure
 

@@ -106,9 +106,14 @@ class Lines:
 
 
 def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
-    """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation."""
+    """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation.
+
+    Unless asked otherwise, that is not the depth.
+    """
     roles = roles_of(study, options)
     line, row = roles.x, roles.by
+    if not options.x and (depth := study.axes.find("layers")) in study.axes.axes and depth != row:
+        line = depth
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
     if row is not None and table[row.column].nunique() > PANELS:
         places = spread(sorted(set(table[row.column])), PANELS)

@@ -98,6 +98,31 @@ def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
     ]
 
 
+def rates_by_depth(build) -> None:
+    """Write three depths with and without skip connections, the deeper ones at fewer of four rates; 0.1 is best."""
+    for place, lr in enumerate((0.1, 0.01, 0.03, 0.3)):
+        few = dict(list(DEPTHS.items())[: 3 - place // 2])
+        sweep(build, 1, few, val=0.8 - 0.1 * place, **{"optimizer.lr": lr})
+
+
+@pytest.mark.parametrize("name", ["curves", "degradation", "gradients", "responses", "classes"])
+def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build, name):
+    rates_by_depth(build)
+    drawn = figure(name)
+    written = {text.get_text() for legend in drawn.legends for text in legend.get_texts()}
+    written |= {axis.get_title() for axis in drawn.axes}
+    assert len({f"{n}{unit}" for n in (8, 20, 56) for unit in ("", " layers")} & written) == 3
+    assert "optimizer.lr: the best by validation" in drawn.get_suptitle()
+
+
+def test_panels_have_one_scale(build):
+    rates_by_depth(build)
+    panels = figure("accuracy").axes
+    assert len(panels) == 6 and {axis.get_xlabel() for axis in panels[-3:]} == {"optimizer.lr"}
+    assert len({axis.get_xlim() for axis in panels}) == 1
+    assert len({axis.get_ylim() for axis in panels[:3]}) == 1
+
+
 def test_training_and_validation_are_told_apart_after_a_single_epoch(build):
     build.complete(**{"epochs.count": 1})
     training, validation = figure("curves").axes[0].lines

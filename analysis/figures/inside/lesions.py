@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import NotMeasured
+from analysis.figures.roles import best_of
 from analysis.figures.style import LOOKS, MUTED, legend, new_figure, spread, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
@@ -18,11 +19,11 @@ def draw_lesions(study: Study) -> Figure:
     rows = study.lesions
     if rows.empty:
         raise NotMeasured("no run has lesions")
-    configurations = best_of_each(study.configurations, set(rows["configuration"]))
-    rows = rows[rows["configuration"].isin(configurations["configuration"])]
+    names, note = best_of_each(study, set(rows["configuration"]))
+    rows = rows[rows["configuration"].isin(names)]
     depths = spread(sorted(set(rows["depth"])), DEPTHS)
     kinds = [kind for kind in LESIONS if (rows["lesion"] == kind).any()]
-    figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds))
+    figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds), note=note)
     axes = figure.subplots(len(kinds), len(depths), squeeze=False, sharey=True, sharex="col")
     for line, kind in zip(axes, kinds):
         for axis, depth in zip(line, depths):
@@ -35,11 +36,12 @@ def draw_lesions(study: Study) -> Figure:
     return figure
 
 
-def best_of_each(configurations: pd.DataFrame, names: set[str]) -> pd.DataFrame:
-    """Return of these configurations one for each depth and shortcut: the best by validation."""
-    rows = configurations[configurations["configuration"].isin(names)]
-    rows = rows.sort_values("val_acc_mean", ascending=False, kind="stable")
-    return rows.drop_duplicates(["depth", "shortcut"])
+def best_of_each(study: Study, names: set[str]) -> tuple[set[str], str]:
+    """Return of these configurations one for each depth and shortcut, the best by validation, and a note on others."""
+    configurations = study.configurations[study.configurations["configuration"].isin(names)]
+    axes = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
+    best, notes = best_of(study, configurations, axes)
+    return set(best["configuration"]), "; ".join(notes)
 
 
 def look_of(shortcut: str) -> Line2D:
