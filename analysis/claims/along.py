@@ -1,5 +1,6 @@
 """What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
@@ -16,15 +17,15 @@ EDGE = 3  # values; fewer have no inside
 TIE = 1e-9  # of accuracies that are equal but for rounding
 DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
-LISTED = 8  # combinations of which each has its best value named
+LISTED = 12  # combinations of which each has its best value named, and values of which each has its difference
 SCATTERED = 10  # configurations; of fewer, even a grid is small
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
-    """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
+    """Say which value of an axis is best, by at most four findings; nothing where it never varies alone."""
     done = judged(study)
     grids = {where: rows.drop_duplicates(axis.column) for where, rows in slices(done, study.axes.axes, axis)}
-    grids = {where: rows.set_index(axis.column)[SCORE] for where, rows in grids.items() if len(rows) > 1}
+    grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
     if not grids:
         return
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
@@ -36,40 +37,55 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
-        yield compared(study, runs, axis, (best, second), facts)
-    tops = {where: sorted(rows.index[rows.max() - rows < TIE]) for where, rows in grids.items()}
+        rest = [
+            (axis.text(int(str(place))), 100 * (score - ranked.iloc[0])) for place, score in ranked.iloc[1:].items()
+        ]
+        yield from compared(study, runs, axis, (best, second), facts | {"rest": rest[:LISTED], "grids": len(grids)})
+    tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
         each = [(where, [axis.text(place) for place in top], end(grids[where], top)) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
-        tried = {where: top for where, top in tops.items() if best in grids[where].index}
-        yield from find_order(axis, best, tried, facts | {"grids": len(grids)})
+        yield from find_order(runs, axis, best, grids, facts | {"grids": len(grids)})
         if axis.numeric and (at := end(ranked, [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 
-def find_order(axis: Axis, best: int, tops: Mapping[str, Collection[int]], facts: dict) -> Iterator[Finding]:
-    """Say in how many of several combinations the best value of all is among `tops`, the best there."""
-    if len(tops) > 1:
-        others = [(where, axis.text(min(top))) for where, top in tops.items() if best not in top]
-        ties = sum(best in top and len(top) > 1 for top in tops.values())
-        yield Finding("order", facts=facts | {"tried": len(tops), "others": others, "ties": ties})
+def find_order(
+    runs: pd.DataFrame, axis: Axis, best: int, grids: Mapping[str, pd.DataFrame], facts: dict
+) -> Iterator[Finding]:
+    """Say in how many of several combinations the best value of all is best, and what is better in the others."""
+    tried = {where: rows for where, rows in grids.items() if best in rows.index}
+    others, verdicts, ties = [], Counter(), 0
+    for where, rows in tried.items():
+        tops = rows.index[rows[SCORE].max() - rows[SCORE] < TIE]
+        if best in tops:
+            ties += len(tops) > 1
+            continue
+        sides = [runs[runs["configuration"] == rows["configuration"][place]] for place in (best, tops[0])]
+        found = weigh(sides, (-1, 1), "val_acc")
+        verdicts[found.verdict if found is not None else "open"] += 1
+        others.append((where, axis.text(int(tops[0]))))
+    if len(tried) > 1:
+        yield Finding(
+            "order", facts=facts | {"tried": len(tried), "others": others, "verdicts": verdicts, "ties": ties}
+        )
 
 
-def end(tried: pd.Series, best: Collection[int]) -> str:
+def end(tried: pd.Series | pd.DataFrame, best: Collection[int]) -> str:
     """Return at which end of the values tried the best one is, `lowest` or `highest`; empty if at neither."""
     if len(tried) < EDGE:
         return ""
     return "lowest" if min(tried.index) in best else "highest" if max(tried.index) in best else ""
 
 
-def effects(grids: Mapping[str, pd.Series], name: str) -> pd.Series:
+def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
     """Return what each value of an axis adds to the score, by least squares beside what each combination adds.
 
     So a value is not judged by the combinations in which it was tried. Empty where no chain of combinations leads from
     one value to each other.
     """
-    cells = pd.concat(grids, names=["where"]).reset_index()
+    cells = pd.concat({where: rows[SCORE] for where, rows in grids.items()}, names=["where"]).reset_index()
     values, where = (pd.get_dummies(cells[column], dtype=float) for column in (name, "where"))
     found, _, rank, _ = np.linalg.lstsq(np.hstack([values, where]), cells[SCORE])
     connected = rank == values.shape[1] + where.shape[1] - 1
@@ -108,8 +124,8 @@ def find_ranges(study: Study) -> Iterator[Finding]:
             yield Finding("share", facts=facts | {"shares": shares})
 
 
-def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:
-    """Compare two values of an axis on test images, over all combinations of the others that have both."""
+def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Iterator[Finding]:
+    """Compare two values of an axis on test images, on average over all combinations of the others and pair by pair."""
     cells = []
     for _, rows in slices(study.configurations, study.axes.axes, axis):
         sides = [rows.loc[rows[axis.column] == place, "configuration"] for place in reversed(places)]
@@ -121,14 +137,18 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
     names = tuple(every["configuration"].unique())
     facts = facts | {"pairs": len(cells)}
-    return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
+    yield Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
+    verdicts = Counter(pair.verdict for cell in cells if (pair := weigh(cell, (-1, 1))) is not None)
+    if verdicts["less"]:
+        yield Finding("reversed", facts=facts | {"above": verdicts["more"], "below": verdicts["less"]})
 
 
 def find_best(study: Study) -> Iterator[Finding]:
     """Name the configuration that is best by validation of all."""
     done = judged(study)
     if len(done) > 2:
-        row = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")[0]
+        row, then, *_ = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")
         facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
         facts |= {"label": row["label"], "count": len(done), "n": int(row["n"])}
+        facts |= {"next": then["label"], "gap": 100 * (row[SCORE] - then[SCORE])}
         yield Finding("best", configurations=(row["configuration"],), facts=facts)

@@ -13,7 +13,7 @@ MOST = 5  # sentences
 OF_ONE = 3  # of the first study; of each other one, a single sentence
 OF_A_KIND = 2  # residual and plain networks; of more that are alike, none can stand for the others
 # Of each kind, how soon it answers somebody who asks what depth, skip connections and other axes do.
-RANK = ("best", "axis", "gain", "interaction", "turn", "no turn", "training", "published step", "twins")
+RANK = ("best", "each best", "axis", "gain", "interaction", "turn", "no turn", "training", "published step", "twins")
 RANK += ("gap", "gradients")
 DECIDED = ("more", "less")
 
@@ -36,7 +36,7 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
 def telling(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that may open a page: of a kind that answers, and not one of many alike."""
     counts = Counter(found.kind for found in findings)
-    few = {kind for kind, count in counts.items() if kind == "axis" or count <= OF_A_KIND}
+    few = {kind for kind, count in counts.items() if kind in ("axis", "each best") or count <= OF_A_KIND}
     return [found for found in findings if found.kind in few.intersection(RANK)]
 
 
@@ -51,8 +51,8 @@ def rank(finding: Finding) -> int:
 
 
 def is_judged(finding: Finding) -> bool:
-    """Return whether there is an interval; the best of all configurations, which has none, is an answer as well."""
-    return finding.kind == "best" or verdict(finding) in (*DECIDED, "noise")
+    """Return whether there is an interval; what is best, which has none, is an answer as well."""
+    return finding.kind in ("best", "each best") or verdict(finding) in (*DECIDED, "noise")
 
 
 def verdict(finding: Finding) -> str:

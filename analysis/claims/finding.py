@@ -25,6 +25,7 @@ TOPICS = {  # of each kind
     "pair": "Accuracy",
     "axis": "",  # that of the axis
     "order": "",
+    "reversed": "",
     "each best": "",
     "edge": "",
     "tie": "",

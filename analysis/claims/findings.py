@@ -4,7 +4,7 @@ Every finding holds for the data at hand. Where an interval over seeds includes 
 can be claimed; where there is no interval, as with a single seed, the finding is that the question is open.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -13,18 +13,18 @@ from analysis.claims.along import find_axis, find_best, find_ranges, is_scattere
 from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds
 from analysis.claims.depth import conclude, find_depth, versus
 from analysis.claims.finding import Finding
+from analysis.claims.numbers import in_a_row
 from analysis.claims.several import correct, find_spread
-from analysis.frames.axes import Axis
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, slices
 
-MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own
+MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own; of more, the best
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
-VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
+VERDICT = ("gain", "interaction", "axis", "reversed", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -54,20 +54,35 @@ def find(study: Study) -> list[Finding]:
 
 def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, done: pd.DataFrame) -> Iterator[Finding]:
     """Say what each axis of a grid does, and how the original's step came out."""
-    special = about_depth(study)
-    if len(study.axes.axes) > len(special):
+    special = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
+    others = [axis.name for axis in study.axes.axes if axis not in special]
+    if others:
         yield from find_best(study)
     for axis in study.axes.axes:
         if axis not in special:
             yield from find_axis(study, distinct, axis)
-    if special:
+    if special and len(list(slices(study.configurations, study.axes.axes, special[0]))) <= MOST_SERIES:
         yield from find_depth(study, distinct, done)
+    elif special and done["val_acc_mean"].notna().any():
+        yield from find_depth_at_best(study, distinct, others)
     yield from find_published(complete, done)
+
+
+def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:
+    """Say what depth and skip connections do to networks each of which has its best values of the other axes."""
+    best = study
+    for name in others:
+        best = best.best(name) if best.axes.find(name) in best.axes.axes else best
+    runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
+    for found in find_depth(best, runs, best.configurations):
+        found = but_for_chosen(found, best.chosen)
+        yield replace(found, facts=found.facts | {"tuned": in_a_row(others)})
 
 
 def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
     """Return a finding that names no axis as another difference whose value was chosen for each configuration."""
-    also = {key: values for key, values in finding.facts.get("also", {}).items() if key not in chosen}
+    also = finding.facts.get("also", {})
+    also = {key: values for key, values in also.items() if not {key, key.partition(".")[0]} & set(chosen)}
     others = {name: fact for name, fact in finding.facts.items() if name != "also"}
     return replace(finding, facts=others | ({"also": also} if also else {}))
 
@@ -77,13 +92,6 @@ def verdict(study: Study) -> list[Finding]:
     found = [finding for finding in find(study) if finding.kind in VERDICT]
     compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
     return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
-
-
-def about_depth(study: Study) -> list[Axis]:
-    """Return the axes that have sentences of their own: depth and skip connections, where the others are few."""
-    special = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
-    series = list(slices(study.configurations, study.axes.axes, special[0])) if special else []
-    return special if len(series) <= MOST_SERIES else []
 
 
 def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -146,7 +154,9 @@ def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name the part of the data, if only a part was trained on."""
     part = configurations[[config.get("data.limit") is not None for config in configurations["config"]]]
     if len(part):
-        yield Finding("part of the data", configurations=tuple(part["configuration"]), facts={"data": data_of(part)})
+        some = f"{len(part)} of {len(configurations)} configurations were t" if len(part) < len(configurations) else "T"
+        facts = {"some": some, "data": data_of(part)}
+        yield Finding("part of the data", configurations=tuple(part["configuration"]), facts=facts)
 
 
 def find_easy(configurations: pd.DataFrame) -> Iterator[Finding]:
@@ -158,7 +168,8 @@ def find_easy(configurations: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Count the runs that are left out, by their status."""
+    """Count the runs that are left out, by their status, and name their configurations."""
     counts = {status: int(configurations[status].sum()) for status in STATUSES[1:]}
     if any(counts.values()):
-        yield Finding("incomplete", facts={"counts": counts})
+        of = {status: list(configurations.loc[configurations[status] > 0, "label"]) for status in counts}
+        yield Finding("incomplete", facts={"counts": counts, "of": of})

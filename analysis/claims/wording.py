@@ -15,9 +15,11 @@ BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
-    "test images ({each}).",
-    "axis": "Of {values} values of {axis}, {best} is best by validation. {change}",
+    "test images ({each}). {next} is {lower} by validation.",
+    "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}",
     "order": "It is best in {agree} combinations of the other axes{where}",
+    "reversed": "Pair by pair, it is above that of {second} in {above} and below it in {below}, by more than the noise "
+    "of seeds.",
     "each best": "By validation, the best {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} are equal by validation.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
@@ -61,7 +63,7 @@ TEMPLATES = {
     "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",
     "single seeds": "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test "
     "images alone: {intervals}.",
-    "part of the data": "Trained on a part of the data only: {data}.",
+    "part of the data": "{some}rained on a part of the data only: {data}.",
     "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
     "they say nothing about what depth does on CIFAR-10.",
     "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
@@ -103,10 +105,16 @@ def sentence(finding: Finding) -> str:
         facts["change"] = "No combination of the other axes has it beside the next best, {second}.".format(**facts)
     if finding.kind == "order":
         facts |= say_order(finding)
+    if finding.kind == "axis":
+        facts["rest"] = say_rest(finding)
+    if finding.kind == "best":
+        facts["lower"] = "as good" if facts["gap"] < SAME else f"next, {facts['gap']:.2f} pp lower"
     if finding.kind in ("best", "published figure"):
         facts["each"] = count_seeds(facts["n"])
     facts["seeds"] = say_sides((finding.seeds[1], finding.seeds[0]))  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
+    if "tuned" in finding.facts:
+        text = f"Each at its best {facts['tuned']}: {text[0].lower()}{text[1:]}"
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
@@ -150,7 +158,18 @@ def say_change(finding: Finding) -> str:
 def say_axis(finding: Finding) -> str:
     """Return what can be said of two values of an axis, and over how many pairs of configurations."""
     text, pairs = say_change(finding), finding.facts["pairs"]
-    return f"Its test accuracy {text}" if pairs == 1 else f"Over {pairs} pairs, its test accuracy {text}"
+    return f"Its test accuracy {text}" if pairs == 1 else f"On average over {pairs} pairs, its test accuracy {text}"
+
+
+def say_rest(finding: Finding) -> str:
+    """Return by how much the other values of an axis are lower."""
+    rest, grids = finding.facts["rest"], finding.facts["grids"]
+    said = ", ".join(f"{value} {points:+.2f}" for value, points in rest)
+    return (
+        f"{f', on average over {grids} combinations of the other axes' if grids > 1 else ''} ({said} pp)"
+        if rest
+        else ""
+    )
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
@@ -159,8 +178,18 @@ def say_order(finding: Finding) -> dict[str, Any]:
     where = " in which it was tried" * (tried < grids) + f" (in {ties} of them together with another)" * bool(ties)
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
-        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better"
+        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better, {say_clear(finding)}"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
+
+
+def say_clear(finding: Finding) -> str:
+    """Return how many of the values that are better are so by more than the noise of seeds."""
+    count, verdicts = len(finding.facts["others"]), finding.facts["verdicts"]
+    if verdicts["open"] == count:
+        return "of single seeds"
+    clear = "by more than the noise of seeds"
+    some = f"{verdicts['more']} of {count} " if 0 < verdicts["more"] < count else ""
+    return some + clear if verdicts["more"] else "but within the noise of seeds"
 
 
 def say_ratio(finding: Finding) -> str:
@@ -176,10 +205,13 @@ def say_ratio(finding: Finding) -> str:
 
 
 def say_counts(finding: Finding) -> str:
-    """Return counts by value, those of zero left out."""
+    """Return counts by value, those of zero left out, and of which configurations where that is known."""
     form = COUNTED.get(finding.kind, "{value}: {count}")
-    counts = finding.facts.get("counts", {}).items()
-    return ", ".join(form.format(value=COMPILED.get(value, value), count=count) for value, count in counts if count)
+    counts, of = finding.facts.get("counts", {}), finding.facts.get("of", {})
+    texts = {
+        value: form.format(value=COMPILED.get(value, value), count=count) for value, count in counts.items() if count
+    }
+    return ", ".join(f"{text} ({listed(of[value])})" if value in of else text for value, text in texts.items())
 
 
 def say_scaled(ratios: Sequence[float]) -> str:

@@ -39,7 +39,8 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else False)
-    published = find_published(study) if roles.x.name == "layers" and not roles.quantity else None
+    alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
+    published = find_published(study, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     for number, measure in enumerate(measures):
         extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure))
@@ -48,7 +49,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
             axis.set_ylim(*extent)
             draw_panel(axis, study, part, roles, scale, measure)
-            handles += draw_published(axis, published, measure) if published is not None and not column else []
+            handles += draw_published(axis, published, measure) if published is not None else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
             if roles.panels is not None and number == 0:
                 axis.set_title(roles.panels.label(panel), fontsize=10)
@@ -94,8 +95,8 @@ def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scal
         part = table if roles.by is None else table[table[roles.by.column] == place]
         points[place] = points_of(runs, part, scale, measure)
     every = pd.concat(points.values())
-    aside = set(every["x"]) if scale.names else hidden(every)
-    joined = not scale.names and len(set(scale.values)) <= MANY
+    aside = set(every["x"]) if scale.unordered else hidden(every)
+    joined = not scale.unordered and len(set(scale.values)) <= MANY
     for number, (place, found) in enumerate(points.items()):
         shift = number / max(len(points) - 1, 1) - 0.5
         x = dodged(found, shift, scale, aside)

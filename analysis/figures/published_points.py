@@ -5,16 +5,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import LOOKS, MUTED
-from analysis.frames.axes import name_shortcut
+from analysis.frames.axes import Axis, name_shortcut
 from analysis.frames.published import ORIGINAL, Row, add_published, network
 from analysis.frames.study import Study
 
 SIGNS = "*PXDv<>"  # a sign a source
 
 
-def find_published(study: Study) -> pd.DataFrame:
+def find_published(study: Study, by: Axis | None = None) -> pd.DataFrame:
     """Return what is published of the same networks, a row for each; `label` says by whom, and what was otherwise.
 
+    `color` is that of the networks' kind, unless lines are by another axis, where colours mean other things.
     None of it where only the plain networks of a study are published, or only the residual ones: beside the others,
     which were trained otherwise, the points would mislead.
     """
@@ -27,7 +28,9 @@ def find_published(study: Study) -> pd.DataFrame:
         theirs = theirs.head(0)
     several = own["shortcut"].nunique() > 1
     labels = [label(row, network(row) in same, several) for row in theirs.to_dict("records")]
-    return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object))
+    kinds = by is None or by.name == "shortcut"
+    colors = [LOOKS[name][0] if kinds and name in LOOKS else MUTED for name in theirs["shortcut"]]
+    return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object), color=pd.Series(colors, theirs.index))
 
 
 def label(row: Row, same_recipe: bool, several: bool) -> str:
@@ -47,8 +50,7 @@ def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Li
         axis.set_ylim(min(bottom, values.min() - 1), max(top, values.max() + 1))
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]
-        color, _, _ = LOOKS.get(rows["shortcut"].iloc[0], (MUTED, "", ""))
-        look = {"color": color, "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
+        look = {"color": rows["color"].iloc[0], "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
         axis.plot(rows["depth"][found.index], found, **look)
         if len(found):
             handles.append(Line2D([], [], label=str(name), **look))

@@ -129,13 +129,34 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
 
 
 def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
-    """Return one configuration for each combination of some axes, the best by validation, and a note on others."""
+    """Return one configuration for each combination of some axes, the best by validation, and notes on others.
+
+    Of a named choice, all have one value if they can: curves of several would differ by that as well.
+    """
+    columns, notes = [axis.column for axis in axes], []
+    others = [axis for axis in study.axes.axes if axis not in axes]
+    for axis in [axis for axis in others if not axis.numeric]:
+        parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore
+        whole = {
+            place: part
+            for place, part in parts.items()
+            if combinations(part, columns) == combinations(configurations, columns)
+        }
+        if len(parts) > 1 and whole:
+            best = max(whole, key=lambda place: whole[place]["val_acc_mean"].mean())
+            configurations, notes = whole[best], [*notes, axis.label(best)]
+            others.remove(axis)
     ranked = configurations.sort_values("val_acc_mean", ascending=False, na_position="last", kind="stable")
-    columns = [axis.column for axis in axes]
     kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
     table = configurations[configurations["configuration"].isin(kept["configuration"])]
-    others = ", ".join(axis.name for axis in study.axes.axes if axis not in axes)
-    return table, [f"{others or 'copies'}: the best by validation"] if len(table) < len(configurations) else []
+    if len(table) < len(configurations):
+        notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: the best by validation")
+    return table, notes
+
+
+def combinations(configurations: pd.DataFrame, columns: list[str]) -> int:
+    """Return how many combinations of values there are in some columns."""
+    return len(configurations.drop_duplicates(columns)) if columns else 1
 
 
 def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:

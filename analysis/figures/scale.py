@@ -16,12 +16,20 @@ LABELS = {"layers": "depth (weighted layers)"}
 
 @dataclass(frozen=True)
 class Scale:
-    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names."""
+    """The horizontal axis: the place of each configuration and its label, whether logarithmic; `names` of the places.
+
+    Names that are `ordered` are numbers which no scale has room for, such as 0 and 0.0001.
+    """
 
     values: pd.Series
     label: str
     logarithmic: bool
     names: tuple[str, ...] = ()
+    ordered: bool = False
+
+    @property
+    def unordered(self) -> bool:
+        return bool(self.names) and not self.ordered
 
 
 def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
@@ -35,6 +43,10 @@ def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
     if not x.numeric:
         return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
     values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
+    if values.min() == 0 and values.max() >= DECADE * values[values > 0].min():
+        return Scale(
+            table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))), ordered=True
+        )
     return Scale(values, label, values.min() > 0 and (x.name == "layers" or values.max() >= DECADE * values.min()))
 
 
@@ -44,7 +56,8 @@ def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) 
     if scale.logarithmic:
         beside = x * (high / low) ** (DODGE * shift)
     else:
-        beside = x + shift * (0.5 if scale.names else DODGE * (high - low))
+        gap = np.diff(sorted(set(scale.values))).min(initial=high - low)
+        beside = x + shift * (0.5 if scale.unordered else min(DODGE * (high - low), gap / 3))
     return x.where(~x.isin(aside), beside)
 
 

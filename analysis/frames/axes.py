@@ -193,7 +193,7 @@ def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
     def place(value: Hashable) -> tuple[str, int, float, str]:
         if is_number(value):
             return "", 1, float(value), ""  # pyright: ignore[reportArgumentType]
-        first = value in (None, DEFAULT, "none", False)
+        first = value in (None, DEFAULT, "none", False) and name != "data.limit"  # without one, it is all of the data
         return begun[value] if named else "", (0 if first else 2), 0, value_text(value)
 
     return tuple(sorted(begun, key=place))

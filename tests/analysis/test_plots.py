@@ -115,6 +115,28 @@ def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build
     assert "optimizer.lr: the best by validation" in drawn.get_suptitle()
 
 
+def test_curves_of_several_depths_have_one_augmentation(build):
+    few = dict(list(DEPTHS.items())[:2])
+    for cutout, shift in ((0, 0.0), (8, -0.1), (16, 0.1)):
+        choices = {"augmentation": f"cutout{cutout}"}
+        sweep(build, 1, few, choices=choices, val=0.7 + shift, **{"augmentation.cutout": cutout})
+    drawn = figure("degradation")
+    assert "augmentation=cutout16" in drawn.get_suptitle() and "best" not in drawn.get_suptitle()
+    assert sum(len(axis.lines) for axis in drawn.axes) == 4
+
+
+def test_a_value_of_zero_has_a_place_of_its_own(build):
+    for decay in (0.0, 1e-4, 5e-4, 5e-3):
+        for name in ("adam", "sgd"):
+            build.complete(test=0.8, **{"optimizer.name": name, "optimizer.weight_decay": decay})
+    (axis, _) = figure("accuracy", x="optimizer.weight_decay").axes
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 4]
+    for line in lines:
+        assert [round(x) for x in line.get_xdata()] == [0, 1, 2, 3]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.0001", "0.0005", "0.005"]
+    assert len(lines) == 2 and max(abs(x - round(x)) for line in lines for x in line.get_xdata()) < 0.34
+
+
 def test_panels_have_one_scale(build):
     rates_by_depth(build)
     panels = figure("accuracy").axes
@@ -365,7 +387,7 @@ def test_a_heading_stays_within_its_figure(build, study):
 def test_published_figures_stand_at_the_measure_that_is_shown():
     published = pd.DataFrame(
         {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
-    ).assign(shortcut="pad")
+    ).assign(color="black")
     for measure, heights in (("test_acc", [90, 93]), ("val_acc", [70, 80])):
         axis = Figure().subplots()
         draw_published(axis, published, measure)

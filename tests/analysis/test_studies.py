@@ -66,16 +66,17 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
 def test_findings_name_the_best_rate_and_where_another_is(build):
     studies.rates(build)
     said = sentences("runs")["optimizer.lr"]
-    assert len(said) == 2 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
-    assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
+    assert len(said) == 3 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
+    assert said[1] == "Pair by pair, it is above that of 0.03 in 1 and below it in 1, by more than the noise of seeds."
+    assert said[2] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
 
 
 def test_the_best_rate_of_each_network_is_named_with_the_edges_of_what_was_tried(build):
     best = {("blocks3", "none"): 0.1, ("blocks3", "projection"): 0.3, ("blocks9", "none"): 0.01}
     tried = {(*which, lr): 0.7 if lr == top else 0.6 for which, top in best.items() for lr in (0.01, 0.1, 0.3)}
     assert rate_by_depth(build, tried)["optimizer.lr"][1] == (
-        "By validation, the best optimizer.lr is 0.3 with 8 layers, residual (projection) (the highest tried); 0.1 with "
-        "8 layers, plain; 0.01 with 20 layers, plain (the lowest tried)."
+        "By validation, the best optimizer.lr is 0.3 with 8 layers, residual (projection) (the highest tried); 0.1 "
+        "with 8 layers, plain; 0.01 with 20 layers, plain (the lowest tried)."
     )
 
 
@@ -153,6 +154,19 @@ def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
         settings = studies.SGD | studies.network(model, shortcut) | {"optimizer.lr": lr}
         build.complete(0, "ladder", val=accuracy, test=accuracy, **settings)
     return sentences("runs/ladder")
+
+
+def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build):
+    best = {("blocks3", "projection"): 0.1, ("blocks9", "projection"): 0.03}
+    best |= {("blocks3", "none"): 0.1, ("blocks9", "none"): 0.01}
+    top = {("blocks3", "projection"): 0.75, ("blocks9", "projection"): 0.80}
+    top |= {("blocks3", "none"): 0.75, ("blocks9", "none"): 0.60}
+    tried = {(*net, lr): top[net] - (lr != best[net]) * 0.2 for net in top for lr in (0.01, 0.03, 0.1)}
+    said = rate_by_depth(build, tried)
+    assert said["Depth"][0].startswith("Each at its best optimizer.lr: from 8 to 20 layers, the test accuracy of res")
+    assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 15.00 pp" in said["Depth"][1]
+    assert "exceeds that of their plain twins by 20.00 pp" in said["Skip connections"][-1]
+    assert "also differ" not in str(said) and not {"layers", "shortcut"} & set(said)
 
 
 def test_a_value_is_not_judged_by_the_networks_that_it_was_tried_with(build):

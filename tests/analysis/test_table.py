@@ -370,7 +370,7 @@ def test_a_study_of_the_whole_and_of_a_part_names_both(build, table):
     build.complete(**{"data.limit": 100})
     printed = table()
     assert "## depth (cifar10 and cifar10, first 100 training images of each class)" in printed
-    assert [row["data.limit"] for row in rows(printed)] == ["null", "100"]
+    assert [row["data.limit"] for row in rows(printed)] == ["100", "null"]
 
 
 def test_a_compiled_seed_beside_one_that_is_not_is_marked(build, table):

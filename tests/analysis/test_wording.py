@@ -1,5 +1,7 @@
 """How findings read: one test per template. That they are right: test_findings.py."""
 
+from collections import Counter
+
 import pytest
 
 from analysis.claims.finding import TOPICS, Finding
@@ -10,6 +12,8 @@ from analysis.frames.statistics import Difference
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
+ORDER = {"tried": 3, "grids": 4, "others": [("8 layers", "0.03")], "ties": 1}
+NEXT = {"next": "B", "gap": 0.25}
 SEARCH = {"axis": "optimizer.lr", "count": 200, "top": 20}
 SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "dof": 10, "least": 0.12, "most": 1.25}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
@@ -99,15 +103,25 @@ SENTENCES = {
         f"by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "axis": (
-        Finding("axis", difference=NOISE, seeds=(2, 2), facts=RATE | {"pairs": 3}),
-        "Of 5 values of optimizer.lr, 0.1 is best by validation. Over 3 pairs, its test accuracy is above that of "
-        "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
+        Finding(
+            "axis",
+            difference=NOISE,
+            seeds=(2, 2),
+            facts=RATE | {"pairs": 3, "grids": 4, "rest": [("0.03", -0.25), ("1", -4.0)]},
+        ),
+        "Of 5 values of optimizer.lr, 0.1 is best by validation, on average over 4 combinations of the other axes "
+        "(0.03 -0.25, 1 -4.00 pp). On average over 3 pairs, its test accuracy is above that of 0.03, the "
+        "next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
         "+2.00 pp, 2 seeds each).",
     ),
     "order": (
-        Finding("order", facts=RATE | {"tried": 3, "grids": 4, "others": [("8 layers", "0.03")], "ties": 1}),
+        Finding("order", facts=RATE | ORDER | {"verdicts": Counter(open=1)}),
         "It is best in 2 of 3 combinations of the other axes in which it was tried (in 1 of them together with "
-        "another); by validation, 0.03 with 8 layers is better.",
+        "another); by validation, 0.03 with 8 layers is better, of single seeds.",
+    ),
+    "reversed": (
+        Finding("reversed", facts=RATE | {"above": 2, "below": 1}),
+        "Pair by pair, it is above that of 0.03 in 2 and below it in 1, by more than the noise of seeds.",
     ),
     "each best": (
         Finding(
@@ -137,8 +151,9 @@ SENTENCES = {
         "0.1 is the highest value tried: a better one may lie beyond.",
     ),
     "best": (
-        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1}),
-        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed).",
+        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1} | NEXT),
+        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed). B is "
+        "next, 0.25 pp lower by validation.",
     ),
     "confound": (
         Finding("confound", facts={"labels": ("A", "B"), "changes": {"stages": (2, 3), "x.y": ("default", [1, 2])}}),
@@ -182,7 +197,7 @@ SENTENCES = {
         "alone: A, 79.20 to 80.77 %.",
     ),
     "part of the data": (
-        Finding("part of the data", facts={"data": "digits, first 20"}),
+        Finding("part of the data", facts={"some": "T", "data": "digits, first 20"}),
         "Trained on a part of the data only: digits, first 20.",
     ),
     "easy data": (
@@ -196,8 +211,11 @@ SENTENCES = {
         "be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each).",
     ),
     "incomplete": (
-        Finding("incomplete", facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}}),
-        "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged.",
+        Finding(
+            "incomplete",
+            facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}, "of": {"diverged": ["A", "B"]}},
+        ),
+        "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged (A; B).",
     ),
     "nothing complete": (Finding("nothing complete"), "No run is complete, so nothing can be said yet."),
 }
@@ -211,6 +229,25 @@ def test_a_finding_reads(finding, text):
 def test_every_kind_has_a_topic_and_a_tested_template():
     assert set(TEMPLATES) == set(SENTENCES)
     assert set(TOPICS) == set(TEMPLATES) | set(inside.TEMPLATES)  # inside/ tests those of its own
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({"more": 2}, "are better, by more than the noise of seeds."),
+        ({"more": 1, "noise": 1}, "are better, 1 of 2 by more than the noise of seeds."),
+        ({"noise": 2}, "are better, but within the noise of seeds."),
+        ({"open": 2}, "are better, of single seeds."),
+    ],
+)
+def test_what_is_better_elsewhere_is_held_against_the_noise_of_seeds(verdicts, said):
+    facts = RATE | ORDER | {"others": [("8 layers", "0.03"), ("20 layers", "1")], "verdicts": Counter(verdicts)}
+    assert sentence(Finding("order", facts=facts)).endswith(f"0.03 with 8 layers; 1 with 20 layers {said}")
+
+
+def test_networks_that_were_tuned_one_by_one_are_said_to_be():
+    found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), facts={"tuned": "optimizer.lr"})
+    assert sentence(found).startswith("Each at its best optimizer.lr: from 8 to 20 layers, the test accuracy of plain")
 
 
 @pytest.mark.parametrize(("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain twins")])
