@@ -37,17 +37,16 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
-        rest = [
-            (axis.text(int(str(place))), 100 * (score - ranked.iloc[0])) for place, score in ranked.iloc[1:].items()
-        ]
+        rest = [(axis.text(place), 100 * (ranked[place] - ranked[best])) for place in map(int, ranked.index[1:])]
         yield from compared(study, runs, axis, (best, second), facts | {"rest": rest[:LISTED], "grids": len(grids)})
     tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
+    tried = tried_in(study, axis, grids)
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
-        each = [(where, [axis.text(place) for place in top], end(grids[where], top)) for where, top in tops.items()]
+        each = [(where, [axis.text(place) for place in top], end(tried[where], top)) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
         yield from find_order(runs, axis, best, grids, facts | {"grids": len(grids)})
-        if axis.numeric and (at := end(ranked, [best])):
+        if axis.numeric and (at := end(set().union(*tried.values()), [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 
@@ -72,11 +71,20 @@ def find_order(
         )
 
 
-def end(tried: pd.Series | pd.DataFrame, best: Collection[int]) -> str:
+def end(tried: Collection[int], best: Collection[int]) -> str:
     """Return at which end of the values tried the best one is, `lowest` or `highest`; empty if at neither."""
     if len(tried) < EDGE:
         return ""
-    return "lowest" if min(tried.index) in best else "highest" if max(tried.index) in best else ""
+    return "lowest" if min(tried) in best else "highest" if max(tried) in best else ""
+
+
+def tried_in(study: Study, axis: Axis, grids: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
+    """Return which values of an axis were tried in each combination of the others: what diverged was tried as well."""
+    tried = {where: set(rows.index) for where, rows in grids.items()}
+    diverged = study.configurations[study.configurations["diverged"] > 0]
+    for where, rows in slices(diverged, study.axes.axes, axis):
+        tried.setdefault(where, set()).update(rows[axis.column])
+    return tried
 
 
 def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:

@@ -135,9 +135,10 @@ class Study:
             best = judged.sort_values("val_acc_mean", ascending=False, kind="stable").to_dict("records")[0]
             kept.append(best["configuration"])
             text = f"{rest}: {axis.text(best[axis.column])}" if rest else axis.text(best[axis.column])
-            if judged[axis.column].nunique() == 1:
+            tried = {*judged[axis.column], *rows.loc[rows["diverged"] > 0, axis.column]}
+            if len(tried) == 1:
                 untested.append(text)
-            elif axis.numeric and best[axis.column] in (judged[axis.column].min(), judged[axis.column].max()):
+            elif axis.numeric and best[axis.column] in (min(tried), max(tried)):
                 edges.append(text)
         if not kept:
             raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")

@@ -156,6 +156,15 @@ def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
     return sentences("runs/ladder")
 
 
+def test_a_value_that_diverged_was_tried(build, table):
+    for lr in (0.01, 0.1, 0.3):
+        build.complete(0, "ladder", val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
+    assert "0.3 is the highest value tried" in str(sentences("runs/ladder"))
+    build.fail(0, "diverged", study="ladder", **studies.SGD | {"optimizer.lr": 1.0})
+    assert "highest" not in str(sentences("runs/ladder"))
+    assert "lies at the edge" not in table("--best", "optimizer.lr", "runs/ladder")
+
+
 def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build):
     best = {("blocks3", "projection"): 0.1, ("blocks9", "projection"): 0.03}
     best |= {("blocks3", "none"): 0.1, ("blocks9", "none"): 0.01}
