@@ -11,6 +11,7 @@ from analysis.figures.roles import MANY, QUANTITIES, Roles
 
 DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
 DECADE = 10
+DIGIT, BETWEEN = 0.09, 0.06  # inches: the breadth of a digit, and what has to be left between two labels
 LABELS = {"layers": "depth (weighted layers)"}
 
 
@@ -65,16 +66,29 @@ def ticks(axis: Axes, scale: Scale) -> None:
     """Have the horizontal axis name values that there are, as many as do not touch."""
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
-    if scale.names:
+    if scale.unordered:
         look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
         axis.set_xticks(range(len(scale.names)), scale.names, **look)
         axis.set_xlim(-0.6, len(scale.names) - 0.4)
     elif len(values) <= MANY:
-        position = np.log if scale.logarithmic else np.asarray
-        at, shown = position(values), [len(values) - 1]
+        texts = [scale.names[int(value)] if scale.names else f"{value:.5g}" for value in values]
+        at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
+        at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), [len(values) - 1]
         for place in reversed(range(len(values))):
-            if at[shown[0]] - at[place] > 0.08 * (at[-1] - at[0]):
+            if at[shown[0]] - at[place] > (sizes[shown[0]] + sizes[place]) / 2 + BETWEEN:
                 shown.insert(0, place)
         axis.xaxis.set_major_locator(FixedLocator([values[place] for place in shown]))
-        axis.xaxis.set_major_formatter(FixedFormatter([f"{values[place]:.5g}" for place in shown]))
+        axis.xaxis.set_major_formatter(FixedFormatter([texts[place] for place in shown]))
         axis.xaxis.set_minor_locator(NullLocator())
+
+
+def breadth(text: str) -> float:
+    """Return about how broad a label is, in inches."""
+    return DIGIT * (len(text) - 0.5 * text.count("."))
+
+
+def panel_width(axis: Axes) -> float:
+    """Return about how far apart the first and the last value of a panel are, in inches."""
+    width: float = axis.figure.get_figwidth()  # pyright: ignore[reportAttributeAccessIssue]
+    grid = axis.get_gridspec()
+    return 0.78 * width / (grid.ncols if grid is not None else 1)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.figures.by_class import best_by_validation
-from analysis.figures.gallery import PLOTS, draw_all
+from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.style import NoData, over_seeds, spread
@@ -99,8 +100,8 @@ def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
 
 
 def rates_by_depth(build) -> None:
-    """Write three depths with and without skip connections, the deeper ones at fewer of four rates; 0.1 is best."""
-    for place, lr in enumerate((0.1, 0.01, 0.03, 0.3)):
+    """Write three depths with and without skip connections, the deeper ones at fewer of six rates; 0.1 is best."""
+    for place, lr in enumerate((0.1, 0.01, 0.03, 0.3, 1.0, 3.0)):
         few = dict(list(DEPTHS.items())[: 3 - place // 2])
         sweep(build, 1, few, val=0.8 - 0.1 * place, **{"optimizer.lr": lr})
 
@@ -135,6 +136,16 @@ def test_a_value_of_zero_has_a_place_of_its_own(build):
         assert [round(x) for x in line.get_xdata()] == [0, 1, 2, 3]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.0001", "0.0005", "0.005"]
     assert len(lines) == 2 and max(abs(x - round(x)) for line in lines for x in line.get_xdata()) < 0.34
+
+
+@pytest.mark.parametrize("width", [6.2, 9])
+def test_names_of_values_do_not_touch(build, width):
+    rates_by_depth(build)
+    drawn = draw(*load_studies(["runs"]), "accuracy", narrow=width)
+    FigureCanvasAgg(drawn).draw()
+    for axis in drawn.axes[-3:]:
+        boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+        assert len(boxes) >= 3 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
 
 
 def test_panels_have_one_scale(build):
