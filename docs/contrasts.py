@@ -92,12 +92,12 @@ def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None
 
 
 def said(found: Difference, corrected: float, diverged: bool) -> list[str]:
-    """Return the cells of a contrast that was measured, with a verdict if it has both intervals."""
+    """Return the cells of a contrast that was measured, with a verdict if it has both intervals, or a run diverged."""
     assert found.p is not None
     both = "" if found.with_images is None else f"{found.with_images[0]:+.2f} to {found.with_images[1]:+.2f}"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
     verdict = words.get(found.verdict, "no difference can be claimed")
     if found.with_images is None:
-        verdict = f"not judged: {'a run diverged' if diverged else 'predictions are missing'}"
+        verdict = f"{verdict}, over seeds alone: a run diverged" if diverged else "not judged: predictions are missing"
     seeds = f"{found.low:+.2f} to {found.high:+.2f}"
     return [f"{found.points:+.2f}", seeds, both, f"{found.p:.2g}", f"{corrected:.2g}", verdict]

@@ -1,7 +1,7 @@
 """What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from analysis.claims.differences import weigh
 from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
+from analysis.frames.statistics import CONFIDENCE, Difference, holm
 from analysis.frames.study import Study, slices
 
 SCORE = "val_acc_mean"
@@ -17,7 +18,7 @@ EDGE = 3  # values; fewer have no inside
 TIE = 1e-9  # of accuracies that are equal but for rounding
 DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
-LISTED = 12  # combinations of which each has its best value named, and values of which each has its difference
+LISTED = 12  # combinations of which each has its best value named
 SCATTERED = 10  # configurations; of fewer, even a grid is small
 
 
@@ -38,15 +39,16 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
         rest = [(axis.text(place), 100 * (ranked[place] - ranked[best])) for place in map(int, ranked.index[1:])]
-        yield from compared(study, runs, axis, (best, second), facts | {"rest": rest[:LISTED], "grids": len(grids)})
+        facts |= {"rest": rest, "grids": len(grids), "having": sum(best in rows.index for rows in grids.values())}
+        yield from compared(study, runs, axis, (best, second), facts)
     tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
     tried = tried_in(study, axis, grids)
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
         each = [(where, [axis.text(place) for place in top], end(tried[where], top)) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
-        yield from find_order(runs, axis, best, grids, facts | {"grids": len(grids)})
-        if axis.numeric and (at := end(set().union(*tried.values()), [best])):
+        yield from find_order(runs, axis, best, grids, facts)
+        if axis.numeric and (at := end(set(done[axis.column]).union(*tried.values()), [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 
@@ -55,25 +57,30 @@ def find_order(
 ) -> Iterator[Finding]:
     """Say in how many of several combinations the best value of all is best, and what is better in the others."""
     tried = {where: rows for where, rows in grids.items() if best in rows.index}
-    others, verdicts, ties = [], Counter(), 0
+    others, found, ties = [], [], 0
     for where, rows in tried.items():
         tops = rows.index[rows[SCORE].max() - rows[SCORE] < TIE]
         if best in tops:
             ties += len(tops) > 1
             continue
         sides = [runs[runs["configuration"] == rows["configuration"][place]] for place in (best, tops[0])]
-        found = weigh(sides, (-1, 1), "val_acc")
-        verdicts[found.verdict if found is not None else "open"] += 1
+        found.append(weigh(sides, (-1, 1), "val_acc"))
         others.append((where, axis.text(int(tops[0]))))
     if len(tried) > 1:
-        yield Finding(
-            "order", facts=facts | {"tried": len(tried), "others": others, "verdicts": verdicts, "ties": ties}
-        )
+        clear = verdicts(found)["more"]
+        yield Finding("order", facts=facts | {"tried": len(tried), "others": others, "clear": clear, "ties": ties})
+
+
+def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
+    """Count what differences say, corrected for being several by Holm's method."""
+    known = [difference for difference in found if difference is not None and difference.p is not None]
+    corrected = holm([difference.p for difference in known if difference.p is not None])
+    return Counter(difference.verdict for difference, p in zip(known, corrected) if p < 1 - CONFIDENCE)
 
 
 def end(tried: Collection[int], best: Collection[int]) -> str:
-    """Return at which end of the values tried the best one is, `lowest` or `highest`; empty if at neither."""
-    if len(tried) < EDGE:
+    """Return at which end of the values tried the best one is: `lowest`, `highest`, or empty."""
+    if len(tried) < EDGE or len(best) > 1:
         return ""
     return "lowest" if min(tried) in best else "highest" if max(tried) in best else ""
 
@@ -146,9 +153,9 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     names = tuple(every["configuration"].unique())
     facts = facts | {"pairs": len(cells)}
     yield Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
-    verdicts = Counter(pair.verdict for cell in cells if (pair := weigh(cell, (-1, 1))) is not None)
-    if verdicts["less"]:
-        yield Finding("reversed", facts=facts | {"above": verdicts["more"], "below": verdicts["less"]})
+    by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells])
+    if by_pair["less"] and len(cells) > 1:
+        yield Finding("reversed", facts=facts | {"above": by_pair["more"], "below": by_pair["less"]})
 
 
 def find_best(study: Study) -> Iterator[Finding]:

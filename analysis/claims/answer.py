@@ -13,7 +13,7 @@ MOST = 5  # sentences
 OF_ONE = 3  # of the first study; of each other one, a single sentence
 OF_A_KIND = 2  # residual and plain networks; of more that are alike, none can stand for the others
 # Of each kind, how soon it answers somebody who asks what depth, skip connections and other axes do.
-RANK = ("best", "each best", "axis", "gain", "interaction", "turn", "no turn", "training", "published step", "twins")
+RANK = ("best", "axis", "gain", "interaction", "each best", "turn", "no turn", "training", "published step", "twins")
 RANK += ("gap", "gradients")
 DECIDED = ("more", "less")
 

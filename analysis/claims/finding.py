@@ -46,6 +46,7 @@ TOPICS = {  # of each kind
     "removal twins": "Lesions",
     "branches": "Residual branches",
     "confound": MIXES,
+    "untested": MIXES,
     "more confounds": MIXES,
     "mixed seeds": MIXES,
     "mixed precision": MIXES,

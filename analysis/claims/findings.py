@@ -25,6 +25,7 @@ MOST_SERIES = 3  # of networks of several depths, each of which has sentences of
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
 VERDICT = ("gain", "interaction", "axis", "reversed", "each best", "tie", "edge", "range", "easy data")
+NO_RECIPE = {"model", "epochs", "data"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -69,14 +70,21 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
 
 
 def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:
-    """Say what depth and skip connections do to networks each of which has its best values of the other axes."""
+    """Say what depth and skip connections do to networks each of which has its best values of the other axes.
+
+    Where these make another network of it, or take other data or epochs, that stays a difference.
+    """
     best = study
     for name in others:
         best = best.best(name) if best.axes.find(name) in best.axes.axes else best
     runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
+    recipe = [name for name in best.chosen if name.partition(".")[0] not in NO_RECIPE]
     for found in find_depth(best, runs, best.configurations):
-        found = but_for_chosen(found, best.chosen)
+        found = but_for_chosen(found, recipe)
         yield replace(found, facts=found.facts | {"tuned": in_a_row(others)})
+    for choice in best.choices:
+        if choice.untested:
+            yield Finding("untested", facts={"axis": choice.axis.name, "where": choice.untested})
 
 
 def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
@@ -154,8 +162,7 @@ def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
     """Name the part of the data, if only a part was trained on."""
     part = configurations[[config.get("data.limit") is not None for config in configurations["config"]]]
     if len(part):
-        some = f"{len(part)} of {len(configurations)} configurations were t" if len(part) < len(configurations) else "T"
-        facts = {"some": some, "data": data_of(part)}
+        facts = {"count": len(part), "of": len(configurations), "data": data_of(part)}
         yield Finding("part of the data", configurations=tuple(part["configuration"]), facts=facts)
 
 

@@ -9,7 +9,7 @@ from analysis.claims.numbers import OPEN, count_seeds, in_a_row, say_factor, say
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
-NAMED = 6  # configurations in a sentence; of more, the rest is counted
+NAMED, MOST = 6, 12  # configurations, and values, in a sentence; of more, the rest is counted
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
@@ -49,6 +49,7 @@ TEMPLATES = {
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
     "configurations tuned in this way.",
+    "untested": "Only one {axis} was tried with {where}.",
     "more confounds": "More pairs that this is true of: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
     "not that of seeds alone.",
@@ -63,7 +64,7 @@ TEMPLATES = {
     "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",
     "single seeds": "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test "
     "images alone: {intervals}.",
-    "part of the data": "{some}rained on a part of the data only: {data}.",
+    "part of the data": "Trained on a part of the data only{which}: {data}.",
     "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
     "they say nothing about what depth does on CIFAR-10.",
     "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
@@ -107,6 +108,9 @@ def sentence(finding: Finding) -> str:
         facts |= say_order(finding)
     if finding.kind == "axis":
         facts["rest"] = say_rest(finding)
+    if finding.kind == "part of the data":
+        count, of = facts["count"], facts["of"]
+        facts["which"] = f", {count} of {of} configurations" * (count < of)
     if finding.kind == "best":
         facts["lower"] = "as good" if facts["gap"] < SAME else f"next, {facts['gap']:.2f} pp lower"
     if finding.kind in ("best", "published figure"):
@@ -114,7 +118,7 @@ def sentence(finding: Finding) -> str:
     facts["seeds"] = say_sides((finding.seeds[1], finding.seeds[0]))  # where a template names the second side first
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
     if "tuned" in finding.facts:
-        text = f"Each at its best {facts['tuned']}: {text[0].lower()}{text[1:]}"
+        text = f"Each at the best {facts['tuned']} tried: {text[0].lower()}{text[1:]}"
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
@@ -162,34 +166,23 @@ def say_axis(finding: Finding) -> str:
 
 
 def say_rest(finding: Finding) -> str:
-    """Return by how much the other values of an axis are lower."""
-    rest, grids = finding.facts["rest"], finding.facts["grids"]
-    said = ", ".join(f"{value} {points:+.2f}" for value, points in rest)
-    return (
-        f"{f', on average over {grids} combinations of the other axes' if grids > 1 else ''} ({said} pp)"
-        if rest
-        else ""
-    )
+    """Return by how much the other values of an axis are lower, and from how many combinations that is known."""
+    rest, grids, having = (finding.facts[name] for name in ("rest", "grids", "having"))
+    fitted = f", fitted over {grids} combinations of the other axes" * (grids > 1)
+    fitted += f", {having} of which have it" * (having < grids)
+    return f"{fitted} ({listed([f'{value} {points:+.2f} pp' for value, points in rest], MOST, ', ', ', and ')})"
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
     """Return in how many combinations a value is best, of those in which it was tried, and which is in the others."""
-    tried, grids, others, ties = (finding.facts[name] for name in ("tried", "grids", "others", "ties"))
+    tried, grids, others, ties, clear = (finding.facts[name] for name in ("tried", "grids", "others", "ties", "clear"))
     where = " in which it was tried" * (tried < grids) + f" (in {ties} of them together with another)" * bool(ties)
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
-        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better, {say_clear(finding)}"
+        some = f"{clear} of {len(others)} " * (clear < len(others))
+        noise = f"{some}by more than the noise of seeds" if clear else "which may be noise"
+        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better, {noise}"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
-
-
-def say_clear(finding: Finding) -> str:
-    """Return how many of the values that are better are so by more than the noise of seeds."""
-    count, verdicts = len(finding.facts["others"]), finding.facts["verdicts"]
-    if verdicts["open"] == count:
-        return "of single seeds"
-    clear = "by more than the noise of seeds"
-    some = f"{verdicts['more']} of {count} " if 0 < verdicts["more"] < count else ""
-    return some + clear if verdicts["more"] else "but within the noise of seeds"
 
 
 def say_ratio(finding: Finding) -> str:
@@ -201,7 +194,7 @@ def say_ratio(finding: Finding) -> str:
         return "No difference between them can be claimed: it could be noise."
     size = "larger" if found.verdict == "more" else "smaller"
     factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
-    return f"With skip connections that is {size} by a factor of {factors} (95 % interval over seeds)."
+    return f"With skip connections, this ratio is {factors} times {size} (95 % interval over seeds)."
 
 
 def say_counts(finding: Finding) -> str:
@@ -250,6 +243,7 @@ SAY = {
     "mixed_labels": "; ".join,
     "equal": in_a_row,
     "each": say_each,
+    "where": listed,
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

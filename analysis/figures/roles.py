@@ -108,7 +108,7 @@ class Lines:
 def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
     """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation.
 
-    Unless asked otherwise, that is not the depth.
+    Unless asked otherwise, lines or panels are by depth, so that the best is not chosen over depths.
     """
     roles = roles_of(study, options)
     line, row = roles.x, roles.by
@@ -131,7 +131,7 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
 def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
     """Return one configuration for each combination of some axes, the best by validation, and notes on others.
 
-    Of a named choice, all have one value if they can: curves of several would differ by that as well.
+    Of a named choice, all have the same value where they can, so that they do not differ by that as well.
     """
     columns, notes = [axis.column for axis in axes], []
     others = [axis for axis in study.axes.axes if axis not in axes]
@@ -143,8 +143,8 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
             if combinations(part, columns) == combinations(configurations, columns)
         }
         if len(parts) > 1 and whole:
-            best = max(whole, key=lambda place: whole[place]["val_acc_mean"].mean())
-            configurations, notes = whole[best], [*notes, axis.label(best)]
+            best = max(whole, key=lambda place: score(whole[place], columns))
+            configurations, notes = whole[best], [*notes, f"{axis.label(best)}, the best by validation"]
             others.remove(axis)
     ranked = configurations.sort_values("val_acc_mean", ascending=False, na_position="last", kind="stable")
     kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
@@ -152,6 +152,12 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     if len(table) < len(configurations):
         notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: the best by validation")
     return table, notes
+
+
+def score(configurations: pd.DataFrame, columns: list[str]) -> float:
+    """Return the mean over combinations of the best validation accuracy in each, with -1 where there is none."""
+    best = configurations.groupby(columns)["val_acc_mean"].max() if columns else configurations["val_acc_mean"]
+    return float(best.fillna(-1).mean())
 
 
 def combinations(configurations: pd.DataFrame, columns: list[str]) -> int:

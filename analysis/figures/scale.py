@@ -44,7 +44,7 @@ def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
     if not x.numeric:
         return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
     values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
-    if values.min() == 0 and values.max() >= DECADE * values[values > 0].min():
+    if values.min() == 0 and values.max() >= DECADE * values[values > 0].min() and len(x.values) <= MANY:
         return Scale(
             table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))), ordered=True
         )

@@ -89,6 +89,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
     dependent: list[Axis] = []
     columns: dict[str, list[Hashable]] = {}  # of axes that other settings may depend on
     keys: dict[str, list[Hashable]] = {}
+    picked: dict[str, list[Hashable]] = {}
     names = ["layers", "stages", "shortcut", *choice_names(rows, varied)]
     for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
         values = [value_of(row, name) for row in rows]
@@ -97,6 +98,9 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
         axis, group = Axis(name, ordered(name, first_starts(rows, values))), name.partition(".")[0]
         if name in chosen:
             dependent.append(axis)
+            picked[name] = values
+        elif group in picked and determines([picked[group]], values):
+            continue  # what was picked says it
         elif group != name and group in columns and determines([columns[group]], values):
             continue  # the choice says it
         elif name != "stages" and (determined(columns, values) or any(alike(key, values) for key in keys.values())):

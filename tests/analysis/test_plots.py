@@ -15,7 +15,7 @@ from analysis.figures.by_class import best_by_validation
 from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.style import NoData, over_seeds, spread
+from analysis.figures.style import MUTED, NoData, over_seeds, spread
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis.conftest import LAYERS, figure
@@ -122,8 +122,42 @@ def test_curves_of_several_depths_have_one_augmentation(build):
         choices = {"augmentation": f"cutout{cutout}"}
         sweep(build, 1, few, choices=choices, val=0.7 + shift, **{"augmentation.cutout": cutout})
     drawn = figure("degradation")
-    assert "augmentation=cutout16" in drawn.get_suptitle() and "best" not in drawn.get_suptitle()
+    assert "augmentation=cutout16, the best by validation" in drawn.get_suptitle()
     assert sum(len(axis.lines) for axis in drawn.axes) == 4
+
+
+def test_a_choice_is_judged_by_its_best_and_not_by_what_has_not_ended(build):
+    for name, accuracies in (("adam", [0.75]), ("sgd", [0.3, 0.5, 0.85])):
+        for place, val in enumerate(accuracies):
+            keys = {"optimizer.name": name, "optimizer.lr": 0.1**place}
+            sweep(build, 1, dict(list(DEPTHS.items())[:2]), choices={"optimizer": name}, val=val, **keys)
+    for model, stages in list(DEPTHS.items())[:2]:
+        for shortcut in ("projection", "none"):
+            network = {"model.name": model, "model.stages": stages, "model.shortcut": shortcut}
+            build.begin(done=3, choices={"optimizer": "adamw"}, **network, **{"optimizer.name": "adamw"})
+    assert "optimizer=sgd, the best by validation" in figure("degradation").get_suptitle()
+
+
+def test_many_values_beside_zero_keep_their_scale(build):
+    for decay in [0.0, *(10 ** (-6 + place / 10) for place in range(30))]:
+        build.complete(**{"optimizer.weight_decay": decay})
+    axis = figure("accuracy").axes[0]
+    assert axis.get_xlim()[1] < 0.002
+
+
+PAPER = {"optimizer.name": "sgd", "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4, "model.width": 16}
+
+
+@pytest.mark.parametrize("shortcuts, drawn", [(("pad",), {MUTED}), (("pad", "none"), set())])
+def test_published_points_have_no_colour_of_another_axis_and_no_place_in_its_panels(build, shortcuts, drawn):
+    for name, crop in (("none", 0), ("flip_crop", 4)):
+        for depth in (20, 56):
+            for shortcut in shortcuts:
+                network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3}
+                keys = {"model.shortcut": shortcut, "augmentation.flip": crop > 0, "augmentation.crop_padding": crop}
+                build.complete(choices={"augmentation": name}, **PAPER, **network, **keys)
+    lines = [line for axis in figure("accuracy").axes for line in axis.lines]
+    assert {line.get_color() for line in lines if line.get_marker() in tuple("*PXDv<>")} == drawn
 
 
 def test_a_value_of_zero_has_a_place_of_its_own(build):

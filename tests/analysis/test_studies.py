@@ -66,7 +66,11 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
 def test_findings_name_the_best_rate_and_where_another_is(build):
     studies.rates(build)
     said = sentences("runs")["optimizer.lr"]
-    assert len(said) == 3 and "0.1 is best by validation" in said[0] and "that of 0.03, the next best" in said[0]
+    assert len(said) == 3 and "that of 0.03, the next best" in said[0]
+    assert said[0].startswith(
+        "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 2 combinations of the other axes "
+        "(0.03 -0.50 pp, 0.3 -2.50 pp, "
+    )
     assert said[1] == "Pair by pair, it is above that of 0.03 in 1 and below it in 1, by more than the noise of seeds."
     assert said[2] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
 
@@ -156,6 +160,68 @@ def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
     return sentences("runs/ladder")
 
 
+def test_the_best_stands_beside_the_next(build):
+    for lr, val in ((0.01, 0.7), (0.1, 0.75), (0.3, 0.72)):
+        build.complete(0, "next", val=val, **{"optimizer.lr": lr})
+    (best,) = sentences("runs/next")["Best"]
+    assert "optimizer.lr=0.1 is best" in best and best.endswith(
+        "optimizer.lr=0.3 is next, 3.00 pp lower by validation."
+    )
+
+
+def test_exceptions_are_held_against_the_noise_of_seeds(build):
+    """Augmentation helps each network, but one clearly and one by chance less than none at all."""
+    means = {("blocks3", "none"): (0.70, 0.60), ("blocks3", "projection"): (0.70, 0.60)}
+    means |= {("blocks9", "none"): (0.60, 0.70), ("blocks9", "projection"): (0.700, 0.701)}
+    for (model, shortcut), pair in means.items():
+        for (name, keys), mean in zip(list(studies.AUGMENTATIONS.items())[:2][::-1], pair):
+            for seed in range(3):
+                figures = {"val": mean + 0.005 * seed, "test": mean + 0.005 * seed}
+                settings = studies.SGD | studies.network(model, shortcut) | keys
+                build.complete(seed, "noise", choices={"augmentation": name}, **figures, **settings)
+    said = sentences("runs/noise")["augmentation"]
+    assert said[1] == "Pair by pair, it is above that of none in 2 and below it in 1, by more than the noise of seeds."
+    assert "best in 2 of 4" in said[2] and said[2].endswith("are better, 1 of 2 by more than the noise of seeds.")
+
+
+def test_missing_runs_and_parts_of_the_data_are_named(build):
+    build.complete(0, "missing", **{"optimizer.lr": 0.1})
+    build.complete(0, "missing", **{"optimizer.lr": 0.1, "data.limit": 100})
+    build.fail(0, "diverged", study="missing", **{"optimizer.lr": 1.0})
+    said = str(sentences("runs/missing"))
+    assert "1 diverged (data.limit=null, optimizer.lr=1)" in said and "only, 1 of 2 configurations: cifar10" in said
+
+
+def test_networks_with_one_rate_are_not_said_to_be_tuned(build):
+    tried = {
+        (m, s, lr): 0.7 + lr for m in ("blocks3", "blocks9") for s in ("pad", "none") for lr in (0.01, 0.03, 0.1, 0.2)
+    }
+    tried = {where: val for where, val in tried.items() if where[:2] != ("blocks9", "none") or where[2] == 0.01}
+    assert "Only one optimizer.lr was tried with 20 layers, plain: 0.01." in rate_by_depth(build, tried)["Confounds"]
+
+
+def test_the_best_width_of_each_depth_stays_a_difference(build):
+    for model, widths in (("blocks3", (8, 16, 32, 64)), ("blocks9", (8, 16, 32, 64))):
+        for width in widths:
+            val = 0.7 + 0.01 * widths.index(width) * (1 if model == "blocks3" else -1)
+            build.complete(0, "width", val=val, test=val, **studies.network(model) | {"model.width": width})
+    (gain,) = sentences("runs/width")["Depth"]
+    assert "They also differ in model.width (64 against 8)" in gain
+
+
+def test_a_chosen_optimizer_is_no_axis_any_more(build):
+    for model in studies.DEPTHS:
+        for shortcut in ("pad", "none"):
+            for name, keys, top in (("adam", studies.ADAM, 0.75), ("sgd", studies.SGD, 0.8)):
+                for place, lr in enumerate((0.001, 0.01, 0.1)):
+                    settings = keys | studies.network(model, shortcut) | {"optimizer.lr": lr}
+                    choices = {"optimizer": name}
+                    build.complete(0, "both", choices=choices, val=top - 0.01 * place, **settings)
+    said = str(sentences("runs/both"))
+    assert said.count("Each at the best optimizer and optimizer.lr tried: from 8 to 20 layers, the test") == 2
+    assert "with optimizer.name" not in said
+
+
 def test_a_value_that_diverged_was_tried(build, table):
     for lr in (0.01, 0.1, 0.3):
         build.complete(0, "ladder", val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
@@ -172,7 +238,7 @@ def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build
     top |= {("blocks3", "none"): 0.75, ("blocks9", "none"): 0.60}
     tried = {(*net, lr): top[net] - (lr != best[net]) * 0.2 for net in top for lr in (0.01, 0.03, 0.1)}
     said = rate_by_depth(build, tried)
-    assert said["Depth"][0].startswith("Each at its best optimizer.lr: from 8 to 20 layers, the test accuracy of res")
+    assert said["Depth"][0].startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of")
     assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 15.00 pp" in said["Depth"][1]
     assert "exceeds that of their plain twins by 20.00 pp" in said["Skip connections"][-1]
     assert "also differ" not in str(said) and not {"layers", "shortcut"} & set(said)
