@@ -47,25 +47,30 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         each = [(where, [axis.text(place) for place in top], end(tried[where], top)) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
-        yield from find_order(runs, axis, best, grids, facts)
+        yield from find_order(runs, axis, best, grids, tops, facts)
         if axis.numeric and (at := end(set(done[axis.column]).union(*tried.values()), [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 
 def find_order(
-    runs: pd.DataFrame, axis: Axis, best: int, grids: Mapping[str, pd.DataFrame], facts: dict
+    runs: pd.DataFrame,
+    axis: Axis,
+    best: int,
+    grids: Mapping[str, pd.DataFrame],
+    tops: Mapping[str, Sequence[int]],
+    facts: dict,
 ) -> Iterator[Finding]:
-    """Say in how many of several combinations the best value of all is best, and what is better in the others."""
+    """Say in how many of several combinations the best value of all is among the `tops`, and what is in the others."""
     tried = {where: rows for where, rows in grids.items() if best in rows.index}
     others, found, ties = [], [], 0
     for where, rows in tried.items():
-        tops = rows.index[rows[SCORE].max() - rows[SCORE] < TIE]
-        if best in tops:
-            ties += len(tops) > 1
+        if best in tops[where]:
+            ties += len(tops[where]) > 1
             continue
-        sides = [runs[runs["configuration"] == rows["configuration"][place]] for place in (best, tops[0])]
+        top = tops[where][0]
+        sides = [runs[runs["configuration"] == rows["configuration"][place]] for place in (best, top)]
         found.append(weigh(sides, (-1, 1), "val_acc"))
-        others.append((where, axis.text(int(tops[0]))))
+        others.append((where, axis.text(top)))
     if len(tried) > 1:
         clear = verdicts(found)["more"]
         yield Finding("order", facts=facts | {"tried": len(tried), "others": others, "clear": clear, "ties": ties})

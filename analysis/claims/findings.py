@@ -21,7 +21,9 @@ from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, slices
 
-MOST_SERIES = 3  # of networks of several depths, each of which has sentences of its own; of more, the best
+MOST_SERIES = (
+    3  # of networks of several depths, each of which has sentences of its own; of more, each network at its best
+)
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
 VERDICT = ("gain", "interaction", "axis", "reversed", "each best", "tie", "edge", "range", "easy data")

@@ -104,15 +104,8 @@ def sentence(finding: Finding) -> str:
         facts["change"] = SAY_DIFFERENCE.get(finding.kind, say_change)(finding)
     elif finding.kind == "axis":
         facts["change"] = "No combination of the other axes has it beside the next best, {second}.".format(**facts)
-    if finding.kind == "order":
-        facts |= say_order(finding)
-    if finding.kind == "axis":
-        facts["rest"] = say_rest(finding)
-    if finding.kind == "part of the data":
-        count, of = facts["count"], facts["of"]
-        facts["which"] = f", {count} of {of} configurations" * (count < of)
-    if finding.kind == "best":
-        facts["lower"] = "as good" if facts["gap"] < SAME else f"next, {facts['gap']:.2f} pp lower"
+    if finding.kind in SAY_MORE:
+        facts |= SAY_MORE[finding.kind](finding)
     if finding.kind in ("best", "published figure"):
         facts["each"] = count_seeds(facts["n"])
     facts["seeds"] = say_sides((finding.seeds[1], finding.seeds[0]))  # where a template names the second side first
@@ -165,12 +158,25 @@ def say_axis(finding: Finding) -> str:
     return f"Its test accuracy {text}" if pairs == 1 else f"On average over {pairs} pairs, its test accuracy {text}"
 
 
-def say_rest(finding: Finding) -> str:
+def say_next(finding: Finding) -> dict[str, Any]:
+    """Return how far the second best of all is behind the best."""
+    gap = finding.facts["gap"]
+    return {"lower": "as good" if gap < SAME else f"next, {gap:.2f} pp lower"}
+
+
+def say_part(finding: Finding) -> dict[str, Any]:
+    """Return how many configurations were trained on a part of the data, if not all."""
+    count, of = finding.facts["count"], finding.facts["of"]
+    return {"which": f", {count} of {of} configurations" * (count < of)}
+
+
+def say_rest(finding: Finding) -> dict[str, Any]:
     """Return by how much the other values of an axis are lower, and from how many combinations that is known."""
     rest, grids, having = (finding.facts[name] for name in ("rest", "grids", "having"))
     fitted = f", fitted over {grids} combinations of the other axes" * (grids > 1)
     fitted += f", {having} of which have it" * (having < grids)
-    return f"{fitted} ({listed([f'{value} {points:+.2f} pp' for value, points in rest], MOST, ', ', ', and ')})"
+    said = listed([f"{value} {points:+.2f} pp" for value, points in rest], MOST, ", ", ", and ")
+    return {"rest": f"{fitted} ({said})"}
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
@@ -233,6 +239,7 @@ def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
 
 
 SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
+SAY_MORE = {"order": say_order, "axis": say_rest, "part of the data": say_part, "best": say_next}
 
 # How facts that are no plain words or numbers are said.
 SAY = {

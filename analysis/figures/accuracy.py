@@ -95,8 +95,8 @@ def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scal
         part = table if roles.by is None else table[table[roles.by.column] == place]
         points[place] = points_of(runs, part, scale, measure)
     every = pd.concat(points.values())
-    aside = set(every["x"]) if scale.unordered else hidden(every)
-    joined = not scale.unordered and len(set(scale.values)) <= MANY
+    aside = set(every["x"]) if scale.names else hidden(every)
+    joined = not scale.names and len(set(scale.values)) <= MANY
     for number, (place, found) in enumerate(points.items()):
         shift = number / max(len(points) - 1, 1) - 0.5
         x = dodged(found, shift, scale, aside)

@@ -136,7 +136,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     columns, notes = [axis.column for axis in axes], []
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in [axis for axis in others if not axis.numeric]:
-        parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore
+        parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore[reportArgumentType]
         whole = {
             place: part
             for place, part in parts.items()

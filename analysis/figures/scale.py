@@ -17,20 +17,16 @@ LABELS = {"layers": "depth (weighted layers)"}
 
 @dataclass(frozen=True)
 class Scale:
-    """The horizontal axis: the place of each configuration and its label, whether logarithmic; `names` of the places.
+    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names.
 
-    Names that are `ordered` are numbers which no scale has room for, such as 0 and 0.0001.
+    With `texts`, values are places in the order of numbers for which no scale has room, such as 0 and 0.0001.
     """
 
     values: pd.Series
     label: str
     logarithmic: bool
     names: tuple[str, ...] = ()
-    ordered: bool = False
-
-    @property
-    def unordered(self) -> bool:
-        return bool(self.names) and not self.ordered
+    texts: tuple[str, ...] = ()
 
 
 def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
@@ -45,9 +41,7 @@ def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
         return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
     values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
     if values.min() == 0 and values.max() >= DECADE * values[values > 0].min() and len(x.values) <= MANY:
-        return Scale(
-            table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))), ordered=True
-        )
+        return Scale(table[x.column].astype(float), label, False, texts=x.texts)
     return Scale(values, label, values.min() > 0 and (x.name == "layers" or values.max() >= DECADE * values.min()))
 
 
@@ -58,7 +52,7 @@ def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) 
         beside = x * (high / low) ** (DODGE * shift)
     else:
         gap = np.diff(sorted(set(scale.values))).min(initial=high - low)
-        beside = x + shift * (0.5 if scale.unordered else min(DODGE * (high - low), gap / 3))
+        beside = x + shift * (0.5 if scale.names else min(DODGE * (high - low), gap / 3))
     return x.where(~x.isin(aside), beside)
 
 
@@ -66,12 +60,12 @@ def ticks(axis: Axes, scale: Scale) -> None:
     """Have the horizontal axis name values that there are, as many as do not touch."""
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
-    if scale.unordered:
+    if scale.names:
         look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
         axis.set_xticks(range(len(scale.names)), scale.names, **look)
         axis.set_xlim(-0.6, len(scale.names) - 0.4)
     elif len(values) <= MANY:
-        texts = [scale.names[int(value)] if scale.names else f"{value:.5g}" for value in values]
+        texts = [scale.texts[int(value)] if scale.texts else f"{value:.5g}" for value in values]
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
         at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), [len(values) - 1]
         for place in reversed(range(len(values))):
