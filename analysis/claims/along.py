@@ -1,7 +1,7 @@
 """What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,9 @@ from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
 from analysis.frames.statistics import CONFIDENCE, Difference, holm
-from analysis.frames.study import Study, slices
+from analysis.frames.study import SCORE, Study, edge, slices, tried_of
 
-SCORE = "val_acc_mean"
-EDGE = 3  # values; fewer have no inside
+EDGE = 3  # values; of fewer, each is at an end
 TIE = 1e-9  # of accuracies that are equal but for rounding
 DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
@@ -23,32 +22,37 @@ SCATTERED = 10  # configurations; of fewer, even a grid is small
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
-    """Say which value of an axis is best, by at most four findings; nothing where it never varies alone."""
-    done = judged(study)
-    grids = {where: rows.drop_duplicates(axis.column) for where, rows in slices(done, study.axes.axes, axis)}
+    """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
+    planned = dict(slices(study.configurations, study.axes.axes, axis))
+    tried = {where: tried_of(rows, axis) for where, rows in planned.items()}
+    grids = {where: judged(rows).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
-    if not grids:
-        return
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
     if ranked.empty:
         return
     best, second = int(ranked.index[0]), int(ranked.index[1])
-    facts = {"axis": axis.name, "values": len(ranked), "best": axis.text(best), "second": axis.text(second)}
+    facts = {"axis": axis.name, "values": len(set().union(*(rows.index for rows in grids.values())))}
+    facts |= {"best": axis.text(best), "second": axis.text(second), "grids": len(grids), "planned": len(planned)}
+    rare = set().union(*(rows.index for rows in grids.values())) - set(ranked.index)
+    facts |= {"rare": [axis.text(place) for place in sorted(rare)]}
     equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
         rest = [(axis.text(place), 100 * (ranked[place] - ranked[best])) for place in map(int, ranked.index[1:])]
-        facts |= {"rest": rest, "grids": len(grids), "having": sum(best in rows.index for rows in grids.values())}
-        yield from compared(study, runs, axis, (best, second), facts)
+        having = sum(best in rows.index for rows in grids.values())
+        balanced = all(set(ranked.index) <= set(rows.index) for rows in grids.values())
+        facts |= {"rest": rest, "having": having, "balanced": balanced}
+        yield compared(study, runs, axis, (best, second), facts)
     tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
-    tried = tried_in(study, axis, grids)
+    edges = {where: edge(tried[where], top) if len(tried[where]) >= EDGE else "" for where, top in tops.items()}
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
-        each = [(where, [axis.text(place) for place in top], end(tried[where], top)) for where, top in tops.items()]
+        each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
         yield from find_order(runs, axis, best, grids, tops, facts)
-        if axis.numeric and (at := end(set(done[axis.column]).union(*tried.values()), [best])):
+        every = set().union(*tried.values())
+        if axis.numeric and len(every) >= EDGE and (at := edge(every, [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 
@@ -83,28 +87,18 @@ def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
     return Counter(difference.verdict for difference, p in zip(known, corrected) if p < 1 - CONFIDENCE)
 
 
-def end(tried: Collection[int], best: Collection[int]) -> str:
-    """Return at which end of the values tried the best one is: `lowest`, `highest`, or empty."""
-    if len(tried) < EDGE or len(best) > 1:
-        return ""
-    return "lowest" if min(tried) in best else "highest" if max(tried) in best else ""
-
-
-def tried_in(study: Study, axis: Axis, grids: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
-    """Return which values of an axis were tried in each combination of the others: what diverged was tried as well."""
-    tried = {where: set(rows.index) for where, rows in grids.items()}
-    diverged = study.configurations[study.configurations["diverged"] > 0]
-    for where, rows in slices(diverged, study.axes.axes, axis):
-        tried.setdefault(where, set()).update(rows[axis.column])
-    return tried
-
-
 def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
     """Return what each value of an axis adds to the score, by least squares beside what each combination adds.
 
-    So a value is not judged by the combinations in which it was tried. Empty where no chain of combinations leads from
-    one value to each other.
+    So a value is not judged by the combinations in which it was tried; one that fewer than half of them have is left
+    out. Empty where no chain of combinations leads from one value to each other.
     """
+    count = Counter(place for rows in grids.values() for place in rows.index)
+    common = [place for place, n in count.items() if 2 * n >= len(grids)]
+    grids = {where: rows[rows.index.isin(common)] for where, rows in grids.items()}
+    grids = {where: rows for where, rows in grids.items() if len(rows) > 1}
+    if not grids:
+        return pd.Series(dtype=float)
     cells = pd.concat({where: rows[SCORE] for where, rows in grids.items()}, names=["where"]).reset_index()
     values, where = (pd.get_dummies(cells[column], dtype=float) for column in (name, "where"))
     found, _, rank, _ = np.linalg.lstsq(np.hstack([values, where]), cells[SCORE])
@@ -112,15 +106,14 @@ def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
     return pd.Series(found[: values.shape[1]], values.columns).round(DIGITS) if connected else pd.Series(dtype=float)
 
 
-def judged(study: Study) -> pd.DataFrame:
-    """Return the configurations that have a validation accuracy."""
-    done = study.configurations
-    return done[(done["n"] > 0) & done[SCORE].notna()]
+def judged(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Return those configurations that have a validation accuracy."""
+    return configurations[configurations[SCORE].notna()]
 
 
 def is_scattered(study: Study) -> bool:
     """Return whether most configurations share all but one axis with no other: those of a random search."""
-    done, axes = judged(study), study.axes.axes
+    done, axes = judged(study.configurations), study.axes.axes
     if len(done) < SCATTERED:
         return False
     beside = {name for axis in axes for _, rows in slices(done, axes, axis) if len(rows) > 1 for name in rows["folder"]}
@@ -130,7 +123,7 @@ def is_scattered(study: Study) -> bool:
 def find_ranges(study: Study) -> Iterator[Finding]:
     """Say of a random search which configuration is best, and where on each axis the best tenth lies."""
     yield from find_best(study)
-    done = judged(study).sort_values(SCORE, ascending=False, kind="stable")
+    done = judged(study.configurations).sort_values(SCORE, ascending=False, kind="stable")
     best = done.head(max(round(len(done) / 10), 2))
     for axis in study.axes.axes:
         tried, found = (sorted({int(place) for place in rows[axis.column]}) for rows in (done, best))
@@ -144,7 +137,7 @@ def find_ranges(study: Study) -> Iterator[Finding]:
             yield Finding("share", facts=facts | {"shares": shares})
 
 
-def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Iterator[Finding]:
+def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:
     """Compare two values of an axis on test images, on average over all combinations of the others and pair by pair."""
     cells = []
     for _, rows in slices(study.configurations, study.axes.axes, axis):
@@ -156,19 +149,19 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     every = pd.concat(groups) if groups else runs.head(0)
     seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
     names = tuple(every["configuration"].unique())
-    facts = facts | {"pairs": len(cells)}
-    yield Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
-    by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells])
-    if by_pair["less"] and len(cells) > 1:
-        yield Finding("reversed", facts=facts | {"above": by_pair["more"], "below": by_pair["less"]})
+    by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
+    best = study.configurations[study.configurations[axis.column] == places[0]]
+    facts = facts | {"pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
+    facts |= {"n": int(best["n"].sum()), "diverged": int(best["diverged"].sum())}
+    return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
 
 
 def find_best(study: Study) -> Iterator[Finding]:
     """Name the configuration that is best by validation of all."""
-    done = judged(study)
+    done = judged(study.configurations)
     if len(done) > 2:
         row, then, *_ = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")
         facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
-        facts |= {"label": row["label"], "count": len(done), "n": int(row["n"])}
+        facts |= {"label": row["label"], "count": len(done), "n": int(row["n"]), "diverged": int(row["diverged"])}
         facts |= {"next": then["label"], "gap": 100 * (row[SCORE] - then[SCORE])}
         yield Finding("best", configurations=(row["configuration"],), facts=facts)

@@ -14,7 +14,7 @@ from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_ke
 
 NAMED = 5  # confounds; of more, the rest is counted
 NO_GROUPS = {"layers", "stages", "shortcut", "epochs"}  # axes that no group of settings is behind
-CONDITIONS = {"precision": "precision", "compiled": "compiled", **PROGRAM}
+MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
 def flatten_settings(row: Row) -> Settings:
@@ -40,10 +40,16 @@ def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
     return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
 
 
-def beside_depth(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Any, Any]]:
-    """Return what two groups of runs differ in beside blocks per stage and shortcut, with the value on either side."""
-    found = changes(*(flatten_settings(runs.to_dict("records")[0]) for runs in (a, b)))
-    return {key: values for key, values in found.items() if key not in ("blocks per stage", "model.shortcut")}
+def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
+    """Return what groups of runs differ in beside blocks per stage and shortcut, with the values in order."""
+    settings = [flatten_settings(runs.to_dict("records")[0]) for runs in groups]
+    keys = dict.fromkeys(key for pair in combinations(settings, 2) for key in differing_keys(*pair))
+    own = {key: [row.get(key, DEFAULT) for row in settings] for key in keys}
+    return {
+        key: tuple(value for place, value in enumerate(values) if value not in values[:place])
+        for key, values in own.items()
+        if key not in ("blocks per stage", "model.shortcut")
+    }
 
 
 def by_choice(row: Row, axes: Axes) -> Settings:
@@ -85,7 +91,7 @@ def count_changes(settings: list[Settings]) -> np.ndarray:
     columns = {key: np.array([as_text(row.get(key, DEFAULT)) for row in settings]) for key in keys}
     differs = {key: column[:, None] != column for key, column in columns.items()}
     counts = sum((part.astype(int) for part in differs.values()), np.zeros((len(settings), len(settings)), int))
-    if "model.width" in differs:
+    if {"model.width", "stages", "width of the last stage"} <= differs.keys():
         counts -= differs["model.width"] & ~differs["stages"] & differs["width of the last stage"]
     return counts
 
@@ -105,9 +111,9 @@ def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("mixed seeds", configurations=tuple(rows["configuration"]), facts=facts)
 
 
-def find_mixed_conditions(configurations: pd.DataFrame, names: Iterable[str] = CONDITIONS) -> Iterator[Finding]:
+def find_mixed_conditions(configurations: pd.DataFrame, names: Iterable[str] = MIXED) -> Iterator[Finding]:
     """Count configurations by a condition that is not the same for all that are about the same data set."""
     for column, (_, rows) in product(names, configurations.groupby("data", sort=False)):
         counts = rows[column].value_counts().sort_index()
         if len(counts) > 1:
-            yield Finding(f"mixed {CONDITIONS[column]}", facts={"counts": {key: int(n) for key, n in counts.items()}})
+            yield Finding(f"mixed {MIXED[column]}", facts={"counts": {key: int(n) for key, n in counts.items()}})

@@ -12,7 +12,7 @@ from analysis.claims.comparable import changes, flatten_settings
 from analysis.claims.differences import HEADLINE, difference
 from analysis.claims.predictions import correct_of
 from analysis.claims.wording import listed
-from analysis.frames.axes import is_number, value_of, value_text
+from analysis.frames.axes import ALIASES, is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
 from analysis.frames.runs import with_common_settings
 from analysis.frames.settings import Row
@@ -91,6 +91,7 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
     runs_a, runs_b = (complete(every[every["folder"] == side.row["folder"]], side.folder) for side in sides)
     same = side_a.study is side_b.study
     labels = [side.row["label"] if same else side.label for side in sides]
+    labels = labels if labels[0] != labels[1] else [side.folder for side in sides]
     return Comparison(
         runs_a,
         runs_b,
@@ -147,7 +148,7 @@ def means(term: str, side: Side) -> bool:
     axis = axes.find(key)
     if axis and typed == axis.text(row[axis.column]):
         return True
-    value = axis.values[row[axis.column]] if axis else value_of(row, key)
+    value = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
     if value == "default":
         value = row["config"].get(key, value)
     return typed == value_text(value) or is_number(value) and number(typed) == value

@@ -18,13 +18,15 @@ Series = Iterable[tuple[str, ByDepth]]
 EMPTY: Settings = {}
 
 
-def find_depth(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Find what depth and skip connections do."""
+def find_depth(
+    study: Study, runs: pd.DataFrame, configurations: pd.DataFrame, planned: pd.DataFrame
+) -> Iterator[Finding]:
+    """Find what depth and skip connections do to these configurations, of all that are `planned`."""
     series = list(several_depths(study, runs, configurations))
     yield from find_gains(series)
     yield from find_twins(study, runs, configurations)
     yield from find_interactions(study, runs, configurations)
-    yield from find_turns(series, configurations)
+    yield from find_turns(series, planned[planned["shortcut"] == "none"])
     yield from find_gradients(study, study.layers[study.layers["path"].isin(runs["path"])], configurations)
     yield from find_gaps(series)
 
@@ -71,29 +73,28 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
         found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
         names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
         seeds, programs = (min(counts), max(counts)), differing_programs(every)
-        also = beside_depth(cells[0], cells[1]) | beside_depth(cells[2], cells[3]) | beside_depth(cells[0], cells[2])
+        also = beside_depth(*cells)
         facts = {"also": also} if also else {}
         yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, facts)
 
 
-def find_turns(series: Series, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_turns(series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
     """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one."""
-    plain = set(configurations.loc[configurations["shortcut"] == "none", "configuration"])
     for name, by_depth in series:
         shallowest, deepest = min(by_depth), max(by_depth)
-        if not plain.issuperset(by_depth[deepest]["configuration"]):
+        if not by_depth[deepest]["configuration"].isin(plain["configuration"]).all():
             continue
-        means = {depth: rows["val_acc"].mean() for depth, rows in by_depth.items()}
-        best = max(means, key=lambda depth: means[depth])
+        means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
         if len(by_depth) == 2:
             a, b = by_depth[shallowest], by_depth[deepest]
             yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
-        elif pd.isna(list(means.values())).any():
+        elif means.isna().any() or (means == means.max()).sum() > 1:
             continue
-        elif best == deepest:
-            yield Finding("no turn", networks=name, depths=(deepest,))
+        elif means.idxmax() == deepest:
+            absent = sorted(set(plain.loc[plain["depth"] > deepest, "depth"].astype(int)))
+            yield Finding("no turn", networks=name, depths=(deepest,), facts={"absent": absent})
         else:
-            yield from find_turn(name, by_depth, best)
+            yield from find_turn(name, by_depth, int(means.idxmax()))  # pyright: ignore[reportArgumentType]
 
 
 def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:

@@ -25,7 +25,6 @@ TOPICS = {  # of each kind
     "pair": "Accuracy",
     "axis": "",  # that of the axis
     "order": "",
-    "reversed": "",
     "each best": "",
     "edge": "",
     "tie": "",

@@ -19,14 +19,14 @@ from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
-from analysis.frames.study import Study, slices
+from analysis.frames.study import SCORE, Study, pick, slices
 
 MOST_SERIES = (
     3  # of networks of several depths, each of which has sentences of its own; of more, each network at its best
 )
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
-VERDICT = ("gain", "interaction", "axis", "reversed", "each best", "tie", "edge", "range", "easy data")
+VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NO_RECIPE = {"model", "epochs", "data"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
@@ -57,16 +57,17 @@ def find(study: Study) -> list[Finding]:
 
 def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, done: pd.DataFrame) -> Iterator[Finding]:
     """Say what each axis of a grid does, and how the original's step came out."""
-    special = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
-    others = [axis.name for axis in study.axes.axes if axis not in special]
-    if others:
+    special = [axis for axis in study.axes.axes if axis not in study.others]
+    by_depth = done.groupby("depth")["stages"].agg(lambda stages: stages.map(len).nunique()).max()
+    others = [axis.name for axis in study.others if axis.name != "stages" or by_depth > 1]
+    if study.others:
         yield from find_best(study)
-    for axis in study.axes.axes:
-        if axis not in special:
-            yield from find_axis(study, distinct, axis)
-    if special and len(list(slices(study.configurations, study.axes.axes, special[0]))) <= MOST_SERIES:
-        yield from find_depth(study, distinct, done)
-    elif special and done["val_acc_mean"].notna().any():
+    for axis in study.others:
+        yield from find_axis(study, distinct, axis)
+    many = len(list(slices(study.configurations, study.axes.axes, special[0]))) > MOST_SERIES if special else False
+    if special and not (others and many):
+        yield from find_depth(study, distinct, done, study.configurations)
+    elif special and done[SCORE].notna().any():
         yield from find_depth_at_best(study, distinct, others)
     yield from find_published(complete, done)
 
@@ -76,17 +77,15 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
 
     Where these make another network of it, or take other data or epochs, that stays a difference.
     """
-    best = study
-    for name in others:
-        best = best.best(name) if best.axes.find(name) in best.axes.axes else best
+    best = pick(study, others)
     runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
     recipe = [name for name in best.chosen if name.partition(".")[0] not in NO_RECIPE]
-    for found in find_depth(best, runs, best.configurations):
+    for found in find_depth(best, runs, best.configurations, study.configurations):
         found = but_for_chosen(found, recipe)
         yield replace(found, facts=found.facts | {"tuned": in_a_row(others)})
     for choice in best.choices:
-        if choice.untested:
-            yield Finding("untested", facts={"axis": choice.axis.name, "where": choice.untested})
+        if where := choice.of(best.configurations, "untested"):
+            yield Finding("untested", facts={"axis": choice.axis.name, "where": where})
 
 
 def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
@@ -99,7 +98,9 @@ def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
 
 def verdict(study: Study) -> list[Finding]:
     """Return what the comparisons of a study come to, and no more; nothing where nothing was compared."""
-    found = [finding for finding in find(study) if finding.kind in VERDICT]
+    every = find(study)
+    kinds = VERDICT if any(finding.kind == "interaction" for finding in every) else ("twins", *VERDICT)
+    found = [finding for finding in every if finding.kind in kinds]
     compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
     return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
 

@@ -21,6 +21,12 @@ def say_sides(seeds: tuple[int, int]) -> str:
     return f"{count_seeds(seeds[0])} each" if len(set(seeds)) == 1 else f"{seeds[0]} and {seeds[1]} seeds"
 
 
+def say_twins(seeds: tuple[int, int]) -> str:
+    """Return how many seeds plain networks, the first side, and residual ones have."""
+    plain, residual = seeds
+    return say_sides(seeds) if plain == residual else f"{residual} residual, {plain} plain seeds"
+
+
 def span(low: float, high: float, say: Callable[[float], str]) -> str:
     """Return an interval on one side of zero without its sign: `1.3 to 27`."""
     return " to ".join(map(say, sorted(map(abs, (low, high)))))

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import wording as inside
-from analysis.claims.numbers import OPEN, count_seeds, in_a_row, say_factor, say_sides, span
+from analysis.claims.numbers import OPEN, count_seeds, in_a_row, say_factor, say_sides, say_twins, span
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -15,13 +15,11 @@ BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
-    "test images ({each}). {next} is {lower} by validation.",
-    "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}",
+    "test images ({each}{but}). {next} is {lower} by validation.",
+    "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
-    "reversed": "Pair by pair, it is above that of {second} in {above} and below it in {below}, by more than the noise "
-    "of seeds.",
     "each best": "By validation, the best {axis} is {each}.",
-    "tie": "Of {values} values of {axis}, {equal} are equal by validation.",
+    "tie": "Of {values} values of {axis}, {equal} are best by validation, and equal.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
     "share": "The best {top} of {count} configurations by validation: {shares}.",
@@ -33,7 +31,8 @@ TEMPLATES = {
     "interaction": "From {depths[0]} to {depths[1]} layers, the change in test accuracy of {networks} {change}",
     "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
     "their test accuracy {change}",
-    "no turn": "Of {networks}, the deepest, with {depths[0]} layers, are best by validation: no turning point is seen.",
+    "no turn": "Of {networks}, the deepest{absent}, with {depths[0]} layers, are best by validation: no turning point "
+    "is seen.",
     "degradation": "Over the same depths, the training accuracy {change}",
     "not overfitting": "So this is not overfitting.",
     "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
@@ -108,7 +107,7 @@ def sentence(finding: Finding) -> str:
         facts |= SAY_MORE[finding.kind](finding)
     if finding.kind in ("best", "published figure"):
         facts["each"] = count_seeds(facts["n"])
-    facts["seeds"] = say_sides((finding.seeds[1], finding.seeds[0]))  # where a template names the second side first
+    facts["seeds"] = say_twins(finding.seeds)
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
     if "tuned" in finding.facts:
         text = f"Each at the best {facts['tuned']} tried: {text[0].lower()}{text[1:]}"
@@ -138,7 +137,9 @@ def say_change(finding: Finding) -> str:
     size = same if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
     interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
     seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # of more than two groups of runs
-    if finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
+    if finding.kind == "twins":
+        seeds = say_twins(finding.seeds)
+    elif finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
         seeds = say_sides(finding.seeds)
     if found.verdict == "open":
         why = "one seed tells nothing about the next" if min(finding.seeds) < 2 else "the seeds do not differ at all"
@@ -159,9 +160,12 @@ def say_axis(finding: Finding) -> str:
 
 
 def say_next(finding: Finding) -> dict[str, Any]:
-    """Return how far the second best of all is behind the best."""
-    gap = finding.facts["gap"]
-    return {"lower": "as good" if gap < SAME else f"next, {gap:.2f} pp lower"}
+    """Return how far the second best of all is behind the best, and how many runs of the best diverged."""
+    gap, diverged = finding.facts["gap"], finding.facts["diverged"]
+    return {
+        "lower": "as good" if gap < SAME else f"next, {gap:.2f} pp lower",
+        "but": f"; {diverged} more diverged" if diverged else "",
+    }
 
 
 def say_part(finding: Finding) -> dict[str, Any]:
@@ -171,18 +175,28 @@ def say_part(finding: Finding) -> dict[str, Any]:
 
 
 def say_rest(finding: Finding) -> dict[str, Any]:
-    """Return by how much the other values of an axis are lower, and from how many combinations that is known."""
-    rest, grids, having = (finding.facts[name] for name in ("rest", "grids", "having"))
-    fitted = f", fitted over {grids} combinations of the other axes" * (grids > 1)
-    fitted += f", {having} of which have it" * (having < grids)
-    said = listed([f"{value} {points:+.2f} pp" for value, points in rest], MOST, ", ", ", and ")
-    return {"rest": f"{fitted} ({said})"}
+    """Return by how much the other values of an axis are lower, from how many combinations that is known, and more."""
+    facts = finding.facts
+    said = listed([f"{value} {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
+    said += f"; in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
+    over = f"{facts['grids']} combinations of the other axes"
+    fitted = (
+        f", on average over {over}" if facts["balanced"] else f", fitted over {over} ({facts['having']} include it)"
+    )
+    fitted = fitted if facts["grids"] > 1 else ""
+    pairwise = ""
+    if facts["below"]:
+        pairwise = " Pair by pair, it is above in {above} and below in {below}, by more than the noise of seeds."
+    but = f", without {facts['diverged']} of its runs, which diverged" if facts["diverged"] else ""
+    return {"rest": f"{fitted}{but} ({said})", "pairwise": pairwise.format(**facts)}
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
     """Return in how many combinations a value is best, of those in which it was tried, and which is in the others."""
-    tried, grids, others, ties, clear = (finding.facts[name] for name in ("tried", "grids", "others", "ties", "clear"))
-    where = " in which it was tried" * (tried < grids) + f" (in {ties} of them together with another)" * bool(ties)
+    names = ("tried", "planned", "others", "ties", "clear")
+    tried, planned, others, ties, clear = (finding.facts[name] for name in names)
+    where = f" (of {planned}) in which it can be compared" * (tried < planned)
+    where += f", in {ties} of them together with another" * bool(ties)
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
         some = f"{clear} of {len(others)} " * (clear < len(others))
@@ -218,9 +232,9 @@ def say_scaled(ratios: Sequence[float]) -> str:
     return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
-def say_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """Return keys with their values on both sides."""
-    return ", ".join(f"{key} ({as_text(a)} against {as_text(b)})" for key, (a, b) in changes.items())
+def say_changes(changes: Mapping[str, Sequence[Any]]) -> str:
+    """Return keys with their values."""
+    return ", ".join(f"{key} ({' against '.join(map(as_text, values))})" for key, values in changes.items())
 
 
 def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last: str = "; and ") -> str:
@@ -251,6 +265,7 @@ SAY = {
     "equal": in_a_row,
     "each": say_each,
     "where": listed,
+    "absent": lambda depths: f" that have complete runs ({in_a_row(depths)} layers have none)" if depths else "",
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
 }

@@ -1,5 +1,7 @@
 """Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,7 +26,8 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     if done.empty:
         raise NoData("no run is complete")
     if roles.x is None:
-        raise NoData("nothing varies but the seed")
+        taken = " that no line or panel stands for" * bool(roles.by or roles.panels)
+        raise NoData(f"nothing varies but the seed{taken}")
     scale = scale_of(done, roles)
     if scale.values.nunique() < 2:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
@@ -43,7 +46,8 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     published = find_published(study, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     for number, measure in enumerate(measures):
-        extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure))
+        theirs = [] if published is None else list(100 * published[f"{measure}_mean"].dropna().astype(float))
+        extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure), theirs)
         for column, panel in enumerate(panels):
             axis = axes[number, column] if roles.panels else axes[0, number]
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
@@ -78,7 +82,7 @@ def places(table: pd.DataFrame, roles: Roles) -> list[int]:
 
 def look(roles: Roles, place: int) -> Line2D:
     """Return how the line of a value is drawn, which is also its legend entry."""
-    color, marker, style = colors_of(roles.by)[place], "o", "-"
+    color, marker, style = colors_of(roles.by)[place] if roles.by else roles.color, "o", "-"
     if roles.by is not None and roles.by.name == "shortcut":
         _, marker, style = LOOKS.get(str(roles.by.values[place]), (color, marker, style))
     label = "" if roles.by is None else roles.by.label(place) if roles.by.name == "shortcut" else roles.by.text(place)
@@ -145,9 +149,9 @@ def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, jo
             axis.plot(place, edge, arrow, color=color, ms=5, mfc="white", clip_on=False)
 
 
-def limits(points: pd.DataFrame) -> tuple[float, float]:
+def limits(points: pd.DataFrame, published: Sequence[float]) -> tuple[float, float]:
     """Return an axis that shows all means, and of intervals so wide that they would flatten these a part."""
-    means = points["mean"]
+    means = pd.concat([points["mean"], pd.Series(published, dtype=float)])
     room = max(means.max() - means.min(), 2.0)
     low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
     high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])

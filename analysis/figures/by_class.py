@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
-from analysis.frames.study import Study
+from analysis.frames.study import Study, best_rows
 
 MOST_CLASSES = 20  # of more, those that are recognised worst are shown
 MARKERS = "os^D"  # a sign a panel, where there are panels
@@ -62,10 +62,11 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     return figure
 
 
-def draw_confusion(study: Study, options: PlotOptions) -> Figure:
+def draw_confusion(study: Study) -> Figure:
     """Return what each class is taken for, per shortcut in the configuration best by validation; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
-    chosen = best_by_validation(study)
+    shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
+    chosen = best_rows(shown, ["shortcut"])
     whole = [shares(study.classes, name) for name in chosen["configuration"]]
     order = [name for name in whole[0].index if name in worst]
     tables = [table.reindex(index=order, columns=order) for table in whole]
@@ -83,13 +84,6 @@ def draw_confusion(study: Study, options: PlotOptions) -> Figure:
     axes[0].set_ylabel("class")
     figure.colorbar(ScalarMappable(norm, "Blues"), ax=axes, label="mistaken (% of the class)", aspect=30)
     return figure
-
-
-def best_by_validation(study: Study) -> pd.DataFrame:
-    """Return the configuration of each shortcut that has the highest validation accuracy; without any, the deepest."""
-    shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
-    ranked = shown.sort_values(["val_acc_mean", "depth"], na_position="first", kind="stable")
-    return ranked.drop_duplicates("shortcut", keep="last").sort_index()
 
 
 def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:

@@ -44,13 +44,13 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     return figure
 
 
-def draw_degradation(study: Study, options: PlotOptions) -> Figure:
-    """Return the training error by epoch, plain beside residual (He et al. 2016, figure 6); raises NoData."""
+def draw_degradation(study: Study) -> Figure:
+    """Return the training error by epoch, residual beside plain (He et al. 2016, figure 6); raises NoData."""
     shown = begun(study)
     if "none" not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
         raise NoData("it takes residual and plain networks")
     drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
-    panels = list(drawn.rows())[::-1]
+    panels = list(drawn.rows())
     figure = new_figure(study, "Training error by epoch", 4.4, note=drawn.note)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     errors = 100 * (1 - study.epochs.set_index(["configuration", "epoch"])["train_acc"])

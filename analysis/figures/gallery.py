@@ -35,14 +35,15 @@ DEFAULT = PlotOptions()
 class Plot:
     """A kind of figure: its file's name, the function that draws it, and a caption.
 
-    Those of PLOTS are drawn from a study and the axes that were asked for, those of INSIDE from a study alone. `wide`
-    ones have many panels beside each other.
+    They are drawn from a study and, but for `fixed` ones, the axes that were asked for; those of PLOTS take trainings.
+    `wide` ones have many panels beside each other.
     """
 
     name: str
     draw: Callable[..., Figure]
     caption: str
     wide: bool = False
+    fixed: bool = False
 
 
 PLOTS = (
@@ -58,7 +59,7 @@ PLOTS = (
         draw_curves,
         "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
     ),
-    Plot("degradation", draw_degradation, "Training error by epoch, plain networks beside residual ones."),
+    Plot("degradation", draw_degradation, "Training error by epoch, residual networks beside plain ones.", fixed=True),
     Plot(
         "gradients",
         draw_gradients,
@@ -76,6 +77,7 @@ PLOTS = (
         draw_confusion,
         "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
         wide=True,
+        fixed=True,
     ),
 )
 
@@ -85,18 +87,21 @@ INSIDE = (
         draw_untrained_gradients,
         "Norm of the gradient of each 3x3 layer's weights before training; the mean over seeds, and a band from the "
         "lowest to the highest.",
+        fixed=True,
     ),
     Plot(
         "cosines",
         draw_cosines,
         "Cosine between the input gradients at two points of the line between two images, by their distance, "
         "before training (Balduzzi et al. 2017).",
+        fixed=True,
     ),
     Plot(
         "curvature",
         draw_curvature,
         "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
         "and the bound 2 (1 + momentum) / rate below which SGD with momentum is stable (Cohen et al. 2021).",
+        fixed=True,
     ),
     Plot(
         "lesions",
@@ -104,12 +109,14 @@ INSIDE = (
         "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
         "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
         wide=True,
+        fixed=True,
     ),
     Plot(
         "branches",
         draw_branches,
         "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
         "configuration best by validation.",
+        fixed=True,
     ),
 )
 
@@ -117,16 +124,16 @@ INSIDE = (
 def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float = WIDTH) -> Figure:
     """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
 
-    `options` say which axes go where, and counts for PLOTS alone. The figure is WIDTH inches wide, one with few panels
-    beside each other `narrow`. Raises BadRequest for a name that there is not, and NoData where the study does not hold
-    what the figure takes.
+    `options` say which axes go where, in figures that are not `fixed`. The figure is WIDTH inches wide, one with few
+    panels beside each other `narrow`. Raises BadRequest for a name that there is not, and NoData where the study does
+    not hold what the figure takes.
     """
     plot = {plot.name: plot for plot in (*PLOTS, *INSIDE)}.get(name)
     if plot is None:
         raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
     size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
     with matplotlib.rc_context(STYLE | size):
-        return plot.draw(study, options) if plot in PLOTS else plot.draw(study)
+        return plot.draw(study) if plot.fixed else plot.draw(study, options)
 
 
 def draw_all(

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import LOOKS, MUTED
 from analysis.frames.axes import Axis, name_shortcut
-from analysis.frames.published import ORIGINAL, Row, add_published, network
+from analysis.frames.published import ORIGINAL, Row, add_published, network, other_recipe
 from analysis.frames.study import Study
 
 SIGNS = "*PXDv<>"  # a sign a source
@@ -21,16 +21,21 @@ def find_published(study: Study, by: Axis | None = None) -> pd.DataFrame:
     """
     own = study.configurations[study.configurations["n"] > 0]
     rows = add_published(own)
-    same = {network(row) for row in rows.to_dict("records") if row["other_recipe"] == ""}
     theirs = rows[rows["source"].notna()].sort_values("n", kind="stable")
     theirs = theirs.drop_duplicates(["by", "shortcut", "depth"], keep="last").sort_values("depth", kind="stable")
     if set(theirs["shortcut"]) != set(own["shortcut"]):
         theirs = theirs.head(0)
     several = own["shortcut"].nunique() > 1
-    labels = [label(row, network(row) in same, several) for row in theirs.to_dict("records")]
+    labels = [label(row, is_same_recipe(row, own), several) for row in theirs.to_dict("records")]
     kinds = by is None or by.name == "shortcut"
     colors = [LOOKS[name][0] if kinds and name in LOOKS else MUTED for name in theirs["shortcut"]]
     return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object), color=pd.Series(colors, theirs.index))
+
+
+def is_same_recipe(published: Row, configurations: pd.DataFrame) -> bool:
+    """Return whether one of the configurations is the same network, trained in the same way."""
+    rows = [row for row in configurations.to_dict("records") if network(row) == network(published)]
+    return any(other_recipe(row, published["config"]) == "" for row in rows)
 
 
 def label(row: Row, same_recipe: bool, several: bool) -> str:
@@ -43,11 +48,8 @@ def label(row: Row, same_recipe: bool, several: bool) -> str:
 
 
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
-    """Draw what others found, a sign a source, and make room for it; return the legend's handles."""
+    """Draw what others found, a sign a source; return the legend's handles."""
     handles, values = [], 100 * published[f"{measure}_mean"].dropna().astype(float)
-    if len(values):
-        bottom, top = axis.get_ylim()
-        axis.set_ylim(min(bottom, values.min() - 1), max(top, values.max() + 1))
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]
         look = {"color": rows["color"].iloc[0], "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}

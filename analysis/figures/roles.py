@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import COLORS, MOST, colors_of, spread
+from analysis.figures.style import COLORS, LOOKS, MOST, colors_of, spread
 from analysis.frames.axes import Axis
-from analysis.frames.study import Study
+from analysis.frames.study import Study, best_rows
 
 MANY = 24  # values, of which each is a dot of its own and none is joined
 PANELS = 4  # rows or columns of panels
@@ -33,12 +33,16 @@ class PlotOptions:
 
 @dataclass(frozen=True)
 class Roles:
-    """The axis of the horizontal, or the `quantity` that takes its place; that of the lines; that of the panels."""
+    """The axis of the horizontal, or the `quantity` that takes its place; that of the lines; that of the panels.
+
+    Without an axis of the lines, the only one is in `color`, that of the study's shortcut where there is one.
+    """
 
     x: Axis | None
     by: Axis | None
     panels: Axis | None
-    quantity: str = ""
+    quantity: str
+    color: str
 
 
 def roles_of(study: Study, options: PlotOptions) -> Roles:
@@ -50,17 +54,17 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
     axes = study.axes.axes
     quantity = options.x if options.x in QUANTITIES else ""
     x = study.axis(options.x, QUANTITIES) if options.x and not quantity else None
-    taken = [study.axis(name, QUANTITIES) for name in (options.by, options.panels) if name]
-    free = [axis for axis in axes if axis not in taken]
+    by, panels = (study.axis(name) if name else None for name in (options.by, options.panels))
+    free = [axis for axis in axes if axis not in (by, panels)]
     numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
     x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")
-    by = next((axis for axis in rest if len(axis.values) <= MOST), None)
-    by = study.axis(options.by, QUANTITIES) if options.by else by
-    rest = [axis for axis in rest if axis != by]
-    panels = next((axis for axis in rest if len(axis.values) <= PANELS), None)
-    return Roles(x, by, study.axis(options.panels, QUANTITIES) if options.panels else panels, quantity)
+    by = by or next((axis for axis in rest if len(axis.values) <= MOST), None)
+    panels = panels or next((axis for axis in rest if axis != by and len(axis.values) <= PANELS), None)
+    shortcuts = study.configurations["shortcut"].unique()
+    color = LOOKS[shortcuts[0]][0] if len(shortcuts) == 1 and shortcuts[0] in LOOKS else COLORS[0]
+    return Roles(x, by, panels, quantity, color)
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
             best = max(whole, key=lambda place: score(whole[place], columns))
             configurations, notes = whole[best], [*notes, f"{axis.label(best)}, the best by validation"]
             others.remove(axis)
-    ranked = configurations.sort_values("val_acc_mean", ascending=False, na_position="last", kind="stable")
-    kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
-    table = configurations[configurations["configuration"].isin(kept["configuration"])]
+    table = best_rows(configurations, columns)
     if len(table) < len(configurations):
         notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: the best by validation")
     return table, notes

@@ -21,6 +21,7 @@ ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs"}
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
 NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # depth, width and length say what these are
+NETWORK = ("layers", "stages", "shortcut")  # axes that depend on no other
 FEW = 12  # configurations of which each may have its own value of an axis that others depend on
 
 
@@ -90,7 +91,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
     columns: dict[str, list[Hashable]] = {}  # of axes that other settings may depend on
     keys: dict[str, list[Hashable]] = {}
     picked: dict[str, list[Hashable]] = {}
-    names = ["layers", "stages", "shortcut", *choice_names(rows, varied)]
+    names = [*NETWORK, *choice_names(rows, varied)]
     for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
         values = [value_of(row, name) for row in rows]
         if len(set(values)) < 2 and name not in chosen:
@@ -103,7 +104,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
             continue  # what was picked says it
         elif group != name and group in columns and determines([columns[group]], values):
             continue  # the choice says it
-        elif name != "stages" and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
+        elif name not in NETWORK and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
             dependent.append(axis)
         else:
             axes.append(axis)

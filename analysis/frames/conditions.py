@@ -5,12 +5,10 @@ Results of older versions do not say which code computed them. That is a differe
 
 import pandas as pd
 
-from analysis.frames.rows import CONDITIONS
+from analysis.frames.rows import CONDITIONS, SEVERAL, UNKNOWN
 
 BY = ["study", "folder"]  # a configuration
 PROGRAM = {"code": "code", "data_sha256": "data"}  # columns of checksums, and what they are of
-SEVERAL = " and "  # joins the checksums of a run that several programs computed
-UNKNOWN = "unknown"
 
 
 def with_unknown(runs: pd.DataFrame) -> pd.DataFrame:

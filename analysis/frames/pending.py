@@ -17,4 +17,4 @@ def not_started(folders: Iterable[str]) -> int:
             runs |= {Path(run) for run in json.loads(file.read_text(encoding="utf-8"))["runs"]}
         except (OSError, ValueError, KeyError, TypeError):
             continue  # of another version, or no list
-    return sum(run.parents[1] in studies and not (run / "config.yaml").exists() for run in runs)
+    return sum(run.parent.parent in studies and not (run / "config.yaml").exists() for run in runs)

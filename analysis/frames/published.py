@@ -57,12 +57,12 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     Published rows have no other place in `order` than that of their depth and shortcut.
 
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
-    `other_recipe` says in what the two recipes differ, `against` whose figure it is; missing where the same network is
-    not published.
+    `other_recipe` says in what the two recipes differ, `against` whose figure it is: that of the same recipe, if there
+    is one. They are missing where the same network is not published.
     """
-    published: dict[tuple[Any, ...], Row] = {}
+    published: dict[tuple[Any, ...], list[Row]] = {}
     for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
-        published.setdefault(network(row), row)  # a mean before a single run, the paper before those who repeat it
+        published.setdefault(network(row), []).append(row)  # means before single runs, the paper before who repeats it
     rows = configurations.to_dict("records")
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
     columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe", "against"]
@@ -74,8 +74,9 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     return pd.concat([own, theirs]).sort_values([*order] or ["depth"], kind="stable", ignore_index=True)
 
 
-def against(own: Row, other: Row) -> Row:
+def against(own: Row, published: Sequence[Row]) -> Row:
     """Return what add_published adds to a row of one's own."""
+    other = next((row for row in published if not other_recipe(own, row["config"])), published[0])
     differences = {
         f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
     }

@@ -41,6 +41,8 @@ OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are call
 TRAIN = "train"  # the task of runs that do not name another
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
+UNKNOWN = "unknown"  # a checksum
+SEVERAL = " and "  # joins the checksums of a run that several programs computed
 
 
 def read_run(path: Path) -> Row | None:
@@ -139,4 +141,4 @@ def _conditions(result: Row, starts: Sequence[Row]) -> Row:
 def _checksums(found: list[str | None]) -> str | None:
     """Return the checksums of all starts of a run, shortened: one, or several where it changed on the way."""
     known = dict.fromkeys(found)
-    return " and ".join(code[:HEX_DIGITS] if code else "unknown" for code in known) if any(known) else None
+    return SEVERAL.join(code[:HEX_DIGITS] if code else UNKNOWN for code in known) if any(known) else None

@@ -44,9 +44,16 @@ class Difference:
         """What seeds say: `open` without an interval over them, `noise` if one includes zero, else `more` or `less`."""
         if self.p is None or self.low is None or self.high is None:
             return "open"
-        lowest, highest = (self.low, self.high), self.with_images or (self.low, self.high)
-        low, high = min(lowest[0], highest[0]), max(lowest[1], highest[1])
+        low, high = self.span
         return "more" if low > 0 else "less" if high < 0 else "noise"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """What the intervals over seeds, and over seeds and images, span together; raises ValueError without any."""
+        if self.low is None or self.high is None:
+            raise ValueError("there is no interval")
+        low, high = self.with_images or (self.low, self.high)
+        return min(low, self.low), max(high, self.high)
 
 
 def estimate(values: ArrayLike) -> Estimate:

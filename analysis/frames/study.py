@@ -1,6 +1,6 @@
 """The runs of one study about one data set: its configurations along its axes, and all their tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +17,26 @@ from analysis.frames.runs import load_runs
 from analysis.frames.settings import Row, as_text
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
+SCORE = "val_acc_mean"  # what is best has the highest
+
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen of an axis by validation accuracy: a value per configuration, by the rest in words."""
+    """What was chosen of an axis by validation accuracy, of which values, and where that is no safe choice.
+
+    The latter by configuration, in words: the other axes, and the value chosen.
+    """
 
     axis: Axis
-    edges: tuple[str, ...]  # where the best lies at the edge of what was tried
-    untested: tuple[str, ...]  # where only one value was tried
+    values: tuple[str, ...]
+    edges: dict[str, str]  # the best lies at the edge of what was tried
+    untested: dict[str, str]  # only one value was tried
+    diverged: dict[str, str]  # other runs with the best value diverged
+    missing: tuple[str, ...]  # combinations of the other axes in which no value has a complete run
+
+    def of(self, configurations: pd.DataFrame, note: str) -> list[str]:
+        """Return where one of the notes applies, of those configurations that a later choice has kept."""
+        return [text for name, text in getattr(self, note).items() if name in set(configurations["configuration"])]
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,11 @@ class Study:
     @cached_property
     def axes(self) -> Axes:
         return find_axes(self._rows.to_dict("records"), self.chosen)
+
+    @property
+    def others(self) -> list[Axis]:
+        """The axes beside depth and shortcut."""
+        return [axis for axis in self.axes.axes if axis.name not in ("layers", "shortcut")]
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
@@ -124,26 +141,48 @@ class Study:
 
         Best is the highest mean validation accuracy over the complete runs. Raises BadRequest without such an axis.
         """
-        axis = self.axis(name)
+        axis, table = self.axis(name), self.configurations
         if axis not in self.axes.axes:
             raise self.no_axis(name)
-        kept, edges, untested = [], [], []
-        for rest, rows in slices(self.configurations, self.axes.axes, axis):
-            judged = rows.dropna(subset="val_acc_mean").sort_values(axis.column, kind="stable")
-            if judged.empty:
-                continue
-            best = judged.sort_values("val_acc_mean", ascending=False, kind="stable").to_dict("records")[0]
-            kept.append(best["configuration"])
-            text = f"{rest}: {axis.text(best[axis.column])}" if rest else axis.text(best[axis.column])
-            tried = {*judged[axis.column], *rows.loc[rows["diverged"] > 0, axis.column]}
-            if len(tried) == 1:
-                untested.append(text)
-            elif axis.numeric and best[axis.column] in (min(tried), max(tried)):
-                edges.append(text)
-        if not kept:
+        judged = table.dropna(subset=SCORE)
+        if judged.empty:
             raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")
-        runs = self.runs[self.runs["configuration"].isin(kept)].reset_index(drop=True)
-        return replace(self, runs=runs, choices=(*self.choices, Choice(axis, tuple(edges), tuple(untested))))
+        best = best_rows(judged, [other.column for other in self.axes.axes if other != axis])
+        notes: dict[str, dict[str, str]] = {"edges": {}, "untested": {}, "diverged": {}}
+        missing = []
+        for rest, rows in slices(table, self.axes.axes, axis):
+            own = best[best["configuration"].isin(rows["configuration"])].to_dict("records")
+            if not own:
+                missing.append(rest)
+                continue
+            place, chosen = own[0][axis.column], own[0]["configuration"]
+            tried = tried_of(rows, axis)
+            where = {"edges": axis.numeric and edge(tried, [place]), "untested": len(tried) == 1}
+            where |= {"diverged": own[0]["diverged"] > 0}
+            for note in filter(where.get, notes):
+                notes[note][chosen] = f"{rest}: {axis.text(place)}" if rest else axis.text(place)
+        values = tuple(axis.text(place) for place in sorted(set(judged[axis.column])))
+        runs = self.runs[self.runs["configuration"].isin(best["configuration"])].reset_index(drop=True)
+        return replace(self, runs=runs, choices=(*self.choices, Choice(axis, values, **notes, missing=tuple(missing))))
+
+
+def best_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return of each combination of some columns the configuration best by validation; of equal ones, the first."""
+    ranked = rows.sort_values(SCORE, ascending=False, na_position="last", kind="stable")
+    kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
+    return rows[rows["configuration"].isin(kept["configuration"])]
+
+
+def tried_of(rows: pd.DataFrame, axis: Axis) -> set[int]:
+    """Return which values of an axis were tried, and have a validation accuracy or diverged."""
+    return set(rows.loc[rows[SCORE].notna() | (rows["diverged"] > 0), axis.column])
+
+
+def edge(tried: Collection[int], best: Collection[int]) -> str:
+    """Return at which end of the values tried the best one is: `lowest`, `highest`, or empty."""
+    if len(tried) < 2 or len(best) > 1:
+        return ""
+    return "lowest" if min(tried) in best else "highest" if max(tried) in best else ""
 
 
 def is_single(key: str, rows: Sequence[Row]) -> bool:
@@ -172,10 +211,17 @@ def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> lis
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:
-    """Return the study with the best of each named axis; raises BadRequest."""
+    """Return the study with the best of each named axis; raises BadRequest.
+
+    One choice can leave no second one: an axis of which it keeps one value, or one for each configuration, is passed.
+    """
     for name in best:
-        study = study.best(name)
-    return study
+        if study.axis(name) not in study.axes.axes:
+            raise study.no_axis(name)
+    chosen = study
+    for name in best:
+        chosen = chosen.best(name) if chosen.axes.find(name) in chosen.axes.axes else chosen
+    return chosen
 
 
 def split(runs: pd.DataFrame) -> list[Study]:
@@ -195,15 +241,13 @@ def by_task(name: str, runs: pd.DataFrame) -> Study:
 def networks(study: Study, rows: pd.DataFrame) -> str:
     """Return what configurations that differ in depth only are, in words: `plain networks with model.width=8`."""
     row = rows.to_dict("records")[0]
-    others = [axis for axis in study.axes.axes if axis.name not in ("layers", "shortcut")]
-    rest = ", ".join(axis.label(row[axis.column]) for axis in others)
+    rest = ", ".join(axis.label(row[axis.column]) for axis in study.others)
     return f"{name_shortcut(row['shortcut'])} networks" + (rest and f" with {rest}")
 
 
 def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Yield the residual and the plain configurations that share all but depth, and at least one depth."""
-    others = [axis for axis in study.axes.axes if axis.name not in ("layers", "shortcut")]
-    for _, rows in slices(configurations, others, None):
+    for _, rows in slices(configurations, study.others, None):
         plain = rows[rows["shortcut"] == "none"]
         for shortcut, residual in rows.groupby("shortcut", sort=False):
             if shortcut != "none" and set(residual["depth"]) & set(plain["depth"]):

@@ -18,7 +18,8 @@ from analysis.frames.study import Study
 class Column:
     """A column for people: its name on the command line, its label, its text, and by which number rows are sorted.
 
-    `constant` is what a heading says where all rows have the same text; a column without it is never left out for that.
+    `constant` makes of the text what a heading says where all rows have the same; a column without it is never left out
+    for that.
     `rare` ones are left out where they would be empty.
     """
 
@@ -28,7 +29,7 @@ class Column:
     key: str = ""
     numeric: bool = True
     rare: bool = False
-    constant: str = ""
+    constant: Callable[[str], str] | None = None
 
 
 def measured(name: str, row: Row) -> str:
@@ -68,6 +69,11 @@ def trained(row: Row) -> str:
     return counted(row["epochs"]) if not pd.isna(row["epochs"]) or steps is None else f"{steps:,} steps"
 
 
+def in_epochs(text: str) -> str:
+    """Return a length of training with its unit."""
+    return text if "step" in text else f"{text} epoch{'s' * (text != '1')}"
+
+
 def placed(axis: Axis, row: Row) -> str:
     """Return a configuration's value of an axis; of a published one, what is known."""
     place = row.get(axis.column)
@@ -95,18 +101,24 @@ LAST = (
     Column("published", "against published", against_published, numeric=False, rare=True),
 )
 NETWORK = (
-    Column("model", "model", lambda row: row["model"], "depth", numeric=False, constant="model={}"),
-    Column("layers", "layers", lambda row: counted(row["depth"]), "depth", constant="{} layers"),
-    Column("shortcut", "shortcut", lambda row: row["shortcut"], numeric=False, constant="shortcut={}"),
-    Column("parameters", "parameters", lambda row: counted(row["parameters"]), "parameters", constant="{} parameters"),
+    Column("model", "model", lambda row: row["model"], "depth", numeric=False, constant="model={}".format),
+    Column("layers", "layers", lambda row: counted(row["depth"]), "depth", constant="{} layers".format),
+    Column("shortcut", "shortcut", lambda row: row["shortcut"], numeric=False, constant="shortcut={}".format),
+    Column(
+        "parameters",
+        "parameters",
+        lambda row: counted(row["parameters"]),
+        "parameters",
+        constant="{} parameters".format,
+    ),
     Column(
         "multiply_adds",
         "multiply-adds (M)",
         lambda row: counted(row["multiply_adds"], 10**6),
         "multiply_adds",
-        constant="{} M multiply-adds",
+        constant="{} M multiply-adds".format,
     ),
-    Column("epochs", "epochs", trained, "epochs", constant="{} epochs"),
+    Column("epochs", "epochs", trained, "epochs", constant=in_epochs),
     Column("wall_seconds", "minutes", minutes, "wall_seconds"),
 )
 COPIES = Column("configuration", "configuration", lambda row: row["configuration"], numeric=False)

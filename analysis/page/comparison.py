@@ -92,10 +92,8 @@ def basis(found: Comparison) -> list[str]:
 
 def verdict(found: Difference) -> str:
     """Return what can be said of the test accuracies, and no more."""
-    assert found.low is not None and found.high is not None, found  # the headline has one of seeds or of images
-    low, high, over = found.low, found.high, "test images" if found.p is None else "seeds"
-    if found.with_images is not None:
-        low, high, over = min(low, found.with_images[0]), max(high, found.with_images[1]), "seeds and test images"
+    (low, high), over = found.span, "test images" if found.p is None else "seeds"  # the headline has one of the two
+    over = "seeds and test images" if found.with_images is not None else over
     if low <= 0 <= high:
         return (
             f"No difference in test accuracy can be claimed: as far as the {over} tell, B may be anything "

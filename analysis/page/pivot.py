@@ -5,7 +5,7 @@ from analysis.frames.find import BadRequest
 from analysis.frames.study import Study
 from analysis.page.columns import measured
 from analysis.page.rendering import Grid
-from analysis.page.tables import LAST_EPOCH, choice_notes, constant_columns, heading_of
+from analysis.page.tables import constant_columns, heading_of, table_notes
 
 
 def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> Grid:
@@ -32,4 +32,4 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
     fixed = constant_columns(study, study.configurations.to_dict("records"))
     heading = heading_of(study, {name: text for name, text in fixed.items() if name not in {*shown, *MEASURES}})
     title = f"{study.title}: {MEASURES[measure].long}"
-    return Grid(title, head, rows, numeric, [LAST_EPOCH, *choice_notes(study)], heading)
+    return Grid(title, head, rows, numeric, table_notes(study, study.configurations, False), heading)

@@ -55,8 +55,13 @@ BEST = (
     "Each row has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
     "the test images had no part in that choice."
 )
-EDGE = "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}."
-UNTESTED = "Of these, a single {axis} was tried: {where}."
+# Where a choice is no safe one, and where there is none.
+UNSAFE = {
+    "edges": "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}.",
+    "untested": "Of these, a single {axis} was tried: {where}.",
+    "diverged": "Other seeds diverged at the best {axis}: {where}.",
+}
+MISSING = "Left out, since no {axis} has a complete run with a validation accuracy: {where}."
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def constant_columns(study: Study, rows: Sequence[dict]) -> dict[str, str]:
     for column in all_columns(study):
         texts = {column.text(row) for row in rows}
         if column.constant and column.name not in EXTRA and len(texts) == 1 < len(rows) and "-" not in texts:
-            found[column.name] = column.constant.format(*texts).replace(" 1 epochs", " 1 epoch")
+            found[column.name] = column.constant(*texts)
     return found
 
 
@@ -201,11 +206,11 @@ def choice_notes(study: Study) -> list[str]:
     """Return what was chosen by validation, and where that is no safe choice."""
     said = []
     for choice in study.choices:
-        axis = choice.axis
-        values = listed([axis.text(place) for place in range(len(axis.values))], 12, ", ", " and ")
-        said.append(BEST.format(axis=axis.name, values=values))
-        said += [EDGE.format(axis=axis.name, where=listed(choice.edges))] if choice.edges else []
-        said += [UNTESTED.format(axis=axis.name, where=listed(choice.untested))] if choice.untested else []
+        axis = choice.axis.name
+        said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and ")))
+        where = {text: choice.of(study.configurations, note) for note, text in UNSAFE.items()}
+        where |= {MISSING: choice.missing}
+        said += [text.format(axis=axis, where=listed(found)) for text, found in where.items() if found]
     return said + [sentence(found) for found in find_chosen({name: by for name, by in study.chosen.items() if by})]
 
 

@@ -10,8 +10,9 @@ from analysis.frames.statistics import Difference
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
-ORDER = {"tried": 3, "grids": 4, "others": [("8 layers", "0.03")], "ties": 1}
-NEXT = {"next": "B", "gap": 0.25}
+FITTED = {"pairs": 3, "grids": 4, "having": 3, "balanced": False, "rest": [("0.03", -0.25), ("1", -4.0)], "rare": ["3"]}
+ORDER = {"tried": 3, "planned": 4, "others": [("8 layers", "0.03")], "ties": 1}
+NEXT = {"next": "B", "gap": 0.25, "diverged": 2}
 SEARCH = {"axis": "optimizer.lr", "count": 200, "top": 20}
 SPREAD = {"std": 0.74, "low": 0.52, "high": 1.3, "dof": 10, "least": 0.12, "most": 1.25}
 RESIDUAL, PLAIN = "residual (pad) networks", "plain networks"
@@ -26,7 +27,8 @@ SENTENCES = {
     "twins": (
         Finding("twins", RESIDUAL, depths=(32,), difference=NOISE, seeds=(2, 3)),
         "At 32 layers, the test accuracy of residual (pad) networks is above that of their plain twins by 0.50 pp, but "
-        "no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 and 3 seeds).",
+        "no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 3 residual, 2 plain "
+        "seeds).",
     ),
     "several": (
         Finding("several", facts={"count": 10, "clear": 7, "held": 6}),
@@ -49,8 +51,9 @@ SENTENCES = {
         "about the next (95 % interval from the test images alone: +3.90 to +6.10 pp).",
     ),
     "no turn": (
-        Finding("no turn", PLAIN, depths=(56,)),
-        "Of plain networks, the deepest, with 56 layers, are best by validation: no turning point is seen.",
+        Finding("no turn", PLAIN, depths=(20,), facts={"absent": [32, 56]}),
+        "Of plain networks, the deepest that have complete runs (32 and 56 layers have none), with 20 layers, are best "
+        "by validation: no turning point is seen.",
     ),
     "degradation": (
         Finding("degradation", PLAIN, depths=(20, 56), difference=LESS, seeds=(2, 2)),
@@ -105,21 +108,18 @@ SENTENCES = {
             "axis",
             difference=NOISE,
             seeds=(2, 2),
-            facts=RATE | {"pairs": 3, "grids": 4, "having": 3, "rest": [("0.03", -0.25), ("1", -4.0)]},
+            facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
-        "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, 3 of "
-        "which have it (0.03 -0.25 pp, 1 -4.00 pp). On average over 3 pairs, its test accuracy is above that of 0.03, "
-        "the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
-        "+2.00 pp, 2 seeds each).",
+        "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes (3 "
+        "include it), without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be ranked: 3). "
+        "On average over 3 pairs, its test accuracy is above that of 0.03, the next best, by 0.50 pp, but no "
+        "difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each). Pair by pair, "
+        "it is above in 2 and below in 1, by more than the noise of seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),
-        "It is best in 2 of 3 combinations of the other axes in which it was tried (in 1 of them together with "
-        "another); by validation, 0.03 with 8 layers is better, which may be noise.",
-    ),
-    "reversed": (
-        Finding("reversed", facts=RATE | {"above": 2, "below": 1}),
-        "Pair by pair, it is above that of 0.03 in 2 and below it in 1, by more than the noise of seeds.",
+        "It is best in 2 of 3 combinations of the other axes (of 4) in which it can be compared, in 1 of them together "
+        "with another; by validation, 0.03 with 8 layers is better, which may be noise.",
     ),
     "each best": (
         Finding(
@@ -129,7 +129,7 @@ SENTENCES = {
     ),
     "tie": (
         Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
-        "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 are equal by validation.",
+        "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 are best by validation, and equal.",
     ),
     "range": (
         Finding("range", facts=SEARCH | {"low": "0.02", "high": "0.09", "least": "0.0001", "most": "1"}),
@@ -150,8 +150,8 @@ SENTENCES = {
     ),
     "best": (
         Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1} | NEXT),
-        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed). B is "
-        "next, 0.25 pp lower by validation.",
+        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed; 2 more "
+        "diverged). B is next, 0.25 pp lower by validation.",
     ),
     "confound": (
         Finding("confound", facts={"labels": ("A", "B"), "changes": {"stages": (2, 3), "x.y": ("default", [1, 2])}}),

@@ -10,7 +10,7 @@ from analysis.claims.finding import Finding
 from analysis.frames.inside.untrained import PLAIN
 from analysis.frames.settings import Row
 from analysis.frames.statistics import estimate, welch
-from analysis.frames.study import name_shortcut
+from analysis.frames.study import best_rows, name_shortcut
 
 SEVERE = 10.0  # points: a lesion that costs more is named
 ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ
@@ -98,8 +98,8 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
     """
     by_run = mean_ratios(layers)
     rows = configurations[configurations["configuration"].isin(by_run["configuration"])]
-    rows = rows.sort_values(["depth", "val_acc_mean"], ascending=False, kind="stable")
-    for row in rows.drop_duplicates("shortcut").to_dict("records"):
+    deepest = rows[rows["depth"] == rows.groupby("shortcut")["depth"].transform("max")]
+    for row in best_rows(deepest, ["shortcut"]).to_dict("records"):
         own = by_run[by_run["configuration"] == row["configuration"]]
         change = own["after"] - own["before"]
         facts = {name: estimate(own[name]) for name in ("before", "after")} | {"change": estimate(change)}

@@ -14,7 +14,7 @@ from analysis.claims.numbers import (
     say_fine,
     say_interval,
     say_log,
-    say_sides,
+    say_twins,
     span,
 )
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
@@ -131,14 +131,14 @@ def say_shift(found: Difference, more: str, less: str) -> str:
     return f"{more if found.verdict == 'more' else less} by {change}"
 
 
-def say_twins(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
+def say_difference(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
     """Return how a figure is another with skip connections; `say` tells by how much, where that is more than noise."""
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
     if found is None or found.low is None or found.high is None:
         return f"whether the {figure} of {own} is another than that of plain ones is open: one seed does not tell."
     if found.verdict == "noise":
         return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
-    return f"the {figure} of {own} is {say(found)} than that of plain ones (95 % interval, {say_sides(finding.seeds)})."
+    return f"the {figure} of {own} is {say(found)} than that of plain ones (95 % interval, {say_twins(finding.seeds)})."
 
 
 def say_factors(found: Difference) -> str:
@@ -177,7 +177,7 @@ def say_left_out(finding: Finding) -> str:
 # Of each kind, the words that its template takes, and how to say them.
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     "ends": {"ratios_said": say_ratios, "directions_said": say_directions},
-    "ends twins": {"change": lambda finding: say_twins(finding, "ratio", say_factors)},
+    "ends twins": {"change": lambda finding: say_difference(finding, "ratio", say_factors)},
     "growth": {
         "growth_said": lambda finding: say_log(finding.facts["growth"], say_fine),
         "growth_interval": lambda finding: say_interval(finding.facts["growth"], say_fine),
@@ -186,7 +186,7 @@ SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     },
     "neighbours": {"cosines_said": say_cosines},
     "neighbours twins": {
-        "change": lambda finding: say_twins(finding, "cosine", lambda found: say_shift(found, "higher", "lower"))
+        "change": lambda finding: say_difference(finding, "cosine", lambda found: say_shift(found, "higher", "lower"))
     },
     "curvature": {"curvatures_said": say_curvatures, "starts_said": say_starts, "left_out_said": say_left_out},
 }

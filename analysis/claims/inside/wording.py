@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import lesions_words, untrained_words
-from analysis.claims.numbers import count_seeds, in_a_row, say_sides
+from analysis.claims.numbers import count_seeds, in_a_row, say_twins
 from analysis.frames.study import name_shortcut
 
 TEMPLATES = untrained_words.TEMPLATES | lesions_words.TEMPLATES
@@ -21,4 +21,4 @@ def words(finding: Finding) -> dict[str, Any]:
     shortcut = finding.facts.get("shortcut")
     said: dict[str, Any] = {name: put(finding) for name, put in SAID.get(finding.kind, {}).items()}
     said |= {"at": in_a_row(finding.depths), "shortcut_said": shortcut and name_shortcut(shortcut)}
-    return said | {"seeds_said": say_sides(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}
+    return said | {"seeds_said": say_twins(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}
