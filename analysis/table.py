@@ -21,6 +21,7 @@ from analysis.page.rendering import Grid, latex, markdown
 from analysis.page.tables import Layout, to_csv, to_grid
 
 BETWEEN_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+BULLET = BETWEEN_WORDS | {"initial_indent": "- ", "subsequent_indent": "  "}
 
 
 def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
@@ -60,7 +61,11 @@ def conclude(studies: Sequence[Study], width: int) -> str:
     from analysis.claims.wording import sentence
 
     texts = [(study, list(map(sentence, verdict(study)))) for study in studies if len(study.runs)]
-    return "".join("\n" + wrapped(f"{study.title}: {' '.join(found)}", width) for study, found in texts if found)
+    return "".join(
+        f"\n{study.title}:\n" + "".join(textwrap.fill(text, width, **BULLET) + "\n" for text in found)
+        for study, found in texts
+        if found
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

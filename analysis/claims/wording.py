@@ -41,7 +41,8 @@ TEMPLATES = {
     "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
     "published figure": "{label}: {own:.2f} % of the test images ({each}). By the same recipe, {by}: {theirs:.2f} %.",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
-    "last ones, those of their plain twins {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. {change}",
+    "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
+    "{change}",
     "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
     "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
@@ -74,14 +75,14 @@ COUNTED["mixed compiled"] = COUNTED["incomplete"]
 COMPILED = {True: "compiled", False: "not compiled"}
 VERBS = {  # for more, for less, for neither
     "twins": (
-        "is above that of their plain twins",
-        "is below that of their plain twins",
-        "equals that of their plain twins",
+        "is above that of their plain counterparts",
+        "is below that of their plain counterparts",
+        "equals that of their plain counterparts",
     ),
     "interaction": (
-        "exceeds that of their plain twins",
-        "falls short of that of their plain twins",
-        "equals that of their plain twins",
+        "exceeds that of their plain counterparts",
+        "falls short of that of their plain counterparts",
+        "equals that of their plain counterparts",
     ),
     "axis": (
         "is above that of {second}, the next best,",
@@ -142,9 +143,9 @@ def say_change(finding: Finding) -> str:
     elif finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
         seeds = say_sides(finding.seeds)
     if found.verdict == "open":
-        why = "one seed tells nothing about the next" if min(finding.seeds) < 2 else "the seeds do not differ at all"
-        images = f" (95 % interval from the test images alone: {interval})" if interval and not equal else ""
-        return f"{size} in these runs ({seeds}); whether that is noise is open, as {why}{images}."
+        why = "" if min(finding.seeds) < 2 else ", as the seeds do not differ at all"
+        images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
+        return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
     clear, noise = ", which is more than the noise of seeds", ", but no difference can be claimed: it could be noise"
     if found.with_images is not None:
         low, high = found.with_images

@@ -90,7 +90,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
     dependent: list[Axis] = []
     columns: dict[str, list[Hashable]] = {}  # of axes that other settings may depend on
     keys: dict[str, list[Hashable]] = {}
-    picked: dict[str, list[Hashable]] = {}
+    found: dict[str, list[Hashable]] = {}  # all of them
     names = [*NETWORK, *choice_names(rows, varied)]
     for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
         values = [value_of(row, name) for row in rows]
@@ -99,16 +99,14 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
         axis, group = Axis(name, ordered(name, first_starts(rows, values))), name.partition(".")[0]
         if name in chosen:
             dependent.append(axis)
-            picked[name] = values
-        elif group in picked and determines([picked[group]], values):
-            continue  # what was picked says it
-        elif group != name and group in columns and determines([columns[group]], values):
+        elif group != name and group in found and determines([found[group]], values):
             continue  # the choice says it
         elif name not in NETWORK and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
             dependent.append(axis)
         else:
             axes.append(axis)
             (columns if name in names else keys)[name] = values
+        found[name] = values
     return Axes(tuple(axes), tuple(dependent))
 
 

@@ -15,12 +15,12 @@ def importance(study: Study) -> tuple[int, bool, int]:
     """Return a key that sorts studies, the most important one first.
 
     What varies comes first: depth and shortcut, depth alone, anything else, nothing, and last studies that trained
-    nothing. Then whether a configuration has several seeds, and then how many epochs the complete runs have in all.
+    nothing. Then whether half of the configurations have several seeds, and then how many epochs there are in all.
     """
     complete = study.complete if len(study.runs) else study.runs
     names = {axis.name for axis in study.axes.axes} if len(study.runs) else set()
     kinds = [{"layers", "shortcut"} <= names, "layers" in names, bool(names), len(complete) > 0, len(study.runs) > 0]
-    single = complete.empty or not complete["configuration"].duplicated().any()
+    single = not (complete["configuration"].value_counts() > 1).mean() >= 0.5
     return (*kinds, True).index(True), single, -int(complete["epochs"].fillna(0).sum()) if len(complete) else 0
 
 

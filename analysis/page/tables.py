@@ -34,9 +34,9 @@ FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 
 LAST_EPOCH = (
-    "Figures of the last epoch, mean ± sample standard deviation over seeds. The test set is read once, at its end."
+    "Figures of the last epoch, mean ± sample standard deviation over seeds. The test set is evaluated once, after it."
 )
-ROUGH = "A deviation over {n} seeds is rough: the true one may be {low} to {high} times as large (95 %)."
+ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (
     "Averages are over complete runs only: an unfinished run, and one that failed, diverged or is "

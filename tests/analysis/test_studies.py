@@ -240,7 +240,7 @@ def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build
     said = rate_by_depth(build, tried)
     assert said["Depth"][0].startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of")
     assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 15.00 pp" in said["Depth"][1]
-    assert "exceeds that of their plain twins by 20.00 pp" in said["Skip connections"][-1]
+    assert "exceeds that of their plain counterparts by 20.00 pp" in said["Skip connections"][-1]
     assert "also differ" not in str(said) and not {"layers", "shortcut"} & set(said)
 
 
@@ -289,7 +289,7 @@ def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
     studies.depth(build)
     said = sentences("runs")
     assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 10.00 pp" in said["Depth"][1]
-    assert "exceeds that of their plain twins by 15.00 pp" in said["Skip connections"][-1]
+    assert "exceeds that of their plain counterparts by 15.00 pp" in said["Skip connections"][-1]
     assert "layers" not in said and "shortcut" not in said
 
 

@@ -136,7 +136,7 @@ def test_a_sweep_over_shortcuts_has_a_verdict(build, table, monkeypatch):
         for seed in range(3):
             build.complete(seed, test=accuracy + 0.001 * seed, **layers(20) | {"model.shortcut": shortcut})
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert "is above that of their plain twins by 5.00 pp" in " ".join(table().split())
+    assert "is above that of their plain counterparts by 5.00 pp" in " ".join(table().split())
 
 
 def test_a_training_in_steps_is_not_said_to_be_in_epochs(build, table):

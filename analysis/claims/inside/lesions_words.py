@@ -13,7 +13,7 @@ TEMPLATES = {
     "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
     "{costs_said}. {average_said}",
     "removal twins": "At {depths[0]} layers, removing one of the {common} blocks that both can go without costs "
-    "{networks} {points[1]:.1f} points on average, their plain twins {points[0]:.1f} ({seeds_said}). {change}",
+    "{networks} {points[1]:.1f} points on average, their plain counterparts {points[0]:.1f} ({seeds_said}). {change}",
     "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
     "that of what the shortcut carries before training and {after_said} times at the last epoch probed (geometric mean "
     "over blocks; {seeds_counted}). {change_said}",
