@@ -10,6 +10,7 @@ from analysis.claims.differences import weigh
 from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
+from analysis.frames.settings import Settings
 from analysis.frames.statistics import CONFIDENCE, Difference, holm
 from analysis.frames.study import SCORE, Study, edge, slices, tried_of
 
@@ -24,27 +25,21 @@ SCATTERED = 10  # configurations; of fewer, even a grid is small
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
     """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
     planned = dict(slices(study.configurations, study.axes.axes, axis))
-    tried = {where: tried_of(rows, axis) for where, rows in planned.items()}
     grids = {where: judged(rows).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
     if ranked.empty:
         return
     best, second = int(ranked.index[0]), int(ranked.index[1])
-    facts = {"axis": axis.name, "values": len(set().union(*(rows.index for rows in grids.values())))}
-    facts |= {"best": axis.text(best), "second": axis.text(second), "grids": len(grids), "planned": len(planned)}
-    rare = set().union(*(rows.index for rows in grids.values())) - set(ranked.index)
-    facts |= {"rare": [axis.text(place) for place in sorted(rare)]}
+    facts = {"axis": axis.name, "best": axis.text(best), "second": axis.text(second), "planned": len(planned)}
+    facts |= ranking(axis, ranked, grids)
     equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
-        rest = [(axis.text(place), 100 * (ranked[place] - ranked[best])) for place in map(int, ranked.index[1:])]
-        having = sum(best in rows.index for rows in grids.values())
-        balanced = all(set(ranked.index) <= set(rows.index) for rows in grids.values())
-        facts |= {"rest": rest, "having": having, "balanced": balanced}
         yield compared(study, runs, axis, (best, second), facts)
     tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
+    tried = {where: tried_of(rows, axis) for where, rows in planned.items()}
     edges = {where: edge(tried[where], top) if len(tried[where]) >= EDGE else "" for where, top in tops.items()}
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
         each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
@@ -54,6 +49,20 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         every = set().union(*tried.values())
         if axis.numeric and len(every) >= EDGE and (at := edge(every, [best])):
             yield Finding("edge", facts=facts | {"end": at})
+
+
+def ranking(axis: Axis, ranked: pd.Series, grids: Mapping[str, pd.DataFrame]) -> Settings:
+    """Return by how much other values are worse than the best, in how many combinations, and which are not ranked."""
+    best, tried = ranked.index[0], [set(rows.index) for rows in grids.values()]
+    every = set().union(*tried)
+    return {
+        "values": len(every),
+        "rest": [(axis.text(place), 100 * (ranked[place] - ranked[best])) for place in map(int, ranked.index[1:])],
+        "rare": [axis.text(place) for place in sorted(every - set(ranked.index))],
+        "grids": len(grids),
+        "having": sum(best in places for places in tried),
+        "balanced": all(places.issuperset(ranked.index) for places in tried),
+    }
 
 
 def find_order(
