@@ -21,7 +21,7 @@ from analysis.page.rendering import Grid, latex, markdown
 from analysis.page.tables import Layout, to_csv, to_grid
 
 BETWEEN_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-BULLET = BETWEEN_WORDS | {"initial_indent": "- ", "subsequent_indent": "  "}
+BULLET: dict[str, Any] = BETWEEN_WORDS | {"initial_indent": "- ", "subsequent_indent": "  "}
 
 
 def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
