@@ -31,10 +31,10 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
 TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-# What says how the run stands comes first: a run that is archived in part must not look complete.
-FILES = ("result.json", "failure.json", "config.yaml", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors")
-FILES += ("predictions.npy", "starts.jsonl", "cosines.csv", "curvature.csv", "lesions.csv")
-FILES += ("curves.png", "samples.png", "tensorboard", "wandb")
+# A run that is archived in part must not look complete, and what is left of it must still say whose it is.
+FILES = ("result.json", "failure.json", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors", "predictions.npy")
+FILES += ("starts.jsonl", "cosines.csv", "curvature.csv", "lesions.csv", "curves.png", "samples.png")
+FILES += ("tensorboard", "wandb", "config.yaml")
 
 
 class RecordError(UserError):
@@ -125,7 +125,7 @@ class RunFolder:
     def begin(self, config: Config, choices: Mapping[str, str | None]) -> None:
         """Write config.yaml: the configuration, its identity, and the names of the choices it was composed from.
 
-        Raises RecordError where the folder holds another configuration's run.
+        Raises RecordError where the folder holds another configuration's run, or nobody knows whose.
         """
         if conflict := self.config_conflict(config):
             raise RecordError(conflict)
@@ -134,16 +134,17 @@ class RunFolder:
             write_whole(self.path / "config.yaml", yaml.safe_dump(content, sort_keys=False).encode())
 
     def config_conflict(self, config: Config) -> str:
-        """Return a line that says so where the folder holds another configuration's run."""
-        path = self.path / "config.yaml"
+        """Return a line that says so where the folder holds another configuration's run, or nobody knows whose."""
+        path, instead = self.path / "config.yaml", "move the folder away, or give resume=never"
         if not path.exists():
-            return ""
+            has_run = any((self.path / name).exists() for name in ("result.json", CHECKPOINT, PREVIOUS))
+            return f"{self.path} holds a run, but no config.yaml that says whose; {instead}" if has_run else ""
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             same = found["seed"] == config.seed and found["identity"] == identity(config)
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
             same = False
-        return "" if same else f"{path} is not this run's configuration; move the folder away, or give resume=never"
+        return "" if same else f"{path} is not this run's configuration; {instead}"
 
     def start(self, start: dict[str, Any]) -> None:
         """Note a process that starts to train here, a line of starts.jsonl; an earlier failure is past."""

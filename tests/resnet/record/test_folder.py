@@ -192,6 +192,26 @@ def test_a_folder_of_another_configuration_is_left_alone(run, found):
     assert (run.path / "config.yaml").read_text() == found
 
 
+@pytest.mark.parametrize("left", [(CHECKPOINT,), (PREVIOUS,), ("result.json",)])
+def test_a_run_without_its_configuration_is_nobodys(run, left):
+    run.complete({"status": "complete"}, {})
+    for name in {"config.yaml", CHECKPOINT, PREVIOUS, "result.json"} - {*left}:
+        (run.path / name).unlink(missing_ok=True)
+    (run.path / left[0]).touch()
+    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    with pytest.raises(RecordError, match="no config.yaml that says whose"):
+        run.begin(CONFIG, {})
+    assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+    run.archive()
+    run.begin(CONFIG, {})
+
+
+def test_a_failure_without_a_configuration_is_no_conflict(tmp_path):
+    """A job that died on a cluster before its run was begun leaves one."""
+    RunFolder(tmp_path).fail("failed", "its Slurm job died", "")
+    RunFolder(tmp_path).begin(CONFIG, {})
+
+
 def test_a_key_that_a_later_version_adds_is_the_same_run(run):
     path = run.path / "config.yaml"
     path.write_text(path.read_text().replace("fail_fast: false\n", ""))
