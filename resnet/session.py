@@ -5,7 +5,8 @@ Knows no Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a note
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from resnet.config import Config, check
@@ -42,14 +43,14 @@ def run_or_resume(
     if config.resume != "never" and is_there(folder, config):
         return folder.result()
     with folder.lock():
-        if config.resume == "never":
-            folder.archive()
-        elif is_there(folder, config):  # by now
-            return folder.result()
-        if conflict := folder.config_conflict(config):
-            raise RecordError(conflict)
-        if folder.state() == "diverged":  # and would again, to the byte
-            raise RecordError(f"diverged before, {folder.failure()['error']}; resume=never starts it over all the same")
+        if config.resume != "never":
+            if is_there(folder, config):  # by now
+                return folder.result()
+            if conflict := folder.config_conflict(config):
+                raise RecordError(conflict)
+            if folder.state() == "diverged":  # and would again, to the byte
+                error = folder.failure()["error"]
+                raise RecordError(f"diverged before, {error}; resume=never starts it over all the same")
         return attempt(folder, config, choices or {}, in_parallel)
 
 
@@ -64,20 +65,27 @@ def is_there(folder: RunFolder, config: Config) -> bool:
 
 def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None], in_parallel: bool) -> dict[str, Any]:
     """Return the result of a run that is computed here, or write down how it failed."""
+
+    @cache  # what was there is moved aside once
+    def begin() -> None:
+        if config.resume == "never":
+            folder.archive()
+        folder.begin(config, choices)
+
     try:
-        return compute(folder, config, choices, in_parallel)
+        return compute(folder, config, begin, in_parallel)
     except (Interrupted, RecordError, ConfigError):  # of an invalid request, nothing was begun
         raise
     except Exception as error:
-        folder.begin(config, choices)
+        begin()
         status = "diverged" if isinstance(error, Diverged) else "failed"
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         folder.fail(status, message, traceback.format_exc(), step=getattr(error, "step", None))
         raise
 
 
-def compute(folder: RunFolder, config: Config, choices: Mapping[str, str | None], in_parallel: bool) -> dict[str, Any]:
-    """Return the result of a run that is computed here; the folder is begun once all that it takes is at hand."""
+def compute(folder: RunFolder, config: Config, begin: Callable[[], None], in_parallel: bool) -> dict[str, Any]:
+    """Return the result of a run that is computed here; it is begun once all that could refuse has been prepared."""
     with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
         from resnet.prepare import prepare
         from resnet.train import announce, compile_where_it_pays, train
@@ -87,11 +95,11 @@ def compute(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
         tracker = Tracker(config.logger.name, folder.path)
     if config.task == "inspect":
         training = prepare(untrained(config), in_parallel)
-        folder.begin(config, choices)
+        begin()
         return inspect(folder, training)
     training = prepare(config, in_parallel)
     announce(folder, training, in_parallel)
     training = compile_where_it_pays(folder, training)
-    folder.begin(config, choices)
+    begin()
     with tracker:
         return train(folder, training, tracker, in_parallel)

@@ -54,7 +54,8 @@ def announce(folder: RunFolder, training: Training, in_parallel: bool) -> None:
 def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
     """Return the training with its network compiled, if it is to be: as an earlier process began, if one did."""
     config, trainer, data = training.config, training.trainer, training.data
-    wanted = folder.begun_compiled() if config.compile is None else config.compile
+    resumes = config.compile is None and config.resume != "never"
+    wanted = folder.begun_compiled() if resumes else config.compile
     work = training.steps * config.batch_size * training.network.cost(data.size).multiply_adds
     if not resolve_compile(wanted, data.mean.device, trainer.bf16, work):
         return training

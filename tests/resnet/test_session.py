@@ -1,0 +1,82 @@
+"""One run from its folder to its result, in this process: what may be resumed, moved aside or refused."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from resnet.config import Config, Data, Epochs, Logger, Model
+from resnet.errors import ConfigError
+from resnet.record.folder import RecordError, RunFolder
+from resnet.session import run_or_resume
+
+CONFIG = Config(
+    data=Data("digits", limit=20),
+    model=Model("blocks1", [1], 4),
+    epochs=Epochs(2),
+    device="cpu",
+    progress="lines",
+    probe_every=0,
+)
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    """Return a complete run."""
+    run = RunFolder(tmp_path / "seed0")
+    run.path.mkdir()
+    run_or_resume(run, CONFIG)
+    return run
+
+
+def files_of(run: RunFolder) -> dict[Path, bytes]:
+    """Return what a folder holds, but for its lock."""
+    return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("missing", [("config.yaml",), ("config.yaml", "result.json")], ids="-".join)
+@pytest.mark.parametrize("other", [CONFIG, replace(CONFIG, epochs=Epochs(3), batch_size=32, seed=7)])
+def test_a_run_that_does_not_say_whose_it_is_is_not_resumed(run, missing, other):
+    for name in missing:
+        (run.path / name).unlink()
+    before = files_of(run)
+    with pytest.raises(RecordError, match="no config.yaml"):
+        run_or_resume(run, other)
+    assert files_of(run) == before
+    assert run_or_resume(run, replace(other, resume="never"))["epochs"] == other.epochs.count
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [{"device": "cuda"}, {"batch_size": 5000}, {"logger": Logger("wandb")}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_request_that_is_refused_moves_nothing_aside(run, impossible, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    before = files_of(run)
+    with pytest.raises(ConfigError):
+        run_or_resume(run, replace(CONFIG, resume="never", **impossible))
+    assert files_of(run) == before and run.state() == "complete"
+
+
+def test_a_run_that_starts_over_need_not_be_compiled_as_the_old_one_was(run, monkeypatch):
+    monkeypatch.setattr(RunFolder, "begun_compiled", lambda self: True)
+    assert run_or_resume(run, replace(CONFIG, resume="never"))["compiled"] is False
+
+
+@pytest.mark.parametrize("place", ["resnet.prepare.prepare", "resnet.train.train"], ids=["before", "after"])
+def test_a_run_that_starts_over_and_fails_is_moved_aside_once(run, monkeypatch, place):
+    """Whether it fails before its record is begun, as for lack of data, or after."""
+    before = {path.name: content for path, content in files_of(run).items()}
+
+    def fail(*_):
+        raise MemoryError("all of it")
+
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(MemoryError):
+        run_or_resume(run, replace(CONFIG, resume="never"))
+    assert run.state() == "failed" and (run.path / "config.yaml").exists()
+    (archive,) = (run.path / ".archive").iterdir()
+    assert {path.name: path.read_bytes() for path in archive.iterdir()} == before
