@@ -17,6 +17,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from resnet.config import GROUPS, Config, Model, check, flat_fields, run_name
 from resnet.errors import ConfigError
+from resnet.record.folder import RunFolder
 from resnet.training.catalogue import pictures_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -135,6 +136,7 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config(model=Model(name=MISSING)))
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
+        "records": _hydras_records,
         "sum": sum,
         "layers": lambda stages: 2 * sum(stages) + 2,
         "runs_at_once": _runs_at_once,
@@ -146,6 +148,19 @@ def register() -> None:
     add: Any = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
     for name, resolver in resolvers.items():
         add(name, resolver, replace=True)
+
+
+def _hydras_records(*, _root_: Any) -> str | None:
+    """Return where in the run's folder Hydra keeps its records; None, which is nowhere, if that holds another run."""
+    folder, here = OmegaConf.select(_root_, "hydra.runtime.output_dir"), os.getcwd()
+    if folder is None:  # of --cfg
+        return ".hydra"
+    os.chdir(_root_.hydra.runtime.cwd)  # hydra.job.chdir=true has left it
+    try:
+        config = checked(_root_, _root_.hydra)
+        return None if config.resume != "never" and RunFolder(Path(folder)).config_conflict(config) else ".hydra"
+    finally:
+        os.chdir(here)
 
 
 def _runs_at_once(device: str) -> int:

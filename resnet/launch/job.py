@@ -14,7 +14,7 @@ from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
 from resnet.launch.messages import leave_out_hydras_line, quiet_hydra
 from resnet.launch.progress import place_in_sweep
-from resnet.record.folder import RunFolder
+from resnet.record.folder import RecordError, RunFolder
 from resnet.session import run_or_resume
 from resnet.signals import Interrupted, blocked_signals
 
@@ -46,8 +46,10 @@ def _run_checked(composed: DictConfig, hydra: Any) -> float:
         raise ConfigError("plan: give it on the command line, as plan=true")
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
+        if config.resume != "never" and (conflict := folder.config_conflict(config)):
+            raise RecordError(conflict)  # not logged: run.log is the other run's
         _run(folder, config, hydra)
-    except RunFailed as failure:
+    except UserError as failure:
         if hydra.mode == RunMode.MULTIRUN and config.fail_fast and not stops_by_itself(hydra.runtime.choices):
             raise SystemExit(failure.exit_code) from None
         raise

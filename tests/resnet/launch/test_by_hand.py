@@ -52,7 +52,7 @@ def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):
     assert [*results(tmp_path)] == [folder]
     assert f"{folder}: already there" in run("model.shortcut=none", given).stdout
     other = run("model.shortcut=pad", given, code=1)
-    assert f"{folder}/config.yaml is not this run's configuration" in other.stdout and not other.stderr
+    assert f"{folder}/config.yaml is not this run's configuration" in other.stderr and not other.stdout
     assert results(tmp_path)[folder]["network"]["shortcut"] == "none", "and it is left alone"
 
 
@@ -91,11 +91,30 @@ def test_the_configuration_of_a_run_is_checked_again(command, digits_run, tmp_pa
     assert not results(tmp_path)
 
 
-def test_a_changed_configuration_is_not_taken_for_the_run_it_was_copied_from(command, copied_run):
-    changed = (f"hydra.run.dir={copied_run}", "model.shortcut=pad")
-    done = command("resnet.run", "--config-path", str(copied_run / ".hydra"), *changed, code=1)
-    assert "config.yaml is not this run's configuration" in done.stdout
-    assert results(copied_run)["."]["network"]["shortcut"] == "projection"
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a run, Hydra's and the log among them, without its lock."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("hydra.run.dir={run}",),
+        ("--config-path", "{run}/.hydra", "hydra.run.dir={run}"),
+        ("hydra.run.dir={run}", "hydra.job.chdir=true"),
+        ("-m", "hydra.sweep.dir={run.parent}", "hydra.sweep.subdir=seed0"),
+    ],
+    ids=["folder", "configuration", "changed directory", "sweep"],
+)
+def test_a_run_that_is_refused_leaves_the_files_of_the_other_as_they_are(command, copied_run, arguments):
+    before = contents(copied_run)
+    words = [word.format(run=copied_run) for word in arguments]
+    data = [] if "--config-path" in words else ["data=digits"]
+    done = command("resnet.run", *words, *data, "model.shortcut=pad", "seed=0", code=1)
+    assert "config.yaml is not this run's configuration" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert contents(copied_run) == before and ".hydra/config.yaml" in before and "run.log" in before
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m", "seed=0,1")], ids=["single", "sweep"])
