@@ -33,9 +33,9 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
             if any(result.get(key) != own for key, own in computed.items()) or result["data"]["sha256"] != data:
                 continue
             checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
-        except (RecordError, ValueError, KeyError, OSError):  # damaged, or deleted to save space
+            own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
+        except (RecordError, ValueError, KeyError, TypeError, OSError):  # damaged, or deleted to save space
             continue
-        own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
         if own["total_steps"] == steps < schedule["total_steps"] and rates_agree(own, schedule, steps):
             folder.adopt(shorter)
             log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
@@ -55,8 +55,8 @@ def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
             theirs = yaml.safe_load((other.path / "config.yaml").read_text(encoding="utf-8"))
             same = _without_epochs(theirs["identity"]) == _without_epochs(identity(config))
             if same and theirs["seed"] == config.seed and theirs["probe_every"] == config.probe_every:
-                found[other] = other.result()["epochs"]
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RecordError):
+                found[other] = int(other.result()["epochs"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RecordError):
             continue
     yield from sorted(found, key=lambda run: -found[run])
 

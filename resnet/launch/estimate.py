@@ -114,14 +114,14 @@ class Estimator:
 
 def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, compiled: bool) -> bool:
     """Return whether a finished run tells how fast a configuration is: computed alike, of about the same size."""
-    if (run["precision"], run.get("compiled", False), run["data"]["size"]) != (precision, compiled, work.size):
-        return False
-    if not 1 / CLOSE <= run["multiply_adds"] / work.multiply_adds <= CLOSE:
-        return False
-    theirs, ours = ({k: v for k, v in n.items() if k != "stages"} for n in (run["network"], work.network.as_dict()))
-    if any(ours[key] != value for key, value in theirs.items() if key in ours):
-        return False
     try:
+        if (run["precision"], run.get("compiled", False), run["data"]["size"]) != (precision, compiled, work.size):
+            return False
+        if not 1 / CLOSE <= run["multiply_adds"] / work.multiply_adds <= CLOSE:
+            return False
+        theirs, ours = ({k: v for k, v in n.items() if k != "stages"} for n in (run["network"], work.network.as_dict()))
+        if any(ours[key] != value for key, value in theirs.items() if key in ours):
+            return False
         written = yaml.safe_load((run["path"].parent / "config.yaml").read_text(encoding="utf-8"))
         augmented = written["augmentation"].items() <= asdict(config.augmentation).items()
         return augmented and written["batch_size"] == config.batch_size

@@ -76,27 +76,29 @@ class RunFolder:
     def failure(self) -> dict[str, Any]:
         """Return what failure.json says; nothing if it is not there or not readable."""
         try:
-            return json.loads((self.path / "failure.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            failure = json.loads((self.path / "failure.json").read_text(encoding="utf-8"))
+            return failure if isinstance(failure["status"], str) and isinstance(failure["error"], str) else {}
+        except (OSError, ValueError, TypeError, KeyError):
             return {}
 
     def result(self) -> dict[str, Any]:
-        """Return what result.json says; raises RecordError where that cannot be read."""
+        """Return what result.json says; raises RecordError where that cannot be read, or is no complete run's."""
         path = self.path / "result.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if result["status"] != "complete":
+                raise ValueError("it does not say `complete`")
+            _accuracy(result)
+        except (ValueError, TypeError, KeyError) as error:
+            reason = error if isinstance(error, ValueError) else "it is not what a run writes"
             raise RecordError(
-                f"{path} is damaged, {error}; move it away, and the same command writes it anew"
+                f"{path} is damaged, {reason}; move it away, and the same command writes it anew"
             ) from None
+        return result
 
     def accuracy(self) -> float:
         """Return a complete run's validation accuracy, the test's where none are held out; NaN for an inspection."""
-        result = self.result()
-        if "final" not in result:
-            return float("nan")
-        accuracy = result["final"]["val_acc"]
-        return result["test"]["acc"] if accuracy is None else accuracy
+        return _accuracy(self.result())
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Return the rows of metrics.csv as numbers; None where nothing was measured."""
@@ -269,3 +271,10 @@ class RunFolder:
         for file in present:
             file.rename(numbered / file.name)
         sync_folder(self.path)
+
+
+def _accuracy(result: dict[str, Any]) -> float:
+    if "final" not in result:
+        return float("nan")
+    val, test = result["final"]["val_acc"], result["test"]["acc"]
+    return float(test if val is None else val)

@@ -112,12 +112,13 @@ def test_a_directory_with_another_configuration_is_refused(train, tmp_path, fold
     assert (folder / "seed0" / "config.yaml").read_text() == "seed: 0\nbatch_size: 32\n"
 
 
-def test_a_corrupt_result_is_reported_and_kept(train, folder):
-    (folder / "seed0").mkdir()
-    (folder / "seed0" / "result.json").write_bytes(bytes(100))
-    said = output(train(code=1))
-    assert "result.json is damaged" in said and "move it away, and the same command writes it anew" in said
-    assert (folder / "seed0" / "result.json").read_bytes() == bytes(100)
+@pytest.mark.parametrize("content", [bytes(100), b"[]", b"null", b"{}", b'{"status": "complete", "final": {}}'])
+def test_a_corrupt_result_is_reported_and_kept(train, copied_run, content):
+    (copied_run / "result.json").write_bytes(content)
+    for sweep in ([], ["-m"]):
+        said = output(train(*sweep, "epochs.count=3", "study=mine", "seed=0", code=1))
+        assert "result.json is damaged" in said and "move it away, and the same command writes it anew" in said
+    assert (copied_run / "result.json").read_bytes() == content
 
 
 @pytest.mark.parametrize("study", ["../above", "a/b", "a b", "Tiefe-é", ".hidden"])

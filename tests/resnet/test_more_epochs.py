@@ -14,6 +14,7 @@ from resnet.launch.jobs import Job
 from resnet.launch.plan import share_left
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
+from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
 from tests.resnet.conftest import edit
 from tests.resnet.test_kill_points import configuration
@@ -75,6 +76,17 @@ def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_pat
     run.path.mkdir(parents=True)
     run_or_resume(run, config)
     assert json.loads((run.path / "starts.jsonl").read_text())["epoch"] == (0 if change else 1)
+
+
+DAMAGE = {"config.yaml": ["identity: null", "[]", "", "identity: []\nseed: 0"], "result.json": ["[]", "{}"]}
+
+
+@pytest.mark.parametrize("name, content", [(name, content) for name in DAMAGE for content in DAMAGE[name]])
+def test_a_damaged_neighbour_is_no_shorter_run(short, tmp_path, name, content):
+    shutil.copytree(short, tmp_path / short.parent.name / "seed0")
+    (tmp_path / short.parent.name / "seed0" / name).write_text(content)
+    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
+    assert list(but_for_epochs(RunFolder(tmp_path / run_name(config) / "seed0"), config)) == []
 
 
 @pytest.mark.slow

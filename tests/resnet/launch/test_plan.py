@@ -102,6 +102,8 @@ def test_finished_runs_tell_of_runs_that_are_computed_alike(tmp_path):
     assert is_alike(result, config, work, "fp32", False)
     others = (replace(config, batch_size=32), replace(config, augmentation=Augmentation(trivial=True)))
     assert not any(is_alike(result, other, work, "fp32", False) for other in others)
+    damaged = (result | {"network": None}, {key: value for key, value in result.items() if key != "precision"})
+    assert not any(is_alike(other, config, work, "fp32", False) for other in damaged)
 
 
 def complete(job: Job, seconds: float, val: float, test: float) -> None:
@@ -109,7 +111,7 @@ def complete(job: Job, seconds: float, val: float, test: float) -> None:
     job.run.path.mkdir(parents=True)
     data = {"train_images": 1293, "val_images": 144}
     figures = {"final": {"val_acc": val}, "test": {"acc": test}, "wall_seconds": seconds}
-    result = figures | {"epochs": 2, "multiply_adds": work.multiply_adds, "data": data}
+    result = figures | {"status": "complete", "epochs": 2, "multiply_adds": work.multiply_adds, "data": data}
     (job.run.path / "result.json").write_text(json.dumps(result))
 
 

@@ -291,6 +291,23 @@ def test_states(tmp_path):
     assert run.state() == "complete"
 
 
+NO_RESULTS = ["[]", "null", "{}", '{"final": {}}', '{"status": "failed"}', '{"status": "complete", "final": {}}']
+
+
+@pytest.mark.parametrize("content", [*NO_RESULTS, '{"status": "complete", "final": [], "test": {}}', "\x00"])
+def test_what_is_not_a_result_is_reported_as_damaged(run, content):
+    (run.path / "result.json").write_text(content)
+    for read in (run.result, run.accuracy):
+        with pytest.raises(RecordError, match="result.json is damaged, "):
+            read()
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "7", "{}", '{"status": "diverged"}', '{"status": 3, "error": ""}'])
+def test_what_is_not_a_failure_says_nothing(run, content):
+    (run.path / "failure.json").write_text(content)
+    assert run.failure() == {} and run.state() == "failed"
+
+
 class Harmful:
     """Something that runs a command when it is unpickled."""
 

@@ -109,7 +109,7 @@ MISTAKES = {
     "cut weights": ("weights.safetensors", cut_in_half, 1, "weights.safetensors: damaged"),
     "empty weights": ("weights.safetensors", lambda path: path.write_bytes(b""), 1, "weights.safetensors: damaged"),
     "cut result": ("result.json", cut_in_half, 1, "damaged"),
-    "list for result": ("result.json", lambda path: path.write_text("[]"), 1, "result.json: damaged"),
+    "list for result": ("result.json", lambda path: path.write_text("[]"), 1, "result.json is damaged"),
     "cut configuration": ("config.yaml", lambda path: path.write_text("{"), 1, "config.yaml: damaged"),
     "empty configuration": ("config.yaml", lambda path: path.write_text(""), 1, "config.yaml: damaged"),
     "part of a configuration": ("config.yaml", lambda path: path.write_text("seed: 0"), 1, "config.yaml: damaged"),
