@@ -101,10 +101,13 @@ class RunFolder:
         return _accuracy(self.result())
 
     def metrics(self) -> list[dict[str, float | None]]:
-        """Return the rows of metrics.csv as numbers; None where nothing was measured."""
-        rows = read_table(self.path / "metrics.csv", METRICS)
-        numbers = [{name: float(text) if text else None for name, text in zip(METRICS, row)} for row in rows]
-        return [figures | {"epoch": int(row[0])} for figures, row in zip(numbers, rows)]
+        """Return the rows of metrics.csv as numbers, up to one that has others; None where nothing was measured."""
+        rows: list[dict[str, float | None]] = []
+        with suppress(ValueError):
+            for row in read_table(self.path / "metrics.csv", METRICS):
+                figures = {name: float(text) if text else None for name, text in zip(METRICS, row)}
+                rows.append(figures | {"epoch": int(row[0])})
+        return rows
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -76,6 +76,16 @@ def digits_job(folder: Path, blocks: int, seed: int) -> Job:
     return Job(overrides, run, False, None, None, "", config)
 
 
+def test_a_damaged_row_of_one_run_fails_no_other_of_the_sweep(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
+    complete(jobs[0], 100, 0.5, 0.5)
+    begin(jobs[2])
+    (jobs[2].run.path / "metrics.csv").write_text(",".join(METRICS) + "\n1" + ",abc" * 8 + "\n")
+    with listed(jobs, 1, tmp_path / "runs"):
+        assert place_in_sweep(jobs[1].run) == f"2 of 3 · about {about(200)} left"
+    assert jobs[2].standing() == "stopped at 0/2"
+
+
 @pytest.mark.parametrize("epochs", [Epochs(4), Epochs(None, 84)])  # 84 steps are 4 epochs
 def test_what_is_left_of_a_run_depends_on_how_it_stands_not_on_how_its_length_is_given(tmp_path, epochs):
     job = digits_job(tmp_path, 1, 0)
