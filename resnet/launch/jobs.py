@@ -1,5 +1,6 @@
 """The runs of a sweep: what each is, how far it is, and which of them are seeds of one configuration."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
+from resnet.config import Config, epochs_of, run_name, steps_in_epoch, total_steps
 from resnet.launch.compose import to_config
 from resnet.record.folder import RecordError, RunFolder
 from resnet.training.catalogue import facts_of, split_sizes
@@ -107,12 +108,29 @@ def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
             job.reason = str(returned._return_value)
 
 
-def by_configuration(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
-    """Return the jobs of each configuration, which are its seeds, by the configuration's directory."""
-    groups: dict[Path, list[Job]] = {}
+def by_configuration(jobs: Sequence[Job]) -> dict[tuple[str, str], list[Job]]:
+    """Return the jobs of each configuration, which are its seeds, by its study and its name, wherever they are."""
+    groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
-        groups.setdefault(job.run.path.parent, []).append(job)
+        groups.setdefault((job.config.study, run_name(job.config)), []).append(job)
     return groups
+
+
+def by_folder(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
+    """Return the jobs by the folder of their study; of runs with folders given by hand, the innermost that holds them.
+
+    So a folder given by hand may be that of several studies.
+    """
+    studies: dict[str, list[Job]] = {}
+    for job in jobs:
+        studies.setdefault(job.config.study, []).append(job)
+    folders: dict[Path, list[Job]] = {}
+    for study in studies.values():
+        by_hand = any(job.run.path.parent.name != run_name(job.config) for job in study)
+        innermost = os.path.commonpath([job.run.path.parent for job in study]) if by_hand else ""
+        for job in study:
+            folders.setdefault(Path(innermost) if by_hand else job.run.path.parents[1], []).append(job)
+    return folders
 
 
 def axes_of(jobs: Sequence[Job]) -> list[str]:
@@ -132,9 +150,9 @@ def settings_of(job: Job) -> dict[str, str]:
 
 
 def name_of(job: Job, axes: Sequence[str]) -> list[str]:
-    """Return a configuration's values along the axes; its directory's name where nothing varies."""
+    """Return a configuration's values along the axes; its name where nothing varies."""
     settings = settings_of(job)
-    return [_short(settings.get(axis, "")) for axis in axes] if axes else [job.run.path.parent.name]
+    return [_short(settings.get(axis, "")) for axis in axes] if axes else [run_name(job.config)]
 
 
 def _short(value: str) -> str:

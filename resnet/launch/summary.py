@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from resnet.launch.columns import layout
-from resnet.launch.jobs import ENDED_WELL, Job, axes_of, by_configuration, name_of
+from resnet.launch.jobs import ENDED_WELL, Job, axes_of, by_configuration, by_folder, name_of
 from resnet.launch.messages import unwritable
 from resnet.record.files import format_rows
 from resnet.record.folder import RecordError
@@ -21,15 +21,16 @@ BEST = "<- best by validation"
 def summarize(jobs: Sequence[Job]) -> None:
     """Log what is not complete and why, the accuracies, and what to type next; write sweep.csv in each study."""
     log.info("")
-    outcomes = [(job, *job.outcome()) for job in jobs]
+    outcomes = {job.run.path: job.outcome() for job in jobs}
     for line in accuracies(jobs):
         log.info(line)
-    for job, outcome, reason in outcomes:
+    for job in jobs:
+        outcome, reason = outcomes[job.run.path]
         if outcome not in ENDED_WELL:
             said = job.stopped() if outcome == "unfinished" else outcome
             log.info(f"{said:<14} {job.run.path}" + (f"  ({reason.splitlines()[0]})" if reason else ""))
-    for study, directory in {job.config.study: job.run.path.parent.parent for job in jobs}.items():
-        rows = [(outcome, job.run.path, reason) for job, outcome, reason in outcomes if job.config.study == study]
+    for directory, found in by_folder(jobs).items():
+        rows = [(outcomes[job.run.path][0], job.run.path, outcomes[job.run.path][1]) for job in found]
         write_summary(directory, rows)
         if any(outcome in ENDED_WELL for outcome, *_ in rows):
             log.info(f"next: python -m analysis.table {directory}")
@@ -42,18 +43,18 @@ def accuracies(jobs: Sequence[Job]) -> list[str]:
     """
     axes, found = axes_of(jobs), {}
     groups = by_configuration(jobs)
-    for path, seeds in groups.items():
+    for key, seeds in groups.items():
         figures = [figure for job in seeds if (figure := figures_of(job)) is not None]
-        found[path] = (figures, mean([val for val, _ in figures]), mean([test for _, test in figures]))
+        found[key] = (figures, mean([val for val, _ in figures]), mean([test for _, test in figures]))
     if not any(figures for figures, *_ in found.values()):
         return []
-    known = {path: val for path, (_, val, _) in found.items() if val is not None}
-    best = max(known, key=lambda path: known[path]) if len(known) > 1 else None
+    known = {key: val for key, (_, val, _) in found.items() if val is not None}
+    best = max(known, key=lambda key: known[key]) if len(known) > 1 else None
     rows = [[*(axes or ["configuration"]), "runs", "val acc", "test acc", ""]]
-    for path, (figures, val, test) in found.items():
-        seeds = groups[path]
+    for key, (figures, val, test) in found.items():
+        seeds = groups[key]
         count = f"{len(figures)}" if len(figures) == len(seeds) else f"{len(figures)} of {len(seeds)}"
-        rows.append([*name_of(seeds[0], axes), count, percent(val), percent(test), BEST if path == best else ""])
+        rows.append([*name_of(seeds[0], axes), count, percent(val), percent(test), BEST if key == best else ""])
     return [*layout(rows, left=len(rows[0]) - 4), ""]
 
 

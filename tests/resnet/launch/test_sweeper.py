@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
-from resnet.config import Config
+from resnet.config import Config, run_name
 from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.jobs import Job
 from resnet.launch.summary import summarize
@@ -124,13 +124,33 @@ def test_the_command_line_wins_over_an_experiments_grid():
     ]
 
 
+def done(path: Path, study: str, seed: int) -> Job:
+    return Job([f"seed={seed}"], RunFolder(path), True, None, None, "", Config(study=study, seed=seed))
+
+
+def listed_in(folder: Path) -> list[str]:
+    with open(folder / "sweep.csv", newline="") as file:
+        return [row["run"] for row in csv.DictReader(file)]
+
+
 def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
-    runs = [RunFolder(tmp_path / study / "blocks4" / f"seed{seed}") for study in "ab" for seed in (0, 1)]
-    summarize([Job([], run, True, None, None, "", Config(study=run.path.parts[-3])) for run in runs])
+    name = run_name(Config())
+    jobs = [done(tmp_path / study / name / f"seed{seed}", study, seed) for study in "ab" for seed in (0, 1)]
+    summarize(jobs)
     for study in "ab":
-        with open(tmp_path / study / "sweep.csv", newline="") as file:
-            listed = [row["run"] for row in csv.DictReader(file)]
-        assert listed == [str(run.path) for run in runs if run.path.parts[-3] == study]
+        assert listed_in(tmp_path / study) == [str(job.run.path) for job in jobs if job.config.study == study]
+
+
+@pytest.mark.parametrize(
+    "subdir, folder",
+    [("flat{seed}", "."), ("{study}/s{seed}", "{study}"), ("x/{seed}/y/z", "x"), ("x/{study}-{seed}", "x")],
+)
+def test_a_summary_of_runs_in_folders_given_by_hand_is_in_the_innermost_that_holds_them(tmp_path, subdir, folder):
+    at = tmp_path / "runs"
+    jobs = [done(at / subdir.format(study="a", seed=seed), "a", seed) for seed in (0, 1)]
+    summarize(jobs)
+    assert listed_in(at / folder.format(study="a")) == [str(job.run.path) for job in jobs]
+    assert len(list(tmp_path.rglob("sweep.csv"))) == 1
 
 
 class PoolOfWorkers:
