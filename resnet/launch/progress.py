@@ -9,27 +9,30 @@ import hashlib
 import json
 import math
 import os
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from resnet.config import from_plain
+from resnet.config import from_plain, run_name
 from resnet.duration import about
 from resnet.launch.jobs import Job, part_left
 from resnet.record.files import write_whole
 from resnet.record.folder import RecordError, RunFolder
 
 VARIABLE = "RESNET_SWEEP"
+SAMPLE, RECENT = 100, 20  # runs that a run of the sweep looks at: of all, and of those right before it
 
 
 @contextmanager
 def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
     """List the runs of a sweep while it runs, for `place_in_sweep`; without a place to write, do without."""
     paths = [os.path.abspath(job.run.path) for job in jobs]
-    configs = {os.path.dirname(path): asdict(job.config) for path, job in zip(paths, jobs)}
-    content = json.dumps({"runs": paths, "configs": configs, "at_once": at_once}).encode()
+    names = [run_name(job.config) for job in jobs]
+    configs = {name: asdict(job.config) for name, job in zip(names, jobs)}
+    content = json.dumps({"runs": paths, "names": names, "configs": configs, "at_once": at_once}).encode()
     file = root / ".sweeps" / f"{hashlib.sha256(content).hexdigest()[:8]}.json"
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,30 +62,39 @@ def place_in_sweep(folder: RunFolder) -> str:
         return ""
     if own not in sweep["runs"]:
         return ""
-    place = f"{sweep['runs'].index(own) + 1} of {len(sweep['runs'])}"
-    left = [seconds for seconds in seconds_left(sweep, began) if seconds is not None]
-    return place + (f" · about {about(max(sum(left) / sweep['at_once'], max(left)))} left" if left else "")
+    place = sweep["runs"].index(own)
+    left = seconds_left(sweep, place, began)
+    return f"{place + 1} of {len(sweep['runs'])}" + (f" · about {about(left)} left" if left else "")
 
 
-def seconds_left(sweep: dict[str, Any], began: int) -> Iterator[float | None]:
-    """Yield the seconds that each run still takes which has not ended in this sweep; None where nothing tells."""
-    from resnet.launch.estimate import rate_of, work_of  # PyTorch takes seconds to import
+def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
+    """Return about how many seconds a sweep still takes, by a sample of its runs where it is large; 0: nothing tells.
 
-    configs = {folder: from_plain(config) for folder, config in sweep["configs"].items()}
+    `place` is that of the run that asks: what ended right before it tells how long runs take.
+    """
+    from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
+
+    runs = [(name, RunFolder(Path(path))) for name, path in zip(sweep["names"], sweep["runs"])]
+    sample = random.Random(place).sample(runs, min(SAMPLE, len(runs)))
+    rates = rates_of([*runs[max(place - RECENT, 0) : place], *sample])
+    left = [0.0]
+    for name, run in sample:
+        if rates and run.state() not in ("complete", "diverged") and (run.ended_at() or 0) < began:
+            config = from_plain(sweep["configs"][name])
+            work = work_of(config)
+            rate = min(rates, key=lambda rate: abs(math.log(rate[0] / work.multiply_adds)))[1]
+            left.append(rate * work.total * part_left(run, config))
+    return max(sum(left) * len(runs) / len(sample) / sweep["at_once"], *left)
+
+
+def rates_of(runs: Sequence[tuple[str, RunFolder]]) -> list[tuple[int, float]]:
+    """Return the multiply-adds of each configuration, given by name, and the seconds for each in a complete run."""
+    from resnet.launch.estimate import rate_of  # PyTorch takes seconds to import
+
     rates: dict[str, tuple[int, float]] = {}
-    to_do: list[tuple[str, RunFolder]] = []
-    for run in map(RunFolder, map(Path, sweep["runs"])):
-        folder, state = str(run.path.parent), run.state()
-        if state == "complete" and folder not in rates:
-            with suppress(RecordError, KeyError, ZeroDivisionError, OSError):
+    for name, run in runs:
+        if name not in rates and run.state() == "complete":
+            with suppress(RecordError, KeyError, TypeError, ZeroDivisionError, OSError):
                 result = run.result()
-                rates[folder] = result["multiply_adds"], rate_of(result)
-        if state not in ("complete", "diverged") and (run.ended_at() or 0) < began:
-            to_do.append((folder, run))
-    for folder, run in to_do:
-        if not rates or folder not in configs:
-            yield None
-            continue
-        work = work_of(configs[folder])
-        rate = min(rates.values(), key=lambda rate: abs(math.log(rate[0] / work.multiply_adds)))[1]
-        yield rate * work.total * part_left(run, configs[folder])
+                rates[name] = result["multiply_adds"], rate_of(result)
+    return list(rates.values())

@@ -139,6 +139,19 @@ def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_pat
     assert place_in_sweep(jobs[1].run) == "" and "RESNET_SWEEP" not in os.environ
 
 
+def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in range(1000)]
+    for job in jobs[300:302]:
+        complete(job, 100, 0.5, 0.5)
+    looked_at, exists = [], Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: looked_at.append(path) or exists(path))
+    with listed(jobs, 1, tmp_path / "runs"):
+        looked_at.clear()
+        place, _, left = place_in_sweep(jobs[302].run).partition(" · ")
+        assert place == "303 of 1000" and left == f"about {about(100 * 1000)} left"
+        assert len(looked_at) < 1000
+
+
 def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_does_not(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
     with pytest.raises(KeyboardInterrupt), listed(jobs, 1, tmp_path / "runs"):
@@ -173,6 +186,17 @@ def begin(job: Job) -> None:
 def printed_table(folder: Path) -> str:
     command = [sys.executable, "-m", "analysis.table", "runs"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_configurations_are_told_apart_wherever_their_runs_are(tmp_path):
+    jobs = [digits_job(tmp_path, blocks, seed) for blocks in (1, 2) for seed in (0, 1)]
+    for number, job in enumerate(jobs):
+        job.run = RunFolder(tmp_path / f"flat{number}")
+        complete(job, 100 * (1 + number // 2), 0.5 + number / 10, 0.5)
+    assert [line.split()[:3] for line in accuracies(jobs)[1:3]] == [["[1]", "2", "55.00%"], ["[2]", "2", "75.00%"]]
+    (jobs[3].run.path / "result.json").unlink()
+    with listed(jobs, 1, tmp_path):
+        assert place_in_sweep(jobs[3].run) == f"4 of 4 · about {about(200)} left"
 
 
 @pytest.mark.slow
