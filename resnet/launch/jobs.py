@@ -45,9 +45,9 @@ class Job:
         """Return what became of the job, in a word or two, and the reason where there is one."""
         if self.complete:
             return "already there", self.reason
-        if self.reason:
-            return "failed", self.reason
         state = self.run.state()
+        if self.reason and not (state == "complete" and self.ended() and not self.run.config_conflict(self.config)):
+            return "failed", self.reason  # unless another process has completed it meanwhile
         if state == "complete":  # without a new end: another process did it meanwhile
             return ("complete" if self.ended() else "already there"), ""
         return state, self.run.failure().get("error", "")

@@ -153,6 +153,18 @@ def test_a_summary_of_runs_in_folders_given_by_hand_is_in_the_innermost_that_hol
     assert len(list(tmp_path.rglob("sweep.csv"))) == 1
 
 
+@pytest.mark.parametrize(
+    "config, outcome", [(Config(), ("complete", "")), (Config(batch_size=32), ("failed", "in use by process 1"))]
+)
+def test_a_run_that_was_in_use_is_what_the_process_that_used_it_made_of_it(tmp_path, config, outcome):
+    run = RunFolder(tmp_path)
+    run.begin(Config(), {})
+    job = Job([], run, False, run.begun_at(), run.ended_at(), "in use by process 1", config)
+    assert job.outcome() == ("failed", "in use by process 1")
+    run.complete({"status": "complete"}, {})
+    assert job.outcome() == outcome
+
+
 class PoolOfWorkers:
     """A launcher that runs jobs at once, and loses all that are under way when one kills its worker."""
 
