@@ -11,7 +11,7 @@ from resnet.errors import exit_on_error
 from resnet.launch.command_line import arrange
 from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.job import run_composed
-from resnet.launch.messages import explain_training, quiet_hydra, stopped
+from resnet.launch.messages import STOPPED, explain_training, quiet_hydra
 
 for extra in ("resnet.launch.slurm.launcher", "resnet.launch.search"):  # each registers itself
     try:
@@ -30,7 +30,7 @@ def main(composed: DictConfig) -> float:
 def cli() -> None:
     """Run the command line: a user's mistake ends in a line or two, a bug in its traceback."""
     quiet_hydra()
-    with exit_on_error(explain_training, stopped()):
+    with exit_on_error(explain_training, STOPPED):
         sys.argv[1:] = arrange(sys.argv[1:])
         main()
         if resnet.launch.sweeper.ResumableSweeper.incomplete:

@@ -78,7 +78,7 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
                 log.info(f"{folder.label}: " * in_parallel + progress)
         result = run_or_resume(folder, config, choices_of(hydra), in_parallel)
     except Interrupted as stop:
-        command = "the same command" + " without resume=never" * ("resume=never" in hydra.overrides.task)
+        command = "the same command" + " with resume=auto" * (config.resume == "never")
         epochs = len(folder.metrics())
         since = f"after epoch {epochs}" if epochs else "from the beginning"
         log.warning(f"{folder.path}: {stop}; {command} resumes {since}")

@@ -16,6 +16,7 @@ from resnet.config import GROUPS
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, known_keys
 
 QUOTES = "'\""
+STOPPED = "stopped; the same command resumes, with resume=auto if it starts over"  # by a signal, at any moment
 HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
 
 
@@ -42,11 +43,6 @@ def leave_out_hydras_line() -> None:
     """Have Hydra's line about the job that has just failed not be printed: it says nothing to a user."""
     if sys.stderr is not None and not isinstance(sys.stderr, WithoutHydrasLine):
         sys.stderr = WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
-
-
-def stopped() -> str:
-    """Return what to say after a signal has stopped a training command."""
-    return "stopped; the same command" + " without resume=never" * ("resume=never" in sys.argv) + " resumes"
 
 
 def explain_training(error: Exception) -> tuple[int, str] | None:

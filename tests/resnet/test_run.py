@@ -218,7 +218,7 @@ def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
     output = process.communicate()[0]
     assert process.returncode == code, output
     assert f"stopped by {signal.Signals(signum).name} in epoch" in output
-    again = {"auto": "the same command", "never": "the same command without resume=never"}[resume]
+    again = {"auto": "the same command", "never": "the same command with resume=auto"}[resume]
     assert f"{again} resumes after epoch" in output
     assert re.search(r"stopped at \d+/500", output) and "not started" in output and "Traceback" not in output
 
