@@ -53,11 +53,13 @@ class Job:
         return state, self.run.failure().get("error", "")
 
     def standing(self) -> str:
-        """Return how far the run is: `complete`, `stopped at 7/20`, `failed`, `diverged` or `to do`."""
+        """Return how far the run is: its state, with where it was stopped, `to do`, or `to start over`."""
         state = self.run.state()
-        if state == "unfinished":
-            return self.stopped()
-        return "to do" if state == "not started" else state
+        if state == "not started":
+            return "to do"
+        if self.config.resume == "never":
+            return "to start over"
+        return self.stopped() if state == "unfinished" else state
 
     def stopped(self) -> str:
         """Return where an unfinished run stands: `stopped at 7/20`."""

@@ -84,7 +84,8 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
 def sentence(left: Sequence[float], measured: int, at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
     """Return how long all that is left takes, and how that was estimated."""
     if not left:
-        return "no training is left to do" + f", but {measured} inspections, which are not timed" * bool(measured)
+        inspections = f"{measured} inspection{'s, which are' if measured > 1 else ', which is'} not timed"
+        return "no training is left to do" + f", but {inspections}" * bool(measured)
     total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)
     how = "one run after the other" if at_once == 1 or elsewhere else f"{at_once} runs at once"
     sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)

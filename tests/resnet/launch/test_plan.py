@@ -17,6 +17,7 @@ from resnet.config import Augmentation, Config, Data, Epochs, Model
 from resnet.duration import about
 from resnet.launch.estimate import is_alike, work_of
 from resnet.launch.jobs import Job, part_left
+from resnet.launch.plan import sentence, tally
 from resnet.launch.progress import listed, place_in_sweep
 from resnet.launch.summary import accuracies
 from resnet.record.folder import METRICS, RunFolder
@@ -51,6 +52,20 @@ def test_a_plan_of_one_run_says_where_it_was_stopped(train, tmp_path):
     (run / "result.json").unlink()
     planned = train("epochs.count=4", "data.limit=20", "plan=true")
     assert "1 run of 1 configuration: 1 stopped" in planned.stdout and "1 stopped at 4/4" in planned.stdout
+
+
+def test_a_plan_says_which_runs_start_over(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
+    complete(jobs[0], 1, 0.5, 0.5)
+    assert tally(jobs) == "1 complete, 1 to do"
+    for job in jobs:
+        job.config = replace(job.config, resume="never")
+    assert tally(jobs) == "1 to start over, 1 to do"
+
+
+def test_a_plan_of_inspections_counts_them():
+    assert "1 inspection, which is" in sentence([], 1, 1, False, 0, 0)
+    assert "2 inspections, which are" in sentence([], 2, 1, False, 0, 0)
 
 
 def test_what_is_known_of_a_data_set_is_true_of_it():
