@@ -10,7 +10,7 @@ from pathlib import Path
 from resnet.launch.columns import layout
 from resnet.launch.jobs import ENDED_WELL, Job, axes_of, by_configuration, by_folder, name_of
 from resnet.launch.messages import unwritable
-from resnet.record.files import format_rows
+from resnet.record.files import format_rows, named
 from resnet.record.folder import RecordError
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,9 @@ def write_summary(directory: Path, rows: list[tuple[str, Path, str]]) -> None:
     temporary = directory / f".sweep.csv.{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(format_rows([("outcome", "run", "reason"), *rows]))
-        os.replace(temporary, directory / "sweep.csv")
+        with named(directory / "sweep.csv"):
+            temporary.write_bytes(format_rows([("outcome", "run", "reason"), *rows]))
+            os.replace(temporary, directory / "sweep.csv")
     except OSError as error:
         log.warning(unwritable(error))
         with suppress(OSError):

@@ -54,7 +54,7 @@ def format_json(content: dict[str, Any]) -> bytes:
 
 def append(path: Path, content: bytes) -> None:
     """Add to the end of a file, and sync it to the disk."""
-    with _named(path), open(path, "ab") as file:
+    with named(path), open(path, "ab") as file:
         file.write(content)
         file.flush()
         sync(file.fileno())
@@ -63,15 +63,16 @@ def append(path: Path, content: bytes) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that at any moment either nothing of it is there, the old one, or the new one."""
     temporary = path.with_name(f".{path.name}.new")
-    try:
-        with _named(path), open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            sync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of what comes next
-        raise
+    with named(path):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                sync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of what comes next
+            raise
     sync_folder(path.parent)
 
 
@@ -100,10 +101,10 @@ def sync(descriptor: int) -> None:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file in an error of writing; the system does so only for one of opening it."""
+def named(path: Path) -> Iterator[None]:
+    """Name the file in an error of writing; the system names none, or the temporary one."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename, error.filename2 = str(path), None
         raise

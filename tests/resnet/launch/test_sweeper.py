@@ -153,6 +153,14 @@ def test_a_summary_of_runs_in_folders_given_by_hand_is_in_the_innermost_that_hol
     assert len(list(tmp_path.rglob("sweep.csv"))) == 1
 
 
+def test_a_summary_that_cannot_be_written_is_named(tmp_path, caplog):
+    name = run_name(Config())
+    (tmp_path / "sweep.csv").mkdir()
+    summarize([done(tmp_path / name / "seed0", "a", 0)])
+    assert f"{tmp_path / 'sweep.csv'}: cannot be written" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.csv"]
+
+
 @pytest.mark.parametrize(
     "config, outcome", [(Config(), ("complete", "")), (Config(batch_size=32), ("failed", "in use by process 1"))]
 )

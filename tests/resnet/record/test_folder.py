@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from resnet.config import Config
 from resnet.record.checkpoint import load_checkpoint
-from resnet.record.files import read_table, write_whole
+from resnet.record.files import append, read_table, write_whole
 from resnet.record.folder import CHECKPOINT, LAYERS, METRICS, PREVIOUS, RecordError, RunFolder
 
 CONFIG = Config()
@@ -330,6 +330,17 @@ def test_a_checkpoint_is_never_executed(run, tmp_path):
 def test_pytorch_writes_the_checksums_that_are_relied_on(run):
     with zipfile.ZipFile(run.path / CHECKPOINT) as archive:
         assert all(part.CRC for part in archive.infolist() if part.file_size)
+
+
+@pytest.mark.parametrize("write", [write_whole, append])
+def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, write):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "nowhere" / "file"):
+        with pytest.raises(OSError) as raised:
+            write(path, b"new")
+        assert (raised.value.filename, str(raised.value).count(str(tmp_path))) == (str(path), 1)
+        assert ".new" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
