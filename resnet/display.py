@@ -15,13 +15,13 @@ from resnet.training.trainer import Batches
 log = logging.getLogger(__name__)
 
 WARM = 3  # steps that may take longer than the others
-LONG = 5.0  # seconds of steps after these, from which the rest is reckoned; what ends sooner needs no announcement
+LONG = 5.0  # seconds of steps after these, from which the rest is estimated; what ends sooner needs no announcement
 
 BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None is: unless standard error is a terminal
 
 
 class Pace:
-    """Reckon the time to the last epoch from the first steps; `steps` are those left, validation counted as steps."""
+    """Estimate the time to the last epoch from the first steps; `steps` are those left, validation counted as steps."""
 
     def __init__(self, steps: float, goal: str):
         self.steps, self.goal = steps, goal

@@ -33,7 +33,9 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"
     log.info(f"{folder.path}: {start}")
     if changed:
-        log.warning(f"{folder.path}: the {' and the '.join(changed)} changed since epoch {done}; figures mix both")
+        what, same = " and the ".join(changed), " and ".join(changed)
+        both = f"the epochs before and after it are not by the same {same}"
+        log.warning(f"{folder.path}: the {what} changed after epoch {done}: {both}")
     return done
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the sweep asks for the code's checksum without PyTorch, which takes seconds to import
     import torch
 
-ROOM = Path(__file__).resolve().parents[1] / "training"  # the code that computes
+TRAINING_CODE = Path(__file__).resolve().parents[1] / "training"
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
 
@@ -22,7 +22,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
     return {"code": code_checksum(), "git": git_state(), "machine": machine(device), "versions": versions()}
 
 
-def code_checksum(folder: Path = ROOM) -> str:
+def code_checksum(folder: Path = TRAINING_CODE) -> str:
     """Return a checksum of the code that computes, over its syntax trees: comments and layout do not count."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):

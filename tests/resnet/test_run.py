@@ -309,7 +309,7 @@ def test_resuming_across_a_change_of_code_and_data_warns(train, tmp_path):
     run = begun(tmp_path)
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     torch.save(state | {"code": "another", "data": "another"}, run / "checkpoint.pt")
-    changed = f"the code and the data changed since epoch {state['epoch']}; "
+    changed = f"the code and the data changed after epoch {state['epoch']}: "
     assert f"{run.relative_to(tmp_path)}: {changed}" in train().stdout
 
 
