@@ -25,10 +25,8 @@ def arrange(words: Sequence[str]) -> list[str]:
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)
     planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
-    if (
-        planned or (chosen and not decided)
-    ) and not named - SETTINGS:  # of a plan, Hydra would make a single run's folder
-        options.insert(0, "--multirun")
+    if (planned or (chosen and not decided)) and not named - SETTINGS:
+        options.insert(0, "--multirun")  # of a plan, Hydra would make a single run's folder
     if "config_path" in named:  # a run's .hydra/config.yaml does not have what conf/config.yaml says of Hydra
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]
