@@ -16,8 +16,8 @@ from torch import Tensor
 from resnet.command import RunParser
 from resnet.errors import exit_on_error
 from resnet.record.result import by_class
-from resnet.record.trained import Trained, load_trained
-from resnet.training.data import Split, load
+from resnet.record.trained import Trained, load_data, load_trained
+from resnet.training.data import Split
 from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
 from resnet.training.trainer import Metrics, Normalize, evaluate
 
@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
     device, precision = conditions_of(trained)
-    data = load(**trained.data_settings(given.data_root))
+    data, same = load_data(trained, given.data_root)
     metrics, logits = measure(trained, data.test, device, precision)
     print(headline(trained, data.test, metrics, f"{precision} on {device}"))
     if precision != trained.result["precision"]:
         print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no other.")
-    if data.sha256() != trained.result["data"]["sha256"]:
-        print("The data set here, or its split, is not the one that the run was trained on.")
+    if not same:
+        print("The data set here, or its split, is not what the run was trained on.")
     print()
     print(class_table(logits, data.test.labels, trained.classes))
     print()

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from resnet.errors import ConfigError
-from resnet.record.trained import Trained
-from resnet.training.data import Split, load
+from resnet.record.trained import Trained, load_data
+from resnet.training.data import Split
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize, evaluate
 
@@ -34,20 +34,22 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
 
     Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is of the whole
     network. `root` is where the data are, `trained.data_settings` says where else. Raises ConfigError for a network of
-    one block and for a run without held-out images: the test set is never used.
+    one block, for a run without held-out images (the test set is never used), and where the data are not the run's.
     """
     split = held_out(trained, root)
     return measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
 
 
 def held_out(trained: Trained, root: str | None) -> Split:
-    """Return the images that a run was validated on; raises ConfigError where there are none, or one block only."""
+    """Return the images that a run was validated on; raises ConfigError where they are not to be had, or one block."""
     if sum(trained.network.stages) == 1:
         raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
-    split = load(**trained.data_settings(root)).val
-    if split is None:
+    data, same = load_data(trained, root)
+    if data.val is None:
         raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")
-    return split
+    if not same:
+        raise ConfigError(f"{trained.path}: the data set here, or its split, is not what the run was trained on")
+    return data.val
 
 
 def measure_lesions(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from resnet.errors import ConfigError, UserError
 from resnet.record.folder import RunFolder
+from resnet.training.data import Dataset, load
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize
 
@@ -96,6 +97,18 @@ def load_trained(path: Path) -> Trained:
     # in the memory layout of the training, without which the last digits would be others
     model = model.eval().to(memory_format=torch.channels_last)
     return Trained(path, config, result, network, model, mean, std, size, classes)
+
+
+def load_data(trained: Trained, root: str | None) -> tuple[Dataset, bool]:
+    """Return the data set of a run, and whether it is the one, split as then, that the run was trained on.
+
+    `root` is where to look instead of `data_settings`' place. Raises ConfigError for other classes than the network's.
+    """
+    data = load(**trained.data_settings(root))
+    if data.classes != trained.classes:
+        differing = sorted({*data.classes} ^ {*trained.classes})[:5]
+        raise ConfigError(f"{trained.path}: the classes of the data here are not the run's: {', '.join(differing)}")
+    return data, data.sha256() == trained.result["data"]["sha256"]
 
 
 def check_complete(path: Path) -> None:

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from resnet.errors import exit_on_error
@@ -54,6 +56,21 @@ def photo_run(copied_run) -> Path:
             weight.normal_()
     save_file(weights, copied_run / "weights.safetensors")
     return copied_run
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Return a folder of 20 and 10 pictures of two classes, of various sizes and formats."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 10), ("test", 5)):
+        for name, value in (("dark", 40), ("light", 200)):
+            folder = tmp_path / "pics" / part / name
+            folder.mkdir(parents=True)
+            for n in range(count):
+                pixels = rng.integers(value - 30, value + 30, (20 + n, 24, 3)).astype("uint8")
+                Image.fromarray(pixels).save(folder / f"{n}.{('png', 'jpg')[n % 2]}")
+            (folder / "notes.txt").write_text("no picture")
+    return tmp_path / "pics"
 
 
 def edit(run: Path, **changes) -> None:

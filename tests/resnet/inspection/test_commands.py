@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from resnet import lesion
+from resnet import evaluate, lesion
+from resnet.training.pictures import read_folder
 from tests.resnet.conftest import exit_code
 
 TINY = ("data=digits", "model=blocks", "model.width=4", "device=cpu")
@@ -68,6 +70,28 @@ def test_lesions_are_written_beside_the_run(copied_run, command):
     held_out = json.loads((copied_run / "result.json").read_text())["final"]["val_acc"]
     assert float(rows[0]["accuracy"]) == pytest.approx(held_out, abs=0.01), "trained in bf16, measured in fp32"
     assert "without one block: " in done.stdout
+
+
+def test_other_data_than_the_runs_are_told_apart(train, pictures, capsys, tmp_path):
+    train("data=folder", f"data.root={pictures}", "data.size=8", "epochs.count=1", "batch_size=8")
+    (run,) = tmp_path.glob("runs/*/*/seed0")
+    assert exit_code(lesion.main, str(run)) == exit_code(evaluate.main, str(run)) == 0
+    measured = (run / "lesions.csv").read_bytes()
+    for picture in sorted((pictures / "train" / "dark").glob("*.png"))[:2]:
+        picture.unlink()
+    capsys.readouterr()
+    read_folder.cache_clear()  # as another process would find it
+    other_data = "data set here, or its split, is not what the run was trained on"
+    assert exit_code(lesion.main, str(run)) == 2 and other_data in capsys.readouterr().err
+    assert exit_code(evaluate.main, str(run)) == 0 and other_data in capsys.readouterr().out
+    for part in ("train", "test"):
+        shutil.copytree(pictures / part / "dark", pictures / part / "other")
+    for main in (lesion.main, evaluate.main):
+        read_folder.cache_clear()
+        assert exit_code(main, str(run)) == 2
+        printed = capsys.readouterr()
+        assert printed.err.endswith("the classes of the data here are not the run's: other\n") and not printed.out
+    assert (run / "lesions.csv").read_bytes() == measured
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_an_evaluation_says_what_is_not_as_it_was(copied_run, capsys, monkeypatc
     assert evaluate.main([str(copied_run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Trained in bf16, evaluated in fp32: this cpu has no other." in lines
-    assert "The data set here, or its split, is not the one that the run was trained on." in lines
+    assert "The data set here, or its split, is not what the run was trained on." in lines
     assert lines[2].endswith("fp32 on cpu") and lines[3].endswith("bf16 on cpu")
 
 
@@ -70,7 +70,7 @@ def test_the_data_are_looked_for_where_the_user_says(digits_run, capsys, monkeyp
         asked.append(choice)
         raise DataError("not there")
 
-    monkeypatch.setattr(evaluate, "load", not_there)
+    monkeypatch.setattr("resnet.record.trained.load", not_there)
     monkeypatch.setenv("RESNET_DATA", "from/environment")
     assert exit_code(evaluate.main, str(digits_run)) == 1
     assert exit_code(evaluate.main, str(digits_run), "--data-root", "elsewhere") == 1

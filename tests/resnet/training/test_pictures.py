@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,21 +16,6 @@ from resnet.launch.compose import compose_config
 from resnet.training.catalogue import facts_of, pictures_digest
 from resnet.training.data import load
 from resnet.training.pictures import PictureError
-
-
-@pytest.fixture
-def pictures(tmp_path) -> Path:
-    """Return a folder of 20 and 10 pictures of two classes, of various sizes and formats."""
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 10), ("test", 5)):
-        for name, value in (("dark", 40), ("light", 200)):
-            folder = tmp_path / "pics" / part / name
-            folder.mkdir(parents=True)
-            for n in range(count):
-                pixels = rng.integers(value - 30, value + 30, (20 + n, 24, 3)).astype("uint8")
-                Image.fromarray(pixels).save(folder / f"{n}.{('png', 'jpg')[n % 2]}")
-            (folder / "notes.txt").write_text("no picture")
-    return tmp_path / "pics"
 
 
 @pytest.mark.parametrize("grey, channels", [(False, 3), (True, 1)])
