@@ -18,8 +18,7 @@ from resnet.errors import exit_on_error
 from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_data, load_trained
 from resnet.training.data import Split
-from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
-from resnet.training.trainer import Metrics, Normalize, evaluate
+from resnet.training.trainer import Metrics, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_data_root()
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
-    device, precision = conditions_of(trained)
+    device, precision = trained.conditions()
     data, same = load_data(trained, given.data_root)
     metrics, logits = measure(trained, data.test, device, precision)
     print(headline(trained, data.test, metrics, f"{precision} on {device}"))
@@ -47,21 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def conditions_of(trained: Trained) -> tuple[str, str]:
-    """Return the device and the precision that come closest to those of the training."""
-    device = str(resolve_device("auto")) if trained.result["device"] == "cuda" else "cpu"
-    bf16 = trained.result["precision"] == "bf16" and has_native_bf16(torch.device(device))
-    return device, "bf16" if bf16 else "fp32"
-
-
-def measure(trained: Trained, test: Split, device: str, precision: str) -> tuple[Metrics, Tensor]:
+def measure(trained: Trained, test: Split, device: torch.device, precision: str) -> tuple[Metrics, Tensor]:
     """Return the metrics over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
-    be_reproducible()
-    where = torch.device(device)
-    order = memory_format_of(where)
-    model = trained.model.to(where, memory_format=order)  # type: ignore[call-overload]
-    normalize = Normalize(trained.mean, trained.std, order).to(where)
-    return evaluate(model, normalize, test.to(where), bf16=precision == "bf16")
+    return evaluate(*trained.on(device), test.to(device), bf16=precision == "bf16")
 
 
 def headline(trained: Trained, test: Split, metrics: Metrics, here: str) -> str:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_process()
     for path in given.run:
         trained = load_trained(path)
-        watch = partial(tqdm, desc=str(path), leave=False, file=BAR_OUTPUT)
+        watch = partial(tqdm, desc=str(path), leave=False, disable=None, file=BAR_OUTPUT)
         rows = lesions_of(trained, given.data_root, watch)
         write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
         print(describe(path, rows))

@@ -33,11 +33,14 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
     """Return what a finished run's network loses by each lesion on the images held out: rows as in lesions.csv.
 
     Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is of the whole
-    network. `root` is where the data are, `trained.data_settings` says where else. Raises ConfigError for a network of
-    one block, for a run without held-out images (the test set is never used), and where the data are not the run's.
+    network, as the run itself found it on the same kind of machine. `root` is where the data are,
+    `trained.data_settings` says where else. Raises ConfigError for a network of one block, for a run without held-out
+    images (the test set is never used), and where the data are not the run's.
     """
     split = held_out(trained, root)
-    return measure_lesions(trained.model, trained.network, trained.normalize(), split, False, watch)
+    device, precision = trained.conditions()
+    model, normalize = trained.on(device)
+    return measure_lesions(model, trained.network, normalize, split.to(device), precision == "bf16", watch)
 
 
 def held_out(trained: Trained, root: str | None) -> Split:

@@ -3,6 +3,7 @@
 Everything comes from the run folder; the data set that the network was trained on need not be there.
 """
 
+import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from resnet.errors import ConfigError, UserError
 from resnet.record.folder import RunFolder
 from resnet.training.data import Dataset, load
+from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize
 
@@ -60,6 +62,19 @@ class Trained:
     def normalize(self) -> Normalize:
         """Return what turns uint8 images (batch, height, width, channels) into the network's input."""
         return Normalize(self.mean, self.std)
+
+    def conditions(self) -> tuple[torch.device, str]:
+        """Return the device and the precision that come closest to those of the training."""
+        device = resolve_device("auto") if self.result["device"] == "cuda" else torch.device("cpu")
+        bf16 = self.result["precision"] == "bf16" and has_native_bf16(device)
+        return device, "bf16" if bf16 else "fp32"
+
+    def on(self, device: torch.device) -> tuple[ResNet, Normalize]:
+        """Return a copy of the network on a device, and what turns images there into its input, as a training does."""
+        be_reproducible()
+        order = memory_format_of(device)
+        model = copy.deepcopy(self.model).to(device, memory_format=order)  # type: ignore[call-overload]
+        return model, Normalize(self.mean, self.std, order).to(device)
 
 
 def load_trained(path: Path) -> Trained:

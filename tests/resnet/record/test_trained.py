@@ -31,7 +31,7 @@ def result_of(run: Path) -> dict:
 
 def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
     trained, test = load_trained(digits_run), load("digits", "", 0.1, None).test
-    figures, logits = evaluate.measure(trained, test, *evaluate.conditions_of(trained))
+    figures, logits = evaluate.measure(trained, test, *trained.conditions())
     written = result_of(digits_run)["test"]
     assert (figures.loss, figures.accuracy) == (written["loss"], written["acc"])
     assert by_class(logits.argmax(dim=1), test.labels, trained.classes)["confusion"] == written["confusion"]
@@ -55,7 +55,7 @@ def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
 
 def test_an_evaluation_says_what_is_not_as_it_was(copied_run, capsys, monkeypatch):
     edit(copied_run, precision="bf16", data=result_of(copied_run)["data"] | {"sha256": "another"})
-    monkeypatch.setattr(evaluate, "has_native_bf16", lambda device: False)
+    monkeypatch.setattr("resnet.record.trained.has_native_bf16", lambda device: False)
     assert evaluate.main([str(copied_run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Trained in bf16, evaluated in fp32: this cpu has no other." in lines
