@@ -134,14 +134,15 @@ def first_of_each_class(labels: np.ndarray, limit: int) -> np.ndarray:
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each channel of uint8 images (n, height, width, channels), exactly.
 
-    From the counts of the 256 values: integers until the last division, whatever the number of images.
+    From the counts of the 256 values: integers until the last division, whatever the number of images. The deviation
+    of a channel that is the same everywhere is given as 1, so that one can divide by it.
     """
     counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in images.unbind(3)]).double()
     values = torch.arange(256, dtype=torch.float64)
     total = counts.sum(dim=1)
     mean = counts @ values / total
     variance = counts @ values**2 / total - mean**2
-    return mean.float(), variance.sqrt().float()
+    return mean.float(), variance.sqrt().where(variance > 0, 1.0).float()
 
 
 def training_batches(

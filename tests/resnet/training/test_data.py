@@ -21,6 +21,7 @@ from resnet.training.data import (
     training_batches,
 )
 from resnet.training.downloads import DataError
+from resnet.training.trainer import Normalize
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,14 @@ def test_statistics_are_exact():
     flat = images.double().reshape(-1, 3)
     assert torch.allclose(mean.double(), flat.mean(dim=0), rtol=1e-7)
     assert torch.allclose(std.double(), flat.std(dim=0, correction=0), rtol=1e-7)
+
+
+def test_a_channel_that_is_the_same_everywhere_is_normalised_to_zero():
+    images = torch.randint(0, 256, (50, 7, 7, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    images[..., 1], images[..., 2] = 77, 0
+    normal = Normalize(*channel_statistics(images))(images)
+    assert normal.isfinite().all() and not normal[:, 1:].any()
+    assert normal[:, 0].std().item() == pytest.approx(1, rel=1e-3)
 
 
 def test_a_split_that_leaves_a_class_out_is_refused():
