@@ -7,11 +7,12 @@ answer without being trained again.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
@@ -19,16 +20,17 @@ from omegaconf import DictConfig
 
 from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
+from resnet.launch.compose import config_error_in
 from resnet.launch.jobs import ENDED_WELL, Job, make_job, note_refusals
 from resnet.launch.summary import summarize
-from resnet.launch.sweeper import ResumableSweeper
+from resnet.launch.sweeper import ResumableSweeper, grid_of
 from resnet.record.environment import code_checksum
 
 log = logging.getLogger(__name__)
 
 RESULTS = "optimization_results.yaml"
 
-for chatty in ("alembic", "optuna", "hydra_plugins.hydra_optuna_sweeper"):  # the summary says it as for any sweep
+for chatty in ("alembic", "hydra_plugins.hydra_optuna_sweeper"):  # the summary says it as for any sweep
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
@@ -36,6 +38,9 @@ class Search(OptunaSweeper):
     """Optuna's sweeper, between which and the launcher this stands, to know the runs and what became of them."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        import optuna  # takes a second, for which only a search pays
+
+        optuna.logging.set_verbosity(logging.WARNING)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.master, self.loader = config, hydra_context.config_loader
         assert self.sweeper.launcher is not None
@@ -55,14 +60,19 @@ class Search(OptunaSweeper):
             raise ConfigError(
                 "resume=never: a search that is repeated would train all of its runs again; give a new study"
             )
-        check_seeds(arguments, dict(self.sweeper.params or {}))
+        space = [*grid_of(self.sweeper.params), *arguments]
+        check_seeds(space)
+        check_space(space)
+        check_study(self.master.hydra.sweeper)
         try:
             self.sweeper.sweep(arguments)
-        except ValueError:
-            if any(job.run.state() == "complete" for job in self.jobs.values()):
+        except ValueError as error:  # Optuna's, where it is asked for the best of runs of which none is complete
+            complete = any(job.run.state() == "complete" for job in self.jobs.values())
+            if complete or not self.jobs or config_error_in(error):
                 raise
         finally:
-            summarize(list(self.jobs.values()))
+            if self.jobs:
+                summarize(list(self.jobs.values()))
         if not any(job.outcome()[0] in ENDED_WELL for job in self.jobs.values()):
             ResumableSweeper.incomplete = True
             return
@@ -92,12 +102,32 @@ class Search(OptunaSweeper):
                 os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)
 
 
-def check_seeds(arguments: Sequence[str], params: Mapping[Any, Any]) -> None:
+def check_seeds(space: Sequence[str]) -> None:
     """Refuse to search among seeds, of which the luckiest would win."""
-    given = [str(argument).partition("=")[2] for argument in arguments if str(argument).startswith("seed=")]
-    seeds = given[-1] if given else str(params.get("seed", "0"))
-    if not seeds.isdigit():
-        raise ConfigError(f"seed={seeds}: a search takes one seed, among several the luckiest would win; add seed=0")
+    seeds = [override.partition("=")[2] for override in space if override.startswith("seed=")][-1:] or ["0"]
+    if not seeds[0].isdigit():
+        raise ConfigError(f"seed={seeds[0]}: a search takes one seed, among several the luckiest would win; add seed=0")
+
+
+def check_space(space: Sequence[str]) -> None:
+    """Refuse values that nothing can be drawn from, such as an interval that ends before it begins."""
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+
+    for override in OverridesParser.create().parse_overrides(list(space)):
+        try:
+            create_optuna_distribution_from_override(override)
+        except (ValueError, AssertionError, NotImplementedError) as error:
+            raise ConfigError(f"{override.input_line}: cannot be searched: {str(error) or 'give its values'}") from None
+
+
+def check_study(sweeper: DictConfig) -> None:
+    """Refuse a search of no runs, and one that looks for neither the highest nor the lowest accuracy."""
+    for key in ("n_trials", "n_jobs"):
+        if sweeper[key] < 1:
+            raise ConfigError(f"hydra.sweeper.{key}={sweeper[key]}: must be at least 1")
+    direction = getattr(sweeper.direction, "name", sweeper.direction)
+    if direction not in ("maximize", "minimize"):
+        raise ConfigError(f"hydra.sweeper.direction={direction}: must be one of maximize, minimize")
 
 
 plugins.register(Search)

@@ -6,11 +6,12 @@ so that it is right whatever became of the processes that did the work.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
@@ -42,8 +43,8 @@ class ResumableSweeper(Sweeper):
 
     incomplete = False  # of the class: what Hydra makes of it is out of reach when it has done
 
-    def __init__(self, params: dict[str, str] | None):
-        self.params = params or {}
+    def __init__(self, params: Any):
+        self.grid = grid_of(params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.master_config, self.config_loader = config, hydra_context.config_loader
@@ -112,16 +113,30 @@ class ResumableSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)
-        grid = [as_typed(f"{key}={values}") for key, values in self.params.items()]
-        overrides = parser.parse_overrides(grid + arguments)
+        overrides = parser.parse_overrides(self.grid + arguments)
         if any(override.key_or_group == "experiment" and override.is_sweep_override() for override in overrides):
             raise ConfigError("experiment: one at a time, as each has a grid of its own")
+        check_values(overrides)
         code = code_checksum()
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
             job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
             check_same(jobs.setdefault(job.run.path, job), job)
         return list(jobs.values())
+
+
+def grid_of(params: Any) -> list[str]:
+    """Return `hydra.sweeper.params` as overrides; raises ConfigError where it is no mapping."""
+    if not isinstance(params or {}, Mapping):
+        raise ConfigError(f"hydra.sweeper.params={params}: must hold values by key, e.g. {{seed: '0,1'}}")
+    return [as_typed(f"{key}={values}") for key, values in (params or {}).items()]
+
+
+def check_values(overrides: Sequence[Override]) -> None:
+    """Refuse a grid of no runs, which a glob that matches nothing would make."""
+    for override in overrides:
+        if override.is_sweep_override() and not any(True for _ in override.sweep_iterator()):
+            raise ConfigError(f"{override.input_line}: has no values, so that there is nothing to run")
 
 
 def check_same(one: Job, other: Job) -> None:

@@ -18,7 +18,7 @@ SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1
 @pytest.mark.slow
 def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_again(train, tmp_path):
     first = train(*SEARCH, "hydra.sweeper.n_trials=2")
-    assert "alembic" not in first.stdout + first.stderr
+    assert "alembic" not in first.stdout + first.stderr and "A new study" not in first.stderr
     ends = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/default/*/seed0/result.json")}
     assert len(ends) == 2
     again = train(*SEARCH, "hydra.sweeper.n_trials=3")
@@ -45,10 +45,34 @@ def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
     assert "3 of 3: " in done.stdout and len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 1
 
 
-@pytest.mark.parametrize("arguments, params", [(["seed=0,1"], {}), ([], {"seed": "0,1,2"})])
-def test_it_does_not_search_for_the_luckiest_seed(arguments, params):
+@pytest.mark.parametrize("space", [["seed=0,1"], ["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
+def test_it_does_not_search_for_the_luckiest_seed(space):
     from resnet.launch.search import check_seeds
 
     with pytest.raises(ConfigError, match="the luckiest would win; add seed=0"):
-        check_seeds(arguments, params)
-    check_seeds([*arguments, "seed=3"], params)
+        check_seeds(space)
+    check_seeds([*space, "seed=3"])
+
+
+@pytest.mark.parametrize(
+    "argument", ["optimizer.lr=tag(log,interval(0,1e-1))", "optimizer.lr=interval(1,0.1)", "model=glob(resnet*)"]
+)
+def test_what_nothing_can_be_drawn_from_is_refused(argument):
+    from resnet.launch.search import check_space
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(argument)}: cannot be searched: ."):
+        check_space(["seed=0", argument])
+
+
+@pytest.mark.parametrize(
+    "argument, answer",
+    [
+        ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
+        ("hydra.sweeper.direction=up", "hydra.sweeper.direction=up: must be one of maximize, minimize"),
+        ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
+    ],
+)
+def test_a_search_that_cannot_run_says_why(train, tmp_path, argument, answer):
+    done = train(*SEARCH, argument, code=2)
+    assert done.stderr.startswith(f"error: {answer}") and len(done.stderr.splitlines()) == 1
+    assert not done.stdout and not (tmp_path / "runs").exists()
