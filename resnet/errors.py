@@ -1,7 +1,9 @@
 """What a user can do wrong, and how a command answers: one or two lines on standard error, and an exit code."""
 
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -28,10 +30,27 @@ class Diverged(UserError):
         self.step = step
 
 
+class OutOfMemory(UserError):
+    """There is too little memory for a training."""
+
+
 class ConfigError(UserError):
     """An invalid request: a wrong option, key or value."""
 
     exit_code = 2
+
+
+@contextmanager
+def naming_memory(batch_size: int, width: int) -> Iterator[None]:
+    """Raise OutOfMemory, which names what takes the memory, for the exceptions by which Python and PyTorch lack it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search("can't allocate memory|out of memory", str(error)):
+            raise
+        traceback.clear_frames(error.__traceback__)  # which hold the tensors that leave no memory to the next run
+        took = f"batch_size={batch_size} with model.width={width}"
+        raise OutOfMemory(f"out of memory: {took} takes more than there is here; make one of them smaller") from error
 
 
 def explain_os_error(error: Exception) -> tuple[int, str] | None:

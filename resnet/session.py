@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from resnet.config import Config, check
-from resnet.errors import ConfigError, Diverged, UserError
+from resnet.errors import ConfigError, Diverged, UserError, naming_memory
 from resnet.record.environment import code_checksum
 from resnet.record.folder import RecordError, RunFolder
 from resnet.record.trackers import Tracker
@@ -73,7 +73,8 @@ def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
         folder.begin(config, choices)
 
     try:
-        return compute(folder, config, begin, in_parallel)
+        with naming_memory(config.batch_size, config.model.width):
+            return compute(folder, config, begin, in_parallel)
     except (Interrupted, RecordError, ConfigError):  # of an invalid request, nothing was begun
         raise
     except Exception as error:

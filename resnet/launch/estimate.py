@@ -15,7 +15,7 @@ import yaml
 from joblib import cpu_count
 
 from resnet.config import Config, epochs_of, total_steps
-from resnet.errors import Diverged
+from resnet.errors import Diverged, naming_memory
 from resnet.launch.jobs import steps_per_epoch
 from resnet.prepare import network_of
 from resnet.record.environment import machine
@@ -108,7 +108,8 @@ class Estimator:
         key = json.dumps([work.network.as_dict(), work.size, *how])
         if key not in self.timed:
             torch.set_num_threads(self.threads)
-            self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
+            with naming_memory(config.batch_size, config.model.width):
+                self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
         return self.timed[key]
 
 

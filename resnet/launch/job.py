@@ -86,7 +86,7 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     except (UserError, OSError) as error:
         log.error(f"{folder.path}: {error}")
         raise failed(error, getattr(error, "exit_code", 1)) from None
-    except Exception as error:  # a bug, or out of memory: the traceback belongs in run.log, too
+    except Exception as error:  # a bug: the traceback belongs in run.log, too
         log.exception(f"{folder.path}: failed")
         raise failed(error, 1) from None
     accuracy = f", test accuracy {result['test']['acc']:.2%}" if "test" in result else ""

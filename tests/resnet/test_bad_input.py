@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from resnet.config import run_name
-from resnet.errors import ConfigError
+from resnet.errors import ConfigError, OutOfMemory, naming_memory
 from resnet.launch.compose import compose_config
 from resnet.training.device import resolve_precision
 from tests.conftest import small
@@ -176,7 +176,23 @@ def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     command = (sys.executable, "-c", OUT_OF_MEMORY, *sweep)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     (failed, reason), complete = summary(tmp_path)
-    assert done.returncode == 1 and failed == "failed" and "memory" in reason and complete == ("complete", "")
+    assert done.returncode == 1 and failed == "failed" and complete == ("complete", "")
+    assert "batch_size=64" in reason and "model.width=16" in reason and reason in output(done)
     (failure,) = tmp_path.glob("runs/*/*/*/failure.json")
-    assert "Traceback" in json.loads(failure.read_text())["traceback"]
-    assert "Traceback" in (failure.parent / "run.log").read_text() and reason in done.stdout
+    assert "in greedy" in json.loads(failure.read_text())["traceback"], "where, for those who want to know"
+    assert "Traceback" not in (failure.parent / "run.log").read_text()
+
+
+@pytest.mark.parametrize("plan", ["plan=true", "plan=false"])
+def test_out_of_memory_is_answered_in_a_line(tmp_path, plan):
+    command = (sys.executable, "-c", OUT_OF_MEMORY, *small("model.width=16", plan))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "out of memory: batch_size=64 with model.width=16 " in output(done)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to")])
+def test_memory_is_lacking_on_any_device(error):
+    with pytest.raises(OutOfMemory, match="batch_size=8 with model.width=4"), naming_memory(8, 4):
+        raise error
+    with pytest.raises(RuntimeError, match="a bug"), naming_memory(8, 4):
+        raise RuntimeError("a bug")
