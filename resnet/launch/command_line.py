@@ -18,9 +18,13 @@ USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batch
 def arrange(words: Sequence[str]) -> list[str]:
     """Return the words in Hydra's order, options first, and names as they were typed.
 
-    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not.
+    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not, and for a value
+    in the place of a launcher or sweeper.
     """
     options, overrides = split_options(words)
+    for override in overrides:
+        if whole := re.match(r"\+*hydra\.(launcher|sweeper)=(?![{$])", override):
+            raise ConfigError(f"{override}: must hold keys; another choice is hydra/{whole[1]}=NAME")
     named = {action.dest for action in map(option_called, options) if action}
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)

@@ -114,14 +114,14 @@ def as_typed(override: str) -> str:
     Commas separate the values of a sweep. Left alone: keys that are no texts, null, and what has quotes or a ${...}.
     """
     key, _, text = override.partition("=")
-    left_alone = not text or re.search(r"""['"$\\[\]{}]""", text) or _is_text(text, or_call=True)
+    left_alone = not text or re.search(r"""['"$\\[\]{}]""", text) or is_text(text, or_call=True)
     if key.lstrip("+") not in TEXTS or left_alone:
         return override
-    values = [text if text == "null" or _is_text(text) else f"'{text}'" for text in text.split(",")]
+    values = [text if text == "null" or is_text(text) else f"'{text}'" for text in text.split(",")]
     return f"{key}={','.join(values)}"
 
 
-def _is_text(value: str, or_call: bool = False) -> bool:
+def is_text(value: str, or_call: bool = False) -> bool:
     """Return whether Hydra reads a value as a text, not as a number or not at all; `or_call` admits range(3), too."""
     try:
         parsed = OverridesParser.create().parse_override(f"key={value}")
@@ -137,8 +137,8 @@ def register() -> None:
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
         "records": _hydras_records,
-        "sum": sum,
-        "layers": lambda stages: 2 * sum(stages) + 2,
+        "sum": _blocks_in,
+        "layers": lambda stages: 2 * _blocks_in(stages) + 2,
         "runs_at_once": _runs_at_once,
         "home": os.path.expanduser,
         "tuned": _refuse_untuned,
@@ -161,6 +161,12 @@ def _hydras_records(*, _root_: Any) -> str | None:
         return None if config.resume != "never" and RunFolder(Path(folder)).config_conflict(config) else ".hydra"
     finally:
         os.chdir(here)
+
+
+def _blocks_in(stages: Any) -> int:
+    if not isinstance(stages, Sequence) or not all(isinstance(blocks, int) for blocks in stages):
+        raise ConfigError(f"model.stages={stages}: must hold a whole number for each stage, e.g. [3,3,3]")
+    return sum(stages)
 
 
 def _runs_at_once(device: str) -> int:

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -13,7 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import GROUPS
-from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, known_keys
+from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
 STOPPED = "stopped; the same command resumes, with resume=auto if it starts over"  # by a signal, at any moment
@@ -55,6 +56,8 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
 
     An OSError means that Hydra could not make the run directory or open run.log; it raises some as a ValueError.
     """
+    if file := file_being_read(error):
+        return 2, f"{file}: {'not UTF-8: ' * isinstance(error, UnicodeDecodeError)}{error}"
     cause = error.__cause__ if isinstance(error, ValueError) else error
     if isinstance(cause, OSError) and not isinstance(cause, HydraException):  # a missing choice is both
         return 1, unwritable(cause)
@@ -65,9 +68,22 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
     return None
 
 
+def file_being_read(error: Exception) -> str:
+    """Return the file of choices that an exception of reading one is about, which does not say so itself, or nothing.
+
+    Hydra knows it: one that is not UTF-8, or that OmegaConf cannot take for a configuration, such as a number.
+    """
+    if not isinstance(error, UnicodeDecodeError) and not (isinstance(error, OSError) and error.errno is None):
+        return ""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "load_config")
+    return next((found for frame in frames if (found := frame.f_locals.get("full_path"))), "")
+
+
 def unwritable(error: OSError) -> str:
     """Return why Hydra could not make a run directory, or write to it."""
-    reason = "it is not a directory, nor a link to one" if isinstance(error, FileExistsError) else error.strerror
+    reason = (
+        "it is not a directory, nor a link to one" if isinstance(error, FileExistsError) else error.strerror or error
+    )
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 
@@ -101,9 +117,14 @@ def explain(error: BaseException, sweeps: bool) -> str:
 
 
 def _unknown_key(match: re.Match[str], text: str) -> str:
+    group, _, name = match[1].rpartition(".")
     keys = known_keys()
-    inner = [key for key in keys if key.endswith(f".{match[1]}")]  # lr, which is optimizer.lr
-    close = inner[:1] or difflib.get_close_matches(match[1], keys, n=1)
+    inside = {key.rpartition(".")[2]: key for key in keys if key.startswith(f"{group}.")}
+    if inside:
+        close = [inside[found] for found in difflib.get_close_matches(name, inside, n=1)]
+    else:
+        inner = [key for key in keys if key.endswith(f".{match[1]}")]  # lr, which is optimizer.lr
+        close = inner[:1] or difflib.get_close_matches(match[1], keys, n=1)
     suggestion = f", did you mean {close[0]}?" if close else ""
     return f"{match[1]}: no such key{suggestion}; {ALL_KEYS}"
 
@@ -125,11 +146,21 @@ def _unknown_choice(match: re.Match[str], text: str) -> str:
     return f"{match[1]}={match[2]}: must be one of {', '.join(choices)}"
 
 
+def _choice_of_an_experiment(match: re.Match[str], text: str) -> str:
+    """Return the answer to a group in the defaults of an experiment, which Hydra looks for below `experiment/`."""
+    file, group, name = match.groups()
+    return f"experiment/{file}: {group}={name} is of another group; in its defaults, write override /{group}: {name}"
+
+
 def _not_a_choice(match: re.Match[str], text: str) -> str:
     """Return the answer to `epochs=7`, which Hydra's text does not name: it has to be among the arguments."""
     for argument in sys.argv[1:]:
-        if found := re.match(rf"({'|'.join(GROUPS)})=([^a-z]|true|false|null)", argument):
-            return f"{argument}: must be the name of a choice, see --help; a single value is {found[1]}.KEY=VALUE"
+        group, _, value = argument.lstrip("+").partition("=")
+        if (group in GROUPS or group.startswith("hydra/")) and not is_text(value):
+            key = group.replace("/", ".")
+            return f"{argument}: must be the name of a choice, see --help; a single value is {key}.KEY=VALUE"
+        if group == "experiment" and not is_text(value):
+            return f"{argument}: must be the name of an experiment; without one, leave it out"
     return text
 
 
@@ -138,6 +169,7 @@ ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
     r"Could not override '([^']+)'": _unknown_key,
     r"In '(experiment/[^']+)': ConfigKeyError[\s\S]*Key 'experiment' not in": _no_package,
     r"In 'hydra/(launcher|sweeper)/(\w+)': Could not load": _not_installed,  # it builds on one from another package
+    rf"In 'experiment/([^']+)': Could not find 'experiment/({'|'.join(GROUPS)})/([^']*)'": _choice_of_an_experiment,
     r"Could not find '([^']+)/([^'/]*)'": _unknown_choice,
     r"Config group override must be a string": _not_a_choice,
 }

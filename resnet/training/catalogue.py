@@ -49,9 +49,17 @@ def split_sizes(facts: Facts, val_fraction: float, limit: int | None) -> tuple[i
     return images - held_out, held_out
 
 
+def expand(root: str) -> Path:
+    """Return a folder, `~` and `~name` in it replaced by the home that they mean; raises ConfigError where none is."""
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"data.root={root}: must be a folder; there is no user {Path(root).parts[0]}") from None
+
+
 def pictures_in(root: str, part: str) -> dict[str, list[Path]]:
     """Return the pictures in `root`/`part` by class, a folder each, both by name; raises ConfigError without any."""
-    folder = Path(root).expanduser() / part
+    folder = expand(root) / part
     layout = "data=folder takes train/CLASS/PICTURE and test/CLASS/PICTURE in data.root"
     if not folder.is_dir():
         raise ConfigError(f"data.root={root}: there is no folder {folder}; {layout}")

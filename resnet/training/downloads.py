@@ -15,7 +15,7 @@ from torch import Tensor
 
 from resnet.errors import UserError
 from resnet.locks import lock
-from resnet.training.catalogue import CATALOGUE
+from resnet.training.catalogue import CATALOGUE, expand
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def read_or_download(name: str, root: str) -> tuple[Labelled, Labelled, tuple[st
     """
     from torchvision import datasets  # a second that only those who need it pay for
 
-    dataset, folder = getattr(datasets, CATALOGUE[name].torchvision), _expand(root)
+    dataset, folder = getattr(datasets, CATALOGUE[name].torchvision), expand(root)
     try:
         parts = _read(dataset, folder)
         if parts is None:
@@ -45,14 +45,6 @@ def read_or_download(name: str, root: str) -> tuple[Labelled, Labelled, tuple[st
         raise DataError(f"data.root={folder}: cannot be read or written: {error}") from None
     train, test = ((_images(part.data), torch.as_tensor(_labels(part)).long()) for part in parts)
     return train, test, tuple(getattr(parts[0], "classes", map(str, range(10))))
-
-
-def _expand(root: str) -> Path:
-    """Return a folder, `~` and `~name` in it replaced by the home that they mean."""
-    try:
-        return Path(root).expanduser()
-    except RuntimeError:
-        raise DataError(f"data.root={root}: must be a folder; there is no user {Path(root).parts[0]}") from None
 
 
 def _images(data: Any) -> Tensor:

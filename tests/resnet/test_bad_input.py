@@ -134,6 +134,8 @@ def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path, study)
     "argument, said",
     [
         ("epochs=7", "epochs=7: must be the name of a choice, see --help; a single value is epochs.KEY=VALUE"),
+        ("experiment=null", "experiment=null: must be the name of an experiment; without one, leave it out"),
+        ("hydra/launcher=3", "hydra/launcher=3: must be the name of a choice, see --help"),
         ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),
         ("model=[blocks4,blocks15]", "model: must be one choice; -m model=A,B makes a run of each"),
         ("seed=null", "seed=null: field 'seed' is not Optional"),

@@ -19,12 +19,14 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
     [
         ("foo=1", f"error: foo: no such key; {ALL_KEYS}"),
         ("model.widht=8", f"error: model.widht: no such key, did you mean model.width?; {ALL_KEYS}"),
+        ("optimizer.foo=1", f"error: optimizer.foo: no such key; {ALL_KEYS}"),
         ("modle=blocks4", f"error: modle: no such key, did you mean model?; {ALL_KEYS}"),
         ("+foo=1", f"error: foo: no such key; {ALL_KEYS}"),
         ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
         ("optimizer=", "error: optimizer=: must be one of adam, adamw, sgd"),
         ("optimizer.lr=fast", "error: optimizer.lr=fast: Value 'fast' of type 'str' could not be converted to Float"),
         ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
+        ("model.stages=[[1]]", "error: model.stages=[[1]]: must hold a whole number for each stage, e.g. [3,3,3]"),
         ("epochs.count=1.5", "error: epochs.count=1.5: Value '1.5' of type 'float' could not be converted to Integer"),
         ("seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),
         ("seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
@@ -41,6 +43,10 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("-m model=glob(tiny*)", "error: model=glob(tiny*): has no values, so that there is nothing to run"),
         ("-m seed=range(0)", "error: seed=range(0): has no values, so that there is nothing to run"),
         ("-m hydra.sweeper.params=3", "error: hydra.sweeper.params=3: must hold values by key, e.g. {seed: '0,1'}"),
+        (
+            "data=folder data.root=~nobody-0/x",
+            "error: data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0",
+        ),
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
     ],
 )

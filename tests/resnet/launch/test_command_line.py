@@ -70,10 +70,11 @@ def test_the_order_of_words_does_not_matter(typed, arranged):
         ("--lr 0.01", "--lr: no such option; values are given as key=value: optimizer.lr=0.01"),
         ("--batch-size=64", "--batch-size=64: no such option; values are given as key=value: batch_size=64"),
         ("--epochs 20", "--epochs: no such option; values are given as key=value: epochs.count=20"),
+        ("seed=1 hydra.launcher=3", "hydra.launcher=3: must hold keys; another choice is hydra/launcher=NAME"),
         ("--nonsense", "--nonsense: no such option; values are given as key=value, see --help"),
     ],
 )
-def test_an_option_that_there_is_not_names_the_key(typed, answer):
+def test_a_word_that_means_nothing_is_answered_with_what_to_type(typed, answer):
     with pytest.raises(ConfigError) as raised:
         arrange(typed.split())
     assert str(raised.value) == answer
@@ -92,7 +93,7 @@ def own(tmp_path):
     def put(name: str, text: str) -> Path:
         path = tmp_path / "mine" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="latin-1")
         return path
 
     return put
@@ -105,6 +106,18 @@ def own(tmp_path):
         ("model/mine", "stages: [1\n\twidth: 8", "model/mine.yaml, line 2: not valid YAML: "),
         ("experiment/mine", "seed: 1\n", "experiment/mine.yaml: its first line must be '# @package _global_'"),
         ("model/mine", "stages: [1]\nshortcut: pad\n", "error: model.name: has no value; the file"),
+        ("model/mine", "3", "model/mine.yaml: Invalid loaded object type: int"),
+        ("model/mine", "# Größe\nwidth: 8\n", "model/mine.yaml: not UTF-8: "),
+        (
+            "experiment/mine",
+            "# @package _global_\ndefaults: [model: blocks3]\n",
+            "experiment/mine: model=blocks3 is of another group; in its defaults, write override /model: blocks3",
+        ),
+        (
+            "experiment/mine",
+            "# @package _global_\nhydra: {sweeper: {params: 'seed=0,1'}}\n",
+            "hydra.sweeper.params=seed=0,1: must hold values by key",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_of_ones_own_is_named(command, own, tmp_path, name, text, answer):

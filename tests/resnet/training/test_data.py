@@ -339,7 +339,7 @@ def test_a_folder_of_something_else_gets_the_data_beside_it(small_cifar, found):
 
 
 def test_the_home_of_nobody():
-    with pytest.raises(DataError, match=r"^data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0$"):
+    with pytest.raises(ConfigError, match=r"^data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0$"):
         load("cifar10", "~nobody-0/x", 0.0, None)
 
 
