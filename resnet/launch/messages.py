@@ -81,9 +81,8 @@ def file_being_read(error: Exception) -> str:
 
 def unwritable(error: OSError) -> str:
     """Return why Hydra could not make a run directory, or write to it."""
-    reason = (
-        "it is not a directory, nor a link to one" if isinstance(error, FileExistsError) else error.strerror or error
-    )
+    no_folder = "it is not a directory, nor a link to one"
+    reason = no_folder if isinstance(error, FileExistsError) else error.strerror or error
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 

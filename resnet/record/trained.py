@@ -5,7 +5,7 @@ Everything comes from the run folder; the data set that the network was trained 
 
 import copy
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from resnet.config import Config, Data, Model, check
 from resnet.errors import ConfigError, UserError
 from resnet.record.folder import RunFolder
 from resnet.training.data import Dataset, load
 from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize
+
+READ = {  # what is read of result.json, and of which kind it is
+    **dict.fromkeys(("device", "precision", "data.name", "data.sha256"), str),
+    **dict.fromkeys(("depth", "data.size"), int),
+    **dict.fromkeys(("test.loss", "test.acc"), float),
+    **dict.fromkeys(("data.mean", "data.std"), list),
+    **dict.fromkeys(("network", "test.per_class_acc"), dict),
+}
 
 
 class TrainedError(UserError):
@@ -54,7 +63,7 @@ class Trained:
 
         Other data sets are then where $RESNET_DATA says, else in `data`.
         """
-        settings = self.config["data"]
+        settings = asdict(Data(**self.config["data"]))
         if root is None:
             root = settings["root"] if settings["name"] == "folder" else os.environ.get("RESNET_DATA", "data")
         return settings | {"root": root}
@@ -93,25 +102,51 @@ def load_trained(path: Path) -> Trained:
     torch.Size([5, 10])
     """
     check_complete(path)
+    config, result = read_config(path / "config.yaml"), read_result(path)
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
-            raise TrainedError(f"{path / 'config.yaml'}: damaged: it says nothing of the data")
-        result = RunFolder(path).result()
         network = Network(**result["network"])
-        classes = tuple(result["test"]["per_class_acc"])
         mean, std = (torch.tensor(result["data"][key], dtype=torch.float32) for key in ("mean", "std"))
-        size = result["data"]["size"]
         model = network.build()
-    except KeyError as error:
-        raise TrainedError(f"{path / 'result.json'}: has no {error}; an older version wrote it") from None
-    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        what = "config.yaml" if isinstance(error, yaml.YAMLError) else "result.json"
-        raise TrainedError(f"{path / what}: damaged: {str(error).splitlines()[0]}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise damaged(path / "result.json", error) from None
     load_weights(model, path / "weights.safetensors")
     # in the memory layout of the training, without which the last digits would be others
     model = model.eval().to(memory_format=torch.channels_last)
-    return Trained(path, config, result, network, model, mean, std, size, classes)
+    classes = tuple(result["test"]["per_class_acc"])
+    return Trained(path, config, result, network, model, mean, std, result["data"]["size"], classes)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a run's config.yaml; raises TrainedError where it does not say which data the run had."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        check(Config(data=Data(**{"name": None} | config["data"])))
+    except (ConfigError, KeyError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise damaged(path, error) from None
+    return config
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Return the result.json of a run; raises TrainedError where something that is read of it is not there."""
+    result = RunFolder(path).result()
+    try:
+        for key, kind in READ.items():
+            found: Any = result
+            for part in key.split("."):
+                found = found[part]
+            if not isinstance(found, kind):
+                raise ValueError(f"{key}={found}")
+        model = {key: value for key, value in result["network"].items() if key not in ("classes", "channels")}
+        check(Config(model=Model(**model)))
+    except (ConfigError, KeyError, ValueError, TypeError) as error:
+        raise damaged(path / "result.json", error) from None
+    return result
+
+
+def damaged(path: Path, error: Exception) -> TrainedError:
+    """Return what to say of a file whose content made an exception."""
+    reason = f"has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    return TrainedError(f"{path}: damaged, or by another version: {reason}")
 
 
 def load_data(trained: Trained, root: str | None) -> tuple[Dataset, bool]:
@@ -138,6 +173,8 @@ def check_complete(path: Path) -> None:
     if state != "complete":
         raise ConfigError(f"{path}: this run is {state}: it has no final weights")
     if not (path / "weights.safetensors").exists():
+        if (path / "curvature.csv").exists():
+            raise ConfigError(f"{path}: an inspection, which trains nothing: it has no weights")
         raise ConfigError(f"{path}: holds the run's figures but no weights.safetensors; training it again makes them")
 
 

@@ -103,6 +103,19 @@ def forget_statistics(path: Path) -> None:
     edit(path.parent, data={"name": "digits"})
 
 
+def forget(path: Path, key: str) -> None:
+    path.write_text(json.dumps({name: value for name, value in result_of(path.parent).items() if name != key}))
+
+
+def edit_network(run: Path, **changes) -> None:
+    edit(run, network=result_of(run)["network"] | changes)
+
+
+def make_inspection(weights: Path) -> None:
+    weights.unlink()
+    weights.with_name("curvature.csv").write_text("eigenvalue\n")
+
+
 MISTAKES = {
     "unfinished": ("result.json", Path.unlink, 2, "this run is unfinished: it has no final weights"),
     "no weights": ("weights.safetensors", Path.unlink, 2, "holds the run's figures but no weights.safetensors"),
@@ -113,7 +126,15 @@ MISTAKES = {
     "cut configuration": ("config.yaml", lambda path: path.write_text("{"), 1, "config.yaml: damaged"),
     "empty configuration": ("config.yaml", lambda path: path.write_text(""), 1, "config.yaml: damaged"),
     "part of a configuration": ("config.yaml", lambda path: path.write_text("seed: 0"), 1, "config.yaml: damaged"),
-    "old result": ("result.json", forget_statistics, 1, "result.json: has no 'mean'; an older version wrote it"),
+    "old result": ("result.json", forget_statistics, 1, "result.json: damaged, or by another version: has no 'sha256'"),
+    "no precision": ("result.json", lambda path: forget(path, "precision"), 1, "damaged, or by another version"),
+    "no accuracy": ("result.json", lambda path: edit(path.parent, test={"acc": None}), 1, "result.json: damaged"),
+    "no data set": ("config.yaml", lambda path: path.write_text("data: {root: data}"), 1, "config.yaml: damaged"),
+    "unknown data set": ("config.yaml", lambda path: path.write_text("data: {name: mnist}"), 1, "data.name=mnist"),
+    "negative width": ("result.json", lambda path: edit_network(path.parent, width=-1), 1, "model.width=-1: must lie"),
+    "negative classes": ("result.json", lambda path: edit_network(path.parent, classes=-1), 1, "result.json: damaged"),
+    "unknown block": ("result.json", lambda path: edit_network(path.parent, block="preact"), 1, "model.block=preact"),
+    "inspection": ("weights.safetensors", make_inspection, 2, "an inspection, which trains nothing"),
     "another network": (
         "weights.safetensors",
         lambda path: save_file(Network((1, 1), 16, "projection", channels=1).build().state_dict(), path),
