@@ -12,6 +12,10 @@ cores. `python -m analysis.report runs/inspection` shows them.
 
 import runpy
 import sys
+from collections.abc import Sequence
+
+from resnet.errors import ConfigError, exit_on_error
+from resnet.launch.command_line import SETTINGS, named_in, split_options
 
 DEFAULTS = {"task": "inspect", "study": "inspection", "seed": "0,1,2"}
 
@@ -21,11 +25,27 @@ def main() -> None:
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         return print(__doc__, end="")
-    given = {argument.partition("=")[0].lstrip("+") for argument in arguments}
-    defaults = {"task": "inspect"} if "experiment" in given else DEFAULTS
-    added = [f"{key}={value}" for key, value in defaults.items() if key not in given]
-    sys.argv[1:] = ["-m", *added, *(argument for argument in arguments if argument not in ("-m", "--multirun"))]
+    with exit_on_error():
+        sys.argv[1:] = inspecting(arguments)
     runpy.run_module("resnet.run", run_name="__main__", alter_sys=True)
+
+
+def inspecting(words: Sequence[str]) -> list[str]:
+    """Return the arguments of resnet.run that inspect; an option such as --cfg is about one run instead of a sweep.
+
+    Raises ConfigError for another task, and for an option that there is not.
+    """
+    options, overrides = split_options(words)
+    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    if given.get("task", "inspect") != "inspect":
+        raise ConfigError(f"task={given['task']}: must be inspect here; python -m resnet.run trains")
+    defaults = {"task": "inspect"} if "experiment" in given else DEFAULTS
+    asked = named_in(options) - SETTINGS
+    if not asked:
+        options = ["-m", *options]
+    elif "multirun" not in asked:
+        defaults = defaults | {"seed": "0"}
+    return [*options, *(f"{key}={value}" for key, value in defaults.items() if key not in given), *overrides]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def arrange(words: Sequence[str]) -> list[str]:
     for override in overrides:
         if whole := re.match(r"\+*hydra\.(launcher|sweeper)=(?![{$])", override):
             raise ConfigError(f"{override}: must hold keys; another choice is hydra/{whole[1]}=NAME")
-    named = {action.dest for action in map(option_called, options) if action}
+    named = named_in(options)
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)
     planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
@@ -34,6 +34,11 @@ def arrange(words: Sequence[str]) -> list[str]:
     if "config_path" in named:  # a run's .hydra/config.yaml does not have what conf/config.yaml says of Hydra
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]
+
+
+def named_in(options: Sequence[str]) -> set[str]:
+    """Return what argparse calls these options; those beside SETTINGS say what to do: `cfg`, `multirun`."""
+    return {action.dest for action in map(option_called, options) if action}
 
 
 def split_options(words: Sequence[str]) -> tuple[list[str], list[str]]:

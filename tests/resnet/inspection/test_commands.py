@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 import yaml
 
 from resnet import evaluate, lesion
+from resnet.inspect import inspecting
 from resnet.training.device import has_native_bf16
 from resnet.training.pictures import read_folder
 from tests.resnet.conftest import exit_code
@@ -63,6 +65,35 @@ def test_an_inspection_is_not_mistaken_for_a_training(inspect, train, tmp_path):
 
 def test_the_help_is_of_the_inspection(command):
     assert "experiment=initialization" in command("resnet.inspect", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "typed, arguments",
+    [
+        ("model=blocks3", "-m task=inspect study=inspection seed=0,1,2 model=blocks3"),
+        ("seed=7 -m study=mine", "-m task=inspect seed=7 study=mine"),
+        ("model=blocks3 --cfg job", "--cfg job task=inspect study=inspection seed=0 model=blocks3"),
+        ("experiment=initialization", "-m task=inspect experiment=initialization"),
+    ],
+)
+def test_what_an_inspection_makes_of_its_words(typed, arguments):
+    assert inspecting(typed.split()) == arguments.split()
+
+
+def test_an_inspection_can_be_shown_and_does_not_train(inspect):
+    shown = yaml.safe_load(inspect("--cfg", "job").stdout)
+    assert (shown["task"], shown["study"]) == ("inspect", "inspection")
+    refused = inspect("task=train", code=2)
+    assert refused.stderr.startswith("error: task=train: must be inspect here") and not refused.stdout
+
+
+def test_an_inspection_needs_no_tracker(inspect, tmp_path):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "wandb.py").write_text("raise ModuleNotFoundError")
+    path = os.pathsep.join([str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])])
+    inspect("model.stages=[1]", "seed=0", "logger=wandb", env={"PYTHONPATH": path})
+    assert len(list(tmp_path.glob("runs/inspection/*/seed0/result.json"))) == 1
 
 
 def test_lesions_are_written_beside_the_run(copied_run, command):
