@@ -65,9 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = given.out or Path(f"{folder.parent.name}-{folder.name}{suffix}")
     if out.is_dir() or not out.parent.is_dir():
         raise ConfigError(f"--out {out}: " + ("is a folder" if out.is_dir() else f"there is no folder {out.parent}"))
+    if given.out and (run := run_around(out)):
+        raise ConfigError(f"--out {out}: is in the run folder {run}, whose files are its record; write it elsewhere")
     write_whole(out, to_bytes(trained))
     print(f"{out}: {given.format}, {len(trained.classes)} classes, {trained.size}x{trained.size} pixels")
     return 0
+
+
+def run_around(path: Path) -> Path | None:
+    """Return the run folder that a file is in, at any depth; None outside of one."""
+    signs = ("result.json", "failure.json", "starts.jsonl")  # a config.yaml alone may be anyone's
+    for folder in path.resolve().parents:
+        if (folder / "config.yaml").exists() and any((folder / sign).exists() for sign in signs):
+            return folder
+    return None
 
 
 def to_onnx(trained: Trained) -> bytes:

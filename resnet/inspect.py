@@ -36,7 +36,7 @@ def inspecting(words: Sequence[str]) -> list[str]:
     Raises ConfigError for another task, and for an option that there is not.
     """
     options, overrides = split_options(words)
-    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    given = {key: value for key, _, value in (override.lstrip("+").partition("=") for override in overrides)}
     if given.get("task", "inspect") != "inspect":
         raise ConfigError(f"task={given['task']}: must be inspect here; python -m resnet.run trains")
     defaults = {"task": "inspect"} if "experiment" in given else DEFAULTS

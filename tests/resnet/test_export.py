@@ -102,3 +102,16 @@ def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypat
     assert exit_code(export.main, *[*arguments, str(tmp_path / "x.onnx")]) == 1
     assert capsys.readouterr().err == 'error: onnx: onnx is not installed; pip install -e ".[onnx]"\n'
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_nothing_in_a_run_folder_is_written_over(copied_run, tmp_path, capsys, monkeypatch):
+    before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
+    arguments = [str(copied_run), "--format", "safetensors"]
+    for name in ("weights.safetensors", "new.safetensors", ".hydra/config.yaml"):
+        assert exit_code(export.main, *arguments, "--out", str(copied_run / name)) == 2
+        assert f"{name}: is in the run folder {copied_run}" in capsys.readouterr().err
+    (tmp_path / "config.yaml").write_text("of another program")
+    assert exit_code(export.main, *arguments, "--out", str(tmp_path / "mine.safetensors")) == 0
+    monkeypatch.chdir(copied_run)
+    assert exit_code(export.main, *arguments) == 0, "the usual name is none of a run's"
+    assert {path: path.read_bytes() for path in before} == before
