@@ -94,7 +94,8 @@ def compose_config(overrides: Sequence[str]) -> Config:
     ([3, 3, 3], 0.1, 5)
     """
     with initialize_config_dir(str(CONF), **VERSION_BASE):
-        return to_config(compose("config", [as_typed(override) for override in overrides]))
+        composed = compose("config", [as_typed(override) for override in overrides], return_hydra_config=True)
+        return checked(composed, composed.hydra)
 
 
 def known_keys() -> list[str]:

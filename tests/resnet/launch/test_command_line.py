@@ -28,6 +28,18 @@ def test_a_folder_is_what_was_typed(folder):
 
 
 @pytest.mark.parametrize(
+    "overrides, answer",
+    [
+        (["epochs.steps=100"], "epochs.steps=100: epochs.count=20 wins"),
+        (["model=[blocks4,blocks15]"], "model: must be one choice"),
+    ],
+)
+def test_a_configuration_is_refused_in_python_as_on_the_command_line(overrides, answer):
+    with pytest.raises(ConfigError, match=answer):
+        compose_config(overrides)
+
+
+@pytest.mark.parametrize(
     "typed, kept",
     [
         ("study=1.10,1.1,b", "study='1.10','1.1',b"),
