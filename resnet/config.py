@@ -184,6 +184,8 @@ def _check_data(data: Data) -> None:
     if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
         key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
         raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")
+    if data.name != "folder" and data.pictures:
+        raise ConfigError(f"data.pictures={data.pictures}: belongs to data=folder, where it is computed")
 
 
 def _check_model(model: Model) -> None:
@@ -209,8 +211,12 @@ def _check_optimizer(optimizer: Optimizer) -> None:
 
 
 def _check_schedule(schedule: Schedule) -> None:
-    """Refuse milestones of a schedule that has none, and ones that could never change the rate."""
+    """Refuse what a schedule has no use for, and milestones that could never change the rate."""
     marks = schedule.milestones
+    if schedule.gamma != Schedule.gamma and schedule.name != "multistep":
+        raise ConfigError(f"schedule.gamma={schedule.gamma}: belongs to schedule=multistep, not {schedule.name}")
+    if schedule.warmup_factor != Schedule.warmup_factor and not schedule.warmup:
+        raise ConfigError(f"schedule.warmup_factor={schedule.warmup_factor}: needs schedule.warmup above 0")
     if marks and schedule.name != "multistep":
         raise ConfigError(f"schedule.milestones={marks}: belongs to schedule=multistep, not {schedule.name}")
     if schedule.name == "multistep" and not marks:
