@@ -72,6 +72,11 @@ def network_of(config: Config, classes: int, channels: int) -> Network:
     return Network(**arguments, classes=classes, channels=channels)
 
 
+def training_work(config: Config, network: Network, size: int, steps: int) -> int:
+    """Return the multiply-adds of the forward passes of a training's steps, from how many on compiling pays."""
+    return steps * config.batch_size * network.cost(size).multiply_adds
+
+
 def check_batches(config: Config, data: Dataset) -> None:
     """Hold the batch size to the data; raises ConfigError where there is no such batch, or one that cannot be trained.
 

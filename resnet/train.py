@@ -10,7 +10,7 @@ import torch
 
 from resnet.display import Pace, describe_epoch, progress_of, watcher
 from resnet.errors import Diverged
-from resnet.prepare import Training
+from resnet.prepare import Training, training_work
 from resnet.record.environment import environment
 from resnet.record.folder import RunFolder
 from resnet.record.result import make_result, predictions
@@ -56,7 +56,7 @@ def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
     config, trainer, data = training.config, training.trainer, training.data
     resumes = config.compile is None and config.resume != "never"
     wanted = folder.begun_compiled() if resumes else config.compile
-    work = training.steps * config.batch_size * training.network.cost(data.size).multiply_adds
+    work = training_work(config, training.network, data.size, training.steps)
     if not resolve_compile(wanted, data.mean.device, trainer.bf16, work):
         return training
     try:

@@ -17,7 +17,7 @@ from joblib import cpu_count
 from resnet.config import Config, epochs_of, total_steps
 from resnet.errors import Diverged, naming_memory
 from resnet.launch.jobs import steps_per_epoch
-from resnet.prepare import network_of
+from resnet.prepare import network_of, training_work
 from resnet.record.environment import machine
 from resnet.training.augment import Augmenter
 from resnet.training.catalogue import facts_of, split_sizes
@@ -78,8 +78,9 @@ class Estimator:
             return None
         work, device = work_of(config), resolve_device(config.device)
         precision = resolve_precision(config.precision, device)
-        multiply_adds = work.total / 3
-        compiled = resolve_compile(config.compile, device, precision == "bf16", multiply_adds)
+        steps = total_steps(config.epochs, steps_per_epoch(config))
+        decisive = training_work(config, work.network, work.size, steps)
+        compiled = resolve_compile(config.compile, device, precision == "bf16", decisive)
         finished, here = self.finished, machine(device)
         known = [
             rate_of(run)

@@ -15,14 +15,18 @@ import yaml
 
 from resnet.config import Augmentation, Config, Data, Epochs, Model
 from resnet.duration import about
-from resnet.launch.estimate import is_alike, work_of
+from resnet.launch.compose import compose_config
+from resnet.launch.estimate import Estimator, is_alike, work_of
 from resnet.launch.jobs import Job, part_left
 from resnet.launch.plan import sentence, tally
 from resnet.launch.progress import listed, place_in_sweep
 from resnet.launch.summary import accuracies
+from resnet.prepare import prepare
 from resnet.record.folder import METRICS, RunFolder
+from resnet.train import compile_where_it_pays
 from resnet.training.catalogue import CATALOGUE, split_sizes
 from resnet.training.data import load
+from tests.conftest import small
 from tests.resnet.launch.test_sweeper import start
 
 
@@ -165,6 +169,20 @@ def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
         place, _, left = place_in_sweep(jobs[302].run).partition(" · ")
         assert place == "303 of 1000" and left == f"about {about(100 * 1000)} left"
         assert len(looked_at) < 1000
+
+
+def test_a_plan_compiles_where_the_training_does(tmp_path, monkeypatch):
+    config, asked = compose_config(small()), []
+
+    def resolve_compile(wanted, device, bf16, multiply_adds) -> bool:
+        asked.append(multiply_adds)
+        return False
+
+    monkeypatch.setattr("resnet.train.resolve_compile", resolve_compile)
+    monkeypatch.setattr("resnet.launch.estimate.resolve_compile", resolve_compile)
+    compile_where_it_pays(RunFolder(tmp_path), prepare(config))
+    assert Estimator(tmp_path, threads=1).seconds(config) > 0
+    assert len(asked) == 2 and asked[0] == asked[1]
 
 
 def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_does_not(tmp_path):
