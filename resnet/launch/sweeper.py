@@ -133,8 +133,10 @@ def grid_of(params: Any) -> list[str]:
 
 
 def check_values(overrides: Sequence[Override]) -> None:
-    """Refuse a grid of no runs, which a glob that matches nothing would make."""
+    """Refuse a grid of no runs, which a glob that matches nothing would make, and one of an interval's."""
     for override in overrides:
+        if override.is_interval_sweep():
+            raise ConfigError(f"{override.input_line}: a grid takes a list of values, intervals hydra/sweeper=search")
         if override.is_sweep_override() and not any(True for _ in override.sweep_iterator()):
             raise ConfigError(f"{override.input_line}: has no values, so that there is nothing to run")
 

@@ -41,6 +41,10 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("-m seed=1,2 model.width=8,0", "error: model.width=0: must lie between 1 and 4096"),
         ("model.width=8,0 -m seed=1,2", "error: model.width=0: must lie between 1 and 4096"),
         ("-m model=glob(tiny*)", "error: model=glob(tiny*): has no values, so that there is nothing to run"),
+        (
+            "-m seed=interval(0,9)",
+            "error: seed=interval(0,9): a grid takes a list of values, intervals hydra/sweeper=search",
+        ),
         ("-m seed=range(0)", "error: seed=range(0): has no values, so that there is nothing to run"),
         ("-m hydra.sweeper.params=3", "error: hydra.sweeper.params=3: must hold values by key, e.g. {seed: '0,1'}"),
         (
