@@ -26,8 +26,8 @@ SENTENCES = {
     ),
     "twins": (
         Finding("twins", RESIDUAL, depths=(32,), difference=NOISE, seeds=(2, 3)),
-        "At 32 layers, the test accuracy of residual (pad) networks is above that of their plain counterparts by 0.50 pp, but "
-        "no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 3 residual, 2 plain "
+        "At 32 layers, the test accuracy of residual (pad) networks is above that of their plain counterparts by 0.50 "
+        "pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 3 residual, 2 plain "
         "seeds).",
     ),
     "several": (
@@ -90,8 +90,8 @@ SENTENCES = {
             facts={"ratios": (0.001, 1234.5)},
         ),
         "At 56 layers, the first layers of residual (pad) networks get 1,230 times the gradient norm of the last ones, "
-        "those of their plain counterparts 0.001 times (geometric mean over epochs, 2 seeds each). With skip connections, "
-        "this ratio is 10 to 10,000 times larger (95 % interval over seeds).",
+        "those of their plain counterparts 0.001 times (geometric mean over epochs, 2 seeds each). With skip "
+        "connections, this ratio is 10 to 10,000 times larger (95 % interval over seeds).",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
@@ -100,8 +100,8 @@ SENTENCES = {
     ),
     "interaction": (
         Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
-        "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain counterparts "
-        f"by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
+        "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain "
+        f"counterparts by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "axis": (
         Finding(
@@ -256,7 +256,9 @@ def test_networks_that_were_tuned_one_by_one_are_said_to_be():
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
 
 
-@pytest.mark.parametrize(("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain counterparts")])
+@pytest.mark.parametrize(
+    ("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain counterparts")]
+)
 def test_equal_accuracies_are_neither_noise_nor_more(kind, said):
     equal = Finding(kind, RESIDUAL, depths=(8, 20), difference=Difference(0.001, -0.5, 0.5, 0.99), seeds=(3, 3))
     assert sentence(equal).endswith(f" {said} (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
