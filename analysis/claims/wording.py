@@ -180,16 +180,12 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value} {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
-    over = f"{facts['grids']} combinations of the other axes"
-    fitted = (
-        f", on average over {over}" if facts["balanced"] else f", fitted over {over} ({facts['having']} include it)"
-    )
-    fitted = fitted if facts["grids"] > 1 else ""
-    pairwise = ""
-    if facts["below"]:
-        pairwise = " Pair by pair, it is above in {above} and below in {below}, by more than the noise of seeds."
-    but = f", without {facts['diverged']} of its runs, which diverged" if facts["diverged"] else ""
-    return {"rest": f"{fitted}{but} ({said})", "pairwise": pairwise.format(**facts)}
+    how = "on average" if facts["balanced"] else "fitted"
+    over = f", {how} over {facts['grids']} combinations of the other axes" * (facts["grids"] > 1)
+    over += f", of which {facts['having']} include it" * (facts["having"] < facts["grids"])
+    over += f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
+    pairwise = " Pair by pair, it is above in {above} and below in {below}, by more than the noise of seeds."
+    return {"rest": f"{over} ({said})", "pairwise": pairwise.format(**facts) if facts["below"] else ""}
 
 
 def say_order(finding: Finding) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
 from resnet.launch.compose import config_error_in
-from resnet.launch.jobs import ENDED_WELL, Job, make_job, note_refusals
+from resnet.launch.jobs import ENDED_WELL, Job, by_folder, make_job, note_refusals
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper, grid_of
 from resnet.record.environment import code_checksum
@@ -96,10 +96,10 @@ class Search(OptunaSweeper):
 
     def _keep_results(self) -> None:
         """Put what Optuna writes for all sweeps alike beside the study's runs."""
-        studies = {job.run.path.parent.parent for job in self.jobs.values()}
+        studies = list(by_folder(list(self.jobs.values())))
         if len(studies) == 1:
             with suppress(OSError):
-                os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies.pop() / RESULTS)
+                os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies[0] / RESULTS)
 
 
 def check_seeds(space: Sequence[str]) -> None:
