@@ -87,6 +87,8 @@ def sentence(left: Sequence[float], measured: int, at_once: int, elsewhere: bool
         inspections = f"{measured} inspection{'s, which are' if measured > 1 else ', which is'} not timed"
         return "no training is left to do" + f", but {inspections}" * bool(measured)
     total = sum(left) if elsewhere else max(sum(left) / at_once, *left, 0)
-    how = "one run after the other" if at_once == 1 or elsewhere else f"{at_once} runs at once"
+    how = "on this machine, " + ("one run after the other" if at_once == 1 else f"{at_once} runs at once")
+    if elsewhere:
+        how = "of all jobs together, at the speed of this machine"
     sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)
-    return f"about {about(total)} left on this machine, {how} (configurations: {', '.join(sources)})"
+    return f"about {about(total)} left {how} (configurations: {', '.join(sources)})"

@@ -111,10 +111,10 @@ SENTENCES = {
             facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
         "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, of "
-        "which 3 include it, without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be ranked: 3). "
-        "On average over 3 pairs, its test accuracy is above that of 0.03, the next best, by 0.50 pp, but no "
-        "difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each). Pair by pair, "
-        "it is above in 2 and below in 1, by more than the noise of seeds.",
+        "which 3 include it, without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be "
+        "ranked: 3). On average over 3 pairs, its test accuracy is above that of 0.03, the next best, by 0.50 pp, "
+        "but no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each). Pair "
+        "by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),

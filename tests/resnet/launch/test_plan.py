@@ -252,3 +252,9 @@ def test_the_accuracies_of_a_sweep_mark_the_best_by_validation(tmp_path):
     assert lines[1].split() == "[1] 2 81.00% 75.00%".split()
     assert lines[2] == "[2]                2   91.00%    85.00%  <- best by validation"
     assert lines[3].split() == "[3] 0 of 2 - -".split()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_jobs_of_a_cluster_are_not_said_to_wait_for_each_other(elsewhere):
+    said = sentence([60.0, 60.0], measured=0, at_once=1, elsewhere=elsewhere, by_runs=1, by_steps=0)
+    assert "about 2 min" in said and ("one run after the other" in said) == (not elsewhere)
