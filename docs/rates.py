@@ -126,7 +126,7 @@ def table(reference: Path) -> str:
     """Return a table of the validation accuracies that choose the rates: one row per network, one column per rate."""
     tuned = tuning(reference)
     columns = sorted({*GRID, *(lr for runs in tuned.values() for lr in runs["lr"])})
-    head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen"]
+    head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen, or still to run"]
     lines = [head, ["---:", "---:", "---", *["---:"] * len(columns), "---"]]
     for (depth, width, shortcut), runs in tuned.items():
         rate, missing = choose(runs)

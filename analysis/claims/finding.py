@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
     from analysis.frames.statistics import Difference
 
-MIXES, NOISE = "Confounds", "Noise"
+MIXES, NOISE, BEYOND = "Confounds", "Noise", "Beyond the best depth"
 TOPICS = {  # of each kind
     "gain": "Depth",
     "twins": "Skip connections",
     "interaction": "Skip connections",
-    "turn": "Degradation",
-    "no turn": "Degradation",
-    "degradation": "Degradation",
-    "not overfitting": "Degradation",
-    "training": "Degradation",
+    "turn": BEYOND,
+    "no turn": BEYOND,
+    "degradation": BEYOND,
+    "not overfitting": BEYOND,
+    "training": BEYOND,
     "published step": "Published",
     "published figure": "Published",
     "gradients": "Gradients",

@@ -43,8 +43,8 @@ TEMPLATES = {
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
     "{change}",
-    "gap": "Training minus validation accuracy of {networks} is {points[0]:+.2f} pp at {depths[0]} layers and "
-    "{points[1]:+.2f} pp at {depths[1]}. With depth, this difference {change}",
+    "gap": "Training minus validation accuracy (the gap) of {networks} is {points[0]:+.2f} pp at {depths[0]} layers "
+    "and {points[1]:+.2f} pp at {depths[1]}. From the one to the other, the gap {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
@@ -57,8 +57,8 @@ TEMPLATES = {
     "mixed compiled": "Some configurations were compiled and others not ({counted}); compiled code rounds differently.",
     "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
     "mixed data": f"Not all configurations were {PROGRAMS['data']} {BETWEEN_THEM}",
-    "spread": "Pooled over {count} configurations of {networks}, the standard deviation of a seed's test accuracy is "
-    "{std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom).",
+    "spread": "Pooled over {count} configurations of {networks}, the standard deviation of test accuracy between "
+    "seeds is {std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom).",
     "no spread": "The standard deviations of {networks} are not pooled: from {least:.2f} to {most:.2f} pp, they differ "
     "by more than chance (Bartlett's test).",
     "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",
@@ -115,7 +115,7 @@ def sentence(finding: Finding) -> str:
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
-        text += f" Corrected for {finding.facts['one_of']} comparisons, it could be noise."
+        text += f" Corrected for {finding.facts['one_of']} comparisons, this difference could be noise."
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text

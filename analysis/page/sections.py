@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.finding import MIXES, Finding
+from analysis.claims.finding import BEYOND, MIXES, Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import INSIDE, draw_all
@@ -19,7 +19,7 @@ from analysis.page.tables import page_grids
 
 NARROW = 5.6  # inches, half a page of 1,200 pixels
 # Figures and the topics that they show; a study's first card has all sentences that belong to no other one.
-CARDS = (("accuracy", "grid"), ("degradation", "Degradation"), ("curves", "Training and validation"))
+CARDS = (("accuracy", "grid"), ("degradation", BEYOND), ("curves", "Training and validation"))
 WHY = (
     ("untrained_gradients", "Gradients before training"),
     ("cosines", "Shattered gradients"),

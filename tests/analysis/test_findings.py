@@ -122,7 +122,7 @@ def depths(shortcut="none", **by_depth) -> list[pd.DataFrame]:
 
 
 def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degradation_if_training_falls_too():
-    turn, training, end = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Degradation")
+    turn, training, end = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Beyond the best depth")
     assert (turn.kind, training.kind, end.kind) == ("turn", "degradation", "not overfitting")
     assert turn.depths == training.depths == (20, 56)
     assert turn.difference.verdict == "less" and round(turn.difference.points, 2) == -15
@@ -140,28 +140,28 @@ def test_it_is_not_overfitting_only_where_both_falls_outlast_the_correction(turn
 def test_the_turn_is_not_chosen_by_what_it_is_judged_by():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[0] = runs[0].assign(test_acc=[0.90, 0.901])
-    assert findings(*runs, topic="Degradation")[0].depths == (20, 56)
+    assert findings(*runs, topic="Beyond the best depth")[0].depths == (20, 56)
 
 
 def test_it_is_not_degradation_where_the_training_accuracy_rises():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[2] = runs[2].assign(train_acc=[0.95, 0.951])
-    assert kinds(*runs, topic="Degradation") == ["turn"]
+    assert kinds(*runs, topic="Beyond the best depth") == ["turn"]
 
 
 def test_plain_networks_that_only_grow_do_not_turn_down():
-    (found,) = findings(*depths(n1=0.80, n3=0.83, n9=0.85), topic="Degradation")
+    (found,) = findings(*depths(n1=0.80, n3=0.83, n9=0.85), topic="Beyond the best depth")
     assert (found.kind, found.depths) == ("no turn", (56,))
-    assert findings(*depths("projection", n1=0.80, n3=0.85, n9=0.70), topic="Degradation") == []
+    assert findings(*depths("projection", n1=0.80, n3=0.85, n9=0.70), topic="Beyond the best depth") == []
 
 
 def test_a_turn_that_may_be_noise_is_not_claimed():
-    (found,) = findings(*depths(n1=0.80, n3=0.85, n9=0.8495), topic="Degradation")
+    (found,) = findings(*depths(n1=0.80, n3=0.85, n9=0.8495), topic="Beyond the best depth")
     assert found.kind == "turn" and found.difference.verdict == "noise"
 
 
 def test_of_two_depths_the_training_accuracy_is_compared():
-    (found,) = findings(*depths(n3=0.85, n9=0.70), topic="Degradation")
+    (found,) = findings(*depths(n3=0.85, n9=0.70), topic="Beyond the best depth")
     assert (found.kind, found.depths) == ("training", (20, 56))
     assert found.difference.verdict == "less" and round(found.difference.points, 2) == -15
 

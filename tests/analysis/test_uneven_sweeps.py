@@ -76,7 +76,7 @@ def test_a_turning_point_is_not_denied_of_networks_that_never_finished(build):
         for seed in (0, 1):
             build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth) | PLAIN)
     build.fail(0, "diverged", **layers(56) | PLAIN)
-    assert said()["Degradation"] == [
+    assert said()["Beyond the best depth"] == [
         "Of plain networks, the deepest that have complete runs (56 layers have none), with 32 layers, are best by "
         "validation: no turning point is seen."
     ]
@@ -85,7 +85,7 @@ def test_a_turning_point_is_not_denied_of_networks_that_never_finished(build):
 def test_depths_that_are_equally_good_have_no_turning_point(build):
     for depth in (8, 20, 32):
         build.complete(val=0.1, test=0.1, **layers(depth) | PLAIN)
-    assert "Degradation" not in said()
+    assert "Beyond the best depth" not in said()
 
 
 def test_one_choice_can_leave_no_second_one(build, table):

@@ -36,8 +36,8 @@ SENTENCES = {
     ),
     "spread": (
         Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
-        "Pooled over 5 configurations of residual networks, the standard deviation of a seed's test accuracy is "
-        "0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom).",
+        "Pooled over 5 configurations of residual networks, the standard deviation of test accuracy between "
+        "seeds is 0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom).",
     ),
     "no spread": (
         Finding("no spread", "plain networks", facts={**SPREAD, "count": 5}),
@@ -95,8 +95,8 @@ SENTENCES = {
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
-        "Training minus validation accuracy of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. With depth, "
-        f"this difference falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
+        "Training minus validation accuracy (the gap) of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. "
+        f"From the one to the other, the gap falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
     ),
     "interaction": (
         Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
@@ -279,7 +279,7 @@ def test_sentences_stand_under_their_topics_in_order():
     assert list(by_topic([SENTENCES[kind][0] for kind in ("gain", "incomplete", "turn")])) == [
         "Depth",
         "Runs",
-        "Degradation",
+        "Beyond the best depth",
     ]
 
 

@@ -28,7 +28,7 @@ def say_costs(finding: Finding) -> str:
     listed = ", ".join(texts) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
     if not mild:
         return f"more than {finding.facts['threshold']:g} points in {say_cases(ways, ways)}: {listed}"
-    others = f", but for {listed}" if named else ""
+    others = f"; in the rest, {listed}" if named else ""
     return f"at most {max(most, 0):.1f} points in {say_cases(mild, ways)}{others}"
 
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the r
     from analysis.frames.statistics import Difference, Estimate
 
 TEMPLATES = {
-    "ends": "Before training, at {at} layers {networks}, the first tenth of the 3x3 layers has {ratios_said} the "
-    "gradient norm of the last tenth. {directions_said}",
+    "ends": "Before training, at {at} layers {networks}, the gradient norm of the first tenth of the 3x3 layers, "
+    "divided by that of the last tenth, is {ratios_said}. {directions_said}",
     "ends twins": "At {at} layers {networks}, {change}",
-    "growth": "In plain networks of {at} layers {networks}, the gradient norm grows {growth_said} times from a layer "
-    "to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field theory "
-    "of wide networks says sqrt(pi / (pi - 1)) = {theory:.3f}: {verdict_said}",
-    "neighbours": "Before training, {networks}, the input gradients at two points, {share} of the distance "
-    "between two images apart, have a cosine of {cosines_said}.",
+    "growth": "In plain networks of {at} layers {networks}, the gradient norm grows by a factor of {growth_said} from "
+    "a layer to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field "
+    "theory of wide networks predicts sqrt(pi / (pi - 1)) = {theory:.3f}; {verdict_said}",
+    "neighbours": "Before training, {networks}, the input gradients at two points that lie {share} of the distance "
+    "between two images apart have a cosine of {cosines_said}.",
     "neighbours twins": "At {at} layers {networks}, {change}",
     "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
     "is {curvatures_said}. {starts_said}{left_out_said}",
@@ -55,8 +55,8 @@ def say_ratios(finding: Finding) -> str:
         notes = say_interval(ratio)
         if scaled is not None:
             interval = "" if scaled.low is None else f", {say_interval(scaled, name=False)}"
-            notes += f"; scaled by the norms of the weights {say_log(scaled)} times{interval}"
-        texts.append(f"in {name_shortcut(name)} networks {say_log(ratio)} times ({notes})")
+            notes += f"; with each norm times that of the layer's weights {say_log(scaled)}{interval}"
+        texts.append(f"{say_log(ratio)} in {name_shortcut(name)} networks ({notes})")
     return in_a_row(texts)
 
 
@@ -68,8 +68,9 @@ def say_directions(finding: Finding) -> str:
     turned = [name for name in told if (raw[name], scaled.get(name)) in OPPOSITE]
     unsure = [name for name in told if scaled.get(name) == "noise"]
     text = f"Towards the input, the gradient {', and '.join(parts)}."
-    text += f" Scaled, it goes the other way in {networks(turned)}." if turned else ""
-    return text + (f" Scaled, it has no clear direction in {networks(unsure)}." if unsure else "")
+    scaling = " With each norm times that of the layer's weights, it"
+    text += f"{scaling} goes the other way in {networks(turned)}." if turned else ""
+    return text + (f"{scaling} has no clear direction in {networks(unsure)}." if unsure else "")
 
 
 def by_value(verdicts: dict[str, str]) -> dict[str, list[str]]:
@@ -88,7 +89,7 @@ def networks(shortcuts: Iterable[str]) -> str:
 def say_scaled_growth(finding: Finding) -> str:
     """Return the growth with each norm times that of the layer's weights."""
     scaled = finding.facts.get("scaled")
-    return "" if scaled is None else f"; {say_log(scaled, say_fine)} times with each norm times that of its weights"
+    return "" if scaled is None else f"; {say_log(scaled, say_fine)} with each norm times that of the layer's weights"
 
 
 def say_theory(finding: Finding) -> str:
@@ -96,10 +97,10 @@ def say_theory(finding: Finding) -> str:
     found, theory = finding.facts["growth"], finding.facts["theory"]
     beyond = f"{100 * abs(10**found.mean / theory - 1):.1f} %"
     return {
-        "more": f"measured is {beyond} more.",
-        "less": f"measured is {beyond} less.",
+        "more": f"the measured factor is {beyond} larger.",
+        "less": f"the measured factor is {beyond} smaller.",
         "noise": "the interval includes it.",
-        "open": f"measured is {beyond} off; {OPEN[0].lower()}{OPEN[1:]}",
+        "open": f"the measured factor is {beyond} off; {OPEN[0].lower()}{OPEN[1:]}",
     }[finding.facts["verdict"]]
 
 
@@ -109,7 +110,7 @@ def say_cosines(finding: Finding) -> str:
     for name, by_depth in finding.facts["cosines"].items():
         figures = [f"{say_cosine(found.mean)}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
         change = finding.facts["changes"].get(name)
-        trend = "" if change is None else f", {say_shift(change, 'a rise', 'a fall')}"
+        trend = "" if change is None else f", {say_shift(change, 'a rise of', 'a fall of')}"
         texts.append(f"{in_a_row(figures)} in {name_shortcut(name)} networks{trend}")
     return "; ".join(texts)
 
@@ -124,11 +125,11 @@ def say_range(found: Estimate) -> str:
 def say_shift(found: Difference, more: str, less: str) -> str:
     """Return a change of a cosine with its interval, or that it could be noise."""
     if found.low is None or found.high is None:
-        return "by one seed"
+        return "from one seed"
     if found.verdict == "noise":
         return "no change that can be claimed"
     change = span(found.low, found.high, lambda points: f"{points / 100:.2f}")
-    return f"{more if found.verdict == 'more' else less} by {change}"
+    return f"{more if found.verdict == 'more' else less} {change}"
 
 
 def say_difference(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
@@ -152,8 +153,7 @@ def say_curvatures(finding: Finding) -> str:
     """Return the curvature by depth, with intervals."""
     texts = []
     for depth, found in finding.facts["curvatures"].items():
-        interval = "" if found.low is None else f" ({say_interval(found, name=False)})"
-        texts.append(f"{say_log(found)}{interval} at {depth}")
+        texts.append(f"{say_log(found)} ({say_interval(found, name=False)}) at {depth}")
     return in_a_row(texts) + " layers"
 
 
@@ -161,10 +161,11 @@ def say_starts(finding: Finding) -> str:
     """Return, by learning rate, the depths that start beyond the bound, within it, or neither for sure."""
     texts = []
     for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
-        named = {"start beyond it": depths["more"], "start within it": depths["less"], "are undecided": depths["open"]}
-        parts = ", ".join(f"{in_a_row(found)} layers {place}" for place, found in named.items() if found)
-        bound = f"At a learning rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable up to {BOUNDS[rate]:,.0f}"
-        texts.append(f"{bound}: {parts}.")
+        named = {"beyond this bound": depths["more"], "within it": depths["less"]}
+        named |= {"on a side that these seeds do not decide": depths["open"]}
+        parts = ", ".join(f"{place} at {in_a_row(found)} layers" for place, found in named.items() if found)
+        bound = f"At a learning rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable while it is below"
+        texts.append(f"{bound} {BOUNDS[rate]:,.0f} (Cohen et al. 2021); before training it is {parts}.")
     return " ".join(texts)
 
 
@@ -186,7 +187,9 @@ SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     },
     "neighbours": {"cosines_said": say_cosines},
     "neighbours twins": {
-        "change": lambda finding: say_difference(finding, "cosine", lambda found: say_shift(found, "higher", "lower"))
+        "change": lambda finding: say_difference(
+            finding, "cosine", lambda found: say_shift(found, "higher by", "lower by")
+        )
     },
     "curvature": {"curvatures_said": say_curvatures, "starts_said": say_starts, "left_out_said": say_left_out},
 }

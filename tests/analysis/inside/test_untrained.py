@@ -59,7 +59,7 @@ def test_scaling_by_the_weights_is_said_and_where_it_turns_the_gradient_round():
     assert same.facts["scaled_directions"] == {"pad": "more"} and "the other way" not in sentence(same)
     assert turned.facts["scaled_directions"] == {"pad": "less"} and "the other way" in sentence(turned)
     (unsure,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=NOISE), kind="ends")
-    assert "Scaled, it has no clear direction" in sentence(unsure)
+    assert "each norm times that of the layer's weights, it has no clear direction" in sentence(unsure)
     assert "scaled" not in sentence(findings(networks(gradient_ratio=NEAR), kind="ends")[0])
 
 
@@ -140,7 +140,8 @@ def test_the_curvature_says_which_rates_start_badly():
         0.01: {"more": [110], "less": [8, 20, 56], "open": []},
     }
     text = sentence(found)
-    assert "56 and 110 layers start beyond it" in text and "20 layers are undecided" in text and "Left out" not in text
+    assert "beyond this bound at 56 and 110 layers" in text and "Left out" not in text
+    assert "on a side that these seeds do not decide at 20 layers" in text
 
 
 def test_a_single_seed_leaves_the_bound_open():
