@@ -161,7 +161,7 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
     best = study.configurations[study.configurations[axis.column] == places[0]]
     facts = facts | {"pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
-    facts |= {"n": int(best["n"].sum()), "diverged": int(best["diverged"].sum())}
+    facts |= {"diverged": int(best["diverged"].sum())}
     return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
 
 

@@ -17,7 +17,7 @@ from resnet.config import GROUPS
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
-STOPPED = "stopped; the same command resumes, with resume=auto if it starts over"  # by a signal, at any moment
+STOPPED = "stopped; the same command resumes (add resume=auto if it would start over)"  # by a signal, at any moment
 HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
 
 
