@@ -19,6 +19,7 @@ from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, kno
 QUOTES = "'\""
 STOPPED = "stopped; the same command resumes (add resume=auto if it would start over)"  # by a signal, at any moment
 HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
+HYDRAS_RECORD = "Job failed"  # in run.log, with a traceback, as of Hydra 1.4
 
 
 def quiet_hydra() -> None:
@@ -41,7 +42,9 @@ class WithoutHydrasLine:
 
 
 def leave_out_hydras_line() -> None:
-    """Have Hydra's line about the job that has just failed not be printed: it says nothing to a user."""
+    """Have what Hydra says about the job that has just failed not be printed, nor logged: it says nothing to a user."""
+    for handler in logging.getLogger().handlers:  # which the next job replaces
+        handler.addFilter(lambda record: record.msg != HYDRAS_RECORD)
     if sys.stderr is not None and not isinstance(sys.stderr, WithoutHydrasLine):
         sys.stderr = WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
 
