@@ -38,6 +38,7 @@ NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "started", "error", "settings", "config", "identity", "choices")
 COLUMNS += ("folder", "path")
 OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are called after their blocks or layers
+SEED_FOLDER = re.compile(r"seed\d+")
 TRAIN = "train"  # the task of runs that do not name another
 REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
@@ -73,7 +74,8 @@ def _read_configuration(path: Path) -> Row:
     model, epochs = file["model"], file["epochs"]["count"]
     stages = tuple(map(int, model["stages"]))
     config, identity, choices = split_config(file)
-    folder = Path(os.path.abspath(path)).parent
+    place = Path(os.path.abspath(path))
+    folder = place.parent if SEED_FOLDER.fullmatch(place.name) else place  # named by hand, it is a configuration's own
     in_reference = len(folder.parents) > 1 and folder.parents[1].name == "reference"
     return {
         "study": REFERENCE * in_reference + folder.parent.name,

@@ -177,6 +177,16 @@ def test_a_run_of_other_settings_in_the_same_folder_is_left_out(build, capsys):
     assert "seed1: left out, its optimizer.lr is not that of" in capsys.readouterr().err
 
 
+def test_folders_named_by_hand_are_a_configuration_each(build):
+    run = build.complete(seed=0)
+    flat = build.root / "flat"
+    flat.mkdir()
+    run.rename(flat / "fast")
+    build.complete(seed=0, **{"optimizer.lr": 0.1}).rename(flat / "slow")
+    runs = load_runs([flat])
+    assert runs[["study", "configuration", "seed"]].values.tolist() == [["flat", "fast", 0], ["flat", "slow", 0]]
+
+
 def test_how_often_one_looked_inside_does_not_part_seeds(build):
     run = build.complete(seed=0)
     build.complete(seed=1, probe_every=5).rename(run.with_name("seed1"))
