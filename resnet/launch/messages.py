@@ -119,6 +119,8 @@ def explain(error: BaseException, sweeps: bool) -> str:
 
 
 def _unknown_key(match: re.Match[str], text: str) -> str:
+    if match[1].startswith("hydra."):
+        return f"{match[1]}: no such key; {ALL_KEYS.replace('job', 'hydra')}, +{match[1]}=VALUE adds one"
     group, _, name = match[1].rpartition(".")
     keys = known_keys()
     inside = {key.rpartition(".")[2]: key for key in keys if key.startswith(f"{group}.")}

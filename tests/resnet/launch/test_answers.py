@@ -22,6 +22,10 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("optimizer.foo=1", f"error: optimizer.foo: no such key; {ALL_KEYS}"),
         ("modle=blocks4", f"error: modle: no such key, did you mean model?; {ALL_KEYS}"),
         ("+foo=1", f"error: foo: no such key; {ALL_KEYS}"),
+        (
+            "hydra.job.nme=x",
+            f"error: hydra.job.nme: no such key; {ALL_KEYS.replace('job', 'hydra')}, +hydra.job.nme=VALUE adds one",
+        ),
         ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
         ("optimizer=", "error: optimizer=: must be one of adam, adamw, sgd"),
         ("optimizer.lr=fast", "error: optimizer.lr=fast: Value 'fast' of type 'str' could not be converted to Float"),
