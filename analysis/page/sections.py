@@ -28,7 +28,7 @@ WHY = (
     ("branches", "Residual branches"),
 )
 FOLDED = {"gradients": "Gradients", "responses": "", "classes": "", "confusion": ""}
-CAVEATS = {MIXES, "Runs"}
+CAVEATS = ("Runs", MIXES)  # in this order
 
 
 @dataclass
