@@ -75,7 +75,7 @@ def _read_configuration(path: Path) -> Row:
     stages = tuple(map(int, model["stages"]))
     config, identity, choices = split_config(file)
     place = Path(os.path.abspath(path))
-    folder = place.parent if SEED_FOLDER.fullmatch(place.name) else place  # named by hand, it is a configuration's own
+    folder = place.parent if SEED_FOLDER.fullmatch(place.name) else place  # named by hand: a configuration of its own
     in_reference = len(folder.parents) > 1 and folder.parents[1].name == "reference"
     return {
         "study": REFERENCE * in_reference + folder.parent.name,
