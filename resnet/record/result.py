@@ -42,7 +42,7 @@ def make_result(
         "best": {key: best[key] for key in ("epoch", "val_loss", "val_acc")} if best else None,
         "test": {"loss": metrics.loss, "acc": metrics.accuracy, "images": len(data.test)}
         | by_class(predicted, data.test.labels.cpu(), data.classes),
-        "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 1),
+        "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 3),
         "data": {
             "name": data.name,
             "sha256": data.sha256(),

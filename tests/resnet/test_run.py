@@ -72,6 +72,8 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert (result["parameters"], result["multiply_adds"]) == (cost.parameters, cost.multiply_adds)
     assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
     assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
+    taken = sum(float(row["train_seconds"]) + float(row["val_seconds"]) for row in rows(run))
+    assert result["wall_seconds"] == pytest.approx(taken) and taken > 0  # the time left is told from it
     confusion = torch.tensor(result["test"]["confusion"])
     assert confusion.sum() == result["test"]["images"] == 360
     assert confusion.diagonal().sum() / 360 == pytest.approx(result["test"]["acc"])
