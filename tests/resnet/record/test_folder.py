@@ -140,6 +140,16 @@ def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(another, 
     assert resumed(run) in ((2, 2.0), (3, 3.0))
 
 
+@pytest.mark.parametrize("method", [8, 12, 14, 93], ids=["deflate", "bzip2", "lzma", "unknown"])
+def test_parts_said_to_be_compressed_are_damage(run, method):
+    """What a decompressor raises, as bz2's OSError, is not taken for a disk that cannot be read just now."""
+    path = run.path / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    content[content.find(b"PK\x01\x02") + 10] = method  # of the first part, in the archive's directory
+    path.write_bytes(content)
+    assert resumed(run) == (2, 2.0)
+
+
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
 def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(another, cut):
