@@ -37,7 +37,7 @@ def test_every_cell_runs_and_prints_what_is_committed(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     committed = code_cells(cells())
     notebook = nbformat.read(TOUR, as_version=4)
-    client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
     client.execute()
     executed = code_cells(notebook.cells)
     exact = [pair for pair in zip(committed, executed) if EXACT in pair[0].metadata.get("tags", [])]

@@ -10,6 +10,7 @@ const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-backgro
 async function look(browser, url, width, colorScheme, pictures) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   const page = await context.newPage();
+  page.setDefaultTimeout(0);
   const errors = [], requests = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(String(error)));
@@ -34,7 +35,7 @@ async function look(browser, url, width, colorScheme, pictures) {
 }
 
 async function main([executablePath, file, pictures]) {
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: 0 });
   const looks = [];
   for (const width of [390, 1200])
     for (const scheme of ["light", "dark"]) looks.push(await look(browser, pathToFileURL(file).href, width, scheme, pictures));

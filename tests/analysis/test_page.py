@@ -44,7 +44,7 @@ def look(browser, node):
     def answer() -> list[dict]:
         assert main([]) == 0
         words = ["node", SCRIPT, browser, "report.html"]
-        done = subprocess.run(words, env=node, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(words, env=node, capture_output=True, text=True, timeout=1800)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -66,7 +66,7 @@ def test_a_stranger_can_load_what_is_written(photo_run, tmp_path, capsys):
         assert export.main([str(photo_run), "--format", form, "--out", str(tmp_path / name)]) == 0
         assert f"{tmp_path / name}: {form}, 10 classes, 32x32 pixels\n" in capsys.readouterr().out
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", STRANGER], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=1800
     )
     assert done.stdout == "automobile\n"
     for answer in np.load(tmp_path / "answers.npy"):
