@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 import time
 
@@ -432,6 +433,18 @@ def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):
     )
     (low, high) = map(float, re.findall(r"higher than A's, by ([\d.]+) to ([\d.]+) pp", printed)[0])
     assert 0.7 < low < 1 < high < 1.3  # unpaired, it would be five times as wide
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{'descr': 01", b"\xff"])
+def test_without_whole_predictions_a_difference_has_the_noise_of_seeds_alone(build, table, header):
+    for seed, (lr, test) in itertools.product((0, 1), ((0.1, 0.8), (0.01, 0.9))):
+        run = build.complete(seed, test=test + seed / 100, **{"optimizer.lr": lr})
+        studies.predict(run, np.arange(100) < 100 * test)
+    assert "on the same images" in table("--compare", "lr=0.1", "lr=0.01")
+    content = (run / "predictions.npy").read_bytes()
+    (run / "predictions.npy").write_bytes(content[:10] + header + content[10 + len(header) :])
+    printed = table("--compare", "lr=0.1", "lr=0.01")
+    assert "A's" in printed and "on the same images" not in printed
 
 
 def test_a_model_of_ones_own_shows_under_its_own_name(build, table):
