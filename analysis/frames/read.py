@@ -65,7 +65,7 @@ def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
         raise Damaged(f"{file}: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         raise Damaged(f"{file}: not YAML, {error.problem}") from None
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, AttributeError, yaml.YAMLError, RecursionError) as error:
         raise Damaged(f"{file}: {error}") from None
 
 

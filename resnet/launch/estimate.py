@@ -127,7 +127,7 @@ def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, co
         written = yaml.safe_load((run["path"].parent / "config.yaml").read_text(encoding="utf-8"))
         augmented = written["augmentation"].items() <= asdict(config.augmentation).items()
         return augmented and written["batch_size"] == config.batch_size
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 
 

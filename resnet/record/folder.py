@@ -147,7 +147,7 @@ class RunFolder:
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             same = found["seed"] == config.seed and found["identity"] == identity(config)
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        except (yaml.YAMLError, ValueError, AttributeError, TypeError, KeyError):
             same = False
         return "" if same else f"{path} is not this run's configuration; {instead}"
 

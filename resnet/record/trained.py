@@ -121,7 +121,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
         check(Config(data=Data(**{"name": None} | config["data"])))
-    except (ConfigError, KeyError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (ConfigError, KeyError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
         raise damaged(path, error) from None
     return config
 

@@ -194,7 +194,17 @@ def test_floats_keep_all_their_digits(run):
 
 @pytest.mark.parametrize(
     "found",
-    ["seed: 1\nidentity: {}\n", "seed: 0\nidentity: {batch_size: 32}\n", "seed: 0\n", "- 1", "\x01", "{", ""],
+    [
+        "seed: 1\nidentity: {}\n",
+        "seed: 0\nidentity: {batch_size: 32}\n",
+        "seed: 0\n",
+        "- 1",
+        "\x01",
+        "{",
+        "",
+        "seed: 2001-99-99",
+        "seed: !!int x",
+    ],
 )
 def test_a_folder_of_another_configuration_is_left_alone(run, found):
     (run.path / "config.yaml").write_text(found)
