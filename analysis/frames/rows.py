@@ -115,28 +115,30 @@ def _read_outcome(path: Path) -> Row:
 
 
 def _figure(path: Path, result: Row, column: str) -> float | None:
-    """Return the number that a result has for a column; raises Damaged where it is none, or not finite."""
+    """Return the number that a result has for a column; raises Damaged where it cannot be that."""
     value: Any = result
     for key in FIGURES[column].split("."):
         value = value.get(key) if value else None
     if value is None and column in OPTIONAL:
         return None
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
+    whole, least, most = column in COUNTS, int(column in COUNTS), 1 if column.endswith("_acc") else math.inf
+    number = isinstance(value, (int, float)) and math.isfinite(value)
+    if not number or not least <= value <= most or whole and value != int(value):
         raise Damaged(f"{path / 'result.json'}: {FIGURES[column]} cannot be {value!r:.40}")
     return value
 
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
-    """Return how a complete run was computed, as the columns CONDITIONS."""
-    machine = result.get("machine") or {}
-    data = (result.get("data") or {}).get("sha256")
+    """Return how a complete run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
+    parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}  # a report's, too
+    machine, threads = parts["machine"], parts["machine"].get("threads")
     return {
         "precision": result.get("precision"),
         "compiled": result.get("compiled", False),  # results of older versions do not say
         "device": ("cuda" if machine.get("gpu") else "cpu") if machine else None,
-        "threads": machine.get("threads"),
+        "threads": None if threads is None else int(threads),
         "code": _checksums([*(start.get("code") for start in starts), result.get("code")]),
-        "data_sha256": _checksums([*(start.get("data") for start in starts), data]),
+        "data_sha256": _checksums([*(start.get("data") for start in starts), parts["data"].get("sha256")]),
     }
 
 

@@ -65,7 +65,7 @@ def _confusion(file: Path) -> tuple[list[str], list[list[int]]]:
     try:
         test = read_json(file)["test"]
         names, counts = list(test["per_class_acc"]), test["confusion"]
-        whole = {len(names)} == {len(counts), *map(len, counts)}
+        whole = {len(names)} == {len(counts), *map(len, counts)} and {type(n) for line in counts for n in line} == {int}
     except (Damaged, KeyError, TypeError):
         return [], []
     return (names, counts) if whole else ([], [])

@@ -9,6 +9,7 @@ import yaml
 from analysis.frames.find import BadRequest, RunsError, find_runs
 from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
+from analysis.report import main as report
 
 LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
@@ -110,8 +111,32 @@ def test_a_damaged_file_is_one_line_that_names_it_and_the_others_are_read(build,
     assert not os.path.exists("pwned")
 
 
-@pytest.mark.parametrize("value", ["0.93", None, float("nan")])
-def test_an_accuracy_that_is_no_finite_number_is_not_averaged(build, capsys, value):
+WRONG = {
+    "half an epoch": {"epochs": 19.5},
+    "words for threads": {"machine": {"threads": "many"}},
+    "a text for git": {"git": "abc"},
+    "a list of versions": {"versions": ["torch"]},
+    "no test images": {"test": {"loss": 0.5, "acc": 0.9, "images": 0}},
+}
+
+
+@pytest.mark.parametrize("entries", WRONG.values(), ids=WRONG)
+def test_a_result_of_the_wrong_kind_costs_no_other_run(build, capsys, tmp_path, entries):
+    build.complete(seed=0)
+    build.amend(build.complete(seed=1), **entries)
+    assert load_runs(["runs"])["status"].tolist() == ["complete", "damaged"]
+    assert report(["--out", str(tmp_path / "report.html")]) == 0
+    assert "seed1/result.json: " in capsys.readouterr().err
+
+
+def test_a_list_where_one_value_belongs_costs_no_table(build, table):
+    build.complete(seed=0)
+    build.complete(seed=0, **{"optimizer.lr": [0.001]})
+    assert "[0.001]" in table()
+
+
+@pytest.mark.parametrize("value", ["0.93", None, float("nan"), 1.5, -0.1])
+def test_an_accuracy_that_is_no_share_is_not_averaged(build, capsys, value):
     build.amend(build.complete(), test={"loss": 0.5, "acc": value})
     assert load_runs(["runs"])["status"].tolist() == ["damaged"]
     assert "result.json: test.acc cannot be" in capsys.readouterr().err
