@@ -6,13 +6,13 @@ from pathlib import Path
 
 from analysis.frames.settings import Row
 
-EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"  # not there where only the package is installed
+CONF = Path(__file__).parents[2] / "conf"  # not there where only the package is installed
 PART = re.compile(r"^# (\w[\w ]*?)\s{2,}(\S.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 
 
 def parts_of(experiment: str) -> dict[str, str]:
     """Return the parts of the comment on top of an experiment's file, by name; none without such a file."""
-    file = EXPERIMENTS / f"{experiment}.yaml"
+    file = CONF / "experiment" / f"{experiment}.yaml"
     if not file.is_file():
         return {}
     top = re.split(r"^(?!#)", file.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)[0]

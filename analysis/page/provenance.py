@@ -7,14 +7,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.conditions import UNKNOWN
+from analysis.frames.experiments import CONF
 from analysis.frames.read import read_json
 from analysis.frames.settings import DEFAULT, as_text, varied_settings
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
 
-# What a command leaves out: where and how, which change no result, and what a choice or the command itself says.
+# What a command leaves out: where and how, which change no result, what a choice or the command itself says, and what a
+# run computes, the checksum of pictures.
 NOT_GIVEN = {"data.root", "device", "progress", "resume", "fail_fast", "probe_every", "compile"}
-NOT_GIVEN |= {"logger", "experiment"}
+NOT_GIVEN |= {"logger", "experiment", "data.pictures"}
 
 
 def environments(runs: pd.DataFrame) -> Grid:
@@ -74,18 +76,22 @@ def commands(study: Study) -> dict[str, str]:
 def reproduce(runs: pd.DataFrame) -> str:
     """Return the command lines that compute the runs of one configuration again.
 
-    They name the choices, every key of a group that has one (a run may have put back to its default what the choice
-    sets), and what else differs from the defaults. Runs that were compiled and runs that were not have a line each.
+    They name the project's choices, every key of a group that has one (a run may have put back to its default what the
+    choice sets), what else differs from the defaults, and where one's own pictures were. Runs that were compiled and
+    runs that were not have a line each.
     """
     row = runs.to_dict("records")[0]
     choices = {group: name for group, name in row["choices"].items() if name and group not in NOT_GIVEN}
+    ours = {group: name for group, name in choices.items() if is_ours(group, name)}
     identity = row["identity"] if row["identity"] is not None and choices else row["config"]
     given = {
         key: as_text(value)
         for key, value in row["config"].items()
         if (key in identity or key.partition(".")[0] in choices) and not {key, key.partition(".")[0]} & NOT_GIVEN
     }
-    settings = choices | given | {"study": Path(row["study"]).name}
+    if row["data"] == "folder":
+        given["data.root"] = as_text(row["config"]["data.root"])
+    settings = ours | given | {"study": Path(row["study"]).name}
     compiled = runs["compiled"].astype(object)
     if compiled.notna().any():  # runs that are not complete go with the others
         compiled = compiled.fillna(compiled.dropna().iloc[0])
@@ -97,3 +103,8 @@ def reproduce(runs: pd.DataFrame) -> str:
         words = (shlex.quote(f"{key}={value}") for key, value in own.items())
         lines.append(f"python -m resnet.run -m {' '.join(words)}")
     return "\n".join(lines)
+
+
+def is_ours(group: str, name: str) -> bool:
+    """Return whether a choice is one of the project's; so say all where its files are not at hand."""
+    return not CONF.is_dir() or (CONF / group / f"{name}.yaml").is_file()

@@ -11,6 +11,7 @@ from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import INSIDE, draw_all
 from analysis.frames.study import Study
+from analysis.page.columns import in_epochs
 from analysis.page.inline import as_svg, describe
 from analysis.page.inspections import inspection_grids
 from analysis.page.order import heading
@@ -77,7 +78,7 @@ def short(study: Study) -> str:
     epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
     name = study.title.rpartition(" (")[0].rpartition("/")[2] or study.title
     (length, *others) = epochs or {None}
-    return f"{name}, {length} epochs" if not others and length and not pd.isna(length) else name
+    return f"{name}, {in_epochs(str(length))}" if not others and length and not pd.isna(length) else name
 
 
 def card(findings: Mapping[str, list[str] | None], figure: dict[str, Any] | None) -> Card:

@@ -295,6 +295,24 @@ def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
     assert yaml.safe_load(again) == yaml.safe_load(printed)
 
 
+def test_a_command_names_where_pictures_were_and_no_choice_of_ones_own(build):
+    run = build.begin(choices={"model": "tiny", "data": "folder"}, **{"data.name": "folder", "data.root": "flowers"})
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["pictures"] = config["identity"]["data"]["pictures"] = "ad972132"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (found,) = commands(*load_studies(["runs"])).values()
+    words = shlex.split(found)
+    assert {"data=folder", "data.root=flowers", "model.stages=[2,2]"} <= set(words)
+    assert not any(word.startswith(("model=", "data.pictures=")) for word in words)
+
+
+def test_a_study_of_one_epoch_is_called_so(build, report):
+    build.complete(**{"epochs.count": 1})
+    build.complete(study="other", **{"epochs.count": 1})
+    page = report()
+    assert "depth, 1 epoch<" in page and "1 epochs" not in page
+
+
 def test_requests_that_cannot_be_met_are_one_line(build, report):
     assert report(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
     assert report("nowhere", code=2) == "nowhere: no such folder\n"
