@@ -87,6 +87,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
     if given.pivot and (given.format == "csv" or given.published or given.sort or "," in given.columns):
         parser.error("--pivot goes without --format csv, --published and --sort, and takes one measure in --columns")
+    if given.format == "csv" and (given.sort or given.columns):
+        parser.error("--format csv has all columns, in the order of the axes: it goes without --sort and --columns")
     return given
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -108,8 +109,9 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
 def choose(wanted: str, studies: Sequence[Study]) -> Side:
     """Return the one configuration that is meant; raises BadRequest, naming the candidates by their settings."""
     if os.path.isdir(wanted):
-        studies = load_studies([wanted])
-        found = every = list(sides_of(studies))
+        place = os.path.abspath(wanted)
+        own = [side for side in sides_of(studies) if Path(side.row["folder"]).is_relative_to(place)]
+        found = every = own or list(sides_of(load_studies([wanted])))
     else:
         every = list(sides_of(studies))
         tests = (

@@ -77,4 +77,4 @@ def latex(grid: Grid) -> str:
 def latex_text(text: str) -> str:
     """Return a text in which no character means anything to LaTeX."""
     plain = "".join(LATEX.get(character, character) for character in " ".join(text.split()))
-    return SIGN.sub("$-$", plain)
+    return "{}" * plain.startswith("[") + SIGN.sub("$-$", plain)  # after \\ it would be a length

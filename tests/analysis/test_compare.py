@@ -126,6 +126,16 @@ def test_what_was_not_computed_alike_is_said_to_be_so(build, table):
         assert said in table("--compare", a, b)
 
 
+def test_folders_are_compared_each_at_its_best(build, table):
+    for study, accuracies in (("a", {0.1: 0.8, 0.3: 0.7}), ("b", {0.1: 0.6, 0.3: 0.9})):
+        for lr, accuracy in accuracies.items():
+            for seed in (0, 1):
+                build.complete(seed, study, val=accuracy, test=accuracy + seed / 100, **{"optimizer.lr": lr})
+    printed = table("--compare", "runs/a", "runs/b", "--best", "optimizer.lr")
+    assert "80.50" in printed and "90.50" in printed
+    assert "runs/a: could be" in table("--compare", "runs/a", "runs/b", code=2)
+
+
 def test_what_cannot_be_compared_is_refused(build, table):
     a, digits = seeds(build, [0.83]), seeds(build, [0.98], **{"data.name": "digits"})
     assert "they are about cifar10 and digits" in table("--compare", a, digits, code=2)

@@ -318,6 +318,20 @@ def test_csv_has_published_rows_too(build, table):
     assert [line["source"] for line in lines[1:]] == ["original project"]
 
 
+def test_a_list_at_the_beginning_of_a_row_is_no_length_to_latex(build, table):
+    for milestones in ([0.5], [0.5, 0.75]):
+        build.complete(**{"schedule.milestones": milestones})
+    rows = [line for line in table("--format", "latex").splitlines() if "[0.5" in line]
+    assert len(rows) == 2 and all(row.startswith("{}[") for row in rows)
+
+
+def test_a_csv_has_every_column_in_one_order(build, table):
+    build.complete()
+    for option in ("--sort", "--columns"):
+        with pytest.raises(SystemExit, match="2"):
+            table("--format", "csv", option, "test_acc")
+
+
 def test_latex_escapes_what_would_mean_something(build, table):
     for seed in (0, 1):
         build.complete(seed, study="seed_table", **{"optimizer.weight_decay": 0.1})
