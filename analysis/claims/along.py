@@ -40,14 +40,14 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         yield compared(study, runs, axis, (best, second), facts)
     tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
     tried = {where: tried_of(rows, axis) for where, rows in planned.items()}
-    edges = {where: edge(tried[where], top) if len(tried[where]) >= EDGE else "" for where, top in tops.items()}
+    edges = {where: edge(axis, tried[where], top) if len(tried[where]) >= EDGE else "" for where, top in tops.items()}
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
         each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
         yield from find_order(runs, axis, best, grids, tops, facts)
         every = set().union(*tried.values())
-        if axis.numeric and len(every) >= EDGE and (at := edge(every, [best])):
+        if len(every) >= EDGE and (at := edge(axis, every, [best])):
             yield Finding("edge", facts=facts | {"end": at})
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, spread
+from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, some_of
 from analysis.frames.configurations import MEASURES
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
@@ -69,9 +69,9 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
     if roles.x is None or len(roles.x.values) <= MANY:
         table, notes = best_of(study, table, axes)
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
-        if axis is not None and table[axis.column].nunique() > most:
-            table = table[table[axis.column].isin(spread(sorted(set(table[axis.column])), most))]
-            notes.append(f"{most} of {len(axis.values)} values of {axis.name}")
+        if axis is not None:
+            places, left_out = some_of(sorted(set(table[axis.column])), most, f"values of {axis.name}")
+            table, notes = table[table[axis.column].isin(places)], [*notes, *left_out]
     return table, notes
 
 

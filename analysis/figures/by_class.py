@@ -1,6 +1,7 @@
 """Figures by class: how often each one is recognised, and what it is taken for."""
 
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     for shift, name in zip(shifts, shown["configuration"]):
         look = {"color": colors[name], "markersize": 4.5 if len(shown) <= 12 else 3}
         axis.plot(table[name], np.arange(len(table)) + shift, signs[name], **look)
-    axis.set_yticks(range(len(table)), table.index)
+    axis.set_yticks(range(len(table)), plain(table.index))
     axis.set_ylim(len(table) - 0.5, -0.5)
     for place in range(0, len(table), 2):
         axis.axhspan(place - 0.5, place + 0.5, color="#F2F2F2", zorder=0)
@@ -95,13 +96,18 @@ def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:
     return 100 * counts.div(counts.sum(axis=1), axis=0)
 
 
+def plain(names: Iterable[str]) -> list[str]:
+    """Return names of classes, which may be any folder's, as texts without mathematics."""
+    return [name.replace("$", r"\$") for name in names]
+
+
 def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Normalize) -> None:
     """Draw a matrix whose colours are the mistakes, each share that does not round to zero written in its cell."""
     axis.imshow(wrong, norm=norm, cmap="Blues", aspect="auto", interpolation="none")
     axis.set_facecolor("#EEEEEE")
     places = range(len(table))
-    axis.set_xticks(places, table.columns, rotation=90, fontsize=8)
-    axis.set_yticks(places, table.index, fontsize=8)
+    axis.set_xticks(places, plain(table.columns), rotation=90, fontsize=8)
+    axis.set_yticks(places, plain(table.index), fontsize=8)
     for (row, column), share in np.ndenumerate(table.to_numpy()):
         if share >= 0.5 and len(table) <= 12:
             dark = row != column and norm(share) > 0.6

@@ -38,7 +38,8 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     mark = "o" if study.epochs["epoch"].max() < FEW else ""
     styles = [
         Line2D([], [], color=MUTED, ls=style, label=name, marker=mark, ms=4, mfc=fill)
-        for name, style, fill in PARTS.values()
+        for part, (name, style, fill) in PARTS.items()
+        if by_epoch[f"{part}_acc"].notna().any()
     ]
     legend(figure, [*drawn.handles(), *styles], drawn.legend_title)
     return figure

@@ -75,7 +75,8 @@ PLOTS = (
     Plot(
         "confusion",
         draw_confusion,
-        "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation.",
+        "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation, "
+        "or the first where nothing was validated.",
         wide=True,
         fixed=True,
     ),
@@ -107,7 +108,8 @@ INSIDE = (
         "lesions",
         draw_lesions,
         "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
-        "and shortcut, the configuration best by validation. A removed residual block leaves its shortcut.",
+        "and shortcut, the configuration best by validation, or the first where nothing was validated. A removed "
+        "residual block leaves its shortcut.",
         wide=True,
         fixed=True,
     ),
@@ -115,7 +117,7 @@ INSIDE = (
         "branches",
         draw_branches,
         "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
-        "configuration best by validation.",
+        "configuration best by validation, or the first where nothing was validated.",
         fixed=True,
     ),
 )

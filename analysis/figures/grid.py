@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of
-from analysis.figures.style import NoData, new_figure, spread
+from analysis.figures.style import NoData, new_figure, some_of, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
 from analysis.frames.study import Study
@@ -28,10 +28,11 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
     roles = roles_of(study, options)
     panel = next((axis for axis in (roles.panels, roles.by, roles.x) if axis and axis not in (x, y)), None)
     table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis])
-    places = [0] if panel is None else spread(sorted(set(table[panel.column])), PANELS)
+    every = [0] if panel is None else sorted(set(table[panel.column]))
+    places, left_out = some_of(every, PANELS, f"values of {panel.name}" if panel else "")
     share = 1 if len(places) > 1 else 2 / 3
     about = f"{MEASURES[MEASURE].long.capitalize()} by {x.name} and {y.name}"
-    figure = new_figure(study, about, 1.6 + 0.4 * min(len(y.values), MOST_CELLS), share, "; ".join(notes))
+    figure = new_figure(study, about, 1.6 + 0.4 * min(len(y.values), MOST_CELLS), share, "; ".join([*notes, *left_out]))
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
     values = 100 * table[f"{MEASURE}_mean"]
     norm = Normalize(values.min(), max(values.max(), values.min() + 0.1))

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import COLORS, LOOKS, MOST, colors_of, spread
+from analysis.figures.style import COLORS, LOOKS, MOST, colors_of, some_of
 from analysis.frames.axes import Axis
-from analysis.frames.study import Study, best_rows
+from analysis.frames.study import Study, best_rows, validated
 
 MANY = 24  # values, of which each is a dot of its own and none is joined
 PANELS = 4  # rows or columns of panels
@@ -119,16 +119,16 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
     if not options.x and (depth := study.axes.find("layers")) in study.axes.axes and depth != row:
         line = depth
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
-    if row is not None and table[row.column].nunique() > PANELS:
-        places = spread(sorted(set(table[row.column])), PANELS)
-        notes.append(f"{PANELS} of {len(row.values)} values of {row.name}")
-        table = table[table[row.column].isin(places)]
+    if row is not None:
+        places, left_out = some_of(sorted(set(table[row.column])), PANELS, f"values of {row.name}")
+        table, notes = table[table[row.column].isin(places)], [*notes, *left_out]
     if line is not None and (count := table[line.column].nunique()) > MOST:
         ranked = list(table.groupby(line.column)["val_acc_mean"].mean().sort_values(ascending=False).index)
         middle = max(count // 2 - MOST // 4, MOST // 2)
         half = MOST // 2
         table = table[table[line.column].isin([*ranked[:half], *ranked[middle : middle + half]])]
-        notes.append(f"of {count} values of {line.name}, the {half} best by validation and {half} around the median")
+        best = "best by validation" if validated(table) else "first"
+        notes.append(f"of {count} values of {line.name}, the {half} {best} and {half} around the median")
     return Lines(table, line, row, "; ".join(notes))
 
 
@@ -138,6 +138,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     Of a named choice, all have the same value where they can, so that they do not differ by that as well.
     """
     columns, notes = [axis.column for axis in axes], []
+    best_one = "the best by validation" if validated(configurations) else "the first, nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in [axis for axis in others if not axis.numeric]:
         parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore[reportArgumentType]
@@ -148,11 +149,11 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
         }
         if len(parts) > 1 and whole:
             best = max(whole, key=lambda place: score(whole[place], columns))
-            configurations, notes = whole[best], [*notes, f"{axis.label(best)}, the best by validation"]
+            configurations, notes = whole[best], [*notes, f"{axis.label(best)}, {best_one}"]
             others.remove(axis)
     table = best_rows(configurations, columns)
     if len(table) < len(configurations):
-        notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: the best by validation")
+        notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: {best_one}")
     return table, notes
 
 

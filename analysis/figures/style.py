@@ -74,6 +74,13 @@ def spread(items: Iterable[Any], most: int) -> list[Any]:
     return [items[round(position)] for position in np.linspace(0, len(items) - 1, most)]
 
 
+def some_of(items: Iterable[Any], most: int, what: str) -> tuple[list[Any], list[str]]:
+    """Return at most so many items, evenly spread, and a note where that leaves some out: `4 of 6 depths`."""
+    items = list(items)
+    some = spread(items, most)
+    return some, [f"{len(some)} of {len(items)} {what}"] * (len(some) < len(items))
+
+
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Return mean, lowest and highest value over seeds, per configuration and `by`, as far as all its seeds got."""
     finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged ones need not be

@@ -157,13 +157,18 @@ class Study:
                 continue
             place, chosen = own[0][axis.column], own[0]["configuration"]
             tried = tried_of(rows, axis)
-            where = {"edges": axis.numeric and edge(tried, [place]), "untested": len(tried) == 1}
+            where = {"edges": edge(axis, tried, [place]), "untested": len(tried) == 1}
             where |= {"diverged": own[0]["diverged"] > 0}
             for note in filter(where.get, notes):
                 notes[note][chosen] = f"{rest}: {axis.text(place)}" if rest else axis.text(place)
         values = tuple(axis.text(place) for place in sorted(set(judged[axis.column])))
         runs = self.runs[self.runs["configuration"].isin(best["configuration"])].reset_index(drop=True)
         return replace(self, runs=runs, choices=(*self.choices, Choice(axis, values, **notes, missing=tuple(missing))))
+
+
+def validated(rows: pd.DataFrame) -> bool:
+    """Return whether any configuration has a validation accuracy to be chosen by."""
+    return bool(rows[SCORE].notna().any())
 
 
 def best_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -178,11 +183,16 @@ def tried_of(rows: pd.DataFrame, axis: Axis) -> set[int]:
     return set(rows.loc[rows[SCORE].notna() | (rows["diverged"] > 0), axis.column])
 
 
-def edge(tried: Collection[int], best: Collection[int]) -> str:
-    """Return at which end of the values tried the best one is: `lowest`, `highest`, or empty."""
-    if len(tried) < 2 or len(best) > 1:
+def edge(axis: Axis, tried: Collection[int], best: Collection[int]) -> str:
+    """Return at which end of the values tried the best one is, `lowest` or `highest`; empty where none lies beyond.
+
+    Below zero no value is possible, and names have no order.
+    """
+    if not axis.numeric or len(tried) < 2 or len(best) > 1:
         return ""
-    return "lowest" if min(tried) in best else "highest" if max(tried) in best else ""
+    if min(tried) in best:
+        return "lowest" if axis.values[min(tried)] != 0 else ""
+    return "highest" if max(tried) in best else ""
 
 
 def is_single(key: str, rows: Sequence[Row]) -> bool:

@@ -14,7 +14,7 @@ from analysis.frames.find import BadRequest
 from analysis.frames.pending import not_started
 from analysis.frames.published import ORIGINAL, add_published, read_published
 from analysis.frames.settings import as_text
-from analysis.frames.study import Study
+from analysis.frames.study import Study, validated
 from analysis.page.columns import EXTRA, MERGED, Column, all_columns, named_columns, optional
 from analysis.page.rendering import Grid, width_of
 
@@ -39,8 +39,8 @@ LAST_EPOCH = (
 ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (
-    "Averages are over complete runs only: an unfinished run, and one that failed, diverged or is "
-    "damaged is counted under seeds and has no part in a figure."
+    "Averages are over complete runs only: one that is unfinished, failed, diverged or is damaged has no part in a "
+    "figure."
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (
@@ -126,8 +126,9 @@ def constant_choices(study: Study) -> list[str]:
 def constant_settings(study: Study) -> list[str]:
     """Return the values that all configurations share: of the settings in SAID, and unusual ones of those in USUAL."""
     configs = study.configurations["config"]
-    values = {key: {config.get(key) for config in configs} for key in (*SAID, *USUAL)}
-    shared = {key: value for key, (value, *others) in values.items() if not others and value is not None}
+    first = configs.iloc[0]
+    shared = {key: value for key in (*SAID, *USUAL) if (value := first.get(key)) is not None}
+    shared = {key: value for key, value in shared.items() if all(config.get(key) == value for config in configs)}
     said = {key: value_text(shared[key]) for key in SAID if key in shared}
     said |= {key: short(shared[key], 3) for key, usual in USUAL.items() if shared.get(key, usual) != usual}
     return [f"{key}={value}" for key, value in said.items()]
@@ -171,7 +172,8 @@ def page_grids(study: Study) -> tuple[Grid, Grid]:
     rows, notes = own.rows, list(own.notes)
     if len(rows) > MOST_ROWS:
         rows = to_grid(study, Layout(sort="val_acc")).rows[:MOST_ROWS]
-        notes.insert(1, f"The {MOST_ROWS} best by validation of {len(own.rows)} rows; the details have all of them.")
+        which = "best by validation" if validated(study.configurations) else "first"
+        notes.insert(1, f"The {MOST_ROWS} {which} of {len(own.rows)} rows; the details have all of them.")
     head, numeric = [own.head[place] for place in places], [own.numeric[place] for place in places]
     cells = [[row[place] for place in places] for row in rows]
     return Grid(own.title, head, cells, numeric, notes, own.heading), to_grid(study, Layout(published=True))

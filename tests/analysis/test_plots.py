@@ -1,5 +1,6 @@
 """Which figures are made of what there is, and that what is written on them is right."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -366,11 +367,36 @@ def test_of_many_classes_the_worst_are_shown(build):
     assert "(20 worst of 60)" in figure("confusion").get_suptitle()
 
 
-def test_damaged_figures_by_class_are_left_out(build, plots):
+@pytest.mark.parametrize("damage", ["[90, 1,", '["90",'])
+def test_damaged_figures_by_class_are_left_out(build, plots, damage):
     run = build.complete()
     build.classify(run)
-    (run / "result.json").write_text((run / "result.json").read_text().replace("[90,", "[90, 1,"))
+    (run / "result.json").write_text((run / "result.json").read_text().replace("[90,", damage))
     assert plots()[0] == ["figures/depth/curves.png"]
+
+
+def test_a_class_may_be_called_like_mathematics(build, plots):
+    build.classify(build.complete(), [r"$\frac$", "$5 to $10", "dog"])
+    assert {"figures/depth/classes.png", "figures/depth/confusion.png"} <= set(plots()[0])
+    texts = [label.get_text() for label in figure("classes").axes[0].get_yticklabels()]
+    assert r"\$5 to \$10" in texts
+
+
+def test_of_many_panels_some_are_drawn_and_it_is_said(build):
+    for lr, batch, name in itertools.product((0.1, 0.01), (16, 32), "abcdef"):
+        build.complete(**{"optimizer.lr": lr, "batch_size": batch, "optimizer.name": name})
+    drawn = figure("grid")
+    assert drawn.get_suptitle().endswith("4 of 6 values of optimizer") and len(drawn.axes) == 5  # and the colours' bar
+
+
+def test_nothing_is_called_best_by_validation_where_nothing_was_validated(build):
+    for stages, shortcut, lr in itertools.product(([2, 2], [5, 5]), ("pad", "none"), (0.1, 0.01)):
+        settings = {"data.val_fraction": 0, "model.stages": stages, "model.shortcut": shortcut, "optimizer.lr": lr}
+        metrics = build.complete(val=None, **settings) / "metrics.csv"
+        metrics.write_text(re.sub(r",[^,]*,0\.4,", ",,,", metrics.read_text()))
+    drawn = figure("curves")
+    assert "optimizer.lr: the first, nothing was validated" in drawn.get_suptitle()
+    assert [text.get_text() for text in drawn.legends[0].get_texts()].count("validation") == 0
 
 
 def test_the_same_data_are_the_same_bytes(build, plots):

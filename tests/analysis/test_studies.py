@@ -447,6 +447,14 @@ def test_without_whole_predictions_a_difference_has_the_noise_of_seeds_alone(bui
     assert "A's" in printed and "on the same images" not in printed
 
 
+def test_nothing_lies_beyond_zero(build, table):
+    for decay, accuracy in ((0, 0.9), (1e-4, 0.8), (5e-4, 0.7)):
+        build.complete(val=accuracy, test=accuracy, **{"optimizer.weight_decay": decay})
+    assert "edge" not in table("--best", "optimizer.weight_decay")
+    (study,) = load_studies(["runs"])
+    assert "beyond" not in str(by_topic(find(study)))
+
+
 def test_a_model_of_ones_own_shows_under_its_own_name(build, table):
     for name, stages in (("tiny", [1, 1]), ("wide", [2, 2])):
         build.complete(0, "own", choices={"model": name}, **{"model.stages": stages, "model.name": "computed"})

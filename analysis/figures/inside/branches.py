@@ -16,9 +16,9 @@ WHEN = {"before training": "--", "at the last epoch probed": "-"}
 
 def draw_branches(study: Study) -> Figure:
     """Return the norm of each residual branch over that of its shortcut, one line per depth; raises NoData."""
-    rows, note = ratios_of(study)
+    rows, notes = ratios_of(study)
     shortcuts, colors = plain_first(rows["shortcut"]), depth_colors(rows["depth"])
-    figure = new_figure(study, "Residual branch over shortcut, by block", 4.2, note=note)
+    figure = new_figure(study, "Residual branch over shortcut, by block", 4.2, note="; ".join(notes))
     for axis, shortcut in zip(figure.subplots(1, len(shortcuts), squeeze=False, sharey=True)[0], shortcuts):
         for when, style in WHEN.items():
             part = rows[(rows["shortcut"] == shortcut) & (rows["when"] == when)]
@@ -40,15 +40,15 @@ def draw_branches(study: Study) -> Figure:
     return figure
 
 
-def ratios_of(study: Study) -> tuple[pd.DataFrame, str]:
+def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
     """Return the ratio of each block, `when` it was measured; of trainings, or of inspections where none has any.
 
-    Of several configurations of a depth and shortcut, the one best by validation, as a note says; untrained ones have
+    Of several configurations of a depth and shortcut, the one best by validation, as notes say; untrained ones have
     batch norm.
     """
-    note, rows = "", study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
+    notes, rows = [], study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
     if len(rows):
-        best, note = best_of_each(study, set(rows["configuration"]))
+        best, notes = best_of_each(study, set(rows["configuration"]))
         rows = rows[rows["configuration"].isin(best)]
     else:
         rows = study.untrained.layers
@@ -59,4 +59,4 @@ def ratios_of(study: Study) -> tuple[pd.DataFrame, str]:
     rows = rows[last | (rows["epoch"] == 0)]
     before, after = WHEN
     when = rows["epoch"].map(lambda epoch: after if epoch else before)
-    return rows.assign(when=when, block=rows["name"].str.extract(r"blocks\.(\d+)", expand=False).astype(int)), note
+    return rows.assign(when=when, block=rows["name"].str.extract(r"blocks\.(\d+)", expand=False).astype(int)), notes

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
-from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, spread
+from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, some_of
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
@@ -24,8 +24,8 @@ def draw_curvature(study: Study) -> Figure:
         raise NotMeasured("no inspection has looked for the largest eigenvalue")
     if measured["curvature"].isna().all():
         raise NoData("no inspection has found a largest eigenvalue: Lanczos' method did not converge")
-    figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4)
-    conditions = spread(sorted(set(zip(measured["norm"], measured["rest"]))), COLUMNS)  # batch norm first
+    conditions, notes = some_of(sorted(set(zip(measured["norm"], measured["rest"]))), COLUMNS, "conditions")
+    figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4, note="; ".join(notes))
     for axis, (norm, rest) in zip(figure.subplots(1, len(conditions), squeeze=False)[0], conditions):
         part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
         draw_panel(axis, part, 110 // len(conditions))

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.roles import best_of
-from analysis.figures.style import LOOKS, MUTED, legend, new_figure, spread, whole_numbers
+from analysis.figures.style import LOOKS, MUTED, legend, new_figure, some_of, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
 LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}
@@ -17,12 +17,13 @@ DEPTHS = 4  # beside each other
 def draw_lesions(study: Study) -> Figure:
     """Return the accuracy after each lesion, a column of panels a depth, residual beside plain; raises NoData."""
     rows = study.lesions
-    if rows.empty:
-        raise NotMeasured("no run has lesions")
-    names, note = best_of_each(study, set(rows["configuration"]))
-    rows = rows[rows["configuration"].isin(names)]
-    depths = spread(sorted(set(rows["depth"])), DEPTHS)
     kinds = [kind for kind in LESIONS if (rows["lesion"] == kind).any()]
+    if not kinds:
+        raise NotMeasured("no run has lesions")
+    names, notes = best_of_each(study, set(rows["configuration"]))
+    rows = rows[rows["configuration"].isin(names)]
+    depths, left_out = some_of(sorted(set(rows["depth"])), DEPTHS, "depths")
+    note = "; ".join([*notes, *left_out])
     figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds), note=note)
     axes = figure.subplots(len(kinds), len(depths), squeeze=False, sharey=True, sharex="col")
     for line, kind in zip(axes, kinds):
@@ -36,12 +37,12 @@ def draw_lesions(study: Study) -> Figure:
     return figure
 
 
-def best_of_each(study: Study, names: set[str]) -> tuple[set[str], str]:
-    """Return of these configurations one for each depth and shortcut, the best by validation, and a note on others."""
+def best_of_each(study: Study, names: set[str]) -> tuple[set[str], list[str]]:
+    """Return of these configurations one for each depth and shortcut, the best by validation, and notes on others."""
     configurations = study.configurations[study.configurations["configuration"].isin(names)]
     axes = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
     best, notes = best_of(study, configurations, axes)
-    return set(best["configuration"]), "; ".join(notes)
+    return set(best["configuration"]), notes
 
 
 def look_of(shortcut: str) -> Line2D:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import SHADES, NoData, legend, new_figure, spread
+from analysis.figures.style import SHADES, NoData, legend, new_figure, some_of
 from analysis.frames.inside.untrained import Untrained, condition, plain_first
 from analysis.frames.study import Study, name_shortcut
 
@@ -38,9 +38,9 @@ def panel_figure(
     study: Study, about: str, rows: pd.DataFrame, x: str, y: str
 ) -> tuple[Figure, Iterator[tuple[Axes, pd.DataFrame]]]:
     """Return a figure with a panel for each norm and shortcut, its axes labelled, and each panel with its rows."""
-    conditions = spread(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS)  # batch norm first
-    shortcuts = spread(plain_first(rows["shortcut"]), COLUMNS)
-    figure = new_figure(study, about, 0.9 + 2.7 * len(conditions))
+    conditions, notes = some_of(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS, "conditions")  # batch norm first
+    shortcuts, more = some_of(plain_first(rows["shortcut"]), COLUMNS, "shortcuts")
+    figure = new_figure(study, about, 0.9 + 2.7 * len(conditions), note="; ".join([*notes, *more]))
     axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey="row")
     colors = depth_colors(rows["depth"])
     legend(figure, [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()])

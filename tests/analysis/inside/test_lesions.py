@@ -5,6 +5,7 @@ import pytest
 from analysis.claims.finding import Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import sentence
+from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
 from tests.analysis.conftest import figure
 
@@ -111,6 +112,15 @@ def test_branches_of_unfinished_networks_say_nothing(build, look):
 def test_branches_take_a_look_before_training_and_one_after(build, look):
     look(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
     assert not findings("branches")
+
+
+def test_a_file_that_ends_before_its_first_lesion_has_no_figure(build, injure):
+    run = build.complete(**STAGES)
+    injure(run, [0.5] * 4)
+    head, intact, *_ = (run / "lesions.csv").read_text().splitlines(keepends=True)
+    (run / "lesions.csv").write_text(head + intact)
+    with pytest.raises(NoData, match="no run has lesions"):
+        figure("lesions")
 
 
 def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, injure):
