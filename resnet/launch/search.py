@@ -83,6 +83,10 @@ class Search(OptunaSweeper):
         jobs = []
         for overrides in job_overrides:
             job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), code_checksum())
+            if not job.config.data.val_fraction:
+                raise ConfigError(
+                    "data.val_fraction=0: a search looks for the highest validation accuracy, so hold out some images"
+                )
             jobs.append(self.jobs.setdefault(job.run.path, job))
             self.tried += 1
             log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")

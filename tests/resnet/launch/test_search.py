@@ -70,6 +70,7 @@ def test_what_nothing_can_be_drawn_from_is_refused(argument):
         ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
         ("hydra.sweeper.direction=up", "hydra.sweeper.direction=up: must be one of maximize, minimize"),
         ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
+        ("data.val_fraction=choice(0)", "data.val_fraction=0: a search looks for the highest validation accuracy"),
         ("hydra.sweeper.params={seed: '3'}", "hydra.sweeper.params: no such key"),
     ],
 )
