@@ -19,7 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from resnet.config import identity
+from resnet.config import flat_fields, identity
 from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
 from resnet.launch.compose import as_typed
@@ -142,9 +142,15 @@ def check_values(overrides: Sequence[Override]) -> None:
 
 
 def check_same(one: Job, other: Job) -> None:
-    """Raise ConfigError for two runs in one folder, as by hydra.sweep.subdir=mine; one run given twice is no error."""
+    """Raise ConfigError for two points of a sweep in one folder; one point given twice is no error.
+
+    They share it by a hydra.sweep.subdir of the user's, or differ in what is no part of a run's identity.
+    """
     if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
         raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
+    for (key, _, value), (_, _, another) in zip(flat_fields(one.config), flat_fields(other.config)):
+        if value != another:
+            raise ConfigError(f"{key}={value},{another}: makes one run, not two; give each value a study of its own")
 
 
 def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
