@@ -6,6 +6,7 @@ from typing import Any
 from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
 from resnet.errors import ConfigError
 from resnet.training.augment import Augmenter
+from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import Dataset, load
 from resnet.training.device import memory_format_of, resolve_device, resolve_precision, set_up_process
 from resnet.training.model import Network
@@ -43,7 +44,7 @@ def prepare(config: Config, in_parallel: bool = False) -> Training:
     set_up_process()
     data = load(**asdict(config.data)).to(device)
     if config.task == "train":
-        check_batches(config, data)
+        check_batches(config, len(data.train), data.size)
     steps_per_epoch = steps_in_epoch(len(data.train), config.batch_size)
     steps = total_steps(config.epochs, steps_per_epoch)
     network = network_of(config, len(data.classes), data.channels)
@@ -77,15 +78,29 @@ def training_work(config: Config, network: Network, size: int, steps: int) -> in
     return steps * config.batch_size * network.cost(size).multiply_adds
 
 
-def check_batches(config: Config, data: Dataset) -> None:
-    """Hold the batch size to the data; raises ConfigError where there is no such batch, or one that cannot be trained.
+def check_sizes(config: Config) -> None:
+    """Hold a configuration to the size of its data, without reading these; raises ConfigError, as a run would."""
+    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
+    train, held_out = split_sizes(facts, config.data.val_fraction, config.data.limit)
+    if held_out and min(train, held_out) < facts.classes:
+        raise ConfigError(
+            f"data.val_fraction={config.data.val_fraction}: {train + held_out} images of {facts.classes} classes "
+            "cannot be split so"
+        )
+    if config.task == "train":
+        check_batches(config, train, facts.size)
 
+
+def check_batches(config: Config, images: int, size: int) -> None:
+    """Hold the batch size to so many training images, of so many pixels a side.
+
+    Raises ConfigError where there is no such batch, or one that cannot be trained.
     Batch norm needs at least two values per channel to compute a variance.
     """
-    images, batch_size, stages = len(data.train), config.batch_size, len(config.model.stages)
+    batch_size, stages = config.batch_size, len(config.model.stages)
     if batch_size > images:
         raise ConfigError(f"batch_size={batch_size}: must be at most {images}, the number of training images")
-    if config.model.norm == "batch" and data.size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
+    if config.model.norm == "batch" and size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
         raise ConfigError(
             f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
             "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"

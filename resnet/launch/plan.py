@@ -22,6 +22,7 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     `at_once` runs compute side by side; `elsewhere` says that they do so on a cluster.
     """
     from resnet.launch.estimate import Estimator, threads_of, work_of  # PyTorch takes seconds to import
+    from resnet.prepare import check_sizes
     from resnet.training.device import set_up_process
 
     set_up_process()
@@ -34,6 +35,7 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     all_left: list[float] = []
     for seeds in groups.values():
         config = seeds[0].config
+        check_sizes(config)
         work = work_of(config)
         cost = work.network.cost(work.size)
         seconds = estimator.seconds(config)

@@ -50,6 +50,20 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
             "error: seed=interval(0,9): a grid takes a list of values, intervals hydra/sweeper=search",
         ),
         ("-m seed=range(0)", "error: seed=range(0): has no values, so that there is nothing to run"),
+        (
+            "-m compile=true,false seed=0,1",
+            "error: compile=True,False: makes one run, not two; give each value a study of its own",
+        ),
+        ("plan=true batch_size=46000", "error: batch_size=46000: must be at most 45000, the number of training images"),
+        (
+            "plan=true data=digits data.limit=1",
+            "error: data.val_fraction=0.1: 10 images of 10 classes cannot be split so",
+        ),
+        (
+            "plan=true data=digits model.stages=[1,1,1,1] batch_size=1",
+            "error: batch_size=1: leaves a last batch of one image, of which the 4 stages of model.stages make one "
+            "pixel, too little for batch norm; take another size, or fewer stages",
+        ),
         ("-m hydra.sweeper.params=3", "error: hydra.sweeper.params=3: must hold values by key, e.g. {seed: '0,1'}"),
         (
             "data=folder data.root=~nobody-0/x",
