@@ -22,15 +22,16 @@ log = logging.getLogger(__name__)
 def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any], data: str) -> RunFolder | None:
     """Give a run that has no epoch yet those of a finished, shorter one of its study; return that, None if none fits.
 
-    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data.
+    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data: those of each
+    process that trained the shorter run.
     """
     config, schedule = training.config, training.schedule
     if config.resume == "never" or any((folder.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
         return None
     for shorter in but_for_epochs(folder, config):
         try:
-            result = shorter.result()
-            if any(result.get(key) != own for key, own in computed.items()) or result["data"]["sha256"] != data:
+            starts, alike = shorter.starts(), computed | {"data": data}
+            if not starts or any(start[key] != value for start in starts for key, value in alike.items()):
                 continue
             checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
             own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch

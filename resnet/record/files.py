@@ -14,7 +14,7 @@ from resnet.locks import UNSUPPORTED
 
 def read_header(path: Path) -> list[str]:
     """Return the column names of a table; none if there is no such file."""
-    lines = _lines(path)
+    lines = whole_lines(path)
     return lines[0].split(",") if lines else []
 
 
@@ -23,7 +23,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     rows: list[list[str]] = []
     if read_header(path) != list(columns):
         return rows
-    for line in _lines(path)[1:]:
+    for line in whole_lines(path)[1:]:
         row = line.split(",")
         if len(row) != len(columns) or not row[0].isdigit() or "\0" in line:
             break
@@ -31,7 +31,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def _lines(path: Path) -> list[str]:
+def whole_lines(path: Path) -> list[str]:
     """Return the lines that have their end; what comes after the last of them was cut off."""
     try:
         return path.read_bytes().decode(errors="replace").split("\n")[:-1]

@@ -22,7 +22,16 @@ from resnet.config import Config, identity
 from resnet.errors import UserError
 from resnet.locks import lock
 from resnet.record.checkpoint import load_checkpoint, serialize
-from resnet.record.files import append, format_json, format_rows, read_header, read_table, sync_folder, write_whole
+from resnet.record.files import (
+    append,
+    format_json,
+    format_rows,
+    read_header,
+    read_table,
+    sync_folder,
+    whole_lines,
+    write_whole,
+)
 
 log = logging.getLogger(__name__)
 
@@ -153,8 +162,13 @@ class RunFolder:
 
     def start(self, start: dict[str, Any]) -> None:
         """Note a process that starts to train here, a line of starts.jsonl; an earlier failure is past."""
-        append(self.path / "starts.jsonl", (json.dumps(start) + "\n").encode())
+        starts = [*whole_lines(self.path / "starts.jsonl"), json.dumps(start)]
+        write_whole(self.path / "starts.jsonl", "".join(f"{line}\n" for line in starts).encode())
         (self.path / "failure.json").unlink(missing_ok=True)
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the lines of starts.jsonl; raises OSError without the file, ValueError where it is damaged."""
+        return [json.loads(line) for line in (self.path / "starts.jsonl").read_text(encoding="utf-8").splitlines()]
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> int:
         """Go back to the newest checkpoint that is whole and that `restore` takes; return its epoch, or 0.

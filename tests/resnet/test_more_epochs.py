@@ -16,7 +16,6 @@ from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
-from tests.resnet.conftest import edit
 from tests.resnet.test_kill_points import configuration
 
 
@@ -64,13 +63,14 @@ def short(tmp_path_factory) -> Path:
     return run.path
 
 
-OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "data": {"sha256": "x"}}
+OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "data": "x"}
 
 
 @pytest.mark.parametrize("change", [{}, *({key: value} for key, value in OTHERS.items())], ids=["none", *OTHERS])
 def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_path, change):
-    shutil.copytree(short, tmp_path / short.parent.name / "seed0")
-    edit(tmp_path / short.parent.name / "seed0", **change)
+    """Also if that changed on the way: of two processes that trained the shorter run, the first did otherwise."""
+    starts = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "starts.jsonl"
+    starts.write_text(json.dumps(json.loads(starts.read_text()) | change) + "\n" + starts.read_text())
     config = replace(configuration(schedule="constant"), epochs=Epochs(2))
     run = RunFolder(tmp_path / run_name(config) / "seed0")
     run.path.mkdir(parents=True)

@@ -90,6 +90,15 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_left_where_it_is(run, monk
     assert resumed(run) == (3, 3.0)
 
 
+def test_a_start_whose_line_was_cut_is_dropped_by_the_next(run):
+    for epoch in (0, 3):
+        run.start({"epoch": epoch})
+    with (run.path / "starts.jsonl").open("a") as file:
+        file.write('{"epoch": 5, "co')
+    run.start({"epoch": 6})
+    assert [start["epoch"] for start in run.starts()] == [0, 3, 6]
+
+
 def test_without_any_checkpoint_the_run_starts_over(run):
     for name in (CHECKPOINT, PREVIOUS):
         (run.path / name).write_bytes(b"nonsense")
