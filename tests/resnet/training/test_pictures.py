@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+from torchvision.datasets import FashionMNIST
 
 from resnet.config import run_name
 from resnet.errors import ConfigError
@@ -86,7 +87,8 @@ def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
     assert torch.equal(data.test.images[0], torch.from_numpy(images[..., 0])) and data.test.labels[9] == 0
 
 
-def test_fashion_mnist_as_torchvision_has_it(tmp_path):
+def test_fashion_mnist_as_torchvision_has_it(tmp_path, monkeypatch):
+    """A damaged file is unpacked again from its archive."""
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -97,7 +99,12 @@ def test_fashion_mnist_as_torchvision_has_it(tmp_path):
         for name, content in files.items():
             (raw / name).write_bytes(content)
             (raw / f"{name}.gz").write_bytes(gzip.compress(content))
-    data = load("fashion_mnist", str(tmp_path), 0.0, None)
+    archives = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in raw.glob("*.gz")]
+    monkeypatch.setattr(FashionMNIST, "resources", archives)
+    for damage in (None, b"", content[:20]):
+        if damage is not None:
+            (raw / "train-images-idx3-ubyte").write_bytes(damage)
+        data = load("fashion_mnist", str(tmp_path), 0.0, None)
     assert data.train.images.shape == (20, 28, 28, 1) and "Sneaker" in data.classes
     assert torch.equal(data.test.images[..., 0], torch.from_numpy(images))
     assert data.test.labels.tolist() == labels.tolist()
