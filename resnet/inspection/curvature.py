@@ -4,6 +4,7 @@ Gradient descent with momentum b at a learning rate r is stable only where the c
 (Cohen et al. 2021, section 2). So the curvature before the first step says at which rate a training starts badly.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,8 @@ def largest_eigenvalue(
 ) -> tuple[float, float, int]:
     """Return the largest algebraic eigenvalue of a symmetric matrix, its relative residual, and the iterations taken.
 
-    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` is the matrix.
+    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` is the matrix; NaN
+    where its products are not finite.
     """
     basis, diagonal, beside = [start / start.norm()], [], []
     value, residual = float("nan"), float("inf")
@@ -64,6 +66,8 @@ def largest_eigenvalue(
             stacked = torch.stack(basis)
             product = product - stacked.T @ (stacked @ product)
         beside.append(float(product.norm()))
+        if not math.isfinite(diagonal[-1] + beside[-1]):  # too large for the numbers, as in very deep networks
+            return float("nan"), float("nan"), len(diagonal)
         values, vectors = torch.linalg.eigh(tridiagonal(diagonal, beside[:-1]))
         value = float(values[-1])
         residual = abs(beside[-1] * float(vectors[-1, -1]) / value) if value else float("inf")

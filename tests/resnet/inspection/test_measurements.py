@@ -97,6 +97,11 @@ def test_an_eigenvalue_that_is_not_found_says_so():
     assert iterations == 24 and residual > 0.01
 
 
+def test_an_eigenvalue_beyond_the_numbers_is_none():
+    value, residual, iterations = largest_eigenvalue(lambda vector: 1e38 * vector * vector.numel(), torch.ones(60))
+    assert math.isnan(value) and math.isnan(residual) and iterations == 1
+
+
 def test_input_gradients_are_those_of_finite_differences():
     model = with_statistics(built(Network((1, 1), 4, "pad")), NORMALIZE(images(32).images)).double()
     points = NORMALIZE(images(3).images).double()
