@@ -28,7 +28,10 @@ SAMPLE, RECENT = 100, 20  # runs that a run of the sweep looks at: of all, and o
 
 @contextmanager
 def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
-    """List the runs of a sweep while it runs, for `place_in_sweep`; without a place to write, do without."""
+    """List the runs of a sweep while it runs, for `place_in_sweep`; without a place to write, do without.
+
+    Afterwards, lists of which all runs have begun go: this one, and those of sweeps that were stopped.
+    """
     paths = [os.path.abspath(job.run.path) for job in jobs]
     names = [run_name(job.config) for job in jobs]
     configs = {name: asdict(job.config) for name, job in zip(names, jobs)}
@@ -42,10 +45,18 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(VARIABLE, None)
-        if not any(job.run.state() == "not started" and not job.reason for job in jobs):
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
-                file.parent.rmdir()  # where no other sweep is listed
+        drop_begun(file.parent, {path for path, job in zip(paths, jobs) if job.reason})
+
+
+def drop_begun(lists: Path, refused: set[str]) -> None:
+    """Delete the lists of sweeps of which no run is still to begin; those that were refused never do."""
+    for file in lists.glob("*.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or no list
+            runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused
+            if not any(RunFolder(Path(run)).state() == "not started" for run in runs):
+                file.unlink()
+    with suppress(OSError):
+        lists.rmdir()  # where no sweep is listed
 
 
 def place_in_sweep(folder: RunFolder) -> str:
