@@ -138,7 +138,8 @@ def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> Co
 
 
 def end(folder: Path) -> dict:
-    """Return all that a run leaves and that is not a time."""
+    """Return all that a run leaves and that is not a time; each start that it notes can be read."""
+    assert RunFolder(folder).starts()
     result = json.loads((folder / "result.json").read_text())
     del result["wall_seconds"]
     metrics = [line.split(",")[:6] for line in (folder / "metrics.csv").read_text().splitlines()]
