@@ -122,10 +122,10 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
     if value is None and column in OPTIONAL:
         return None
     whole, least, most = column in COUNTS, int(column in COUNTS), 1 if column.endswith("_acc") else math.inf
-    number = isinstance(value, (int, float)) and math.isfinite(value)
-    if not number or not least <= value <= most or whole and value != int(value):
+    number = value if isinstance(value, (int, float)) and math.isfinite(value) else math.nan
+    if not least <= number <= most or whole and number % 1:
         raise Damaged(f"{path / 'result.json'}: {FIGURES[column]} cannot be {value!r:.40}")
-    return value
+    return number
 
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
