@@ -81,8 +81,9 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
     runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
     recipe = [name for name in best.chosen if name.partition(".")[0] not in NO_RECIPE]
     for found in find_depth(best, runs, best.configurations, study.configurations):
-        found = but_for_chosen(found, recipe)
-        yield replace(found, facts=found.facts | {"tuned": in_a_row(others)})
+        found, names = but_for_chosen(found, recipe), set(found.configurations)
+        tuned = [choice.axis.name for choice in best.choices if not names <= set(choice.untested)]
+        yield replace(found, facts=found.facts | ({"tuned": in_a_row(tuned)} if tuned else {}))
     for choice in best.choices:
         if where := choice.of(best.configurations, "untested"):
             yield Finding("untested", facts={"axis": choice.axis.name, "where": where})

@@ -1,5 +1,6 @@
 """Sweeps with holes: values that few networks tried, runs that diverged, networks without a counterpart."""
 
+import itertools
 import json
 
 import pytest
@@ -121,6 +122,16 @@ def test_the_number_of_stages_is_not_tuned_where_it_comes_with_the_depth(build):
                 build.complete(seed, test=accuracy + 0.001 * seed, **settings)
     texts = str(said())
     assert "Each at the best" not in texts and "Only one stages" not in texts
+
+
+def test_only_what_was_tried_of_the_networks_compared_is_said_to_be_tuned(build):
+    for depth, shortcut, lr, seed in itertools.product((8, 56), ("pad", "none"), (0.01, 0.03, 0.1, 0.3), (0, 1)):
+        for width in (16, 28) if (depth, shortcut) == (8, "pad") else (16,):
+            settings = {**layers(depth), "model.shortcut": shortcut, "optimizer.lr": lr, "model.width": width}
+            build.complete(seed, val=0.8, test=0.8 + seed / 100, **settings)
+    at_8, at_56, *_ = said()["Skip connections"]
+    assert at_8.startswith("Each at the best model.width and optimizer.lr tried: at 8 layers")
+    assert at_56.startswith("Each at the best optimizer.lr tried: at 56 layers")
 
 
 def test_all_values_that_an_interaction_mixes_are_named(build):
