@@ -130,7 +130,8 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
     """Return how a complete run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
-    parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}  # a report's, too
+    # git and versions are a report's, which has to find mappings there
+    parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}
     machine, threads = parts["machine"], parts["machine"].get("threads")
     return {
         "precision": result.get("precision"),

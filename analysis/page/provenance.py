@@ -106,5 +106,5 @@ def reproduce(runs: pd.DataFrame) -> str:
 
 
 def is_ours(group: str, name: str) -> bool:
-    """Return whether a choice is one of the project's; so say all where its files are not at hand."""
+    """Return whether a choice is one of the project's; without its files at hand, every choice counts as one."""
     return not CONF.is_dir() or (CONF / group / f"{name}.yaml").is_file()

@@ -39,8 +39,7 @@ LAST_EPOCH = (
 ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times as large (95 %)."
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
 INCOMPLETE = (
-    "Averages are over complete runs only: one that is unfinished, failed, diverged or is damaged has no part in a "
-    "figure."
+    "Averages are over complete runs only; those that are unfinished, failed, diverged or damaged have no part in them."
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (

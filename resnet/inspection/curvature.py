@@ -54,8 +54,8 @@ def largest_eigenvalue(
 ) -> tuple[float, float, int]:
     """Return the largest algebraic eigenvalue of a symmetric matrix, its relative residual, and the iterations taken.
 
-    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` is the matrix; NaN
-    where its products are not finite.
+    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` is the matrix;
+    where its products are not finite, eigenvalue and residual are NaN.
     """
     basis, diagonal, beside = [start / start.norm()], [], []
     value, residual = float("nan"), float("inf")

@@ -21,7 +21,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 raise ValueError(f"damaged: {part} does not match its checksum")
         file.seek(0)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # of bytes in memory, each is their fault: of the archive, a decompressor, the unpickler
+    except MemoryError:
+        raise
+    except Exception as error:  # the bytes are in memory: whatever the archive, a decompressor or the unpickler raises
         raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
         raise ValueError("it is not a run's checkpoint")

@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 ROUNDING = 4  # times the rounding error of the network itself, beyond which a compiled one computes something else
 TRIED = 3  # steps; on a GPU, CUDA graphs are warmed up in the first, recorded in the second, launched in the third
-# Relative errors that are none, where the network itself has hardly any. Rounding may decide the sign of a ReLU's
-# input, which moves the gradient by up to a hundredth.
-EXACT = {"logits": 1e-6, "gradient": 0.02}
+# Relative errors that count as none, however small the network's own. Rounding can decide the sign of a ReLU's input,
+# which moves the gradient by up to a hundredth.
+NEGLIGIBLE = {"logits": 1e-6, "gradient": 0.02}
 
 
 class Unfaithful(Exception):
@@ -99,8 +99,8 @@ def check_faithful(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch
     reference = outcome(lambda x: double(x.double()), double.stem.weight, trainer.normalize, batch, bf16=False)
     own = outcome(trainer.model, trainer.model.stem.weight, trainer.normalize, batch, trainer.bf16)
     found = outcome(compiled, trainer.model.stem.weight, trainer.normalize, batch, trainer.bf16)
-    for (what, exact), true, by_module, by_compiled in zip(EXACT.items(), reference, own, found):
-        error, allowed = relative(by_compiled, true), ROUNDING * relative(by_module, true) + exact
+    for (what, negligible), true, by_module, by_compiled in zip(NEGLIGIBLE.items(), reference, own, found):
+        error, allowed = relative(by_compiled, true), ROUNDING * relative(by_module, true) + negligible
         if not error <= allowed:
             raise Unfaithful(f"the compiled network's {what} differ by {error:.1e} of their size")
 
