@@ -82,7 +82,7 @@ def find_order(
             continue
         top = tops[where][0]
         sides = [runs[runs["configuration"] == rows["configuration"][place]] for place in (best, top)]
-        found.append(weigh(sides, (-1, 1), "val_acc"))
+        found.append(weigh(sides, (-1, 1)))
         others.append((where, axis.text(top)))
     if len(tried) > 1:
         clear = verdicts(found)["more"]
@@ -92,7 +92,7 @@ def find_order(
 def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
     """Count what differences say, corrected for being several by Holm's method."""
     known = [difference for difference in found if difference is not None and difference.p is not None]
-    corrected = holm([difference.p for difference in known if difference.p is not None])
+    corrected = holm([p for difference in known if (p := difference.largest_p) is not None])
     return Counter(difference.verdict for difference, p in zip(known, corrected) if p < 1 - CONFIDENCE)
 
 
@@ -122,7 +122,7 @@ def judged(configurations: pd.DataFrame) -> pd.DataFrame:
 
 def is_scattered(study: Study) -> bool:
     """Return whether most configurations share all but one axis with no other: those of a random search."""
-    done, axes = judged(study.configurations), study.axes.axes
+    done, axes = study.configurations[study.configurations["n"] > 0], study.axes.axes
     if len(done) < SCATTERED:
         return False
     beside = {name for axis in axes for _, rows in slices(done, axes, axis) if len(rows) > 1 for name in rows["folder"]}
@@ -130,9 +130,11 @@ def is_scattered(study: Study) -> bool:
 
 
 def find_ranges(study: Study) -> Iterator[Finding]:
-    """Say of a random search which configuration is best, and where on each axis the best tenth lies."""
+    """Say of a random search which configuration is best, and where on each axis the best tenth lies, if validated."""
     yield from find_best(study)
     done = judged(study.configurations).sort_values(SCORE, ascending=False, kind="stable")
+    if done.empty:
+        return
     best = done.head(max(round(len(done) / 10), 2))
     for axis in study.axes.axes:
         tried, found = (sorted({int(place) for place in rows[axis.column]}) for rows in (done, best))
@@ -147,20 +149,24 @@ def find_ranges(study: Study) -> Iterator[Finding]:
 
 
 def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:
-    """Compare two values of an axis on test images, on average over all combinations of the others and pair by pair."""
+    """Compare two values of an axis on test images, on average over all combinations of the others and pair by pair.
+
+    The average is over the pairs that have several seeds on both sides, if there are any.
+    """
     cells = []
     for _, rows in slices(study.configurations, study.axes.axes, axis):
         sides = [rows.loc[rows[axis.column] == place, "configuration"] for place in reversed(places)]
         pair = [runs[runs["configuration"].isin(side)] for side in sides]
         cells += [pair] if all(map(len, pair)) else []
-    groups = [side for pair in cells for side in pair]
-    found = weigh(groups, [-1 / len(cells), 1 / len(cells)] * len(cells)) if cells else None
+    whole = [pair for pair in cells if min(map(len, pair)) > 1] or cells
+    groups = [side for pair in whole for side in pair]
+    found = weigh(groups, [-1 / len(whole), 1 / len(whole)] * len(whole)) if whole else None
     every = pd.concat(groups) if groups else runs.head(0)
     seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
     names = tuple(every["configuration"].unique())
     by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
     best = study.configurations[study.configurations[axis.column] == places[0]]
-    facts = facts | {"pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
+    facts = facts | {"pairs": len(whole), "of_pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
     facts |= {"diverged": int(best["diverged"].sum())}
     return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
 

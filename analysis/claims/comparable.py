@@ -1,7 +1,8 @@
 """What a comparison mixes: configurations that differ in several things, runs that were not computed alike."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,19 @@ from analysis.frames.axes import Axes, value_of
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
+NO_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # what is more than how one trains
 NAMED = 5  # confounds; of more, the rest is counted
-NO_GROUPS = {"layers", "stages", "shortcut", "epochs"}  # axes that no group of settings is behind
+NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that no group of settings is behind
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
+
+
+def is_tuned(key: str, chosen: Collection[str]) -> bool:
+    """Return whether a key is of a recipe that was chosen for each configuration, and so no other difference.
+
+    Another width, data or length of training, chosen or not, stays one.
+    """
+    group = key.partition(".")[0]
+    return group not in NO_RECIPE and not {key, group}.isdisjoint(chosen)
 
 
 def flatten_settings(row: Row) -> Settings:
@@ -52,6 +63,12 @@ def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
     }
 
 
+def also(*groups: pd.DataFrame) -> Settings:
+    """Return, as a finding's fact, what groups of runs differ in beside what `beside_depth` leaves out; or nothing."""
+    found = beside_depth(*groups)
+    return {"also": found} if found else {}
+
+
 def by_choice(row: Row, axes: Axes) -> Settings:
     """Return a run's flattened settings, with an entry for each axis that is a whole choice instead of its keys."""
     settings, own = flatten_settings(row), [axis.name for axis in axes.axes]
@@ -66,23 +83,23 @@ def by_choice(row: Row, axes: Axes) -> Settings:
 def find_confounds(configurations: pd.DataFrame, axes: Axes, chosen: Collection[str]) -> Iterator[Finding]:
     """Name what else differs between configurations that no chain of single changes connects.
 
-    A whole choice, as that of an optimizer, is one change, and what was chosen for each configuration is none.
+    A whole choice, as that of an optimizer, is one change, and a recipe that was chosen for each configuration is none.
     """
     from scipy.sparse.csgraph import connected_components  # as long to import as all the rest of a table
 
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
     every = {name: by_choice(row, axes) for name, row in rows.items()}
-    flat = {name: {key: v for key, v in own.items() if key not in chosen} for name, own in every.items()}
+    flat = {name: {key: v for key, v in own.items() if not is_tuned(key, chosen)} for name, own in every.items()}
     names, counts = list(rows), count_changes(list(flat.values()))
     number, group = connected_components(counts <= 1)
-    apart = list(combinations([np.flatnonzero(group == n) for n in range(number)], 2))
-    for one, other in apart[:NAMED]:
+    apart = combinations([np.flatnonzero(group == n) for n in range(number)], 2)
+    for one, other in islice(apart, NAMED):
         place = np.unravel_index(counts[np.ix_(one, other)].argmin(), (len(one), len(other)))
         a, b = names[one[place[0]]], names[other[place[1]]]
         labels = rows[a]["label"], rows[b]["label"]
         yield Finding("confound", configurations=(a, b), facts={"labels": labels, "changes": changes(flat[a], flat[b])})
-    if len(apart) > NAMED:
-        yield Finding("more confounds", facts={"count": len(apart) - NAMED})
+    if (more := math.comb(number, 2) - NAMED) > 0:
+        yield Finding("more confounds", facts={"count": more})
 
 
 def count_changes(settings: list[Settings]) -> np.ndarray:

@@ -16,13 +16,13 @@ from analysis.claims.wording import listed
 from analysis.frames.axes import ALIASES, is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
 from analysis.frames.runs import with_common_settings
-from analysis.frames.settings import Row
+from analysis.frames.settings import DEFAULT, Row
 from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, load_studies
 
 MEASURED = ("train_acc", "val_acc", "test_acc")
 NAMED = 20  # configurations in a message; of more, the rest is counted
-TERMS = re.compile(r"[,\s]+(?![^\[]*\])")  # what separates terms, outside of a list
+COMMAS, SPACES = (re.compile(rf"{separator}(?![^\[]*\])") for separator in (r"\s*,\s*", r"\s+"))  # outside of a list
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
         every = list(sides_of(studies))
         tests = (
             lambda side: wanted in (side.row["configuration"], side.folder),
-            lambda side: all(means(term, side) for term in TERMS.split(wanted.strip())),
+            lambda side: all(means_all(terms, side) for terms in COMMAS.split(wanted.strip())),
             lambda side: side.row["configuration"].startswith(wanted) or side.folder.startswith(wanted),
         )
         found = next((sides for test in tests if (sides := list(filter(test, every)))), [])
@@ -137,6 +137,11 @@ def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
             yield from (Side(study, row) for row in study.configurations.to_dict("records"))
 
 
+def means_all(terms: str, side: Side) -> bool:
+    """Return whether a term that may have a space (`8 layers`), or several with one between them, are said of it."""
+    return means(terms, side) or all(means(term, side) for term in SPACES.split(terms))
+
+
 def means(term: str, side: Side) -> bool:
     """Return whether a term, `key=value` or the value of any axis, or the model's name, is said of a configuration."""
     key, equals, typed = term.partition("=")
@@ -151,7 +156,7 @@ def means(term: str, side: Side) -> bool:
     if axis and typed == axis.text(row[axis.column]):
         return True
     value = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
-    if value == "default":
+    if value == DEFAULT:
         value = row["config"].get(key, value)
     return typed == value_text(value) or is_number(value) and number(typed) == value
 

@@ -1,16 +1,18 @@
 """What depth and skip connections do: gains, twins, their interaction, degradation, gradients, overfitting."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from analysis.claims.comparable import beside_depth
+from analysis.claims.comparable import also
 from analysis.claims.differences import difference, weigh
 from analysis.claims.finding import Finding
 from analysis.claims.gradients import find_gradients
+from analysis.frames.axes import value_of
 from analysis.frames.conditions import differing_programs
-from analysis.frames.settings import Settings
+from analysis.frames.settings import Row, Settings
 from analysis.frames.study import Study, networks, slices, twins
 
 ByDepth = dict[int, pd.DataFrame]  # the runs of a series
@@ -26,31 +28,46 @@ def find_depth(
     yield from find_gains(series)
     yield from find_twins(study, runs, configurations)
     yield from find_interactions(study, runs, configurations)
-    yield from find_turns(series, planned[planned["shortcut"] == "none"])
-    yield from find_gradients(study, study.layers[study.layers["path"].isin(runs["path"])], configurations)
+    yield from find_turns(study, series, planned[planned["shortcut"] == "none"])
+    yield from find_gradients(study, runs, study.layers[study.layers["path"].isin(runs["path"])], configurations)
     yield from find_gaps(series)
 
 
 def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Settings = EMPTY, **more: Any) -> Finding:
     """Return how much the runs `b` exceed the runs `a` in a measure, and what beside their depth is another."""
     both = pd.concat([a, b])
-    also = beside_depth(a, b) if kind != "published step" else {}
+    facts = facts | (also(a, b) if kind != "published step" else {})
     return Finding(
         kind,
         configurations=tuple(both["configuration"].unique()),
         difference=difference(a, b, measure),
         seeds=(len(a), len(b)),
         programs=differing_programs(both),
-        facts=facts | ({"also": also} if also else {}),
+        facts=facts,
         **more,
     )
 
 
 def find_gains(series: Series) -> Iterator[Finding]:
-    """Compare the deepest network of each series with the shallowest."""
+    """Compare the deepest network of each series with the shallowest; of a rise, say from where on none is shown."""
     for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
-        yield versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
+        gain = versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
+        rises = gain.difference is not None and gain.difference.verdict == "more"
+        yield replace(gain, facts=gain.facts | find_plateau(by_depth)) if rises else gain
+
+
+def find_plateau(by_depth: ByDepth) -> Settings:
+    """Return, as `plateau`, the least depth from which on no network is shown to be worse than the deepest one."""
+    found: Settings = {}
+    *shallower, deepest = sorted(by_depth)
+    for depth in reversed(shallower):
+        sides = by_depth[depth], by_depth[deepest]
+        further = difference(*sides, "test_acc")
+        if further is None or further.verdict not in ("noise", "less"):
+            break
+        found = {"plateau": (depth, further, tuple(map(len, sides)))}
+    return found
 
 
 def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
@@ -73,13 +90,14 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
         found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
         names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
         seeds, programs = (min(counts), max(counts)), differing_programs(every)
-        also = beside_depth(*cells)
-        facts = {"also": also} if also else {}
-        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, facts)
+        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, also(*cells))
 
 
-def find_turns(series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
-    """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one."""
+def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
+    """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one.
+
+    `plain` are all plain networks that are planned: those of a series that are deeper and have no run are named.
+    """
     for name, by_depth in series:
         shallowest, deepest = min(by_depth), max(by_depth)
         if not by_depth[deepest]["configuration"].isin(plain["configuration"]).all():
@@ -91,10 +109,17 @@ def find_turns(series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
         elif means.isna().any() or (means == means.max()).sum() > 1:
             continue
         elif means.idxmax() == deepest:
-            absent = sorted(set(plain.loc[plain["depth"] > deepest, "depth"].astype(int)))
+            place = places(study, by_depth[deepest].to_dict("records")[0])
+            alike = [row for row in plain.to_dict("records") if places(study, row) == place]
+            absent = sorted({int(row["depth"]) for row in alike if row["depth"] > deepest})
             yield Finding("no turn", networks=name, depths=(deepest,), facts={"absent": absent})
         else:
             yield from find_turn(name, by_depth, int(means.idxmax()))  # pyright: ignore[reportArgumentType]
+
+
+def places(study: Study, row: Row) -> list[Any]:
+    """Return a run's or a configuration's values of the axes beside depth and shortcut."""
+    return [value_of(row, axis.name) for axis in study.others]
 
 
 def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ TOPICS = {  # of each kind
     "search": MIXES,
     "chosen": MIXES,
     "best": "Best",
+    "no validation": "Best",
     "ends": "Gradients before training",
     "ends twins": "Gradients before training",
     "growth": "Gradients before training",

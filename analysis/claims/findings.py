@@ -10,16 +10,17 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
-from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds
+from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds, is_tuned
 from analysis.claims.depth import conclude, find_depth, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
 from analysis.claims.several import correct, find_spread
+from analysis.frames.axes import Axis
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
-from analysis.frames.study import SCORE, Study, pick, slices
+from analysis.frames.study import Study, pick, slices, validated
 
 MOST_SERIES = (
     3  # of networks of several depths, each of which has sentences of its own; of more, each network at its best
@@ -27,7 +28,6 @@ MOST_SERIES = (
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
 VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
-NO_RECIPE = {"model", "epochs", "data"}
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -40,6 +40,7 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
+    effects += [not_validated(study.others)] if scattered and not validated(done) else []
     effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
         *conclude(correct(effects)),
@@ -61,15 +62,20 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     by_depth = done.groupby("depth")["stages"].agg(lambda stages: stages.map(len).nunique()).max()
     others = [axis.name for axis in study.others if axis.name != "stages" or by_depth > 1]
     if study.others:
-        yield from find_best(study)
+        yield from find_best(study) if validated(done) else [not_validated(study.others)]
     for axis in study.others:
         yield from find_axis(study, distinct, axis)
     many = len(list(slices(study.configurations, study.axes.axes, special[0]))) > MOST_SERIES if special else False
     if special and not (others and many):
         yield from find_depth(study, distinct, done, study.configurations)
-    elif special and done[SCORE].notna().any():
+    elif special and validated(done):
         yield from find_depth_at_best(study, distinct, others)
     yield from find_published(complete, done)
+
+
+def not_validated(axes: Sequence[Axis]) -> Finding:
+    """Say that no value of these axes can be called the best."""
+    return Finding("no validation", facts={"axes": in_a_row(axis.name for axis in axes)})
 
 
 def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:
@@ -77,11 +83,10 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
 
     Where these make another network of it, or take other data or epochs, that stays a difference.
     """
-    best = pick(study, others)
+    best = pick(replace(study, runs=without_copies(study.runs, study)), others)
     runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
-    recipe = [name for name in best.chosen if name.partition(".")[0] not in NO_RECIPE]
     for found in find_depth(best, runs, best.configurations, study.configurations):
-        found, names = but_for_chosen(found, recipe), set(found.configurations)
+        found, names = but_for_chosen(found, best.chosen), set(found.configurations)
         tuned = [choice.axis.name for choice in best.choices if not names <= set(choice.untested)]
         yield replace(found, facts=found.facts | ({"tuned": in_a_row(tuned)} if tuned else {}))
     for choice in best.choices:
@@ -90,9 +95,8 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
 
 
 def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
-    """Return a finding that names no axis as another difference whose value was chosen for each configuration."""
-    also = finding.facts.get("also", {})
-    also = {key: values for key, values in also.items() if not {key, key.partition(".")[0]} & set(chosen)}
+    """Return a finding that names no recipe as another difference which was chosen for each configuration."""
+    also = {key: values for key, values in finding.facts.get("also", {}).items() if not is_tuned(key, chosen)}
     others = {name: fact for name, fact in finding.facts.items() if name != "also"}
     return replace(finding, facts=others | ({"also": also} if also else {}))
 

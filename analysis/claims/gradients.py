@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.claims.comparable import also
 from analysis.claims.finding import Finding
+from analysis.frames.conditions import differing_programs
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import Study, networks, twins
 
 
-def find_gradients(study: Study, layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
+def find_gradients(
+    study: Study, runs: pd.DataFrame, layers: pd.DataFrame, configurations: pd.DataFrame
+) -> Iterator[Finding]:
     """Compare the ratio of residual networks with that of their plain twins, at the greatest depth that both have.
 
     Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
@@ -22,7 +26,8 @@ def find_gradients(study: Study, layers: pd.DataFrame, configurations: pd.DataFr
         rows = [layers[layers["configuration"].isin(names)] for names in sides]
         ratios, scaled = ([first_over_last(part, by_weights) for part in rows] for by_weights in (False, True))
         if all(map(len, ratios)):
-            facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)}
+            groups = [runs[runs["configuration"].isin(names)] for names in sides]
+            facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)} | also(*groups)
             if all(map(len, scaled)):  # older runs did not look at their weights
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
             yield Finding(
@@ -32,7 +37,8 @@ def find_gradients(study: Study, layers: pd.DataFrame, configurations: pd.DataFr
                 (depth,),
                 welch(*ratios),
                 (len(ratios[0]), len(ratios[1])),
-                facts=facts,
+                differing_programs(pd.concat(groups)),
+                facts,
             )
 
 

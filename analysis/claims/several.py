@@ -45,5 +45,5 @@ def correct(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def p_of(finding: Finding) -> float | None:
-    """Return the p-value of a finding's difference over seeds, None without one."""
-    return finding.difference.p if finding.difference is not None else None
+    """Return the p-value of a finding's difference, over seeds and with images too; None without one."""
+    return finding.difference.largest_p if finding.difference is not None else None

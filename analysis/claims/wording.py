@@ -16,6 +16,8 @@ BETWEEN_THEM = "({counted}), which is another difference between them."
 TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
     "test images ({each}{but}). {next} is {lower} by validation.",
+    "no validation": "Nothing was held out for validation, so that no value of {axes} can be chosen: the test images "
+    "are for comparing, not for choosing.",
     "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best {axis} is {each}.",
@@ -116,6 +118,8 @@ def sentence(finding: Finding) -> str:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
         text += f" Corrected for {finding.facts['one_of']} comparisons, this difference could be noise."
+    if "plateau" in finding.facts:
+        text += f" {say_plateau(finding)}"
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text
@@ -154,10 +158,22 @@ def say_change(finding: Finding) -> str:
     return f"{size}{judged} (95 % interval {interval}, {seeds})."
 
 
+def say_plateau(finding: Finding) -> str:
+    """Return the depth from which on no further rise is shown, and by how much the deepest networks are above it."""
+    depth, further, seeds = finding.facts["plateau"]
+    low, high = further.span
+    change = f"{further.points:+.2f} pp from there to {finding.depths[1]}"
+    interval = f"95 % interval {low:+.2f} to {high:+.2f} pp, {say_sides(seeds)}"
+    return f"From {depth} layers on, no further rise can be claimed: {change} ({interval})."
+
+
 def say_axis(finding: Finding) -> str:
     """Return what can be said of two values of an axis, and over how many pairs of configurations."""
-    text, pairs = say_change(finding), finding.facts["pairs"]
-    return f"Its test accuracy {text}" if pairs == 1 else f"On average over {pairs} pairs, its test accuracy {text}"
+    text, pairs, every = say_change(finding), finding.facts["pairs"], finding.facts["of_pairs"]
+    if every == 1:
+        return f"Its test accuracy {text}"
+    over = f"{pairs} pairs" if pairs == every else f"those {pairs} of {every} pairs that have several seeds"
+    return f"On average over {over}, its test accuracy {text}"
 
 
 def say_next(finding: Finding) -> dict[str, Any]:
@@ -197,7 +213,7 @@ def say_order(finding: Finding) -> dict[str, Any]:
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
         some = f"{clear} of {len(others)} " * (clear < len(others))
-        noise = f"{some}by more than the noise of seeds" if clear else "which may be noise"
+        noise = f"{some}by more than the noise of seeds on test images" if clear else "which may be noise"
         where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better, {noise}"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
 

@@ -43,7 +43,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else False)
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
-    published = find_published(study, roles.by) if alone else None
+    published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     for number, measure in enumerate(measures):
         theirs = [] if published is None else list(100 * published[f"{measure}_mean"].dropna().astype(float))

@@ -5,6 +5,7 @@ A line is the mean over seeds, the band around it reaches from the lowest to the
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds
 from analysis.frames.study import Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
+FLAT, TOP = 2.0, 1.1  # times the highest loss of complete runs: from where others flatten these, and where an axis ends
 FEW = 10  # epochs, of which each one has a mark
 PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 
@@ -23,7 +25,10 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
     drawn = lines_of(study, begun(study), options)
     panels, colors = list(drawn.rows()), drawn.colors
-    figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=drawn.note)
+    shown = study.epochs[study.epochs["configuration"].isin(drawn.table["configuration"])]
+    top = highest_loss(shown, drawn.table)
+    note = "; ".join(filter(None, [drawn.note, "losses of unfinished runs go on above" if top else ""]))
+    figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=note)
     axes = figure.subplots(len(panels), len(PANELS), squeeze=False, sharex=True, sharey="col")
     by_epoch = study.epochs.set_index(["configuration", "epoch"])
     for row, (title, configurations) in zip(axes, panels):
@@ -32,6 +37,7 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
                 lines(axis, factor * by_epoch[f"{part}_{measure}"], configurations, colors, style, fill)
             axis.set_title(title, fontsize=10)
             axis.set_ylabel(label)
+    axes[0, 0].set_ylim(top=top)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
         whole_numbers(axis)
@@ -43,6 +49,14 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     ]
     legend(figure, [*drawn.handles(), *styles], drawn.legend_title)
     return figure
+
+
+def highest_loss(epochs: pd.DataFrame, configurations: pd.DataFrame) -> float | None:
+    """Return where the axis of losses ends: above those of complete runs, if others would flatten these; else None."""
+    complete = epochs["configuration"].isin(configurations.loc[configurations["n"] > 0, "configuration"])
+    losses = epochs[["train_loss", "val_loss"]].to_numpy()
+    usual, others = (float(np.max(part, initial=0, where=np.isfinite(part))) for part in (losses[complete], losses))
+    return TOP * usual if others > FLAT * usual > 0 else None
 
 
 def draw_degradation(study: Study) -> Figure:
@@ -82,7 +96,8 @@ def lines(
     fill: str | None = None,
 ) -> None:
     """Draw the mean of each configuration and its seeds' band; `values` is by configuration and epoch."""
-    means = over_seeds(values.rename("value").reset_index(), ["epoch"], "value")
+    own = values[values.index.get_level_values("configuration").isin(configurations["configuration"])]
+    means = over_seeds(own.rename("value").reset_index(), ["epoch"], "value")
     for name in configurations["configuration"]:
         if name not in means.index:
             continue

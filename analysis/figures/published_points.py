@@ -1,5 +1,7 @@
 """What others found with the same networks, as points of the figure over depth."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -7,35 +9,33 @@ from matplotlib.lines import Line2D
 from analysis.figures.style import LOOKS, MUTED
 from analysis.frames.axes import Axis, name_shortcut
 from analysis.frames.published import ORIGINAL, Row, add_published, network, other_recipe
-from analysis.frames.study import Study
 
 SIGNS = "*PXDv<>"  # a sign a source
 
 
-def find_published(study: Study, by: Axis | None = None) -> pd.DataFrame:
-    """Return what is published of the same networks, a row for each; `label` says by whom, and what was otherwise.
+def find_published(configurations: pd.DataFrame, by: Axis | None = None) -> pd.DataFrame:
+    """Return what is published of the networks drawn, a row for each; `label` says by whom, and what was otherwise.
 
     `color` is that of the networks' kind, unless lines are by another axis, where colours mean other things.
-    None of it where only the plain networks of a study are published, or only the residual ones: beside the others,
-    which were trained otherwise, the points would mislead.
+    None of it where only the plain networks are published, or only the residual ones: beside the others, which were
+    trained otherwise, the points would mislead.
     """
-    own = study.configurations[study.configurations["n"] > 0]
-    rows = add_published(own)
+    rows, own = add_published(configurations), configurations.to_dict("records")
     theirs = rows[rows["source"].notna()].sort_values("n", kind="stable")
     theirs = theirs.drop_duplicates(["by", "shortcut", "depth"], keep="last").sort_values("depth", kind="stable")
-    if set(theirs["shortcut"]) != set(own["shortcut"]):
+    if set(theirs["shortcut"]) != set(configurations["shortcut"]):
         theirs = theirs.head(0)
-    several = own["shortcut"].nunique() > 1
+    several = configurations["shortcut"].nunique() > 1
     labels = [label(row, is_same_recipe(row, own), several) for row in theirs.to_dict("records")]
     kinds = by is None or by.name == "shortcut"
     colors = [LOOKS[name][0] if kinds and name in LOOKS else MUTED for name in theirs["shortcut"]]
     return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object), color=pd.Series(colors, theirs.index))
 
 
-def is_same_recipe(published: Row, configurations: pd.DataFrame) -> bool:
+def is_same_recipe(published: Row, configurations: Sequence[Row]) -> bool:
     """Return whether one of the configurations is the same network, trained in the same way."""
-    rows = [row for row in configurations.to_dict("records") if network(row) == network(published)]
-    return any(other_recipe(row, published["config"]) == "" for row in rows)
+    same = (row for row in configurations if network(row) == network(published))
+    return any(other_recipe(row, published["config"]) == "" for row in same)
 
 
 def label(row: Row, same_recipe: bool, several: bool) -> str:

@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import COLORS, LOOKS, MOST, colors_of, some_of
 from analysis.frames.axes import Axis
-from analysis.frames.study import Study, best_rows, validated
+from analysis.frames.find import BadRequest
+from analysis.frames.study import SCORE, Study, best_rows, validated
 
 MANY = 24  # values, of which each is a dot of its own and none is joined
 PANELS = 4  # rows or columns of panels
@@ -46,7 +47,7 @@ class Roles:
 
 
 def roles_of(study: Study, options: PlotOptions) -> Roles:
-    """Return who plays which part; raises BadRequest for a name that is no axis.
+    """Return who plays which part; raises BadRequest for a name that is no axis, and for one that is to play two.
 
     Unless asked otherwise, the horizontal is the number with the most values, the depth before others, and lines are by
     shortcut, or by the axis that comes next; panels have few values.
@@ -55,6 +56,9 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
     quantity = options.x if options.x in QUANTITIES else ""
     x = study.axis(options.x, QUANTITIES) if options.x and not quantity else None
     by, panels = (study.axis(name) if name else None for name in (options.by, options.panels))
+    given = [axis for axis in (x, by, panels) if axis]
+    if len(set(given)) < len(given):
+        raise BadRequest(f"{max(given, key=given.count).name}: an axis goes to one of --x, --by and --panels")
     free = [axis for axis in axes if axis not in (by, panels)]
     numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
     x = x or next(iter([*numbers, *free]), None)
@@ -112,18 +116,19 @@ class Lines:
 def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
     """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation.
 
-    Unless asked otherwise, lines or panels are by depth, so that the best is not chosen over depths.
+    Lines are by --by or, as no other figure's horizontal is an axis, by --x. Unless asked otherwise, lines or panels
+    are by depth, so that the best is not chosen over depths.
     """
     roles = roles_of(study, options)
-    line, row = roles.x, roles.by
-    if not options.x and (depth := study.axes.find("layers")) in study.axes.axes and depth != row:
+    line, row = (roles.by, roles.panels) if options.by else (roles.x, roles.panels if options.panels else roles.by)
+    if not (options.x or options.by) and (depth := study.axes.find("layers")) in study.axes.axes and depth != row:
         line = depth
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
     if row is not None:
         places, left_out = some_of(sorted(set(table[row.column])), PANELS, f"values of {row.name}")
         table, notes = table[table[row.column].isin(places)], [*notes, *left_out]
     if line is not None and (count := table[line.column].nunique()) > MOST:
-        ranked = list(table.groupby(line.column)["val_acc_mean"].mean().sort_values(ascending=False).index)
+        ranked = list(table.groupby(line.column)[SCORE].mean().sort_values(ascending=False).index)
         middle = max(count // 2 - MOST // 4, MOST // 2)
         half = MOST // 2
         table = table[table[line.column].isin([*ranked[:half], *ranked[middle : middle + half]])]
@@ -159,7 +164,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
 
 def score(configurations: pd.DataFrame, columns: list[str]) -> float:
     """Return the mean over combinations of the best validation accuracy in each, with -1 where there is none."""
-    best = configurations.groupby(columns)["val_acc_mean"].max() if columns else configurations["val_acc_mean"]
+    best = configurations.groupby(columns)[SCORE].max() if columns else configurations[SCORE]
     return float(best.fillna(-1).mean())
 
 
@@ -169,6 +174,7 @@ def combinations(configurations: pd.DataFrame, columns: list[str]) -> int:
 
 
 def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:
-    """Return the request with panels by shortcut where there are several."""
-    axis = study.axes.find("shortcut")
-    return replace(options, by="shortcut") if axis in study.axes.axes and options.x != "shortcut" else options
+    """Return the request with panels by shortcut where there are several, and nothing else is asked for."""
+    there = study.axes.find("shortcut") in study.axes.axes
+    free = not options.panels and "shortcut" not in (options.x, options.by)
+    return replace(options, panels="shortcut") if there and free else options

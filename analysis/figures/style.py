@@ -27,12 +27,17 @@ class NoData(Exception):
     """A figure's data are not there; its text says which."""
 
 
+def look_of(shortcut: str) -> tuple[str, str, str]:
+    """Return the colour, marker and line of networks with a shortcut."""
+    return LOOKS.get(shortcut, (MUTED, "o", "-"))
+
+
 def colors_of(axis: Axis | None) -> list[Any]:
     """Return a colour for each value of an axis, the same in all figures of a study: shades where it is a number."""
     if axis is None:
         return [COLORS[0]]
     if axis.name == "shortcut":
-        return [LOOKS.get(str(value), (MUTED, "o", "-"))[0] for value in axis.values]
+        return [look_of(str(value))[0] for value in axis.values]
     if axis.numeric or len(axis.values) > MOST:
         return list(SHADES(np.linspace(0, 1, len(axis.values))))
     return list(COLORS[: len(axis.values)])

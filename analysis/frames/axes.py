@@ -1,8 +1,9 @@
 """The axes of a study: what varies between its configurations, in which order, and what depends on them.
 
-An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs`), a whole
-choice where named choices tell configurations apart (`optimizer`), or a single key (`optimizer.lr`). A setting that the
-axes determine, as a momentum that comes with an optimizer, is not an axis. Seeds are replicates.
+An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs` or, where
+all were asked for in them, `steps`), a whole choice where named choices tell configurations apart (`optimizer`), or a
+single key (`optimizer.lr`). A setting that the axes determine, as a momentum that comes with an optimizer, is not an
+axis. Seeds are replicates.
 """
 
 import math
@@ -14,9 +15,9 @@ from typing import Any
 from analysis.frames.settings import DEFAULT, Row, as_text
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
-UNITS = {"layers": "layers", "stages": "stages", "epochs": "epochs"}  # of axes whose values read well before a word
+UNITS = {name: name for name in ("layers", "stages", "epochs", "steps")}  # of axes whose values read well before a word
 ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
-ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs"}
+ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs", "epochs.steps": "steps"}
 # Keys that axes of their own speak for, or that never make two runs differ.
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
@@ -117,13 +118,13 @@ def varied_keys(rows: Sequence[Row]) -> list[str]:
 
 
 def choice_names(rows: Sequence[Row], varied: Sequence[str]) -> list[str]:
-    """Return the groups whose named choice says what varies in them, and `epochs`."""
+    """Return the groups whose named choice says what varies in them, and `epochs` or `steps`."""
     found = []
     for group in dict.fromkeys(key.partition(".")[0] for key in varied if "." in key):
         names = [value_of(row, group) for row in rows]
         own = [[value_of(row, key) for row in rows] for key in varied if key.startswith(f"{group}.")]
         if group == "epochs":
-            found.append(group)
+            found.append(group if any(value_of(row, "epochs.count") is not None for row in rows) else "steps")
         elif group not in NO_CHOICES and DEFAULT not in names and any(determines([names], values) for values in own):
             found.append(group)
     return found
@@ -138,6 +139,8 @@ def value_of(row: Row, name: str) -> Hashable:
         return len(row["stages"]) if len(set(row["stages"])) == 1 else tuple(row["stages"])
     if name == "shortcut":
         return str(row["shortcut"])
+    if name == "steps":
+        return row["config"].get("epochs.steps")
     if name == "epochs":
         count, steps = (row["config"].get(f"epochs.{unit}") for unit in ("count", "steps"))
         return f"{steps:,} steps" if count is None and steps is not None else count

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def not_started(folders: Iterable[str]) -> int:
-    """Return how many runs beside these configurations' folders a sweep is still to begin, or was stopped before.
+def not_started(folders: Iterable[str], data: str) -> int:
+    """Return how many runs on a data set, beside these configurations' folders, a sweep has yet to begin.
 
     A sweep lists its runs in `.sweeps/`, beside the studies, until each has begun.
     """
@@ -14,7 +14,9 @@ def not_started(folders: Iterable[str]) -> int:
     runs: set[Path] = set()
     for file in (file for root in {study.parent for study in studies} for file in root.glob(".sweeps/*.json")):
         try:
-            runs |= {Path(run) for run in json.loads(file.read_text(encoding="utf-8"))["runs"]}
+            content = json.loads(file.read_text(encoding="utf-8"))
+            every = {Path(run): content["configs"][str(Path(run).parent)] for run in content["runs"]}
+            runs |= {run for run, config in every.items() if config["data"]["name"] == data}
         except (OSError, ValueError, KeyError, TypeError):
             continue  # of another version, or no list
     return sum(run.parent.parent in studies and not (run / "config.yaml").exists() for run in runs)

@@ -1,6 +1,7 @@
 """Published figures beside one's own of the same networks, and whether the recipe was the same."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # of 110 layers alone, as 
 NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
 
+@cache
 def read_published() -> pd.DataFrame:
     """Return the rows of published.csv with the columns that `summarize` has, `by` and `source`."""
     rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds"), "Int64"))

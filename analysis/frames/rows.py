@@ -99,7 +99,7 @@ def _read_configuration(path: Path) -> Row:
 
 
 def _read_outcome(path: Path) -> Row:
-    """Return a run's status, and if it is complete its figures and how it was computed."""
+    """Return a run's status and how it was computed, if it is complete its figures."""
     result, starts = read_json(path / "result.json"), read_json_lines(path / "starts.jsonl")
     started = {"started": str(starts[0].get("time", "")) if starts else None}
     if result is not None:
@@ -111,7 +111,9 @@ def _read_outcome(path: Path) -> Row:
         return {"status": "unfinished", **started, "epochs_done": len(complete_lines(path / "metrics.csv")[1])}
     if failure["status"] not in ("failed", "diverged"):
         raise Damaged(f"{path / 'failure.json'}: does not say `failed` or `diverged`")
-    return {"status": failure["status"], **started, "error": str(failure.get("error", ""))}
+    last = {**starts[-1], "data": {"sha256": starts[-1].get("data")}} if starts else {}
+    error = str(failure.get("error", ""))
+    return {"status": failure["status"], **started, "error": error, **_conditions(last, starts)}
 
 
 def _figure(path: Path, result: Row, column: str) -> float | None:
@@ -129,7 +131,7 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
 
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
-    """Return how a complete run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
+    """Return how a run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
     # git and versions are a report's, which has to find mappings there
     parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}
     machine, threads = parts["machine"], parts["machine"].get("threads")

@@ -30,7 +30,7 @@ class Difference:
     """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
 
     An interval without p is not over seeds, but over test images, for these very runs. `with_images` is the interval
-    over seeds and test images, where the predictions are there.
+    over seeds and test images, where the predictions are there, and `p_with_images` its p.
     """
 
     points: float
@@ -38,6 +38,12 @@ class Difference:
     high: float | None
     p: float | None
     with_images: tuple[float, float] | None = None
+    p_with_images: float | None = None
+
+    @property
+    def largest_p(self) -> float | None:
+        """The p of what both intervals have to say, which a correction for several verdicts takes; None without any."""
+        return None if self.p is None else max(self.p, self.p_with_images or 0.0)
 
     @property
     def verdict(self) -> str:
@@ -89,10 +95,11 @@ def contrast(
         return Difference(points, *((None, None) if these is None else _interval(points, these, math.inf)), None)
     parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
     seeds, terms = sum(parts), sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
-    low, high = _interval(points, seeds, seeds**2 / terms)
-    p = 2 * float(stats.t.sf(abs(points) / math.sqrt(seeds), seeds**2 / terms))
-    both = None if images is None else _interval(points, seeds + images, (seeds + images) ** 2 / terms)
-    return Difference(points, low, high, p, both)
+    over_seeds = _interval(points, seeds, seeds**2 / terms), _p(points, seeds, seeds**2 / terms)
+    if images is None:
+        return Difference(points, *over_seeds[0], over_seeds[1])
+    both, dof = seeds + images, (seeds + images) ** 2 / terms
+    return Difference(points, *over_seeds[0], over_seeds[1], _interval(points, both, dof), _p(points, both, dof))
 
 
 def image_variances(correct: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
@@ -115,6 +122,10 @@ def image_variances(correct: Sequence[np.ndarray], weights: Sequence[float]) -> 
 def _interval(points: float, variance: float, dof: float) -> tuple[float, float]:
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, dof)) * math.sqrt(variance)
     return points - margin, points + margin
+
+
+def _p(points: float, variance: float, dof: float) -> float:
+    return 2 * float(stats.t.sf(abs(points) / math.sqrt(variance), dof))
 
 
 @dataclass(frozen=True)
@@ -157,11 +168,9 @@ def deviation_factors(dof: int) -> tuple[float, float]:
 
 def holm(ps: Sequence[float]) -> list[float]:
     """Return p-values corrected for being several (Holm 1979), in the order given."""
-    corrected, least = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
-        least = max(least, min(1.0, (len(ps) - rank) * ps[place]))
-        corrected[place] = least
-    return corrected
+    order, corrected = np.argsort(ps, kind="stable"), np.empty(len(ps))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(np.arange(len(ps), 0, -1) * np.asarray(ps)[order]))
+    return corrected.tolist()
 
 
 def wilson(accuracy: float, images: int) -> tuple[float, float]:

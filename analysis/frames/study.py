@@ -12,7 +12,7 @@ from analysis.frames.configurations import data_of, summarize
 from analysis.frames.experiments import tuned_by
 from analysis.frames.find import BadRequest
 from analysis.frames.inside.untrained import Untrained, load_untrained
-from analysis.frames.rows import TRAIN
+from analysis.frames.rows import HEX_DIGITS, TRAIN
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import Row, as_text
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
@@ -235,7 +235,10 @@ def pick(study: Study, best: Sequence[str]) -> Study:
 
 
 def split(runs: pd.DataFrame) -> list[Study]:
-    """Return runs by study and data set."""
+    """Return runs by study and data set; where there are several sets of one's own pictures, each is one."""
+    pictures = pd.Series([config.get("data.pictures") or "" for config in runs["config"]], runs.index, dtype=object)
+    if pictures[pictures != ""].nunique() > 1:
+        runs = runs.assign(data=runs["data"] + ("-" + pictures.str[:HEX_DIGITS]).where(pictures != "", ""))
     several = runs.groupby("study")["data"].transform("nunique") > 1
     names = runs["study"].where(~several, runs["study"] + "/" + runs["data"])
     parts = runs.groupby([runs["study"], runs["data"], names], sort=False)

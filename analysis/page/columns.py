@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.frames.axes import Axis, value_of, value_text
 from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
-from analysis.frames.settings import Row
+from analysis.frames.settings import DEFAULT, Row
 from analysis.frames.study import Study
 
 
@@ -80,7 +80,7 @@ def placed(axis: Axis, row: Row) -> str:
     if place is not None and not pd.isna(place):
         return axis.text(int(place))
     value = value_of(row, axis.name)
-    return "" if value in ("default", None) else value_text(value)
+    return "" if value in (DEFAULT, None) else value_text(value)
 
 
 def against_published(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds
+from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds, is_tuned
 from analysis.claims.compare import Comparison
 from analysis.claims.wording import say_changes, sentence
 from analysis.frames.configurations import MEASURES, data_of
@@ -109,6 +109,7 @@ def verdict(found: Difference) -> str:
 
 def cause(found: Comparison) -> str:
     """Return what the two differ in, and that none of several causes can be singled out; what was tuned is none."""
-    causes = found.changes.keys() - {name for study in found.studies for name in study.chosen}
+    chosen = {name for study in found.studies for name in study.chosen}
+    causes = [key for key in found.changes if not is_tuned(key, chosen)]
     unknown = " The data do not tell which of these makes the difference." if len(causes) > 1 else ""
     return f"They differ in {say_changes(found.changes) or 'no setting that is recorded'}.{unknown}"

@@ -1,14 +1,14 @@
 """What was seen of untrained networks as a table: a row per network for people, a row per run for programs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from analysis.claims.numbers import say_cosine, say_factor
-from analysis.frames.inside.untrained import MEASURES, NETWORK, load_untrained
+from analysis.frames.inside.untrained import MEASURES, NETWORK
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
 
@@ -54,7 +54,7 @@ def inspection_grids(study: Study) -> list[Grid]:
     """Return a grid of a study's complete inspections, none if there are none."""
     if study.inspections.empty:
         return []
-    runs = load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs
+    runs = inspected(study)
     several = runs["rest"].nunique() > 1
     head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in COLUMNS), "seeds"]
     rows = []
@@ -85,5 +85,9 @@ def incomplete(inspections: pd.DataFrame) -> list[str]:
 
 def inspections_csv(studies: Sequence[Study]) -> str:
     """Return what was measured as one CSV, a row per complete inspection; ratios are factors."""
-    tables = [load_untrained(study.inspections, study.runs[:0], study.layers[:0]).runs for study in studies]
-    return pd.concat(tables)[NUMBERS].to_csv(index=False)
+    return pd.concat(map(inspected, studies))[NUMBERS].to_csv(index=False)
+
+
+def inspected(study: Study) -> pd.DataFrame:
+    """Return a row per network and seed that was inspected, without those of trainings."""
+    return replace(study, runs=study.runs[:0]).untrained.runs

@@ -1,5 +1,6 @@
 """Where the figures of a study come from: the environments, the settings, and the commands that reproduce them."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,11 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
         for name, settings in zip(configurations["label"], varied)
     ]
     choices, settings = list(configurations["choices"]), configurations["settings"].iloc[0]
+    identities = list(configurations["identity"])
+    stated = settings.keys() if None in identities else set().union(*identities)
     groups = {group: name for group, name in choices[0].items() if name is not None and group not in NOT_GIVEN}
     shared = {group: name for group, name in groups.items() if all(other.get(group) == name for other in choices)}
-    shared |= {key: value for key, value in settings.items() if key not in keys}
+    shared |= {key: value for key, value in settings.items() if key in stated and key not in keys}
     grid = Grid("Settings that differ", ["configuration", *keys], rows, [False] * (len(keys) + 1))
     return grid, [f"{key}={as_text(value)}" for key, value in shared.items()]
 
@@ -85,13 +88,13 @@ def reproduce(runs: pd.DataFrame) -> str:
     ours = {group: name for group, name in choices.items() if is_ours(group, name)}
     identity = row["identity"] if row["identity"] is not None and choices else row["config"]
     given = {
-        key: as_text(value)
+        key: as_override(value)
         for key, value in row["config"].items()
         if (key in identity or key.partition(".")[0] in choices) and not {key, key.partition(".")[0]} & NOT_GIVEN
     }
-    if row["data"] == "folder":
-        given["data.root"] = as_text(row["config"]["data.root"])
-    settings = ours | given | {"study": Path(row["study"]).name}
+    if row["config"]["data.name"] == "folder":
+        given["data.root"] = as_override(row["config"]["data.root"])
+    settings = ours | given | {"study": as_override(Path(row["study"]).name)}
     compiled = runs["compiled"].astype(object)
     if compiled.notna().any():  # runs that are not complete go with the others
         compiled = compiled.fillna(compiled.dropna().iloc[0])
@@ -103,6 +106,13 @@ def reproduce(runs: pd.DataFrame) -> str:
         words = (shlex.quote(f"{key}={value}") for key, value in own.items())
         lines.append(f"python -m resnet.run -m {' '.join(words)}")
     return "\n".join(lines)
+
+
+def as_override(value: Any) -> str:
+    """Return a value as Hydra reads it: text that its grammar would take for more than text is quoted."""
+    if not isinstance(value, str) or re.fullmatch(r"[\w./-]*", value):
+        return as_text(value)
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def is_ours(group: str, name: str) -> bool:

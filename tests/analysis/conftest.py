@@ -94,7 +94,7 @@ class Builder:
     def complete(self, seed: int = 0, study: str = "depth", **settings: Any) -> Path:
         """Write a complete run, `test`, `val`, `train` being its accuracies. Return its folder."""
         test, val, train = (settings.pop(name, default) for name, default in DEFAULT_ACCURACIES)
-        epochs = settings.get("epochs.count", 20)
+        epochs = settings.get("epochs.count", 20) or 3
         path = self.begin(seed, study, done=epochs, **settings)
         stages = settings.get("model.stages", [2, 2])
         figures = {
@@ -121,9 +121,11 @@ class Builder:
         (path / "result.json").write_text(json.dumps(result))
         return path
 
-    def fail(self, seed: int = 0, status: str = "failed", **settings: Any) -> Path:
-        """Write a run that failed or diverged in its fourth epoch. Return its folder."""
+    def fail(self, seed: int = 0, status: str = "failed", start: Any = None, **settings: Any) -> Path:
+        """Write a run that failed or diverged in its fourth epoch, and noted `start` before. Return its folder."""
         path = self.begin(seed, done=3, **settings)
+        if start is not None:
+            (path / "starts.jsonl").write_text(json.dumps(start) + "\n")
         failure = {"status": status, "error": "out of memory", "traceback": "…", "epoch": 4, "step": 1200}
         (path / "failure.json").write_text(json.dumps(failure | {"time": "2026-01-01T00:00:00+00:00"}))
         return path

@@ -80,6 +80,25 @@ def test_a_clear_gain_from_depth_has_its_interval():
     assert found.seeds == (3, 3) and found.difference.verdict == "more" and len(found.configurations) == 2
 
 
+def plateau(**by_depth) -> tuple[int, float] | None:
+    """Return from where on no rise is found, and by how much the deepest is above, in points."""
+    gain, *_ = findings(*depths("projection", **by_depth), topic="Depth")
+    depth, further, _ = gain.facts.get("plateau", (None, None, None))
+    return depth and (depth, round(further.points, 2))
+
+
+def test_of_a_rise_it_is_said_from_which_depth_on_no_further_one_is_shown():
+    assert plateau(n1=0.80, n2=0.83, n3=0.85, n9=0.8505) == (20, 0.05)
+    assert plateau(n1=0.80, n2=0.851, n3=0.85, n9=0.8505) == (14, -0.05)
+    assert plateau(n1=0.80, n2=0.87, n3=0.85, n9=0.8505) == (14, -1.95)  # a fall is no rise
+
+
+def test_where_each_depth_is_better_than_the_last_or_none_is_nothing_is_said_of_a_further_rise():
+    assert plateau(n1=0.80, n3=0.85, n9=0.90) is None
+    assert plateau(n1=0.80, n3=0.90, n9=0.70) is None
+    assert plateau(n1=0.80, n2=0.90, n3=0.85, n9=0.90) is None  # the deepest is above the last before it
+
+
 def test_noise_is_not_called_a_gain():
     (found,) = findings(configuration(test=(0.80, 0.82)), configuration(**DEEP, test=(0.805, 0.826)), topic="Depth")
     assert found.difference.verdict == "noise"

@@ -306,24 +306,24 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
 def test_only_the_same_networks_are_published_points_and_another_recipe_is_named(build):
     for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
         build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
-    own, *published = find_published(load_studies(["runs"])[0]).itertuples()
+    own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
     assert (own.depth, own.label) == (10, "published: original project (augmented images)")
     assert [row.label for row in published] == ["published: original project (other recipe, augmented images)"]
     handles = [text.get_text() for text in figure("accuracy").legends[0].texts]
     assert handles[-2:] == [own.label, published[0].label] or handles[-2:] == [published[0].label, own.label]
     build.complete(study="toy", **{"data.name": "digits"})
-    assert find_published(load_studies(["runs/toy"])[0]).empty
+    assert find_published(load_studies(["runs/toy"])[0].configurations).empty
 
 
 def test_published_points_say_which_networks_they_are_and_stand_beside_both_kinds_or_none(build):
     network = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16}
     build.complete(study="paper", **network, **{"model.shortcut": "pad"})
     build.complete(study="paper", **network, **{"model.shortcut": "none"})
-    labels = {row.label for row in find_published(load_studies(["runs/paper"])[0]).itertuples()}
+    labels = {row.label for row in find_published(load_studies(["runs/paper"])[0].configurations).itertuples()}
     assert {"published: techxzen, plain (other recipe)", "published: techxzen, residual (pad) (other recipe)"} < labels
     build.complete(study="ours", **network, **{"model.shortcut": "projection"})
     build.complete(study="ours", **network, **{"model.shortcut": "none"})
-    assert find_published(load_studies(["runs/ours"])[0]).empty
+    assert find_published(load_studies(["runs/ours"])[0].configurations).empty
 
 
 @pytest.mark.parametrize("worse", ["projection", "none"])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from analysis.frames.runs import load_runs
 from analysis.frames.study import Study, load_studies
-from analysis.page.provenance import commands, environments
+from analysis.page.provenance import commands, differences, environments
 from analysis.page.tables import page_grids
 from analysis.report import main
 from tests.analysis import studies
@@ -304,6 +305,23 @@ def test_a_command_names_where_pictures_were_and_no_choice_of_ones_own(build):
     words = shlex.split(found)
     assert {"data=folder", "data.root=flowers", "model.stages=[2,2]"} <= set(words)
     assert not any(word.startswith(("model=", "data.pictures=")) for word in words)
+
+
+@pytest.mark.parametrize("root", ["/pics/cats,dogs", "it's (1)", "a=b", "[x]"])
+def test_a_command_quotes_what_hydra_would_take_for_more_than_text(build, root):
+    build.begin(choices={"data": "folder"}, **{"data.name": "folder", "data.root": root})
+    (found,) = commands(*load_studies(["runs"])).values()
+    (word,) = [word for word in shlex.split(found) if word.startswith("data.root=")]
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert not override.is_sweep_override() and override.value() == root
+
+
+def test_what_another_study_varies_is_not_said_of_this_one(build):
+    build.complete(**{"optimizer.lr": 0.01})
+    build.complete(study="other", **{"model.zero_init": True})
+    (study,) = (study for study in load_studies(["runs"]) if study.name == "depth")
+    shared = differences(study.configurations)[1]
+    assert "optimizer.lr=0.01" in shared and not any("zero_init" in setting for setting in shared)
 
 
 def test_a_study_of_one_epoch_is_called_so(build, report):

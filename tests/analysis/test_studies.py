@@ -182,7 +182,9 @@ def test_exceptions_are_held_against_the_noise_of_seeds(build):
                 build.complete(seed, "noise", choices={"augmentation": name}, **figures, **settings)
     said = sentences("runs/noise")["augmentation"]
     assert said[0].endswith("Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.")
-    assert "best in 2 of 4" in said[1] and said[1].endswith("are better, 1 of 2 by more than the noise of seeds.")
+    assert "best in 2 of 4" in said[1] and said[1].endswith(
+        "are better, 1 of 2 by more than the noise of seeds on test images."
+    )
 
 
 def test_missing_runs_and_parts_of_the_data_are_named(build):
@@ -299,6 +301,7 @@ def test_a_comparison_takes_what_a_person_types(build, table):
     assert "-2.00" in table("--compare", "optimizer.lr=0.03", "lr=1e-2")
     studies.rates(build, models=["blocks9"])
     assert "+7.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9")
+    assert "+7.00" in table("--compare", "blocks3, 8 layers, optimizer.lr=0.1", "20 layers,lr=0.1")
     assert table("--compare", "lr=0.1", "lr=0.01", code=2) == (
         "lr=0.1: could be rates: blocks3, 8 layers, optimizer.lr=0.1; rates: blocks9, 20 layers, optimizer.lr=0.1\n"
     )
@@ -396,7 +399,7 @@ def test_all_points_are_within_their_panels(build):
 
 def test_a_value_has_one_colour_in_all_figures(build):
     studies.depth(build)
-    legends = figure("curves", x="shortcut", by="layers").legends[0], figure("accuracy").legends[0]
+    legends = figure("curves", by="shortcut", panels="layers").legends[0], figure("accuracy").legends[0]
     colors = [
         {text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines())}
         for legend in legends

@@ -1,9 +1,15 @@
 """Sweeps with holes: values that few networks tried, runs that diverged, networks without a counterpart."""
 
+import csv
+import io
 import itertools
 import json
+import random
+import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
 from analysis.claims.findings import find
 from analysis.claims.wording import by_topic
@@ -12,6 +18,7 @@ from analysis.figures.published_points import find_published
 from analysis.figures.roles import PlotOptions, roles_of
 from analysis.figures.style import LOOKS
 from analysis.frames.study import load_studies
+from analysis.plots import main
 from analysis.report import main as report
 from tests.analysis import studies
 from tests.analysis.conftest import figure
@@ -24,8 +31,8 @@ def layers(depth: int) -> dict:
     return {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": 16}
 
 
-def said(*best: str) -> dict[str, list[str]]:
-    (study,) = load_studies(["runs"], best)
+def said(*best: str, folder: str = "runs") -> dict[str, list[str]]:
+    (study,) = load_studies([folder], best)
     return by_topic(find(study))
 
 
@@ -197,7 +204,7 @@ def test_a_run_stands_beside_the_published_one_of_its_recipe(build, table):
     assert "recipes differ" not in first["against published"]
     assert "akamaster" in " ".join(said()["Published"])
     (study,) = load_studies(["runs"])
-    labels = set(find_published(study)["label"])
+    labels = set(find_published(study.configurations)["label"])
     assert "published: akamaster" in labels and "published: He et al. 2016 (other recipe)" in labels
 
 
@@ -224,3 +231,144 @@ def test_axes_that_leave_none_to_draw_along_are_named(build):
             build.complete(**layers(depth) | {"model.shortcut": shortcut})
     with pytest.raises(Exception, match="nothing varies but the seed that no line or panel stands for"):
         figure("accuracy", panels="layers", by="shortcut")
+
+
+def test_steps_are_numbers_where_all_were_asked_for_in_them(build, table):
+    for steps, acc in ((400, 0.6), (2000, 0.7), (10000, 0.8)):
+        build.complete(val=acc, test=acc, **{"epochs.count": None, "epochs.steps": steps})
+    assert [row["steps"] for row in rows(table())] == ["400", "2000", "10000"]
+    assert "10000 is the highest value tried" in str(said()["steps"])
+    assert "steps=" not in str(said()) and rows(table("--best", "epochs.steps"))[0]["steps"] == "10000"
+    assert [row["steps"] for row in csv.DictReader(io.StringIO(table("--format", "csv")))] == ["400", "2000", "10000"]
+    assert figure("accuracy", x="steps").axes[0].get_xlabel() == "steps"
+
+
+def test_without_validation_nothing_is_best_and_it_is_said_why(build):
+    for lr, acc in ((0.01, 0.6), (0.1, 0.7)):
+        for seed in (0, 1):
+            build.complete(seed, val=None, test=acc + seed / 100, **{"optimizer.lr": lr, "data.val_fraction": 0.0})
+    assert "no value of optimizer.lr can be chosen" in said()["Best"][0]
+    dice = random.Random(0)
+    for _ in range(12):
+        keys = {"optimizer.lr": round(dice.random(), 6), "batch_size": dice.randrange(8, 512)}
+        build.complete(study="search", val=None, test=dice.random(), **keys | {"data.val_fraction": 0.0})
+    texts = said(folder="runs/search")
+    assert "no value of" in texts["Best"][0] and texts["Confounds"][0].startswith("These configurations are no grid")
+
+
+def test_one_seed_that_is_alone_does_not_leave_all_pairs_open(build):
+    for depth, lr in itertools.product((8, 20, 32), (0.01, 0.1)):
+        for seed in (0, 1) if (depth, lr) != (32, 0.1) else (0,):
+            acc = 0.7 + lr / 10 + depth / 1000 + seed / 500
+            build.complete(seed, val=acc, test=acc, **layers(depth) | {"optimizer.lr": lr})
+    text = said()["optimizer.lr"][0]
+    assert "On average over those 2 of 3 pairs that have several seeds, its test accuracy is above" in text
+    assert "is open" not in text
+
+
+def test_a_deeper_network_of_another_width_is_not_missed(build):
+    for width, depths in ((8, (8, 20)), (16, (8, 20, 32))):
+        for depth in depths:
+            acc = 0.6 + depth / 100
+            plain = layers(depth) | {"model.width": width, "model.shortcut": "none"}
+            build.complete(val=acc, test=acc, **plain)
+    build.begin(**layers(56) | {"model.width": 16, "model.shortcut": "none"})
+    narrow, wide = said()["Beyond the best depth"]
+    assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")
+    assert "model.width=16, the deepest that have complete runs (56 layers have none), with 32 layers" in wide
+
+
+@pytest.mark.parametrize("key, values, stays", [("model.width", (16, 32), True), ("optimizer.lr", (0.1, 0.01), False)])
+def test_what_was_chosen_is_no_other_difference_unless_it_is_another_network(build, table, key, values, stays):
+    for depth, best in zip((8, 20), values):
+        for value in values:
+            for seed in (0, 1):
+                acc = 0.7 + depth / 1000 - 0.1 * (value != best) + seed / 1000
+                build.complete(seed, val=acc, test=acc, **layers(depth) | {key: value})
+    compared = table("--best", key, "--compare", "8 layers", "20 layers")
+    assert ("do not tell which of these" in compared) is stays
+    texts = said(key)
+    assert (f"also differ in {key}" in texts["Depth"][0]) is stays
+    assert any("more than one thing" in text for text in texts.get("Confounds", [])) is stays
+
+
+def test_a_copy_of_the_best_configuration_is_passed_over(build):
+    for depth, shortcut, lr in itertools.product((8, 20), ("pad", "none"), (0.001, 0.01, 0.1, 1.0)):
+        acc = 0.6 + depth / 100 - abs(lr - 0.1)
+        run = build.complete(val=acc, test=acc, **layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr})
+        if (depth, lr) == (20, 0.1):
+            copy = run.parent.with_name(f"{run.parent.name}-zz") / run.name
+            shutil.copytree(run, copy)
+            result = json.loads((copy / "result.json").read_text())
+            result["final"]["val_acc"] += 0.05
+            (copy / "result.json").write_text(json.dumps(result))
+    assert said()["Depth"][0].startswith("Each at the best optimizer.lr tried: from 8 to 20 layers")
+
+
+def test_two_sets_of_ones_own_pictures_are_two_data_sets(build, table):
+    for pictures, classes in (("ad972132", 0.8), ("b1946ac9", 0.9)):
+        run = build.complete(test=classes, **{"data.name": "folder", "data.root": "x", "optimizer.lr": classes})
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"]["pictures"] = pictures
+        config["identity"].setdefault("data", {})["pictures"] = pictures
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+    printed = table()
+    assert "folder-ad972132" in printed and "folder-b1946ac9" in printed and printed.count("## ") == 2
+    refused = table("--compare", "optimizer.lr=0.8", "optimizer.lr=0.9", code=2)
+    assert "cannot be compared: they are about folder-" in refused
+
+
+def test_a_gradient_is_not_said_to_be_the_shortcuts_alone_where_more_differs(build):
+    for shortcut, lr in (("pad", 0.1), ("none", 0.01)):
+        for seed in (0, 1):
+            run = build.complete(seed, **layers(20) | {"model.shortcut": shortcut, "optimizer.lr": lr})
+            build.look_inside(run, first=1.0 + seed / 10 + lr)
+    assert "They also differ in optimizer.lr" in said()["Gradients"][0]
+
+
+def test_runs_of_a_sweep_that_have_not_begun_are_counted_with_their_data(build, table):
+    names = ("cifar10", "digits")
+    begun = {name: build.complete(study="mine", **{"data.name": name}) for name in names}
+    waiting = {name: str(begun[name].parent.with_name(f"waiting-{name}") / "seed0") for name in names}
+    configs = {str(Path(run).parent): {"data": {"name": name}} for name, run in waiting.items()}
+    (build.root / ".sweeps").mkdir()
+    content = {"runs": [str(Path(run).absolute()) for run in waiting.values()]}
+    content["configs"] = {str(Path(path).absolute()): config for path, config in configs.items()}
+    (build.root / ".sweeps" / "a.json").write_text(json.dumps(content))
+    assert table().count("1 run of a sweep has not started") == 2
+
+
+def test_an_axis_plays_one_part_in_a_figure(build, capsys):
+    for depth in (8, 20):
+        build.complete(**layers(depth))
+    assert main(["runs", "--x", "layers", "--by", "depth", "--out", "figures"]) == 2
+    assert capsys.readouterr().err == "layers: an axis goes to one of --x, --by and --panels\n"
+
+
+def test_by_and_panels_mean_the_same_in_figures_over_epochs(build):
+    for depth, lr in itertools.product((8, 20, 32), (0.1, 0.01)):
+        build.complete(**layers(depth) | {"optimizer.lr": lr})
+    drawn = figure("curves", by="optimizer.lr", panels="layers")
+    assert [text.get_text() for text in drawn.legends[0].texts][:2] == ["0.01", "0.1"]
+    assert {axis.get_title() for axis in drawn.axes} == {"8 layers", "20 layers", "32 layers"}
+
+
+def test_a_run_that_diverged_does_not_flatten_the_losses_of_others(build):
+    build.complete(**layers(8))
+    run = build.fail(0, "diverged", **layers(20))
+    head, *lines = (run / "metrics.csv").read_text().splitlines()
+    place = head.split(",").index("train_loss")
+    parts = [line.split(",") for line in lines]
+    text = [",".join([*part[:place], "1e6", *part[place + 1 :]]) for part in parts]
+    (run / "metrics.csv").write_text("\n".join([head, *text]) + "\n")
+    drawn = figure("curves")
+    assert drawn.axes[0].get_ylim()[1] < 5 and "go on above" in drawn.get_suptitle()
+
+
+def test_a_published_point_is_of_the_recipe_that_is_drawn(build):
+    recipe = AKAMASTER | {"batch_size": 100, "epochs.count": None, "epochs.steps": 64000, "data.val_fraction": 0.1}
+    for depth, shortcut, lr in itertools.product((20, 32), ("pad", "none"), (0.1, 0.05, 0.02, 0.01, 0.005)):
+        keys = recipe | layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr}
+        build.complete(val=1 - lr, test=1 - lr, **keys)
+    labels = {text.get_text() for text in figure("accuracy", x="layers").legends[0].texts}
+    assert "published: techxzen, plain (other recipe)" in labels

@@ -10,7 +10,15 @@ from analysis.frames.statistics import Difference
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
-FITTED = {"pairs": 3, "grids": 4, "having": 3, "balanced": False, "rest": [("0.03", -0.25), ("1", -4.0)], "rare": ["3"]}
+FITTED = {
+    "pairs": 3,
+    "of_pairs": 4,
+    "grids": 4,
+    "having": 3,
+    "balanced": False,
+    "rest": [("0.03", -0.25), ("1", -4.0)],
+    "rare": ["3"],
+}
 ORDER = {"tried": 3, "planned": 4, "others": [("8 layers", "0.03")], "ties": 1}
 NEXT = {"next": "B", "gap": 0.25, "diverged": 2}
 SEARCH = {"axis": "optimizer.lr", "count": 200, "top": 20}
@@ -103,6 +111,11 @@ SENTENCES = {
         "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain "
         f"counterparts by 5.10 pp, {CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
+    "no validation": (
+        Finding("no validation", facts={"axes": "optimizer.lr and batch_size"}),
+        "Nothing was held out for validation, so that no value of optimizer.lr and batch_size can be chosen: the test "
+        "images are for comparing, not for choosing.",
+    ),
     "axis": (
         Finding(
             "axis",
@@ -112,9 +125,9 @@ SENTENCES = {
         ),
         "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, of "
         "which 3 include it, without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be "
-        "ranked: 3). On average over 3 pairs, its test accuracy is above that of 0.03, the next best, by 0.50 pp, "
-        "but no difference can be claimed: it could be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each). Pair "
-        "by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
+        "ranked: 3). On average over those 3 of 4 pairs that have several seeds, its test accuracy is above that of "
+        "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
+        "+2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),
@@ -236,8 +249,8 @@ def test_every_kind_has_a_topic_and_a_tested_template():
 @pytest.mark.parametrize(
     ("clear", "said"),
     [
-        (2, "are better, by more than the noise of seeds."),
-        (1, "are better, 1 of 2 by more than the noise of seeds."),
+        (2, "are better, by more than the noise of seeds on test images."),
+        (1, "are better, 1 of 2 by more than the noise of seeds on test images."),
         (0, "are better, which may be noise."),
     ],
 )
@@ -254,6 +267,14 @@ def test_a_part_of_the_configurations_is_counted():
 def test_networks_that_were_tuned_one_by_one_are_said_to_be():
     found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), facts={"tuned": "optimizer.lr"})
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
+
+
+def test_a_rise_that_ends_before_the_greatest_depth_is_said_to():
+    gain = Finding("gain", PLAIN, depths=(8, 56), difference=MORE, seeds=(3, 3), facts={"plateau": (20, NOISE, (2, 3))})
+    assert sentence(gain).endswith(
+        " 3 seeds each). From 20 layers on, no further rise can be claimed: +0.50 pp from there to 56 (95 % interval "
+        "-1.00 to +2.00 pp, 2 and 3 seeds)."
+    )
 
 
 @pytest.mark.parametrize(

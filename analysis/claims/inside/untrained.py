@@ -67,8 +67,9 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the gradient of the first layers with that of the last ones, raw and scaled by the weights' norm."""
     sides = sides_of(runs, "gradient_ratio")
     ends = deepest(sides)
-    facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}}
+    facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}, "at_depths": {}}
     for name, rows in ends.items():
+        facts["at_depths"][name] = int(rows["depth"].iloc[0])
         ratio, scaled = (np.log10(rows[column].dropna()) for column in ("gradient_ratio", "scaled_ratio"))
         facts["ratios"][name] = estimate(ratio)
         facts["directions"][name] = beside(estimate(ratio), 0)

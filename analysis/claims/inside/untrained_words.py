@@ -34,7 +34,7 @@ TEMPLATES = {
     "between two images apart have a cosine of {cosines_said}.",
     "neighbours twins": "At {at} layers {networks}, {change}",
     "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
-    "is {curvatures_said}. {starts_said}{left_out_said}",
+    "{curvatures_said}. {starts_said}{left_out_said}",
     "no curvature": "No largest eigenvalue of {shortcut_said} networks {networks} is known: Lanczos' method converged "
     "in none of {left_out[1]} runs.",
 }
@@ -42,21 +42,22 @@ DIRECTIONS = {
     "more": "grows in {}",
     "less": "shrinks in {}",
     "noise": "has no clear direction in {}",
-    "open": "has no clear direction in {}, of which there is one seed",
+    "open": "may grow or shrink in {}, of which there is one seed",
 }
 OPPOSITE = {("more", "less"), ("less", "more")}
 
 
 def say_ratios(finding: Finding) -> str:
     """Return each side's ratio, and that with each norm times the norm of the weights."""
-    texts = []
+    texts, depths = [], finding.facts["at_depths"]
     for name, ratio in finding.facts["ratios"].items():
         scaled = finding.facts["scaled"].get(name)
         notes = say_interval(ratio)
         if scaled is not None:
             interval = "" if scaled.low is None else f", {say_interval(scaled, name=False)}"
             notes += f"; with each norm times that of the layer's weights {say_log(scaled)}{interval}"
-        texts.append(f"{say_log(ratio)} in {name_shortcut(name)} networks ({notes})")
+        at = f" of {depths[name]} layers" if len(set(depths.values())) > 1 else ""
+        texts.append(f"{say_log(ratio)} in {name_shortcut(name)} networks{at} ({notes})")
     return in_a_row(texts)
 
 
@@ -150,23 +151,25 @@ def say_factors(found: Difference) -> str:
 
 
 def say_curvatures(finding: Finding) -> str:
-    """Return the curvature by depth, with intervals."""
-    texts = []
-    for depth, found in finding.facts["curvatures"].items():
-        texts.append(f"{say_log(found)} ({say_interval(found, name=False)}) at {depth}")
-    return in_a_row(texts) + " layers"
+    """Return the least and the greatest curvature of all depths, with intervals."""
+    by_depth = finding.facts["curvatures"]
+    ends = sorted(by_depth, key=lambda depth: by_depth[depth].mean)
+    said = [f"{say_log(by_depth[n])} ({say_interval(by_depth[n], name=False)}) at {n} layers" for n in ends]
+    return f"ranges from {said[0]} to {said[-1]}" if len(said) > 1 else f"is {said[0]}"
 
 
 def say_starts(finding: Finding) -> str:
     """Return, by learning rate, the depths that start beyond the bound, within it, or neither for sure."""
     texts = []
     for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
-        named = {"beyond this bound": depths["more"], "within it": depths["less"]}
-        named |= {"on a side that these seeds do not decide": depths["open"]}
-        parts = ", ".join(f"{place} at {in_a_row(found)} layers" for place, found in named.items() if found)
-        bound = f"At a learning rate of {rate:g}, SGD with momentum {MOMENTUM:g} is stable while it is below"
-        texts.append(f"{bound} {BOUNDS[rate]:,.0f} (Cohen et al. 2021); before training it is {parts}.")
-    return " ".join(texts)
+        sides = {"beyond it": depths["more"], "within it": depths["less"], "undecided by these seeds": depths["open"]}
+        sides = {side: found for side, found in sides.items() if found}
+        parts = [f"{side} at {in_a_row(found)} layers" for side, found in sides.items()]
+        at_each = len(sides) == 1 < len(finding.facts["curvatures"])
+        said = f"{next(iter(sides))} at each depth" if at_each else ", ".join(parts)
+        texts.append(f"{BOUNDS[rate]:,.0f} at a learning rate of {rate:g} ({said})")
+    bound = f"SGD with momentum {MOMENTUM:g} is stable below a bound (Cohen et al. 2021)"
+    return f"{bound}: {'; '.join(texts)}."
 
 
 def say_left_out(finding: Finding) -> str:

@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator
 
 from analysis.figures.inside.lesions import best_of_each
 from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines
-from analysis.figures.style import MUTED, legend, new_figure, whole_numbers
+from analysis.figures.style import MUTED, legend, new_figure, some_of, whole_numbers
 from analysis.frames.inside.untrained import plain_first
 from analysis.frames.study import Study, name_shortcut
 
@@ -44,7 +44,7 @@ def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
     """Return the ratio of each block, `when` it was measured; of trainings, or of inspections where none has any.
 
     Of several configurations of a depth and shortcut, the one best by validation, as notes say; untrained ones have
-    batch norm.
+    batch norm, and of what else varies the first.
     """
     notes, rows = [], study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
     if len(rows):
@@ -53,6 +53,8 @@ def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
     else:
         rows = study.untrained.layers
         rows = rows[rows["residual_ratio"].notna() & (rows["norm"] == "batch")]
+        kept, notes = some_of(sorted(set(rows["rest"])), 1, "conditions")
+        rows, notes = rows[rows["rest"].isin(kept)], [f"{note}: {kept[0]}" for note in notes]
     if rows.empty:
         raise NotMeasured("no run has compared residual branches with their shortcuts")
     last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
-from analysis.figures.style import LOOKS, MUTED, NoData, legend, new_figure, some_of
+from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, some_of
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
@@ -30,15 +30,15 @@ def draw_curvature(study: Study) -> Figure:
         part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
         draw_panel(axis, part, 110 // len(conditions))
     figure.axes[0].set_ylabel("largest eigenvalue")
-    handles = [Line2D([], [], label=name_shortcut(name), **look_of(name)) for name in plain_first(measured["shortcut"])]
+    handles = [Line2D([], [], label=name_shortcut(name), **draw_as(name)) for name in plain_first(measured["shortcut"])]
     bound = Line2D([], [], color=MUTED, ls="--", label=f"stability bound of SGD with momentum {MOMENTUM:g}")
     legend(figure, [*handles, bound])
     return figure
 
 
-def look_of(shortcut: str) -> dict:
+def draw_as(shortcut: str) -> dict:
     """Return how networks with a shortcut are drawn."""
-    color, marker, _ = LOOKS.get(shortcut, (MUTED, "o", "-"))
+    color, marker, _ = look_of(shortcut)
     return {"color": color, "marker": marker, "ms": 5, "lw": 1.3}
 
 
@@ -49,7 +49,7 @@ def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
     reach = [*BOUNDS.values(), *known["curvature"]]
     axis.set_ylim(min(reach) / 3, max(reach) * 3)  # of few seeds, an interval can be much longer
     for shortcut in plain_first(known["shortcut"]):
-        draw_series(axis, known[known["shortcut"] == shortcut], look_of(shortcut))
+        draw_series(axis, known[known["shortcut"] == shortcut], draw_as(shortcut))
     for rate, bound in BOUNDS.items():
         axis.axhline(bound, color=MUTED, lw=1, ls="--")
         place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "ha": "right"}

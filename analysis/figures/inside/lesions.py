@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.roles import best_of
-from analysis.figures.style import LOOKS, MUTED, legend, new_figure, some_of, whole_numbers
+from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
 LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}
@@ -32,7 +32,7 @@ def draw_lesions(study: Study) -> Figure:
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
             axis.set_xlabel(f"blocks.N: {LESIONS[kind]}", fontsize=9)
         line[0].set_ylabel("accuracy (%)")
-    handles = [look_of(name) for name in rows["shortcut"].unique()]
+    handles = [draw_as(name) for name in rows["shortcut"].unique()]
     legend(figure, [*handles, Line2D([], [], color=MUTED, lw=1, label="the intact network")])
     return figure
 
@@ -45,16 +45,16 @@ def best_of_each(study: Study, names: set[str]) -> tuple[set[str], list[str]]:
     return set(best["configuration"]), notes
 
 
-def look_of(shortcut: str) -> Line2D:
+def draw_as(shortcut: str) -> Line2D:
     """Return the legend's handle of networks with a shortcut."""
-    color, marker, _ = LOOKS.get(shortcut, (MUTED, "o", "-"))
+    color, marker, _ = look_of(shortcut)
     return Line2D([], [], color=color, marker=marker, ls="none", ms=5, label=name_shortcut(shortcut))
 
 
 def draw_panel(axis: Axes, rows: pd.DataFrame, kind: str) -> None:
     """Draw the mean over seeds of one kind of lesion, its range, and the intact network as a line."""
     for shortcut, part in rows.groupby("shortcut", sort=False):
-        look = look_of(str(shortcut))
+        look = draw_as(str(shortcut))
         axis.axhline(100 * part.loc[part["lesion"] == "none", "accuracy"].mean(), color=look.get_color(), lw=1)
         found = 100 * part[part["lesion"] == kind].groupby("block")["accuracy"].agg(["mean", "min", "max"])
         axis.vlines(found.index, found["min"], found["max"], color=look.get_color(), lw=1)

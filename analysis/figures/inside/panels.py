@@ -1,6 +1,7 @@
 """What figures of untrained networks share: panels by norm and shortcut, colours by depth, bands over seeds."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
 def panel_figure(
     study: Study, about: str, rows: pd.DataFrame, x: str, y: str
 ) -> tuple[Figure, Iterator[tuple[Axes, pd.DataFrame]]]:
-    """Return a figure with a panel for each norm and shortcut, its axes labelled, and each panel with its rows."""
+    """Return a figure with a panel for each norm and shortcut that have rows, and each panel with its rows."""
     conditions, notes = some_of(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS, "conditions")  # batch norm first
     shortcuts, more = some_of(plain_first(rows["shortcut"]), COLUMNS, "shortcuts")
     figure = new_figure(study, about, 0.9 + 2.7 * len(conditions), note="; ".join([*notes, *more]))
@@ -48,16 +49,26 @@ def panel_figure(
     def filled() -> Iterator[tuple[Axes, pd.DataFrame]]:
         for line, (norm, rest) in zip(axes, conditions):
             for axis, shortcut in zip(line, shortcuts):
-                part = (rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)
+                part = rows[(rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)]
+                if part.empty:
+                    axis.set_visible(False)
+                    continue
                 axis.set_title(f"{name_shortcut(shortcut)}, {condition(norm, rest, NEXT_LINE)}", fontsize=10)
                 axis.grid(alpha=0.25)
-                yield axis, rows[part]
-        for axis in axes[-1]:
+                yield axis, part
+        for axis in chain(*map(first_shown, axes[::-1].T)):
             axis.set_xlabel(x)
-        for axis in axes[:, 0]:
+            axis.tick_params(labelbottom=True)
+        for axis in chain(*map(first_shown, axes)):
             axis.set_ylabel(y)
+            axis.tick_params(which="both", labelleft=True)
 
     return figure, filled()
+
+
+def first_shown(panels: Iterable[Axes]) -> list[Axes]:
+    """Return the first of a row or column of panels that is shown, none if none is."""
+    return [axis for axis in panels if axis.get_visible()][:1]
 
 
 def draw_lines(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.inside.gradients import end_ratios, growth
+from analysis.frames.runs import with_common_settings
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
@@ -43,7 +44,8 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
     layers = pd.concat([part for part in (load_layers(inspections), layers) if len(part)] or [layers])
     layers = layers[layers["epoch"] == 0]
     runs = pd.concat([part for part in (inspections, trainings) if len(part)] or [inspections], ignore_index=True)
-    runs = with_networks(runs[runs["path"].isin(layers["path"])].reset_index(drop=True))
+    runs = with_common_settings(runs[runs["path"].isin(layers["path"])].reset_index(drop=True))
+    runs = with_networks(runs)
     runs = runs[~runs.duplicated([*NETWORK, "seed"])]
     layers, cosines = layers[layers["path"].isin(runs["path"])], load_cosines(runs)
     found = runs.set_index("path").assign(**measure(layers, cosines, load_curvature(runs)))

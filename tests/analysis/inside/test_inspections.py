@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.claims.inside.findings import find_inside
+from analysis.claims.wording import by_topic
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.study import load_studies
 from analysis.plots import main as plot
@@ -164,6 +166,43 @@ def test_figures_of_inspections(inspect, capsys):
     assert all("left out, not converged: plain 38 layers (3)" in panel.get_title() for panel in (axis, other))
     flat = [line.get_ydata()[0] for line in axis.lines if len(set(line.get_ydata())) == 1 and line.get_ls() == "--"]
     assert flat == pytest.approx([380, 38])
+
+
+def test_a_key_that_only_trainings_vary_is_no_other_network_where_it_has_its_default(build, inspect, look):
+    stages = [2, 2, 2]
+    for limit in (None, 100):
+        run = build.complete(study="initialization", **{"model.stages": stages, "data.limit": limit})
+        look(run, stages, before=1.0, after=0.5)
+    inspect(seed=0, **{"model.stages": stages})
+    found = untrained().runs
+    assert sorted(found["rest"]) == ["data.limit=100", "data.limit=null"]
+
+
+def test_branches_of_two_widths_are_not_averaged(inspect):
+    for width in (16, 64):
+        inspect(**{"model.width": width})
+    drawn = figure("branches")
+    assert "1 of 2 conditions: model.width=16" in drawn.get_suptitle()
+    assert len([line for axis in drawn.axes for line in axis.lines]) == 1
+
+
+def test_ratios_of_networks_without_a_common_depth_say_their_depths(inspect):
+    inspect(blocks=2)
+    inspect(blocks=5, **PLAIN)
+    (study,) = load_studies(["runs"])
+    first = by_topic(find_inside(study))["Gradients before training"][0]
+    assert "plain networks of 32 layers (" in first and "residual (projection) networks of 14 layers (" in first
+
+
+def test_a_panel_of_networks_that_nobody_looked_into_is_left_out(inspect):
+    """The others keep their axes: only residual networks have a width of 28, of which it is the lowest panel."""
+    for width in (16, 28):
+        for network in ({}, PLAIN)[: 1 if width == 28 else 2]:
+            inspect(**network, **{"model.width": width})
+    shown = [axis for axis in figure("untrained_gradients").axes if axis.get_visible()]
+    labels = [(axis.get_title().split(",")[0], bool(axis.get_xlabel()), bool(axis.get_ylabel())) for axis in shown]
+    residual = "residual (projection)"
+    assert labels == [("plain", True, True), (residual, False, False), (residual, True, True)]
 
 
 def test_a_report_of_inspections_is_its_why(inspect):

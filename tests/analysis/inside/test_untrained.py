@@ -140,8 +140,16 @@ def test_the_curvature_says_which_rates_start_badly():
         0.01: {"more": [110], "less": [8, 20, 56], "open": []},
     }
     text = sentence(found)
-    assert "beyond this bound at 56 and 110 layers" in text and "Left out" not in text
-    assert "on a side that these seeds do not decide at 20 layers" in text
+    assert "ranges from 7.5 (6.3 to 8.8) at 8 layers to 923 (863 to 988) at 110 layers." in text
+    assert "Left out" not in text
+    assert "38 at a learning rate of 0.1 (beyond it at 56 and 110 layers, within it at 8 layers, undecided" in text
+
+
+def test_a_bound_on_one_side_of_all_depths_is_said_once():
+    runs = [networks(depth, curvature=[7, 8, 7.5], eigenvalues=[1] * 3) for depth in (8, 20)]
+    (found,) = findings(*runs, kind="curvature")
+    assert sentence(found).endswith("38 at a learning rate of 0.1 (within it at each depth); 380 at a learning rate of "
+                                    "0.01 (within it at each depth).")  # fmt: skip
 
 
 def test_a_single_seed_leaves_the_bound_open():
