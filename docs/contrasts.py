@@ -1,5 +1,9 @@
-"""The contrasts that the study of depth was designed for, fixed before its runs; `judged` adds the results."""
+"""The contrasts that the study of depth was designed for, fixed before its runs; `judged` adds the results.
 
+`described` has what gets no verdict, `by_seed` the accuracy of each run.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from analysis.frames.statistics import Difference, holm
 LEVEL = 0.05  # of all together
 SEEDS = (0, 1, 2, 3, 4)
 STUDIES = ("depth", "depth_or_width")
+CLOSE = 1.0  # points: intervals within it rule out a greater difference
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -40,6 +45,15 @@ CONTRASTS = (
         {("depth", 56, "pad"): 1, ("depth_or_width", 20, "pad"): -1},
     ),
 )
+DESCRIBED = tuple(  # without a prediction, and so without a verdict
+    Contrast(f"{kind}, 56 layers minus 8", {("depth", 56, shortcut): 1, ("depth", 8, shortcut): -1})
+    for kind, shortcut in (("residual", "pad"), ("plain", "none"))
+)
+CELLS: dict[Cell, str] = {  # the columns of `by_seed`
+    **{("depth", depth, "pad"): f"residual {depth}" for depth in (8, 20, 56)},
+    **{("depth", depth, "none"): f"plain {depth}" for depth in (8, 20, 56)},
+    ("depth_or_width", 20, "pad"): "residual 20 of width 28",
+}
 
 
 def judged(reference: Path) -> str:
@@ -47,26 +61,63 @@ def judged(reference: Path) -> str:
 
     Raises ValueError for runs that were not computed as designed, at the chosen rates, and with one code and data.
     """
-    chosen = chosen_rates(reference)
-    runs = {study: ended(reference, study, SEEDS) for study in STUDIES}
-    both = pd.concat(list(runs.values()))
-    require_one(both[both["status"] == "complete"])
-    require_rates(both, chosen)
-    groups = [groups_of(contrast, runs) for contrast in CONTRASTS]
+    runs = runs_of(reference)
+    groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
-    known = [difference.p for difference in found if difference is not None and difference.p is not None]
-    corrected = iter(holm([*known, *[1.0] * (len(CONTRASTS) - len(known))]))  # of all, however many are there
+    ps = [1.0 if difference is None or difference.p is None else difference.largest_p for difference in found]
     head = "| predicted to be above zero | difference | over seeds | over seeds and images | p | corrected | verdict |"
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
-    for contrast, difference, own in zip(CONTRASTS, found, groups):
+    corrected = holm(ps)  # of all, however many are there
+    for contrast, difference, own, p, p_of_all in zip(CONTRASTS, found, groups, ps, corrected):
         if difference is None or difference.p is None:
-            seeds = min(len(group) for group in own)
-            why = f"{seeds} of {len(SEEDS)} seeds" if difference is None else "the seeds do not differ"
-            cells = ["", "", "", "", "", f"not judged: {why}"]
+            cells = ["", "", "", "", "", f"not judged: {missing(difference, own)}"]
         else:
-            cells = said(difference, next(corrected), any((group["status"] == "diverged").any() for group in own))
+            verdict = judge(difference, p_of_all, any((group["status"] == "diverged").any() for group in own))
+            cells = [*figures(difference), f"{p:.2g}", f"{p_of_all:.2g}", verdict]
         lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
     return "\n".join(lines)
+
+
+def described(reference: Path) -> str:
+    """Return a table of what is described without a verdict; raises ValueError as `judged`."""
+    runs = runs_of(reference)
+    lines = ["| described | difference | over seeds | over seeds and images |", "| --- | ---: | ---: | ---: |"]
+    for contrast in DESCRIBED:
+        groups = groups_of(contrast.cells, runs)
+        found = measure(contrast, groups)
+        cells = [missing(found, groups), "", ""] if found is None or found.p is None else figures(found)
+        lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def missing(found: Difference | None, groups: list[pd.DataFrame]) -> str:
+    """Return why a contrast has no interval."""
+    return "the seeds do not differ" if found else f"{min(map(len, groups))} of {len(SEEDS)} seeds"
+
+
+def by_seed(reference: Path) -> str:
+    """Return a table of the test accuracies, a row per seed, a column per network; raises ValueError as `judged`."""
+    runs = runs_of(reference)
+    lines = ["| " + " | ".join(["seed", *CELLS.values()]) + " |", "| ---: |" + " ---: |" * len(CELLS)]
+    for seed in sorted({seed for own in runs.values() for seed in own["seed"]}):
+        groups = [group[group["seed"] == seed] for group in groups_of(CELLS, runs)]
+        cells = ["" if own.empty else outcome(own.iloc[0]) for own in groups]
+        lines.append(f"| {seed} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def outcome(run: pd.Series) -> str:
+    """Return a run's test accuracy in per cent, or that it diverged."""
+    return f"{100 * run['test_acc']:.2f}" if run["status"] == "complete" else "diverged"
+
+
+def runs_of(reference: Path) -> dict[str, pd.DataFrame]:
+    """Return the runs of both studies; raises ValueError for any that were not computed as designed."""
+    runs = {study: ended(reference, study, SEEDS) for study in STUDIES}
+    both = pd.concat(list(runs.values()))
+    require_one(both)
+    require_rates(both, chosen_rates(reference))
+    return runs
 
 
 def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> None:
@@ -77,11 +128,11 @@ def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> No
             raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen for such a network is {rate or 'none'}")
 
 
-def groups_of(contrast: Contrast, runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
-    """Return the runs of each network in a contrast."""
+def groups_of(cells: Iterable[Cell], runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return the runs of each network."""
     return [
         runs[study][(runs[study]["depth"] == depth) & (runs[study]["shortcut"] == shortcut)]
-        for study, depth, shortcut in contrast.cells
+        for study, depth, shortcut in cells
     ]
 
 
@@ -91,13 +142,17 @@ def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None
     return weigh(groups, list(contrast.cells.values())) if whole else None
 
 
-def said(found: Difference, corrected: float, diverged: bool) -> list[str]:
-    """Return the cells of a contrast that was measured, with a verdict if it has both intervals, or a run diverged."""
-    assert found.p is not None
+def figures(found: Difference) -> list[str]:
+    """Return the cells of a difference and its intervals."""
     both = "" if found.with_images is None else f"{found.with_images[0]:+.2f} to {found.with_images[1]:+.2f}"
+    return [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}", both]
+
+
+def judge(found: Difference, corrected: float, diverged: bool) -> str:
+    """Return the verdict on a contrast, if it has both intervals or a run diverged."""
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
     verdict = words.get(found.verdict, "no difference can be claimed")
     if found.with_images is None:
-        verdict = f"{verdict}, over seeds alone: a run diverged" if diverged else "not judged: predictions are missing"
-    seeds = f"{found.low:+.2f} to {found.high:+.2f}"
-    return [f"{found.points:+.2f}", seeds, both, f"{found.p:.2g}", f"{corrected:.2g}", verdict]
+        return f"{verdict}, over seeds alone: a run diverged" if diverged else "not judged: predictions are missing"
+    close = found.verdict not in words and max(map(abs, found.span)) < CLOSE
+    return f"{verdict}: less than a point either way" if close else verdict

@@ -35,8 +35,8 @@ def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str
     """Return the runs of a part of the study that are complete or diverged, with their rate as `lr`.
 
     A run that diverged has the accuracy of guessing. Raises ValueError for a run that differs from the experiment of
-    the study's name in a key which neither the design nor `also` varies, for one that was compiled or, if complete, had
-    several threads, for two of one network, rate and seed, and where complete ones differ in code or data.
+    the study's name in a key which neither the design nor `also` varies, for one that was compiled or not computed by
+    one thread of a CPU, for two of one network, rate and seed, and where they differ in code or data.
     """
     try:
         runs = load_runs([reference / study])
@@ -51,12 +51,13 @@ def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str
             raise ValueError(f"{run.path}: {min(other)} is not that of experiment={study}")
         if run.config["compile"] is not False:
             raise ValueError(f"{run.path}: compile is not false")
-    complete = runs["status"] == "complete"
-    if len(several := runs.loc[complete & ~runs["threads"].eq(1).fillna(False), "path"]):
-        raise ValueError(f"{several.iloc[0]}: its threads are not 1")
+    as_designed = runs["threads"].eq(1).fillna(False) & runs["device"].eq("cpu")
+    if len(otherwise := runs.loc[~as_designed, "path"]):
+        raise ValueError(f"{otherwise.iloc[0]}: not computed by one thread of a CPU")
     if len(twice := runs.loc[runs.duplicated(["depth", "width", "shortcut", "lr", "seed"]), "path"]):
         raise ValueError(f"{twice.iloc[0]}: a second run of its network, rate and seed")
-    require_one(runs[complete])
+    require_one(runs)
+    complete = runs["status"] == "complete"
     chance = {"val_acc": CHANCE, "val_loss": float("inf"), "test_acc": CHANCE}
     return runs.assign(**{column: runs[column].where(complete, value) for column, value in chance.items()})
 

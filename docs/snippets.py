@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import contrasts as designed
 import pandas as pd
-from contrasts import judged
+from power import table as power_table
 from rates import table as rates_table
 
 from analysis.claims.finding import Finding
@@ -133,7 +134,22 @@ def findings_inside(study: str) -> str:
 
 def contrasts() -> str:
     """Return the contrasts that the study of depth was designed for, as far as they are measured."""
-    return judged(REFERENCE)
+    return designed.judged(REFERENCE)
+
+
+def gains() -> str:
+    """Return what the study of depth describes without a verdict, as far as it is measured."""
+    return designed.described(REFERENCE)
+
+
+def by_seed() -> str:
+    """Return the test accuracy of each run that the contrasts are about."""
+    return designed.by_seed(REFERENCE)
+
+
+def power() -> str:
+    """Return how often a contrast finds a difference that is there."""
+    return power_table()
 
 
 def rates() -> str:
@@ -142,8 +158,11 @@ def rates() -> str:
 
 
 def as_list(findings: Sequence[Finding]) -> str:
-    """Return findings as a Markdown list, one entry per topic."""
-    return "\n".join(f"- **{topic}.** {' '.join(sentences)}" for topic, sentences in by_topic(findings).items())
+    """Return findings as a Markdown list, one entry per topic, of several sentences with a list of its own."""
+    lines = []
+    for topic, sentences in by_topic(findings).items():
+        lines += [f"- **{topic}**", *(f"  - {said}" for said in sentences)]
+    return "\n".join(lines)
 
 
 def comment(path: Path) -> list[str]:
@@ -227,8 +246,8 @@ MEANINGS: dict[str, str] = {
     "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default",
     "data.val_fraction": "share of the training images held out for validation, stratified by class; 0: train on all",
     "data.limit": "only the first so many training images of each class, for trials",
-    "data.size": "of `folder`: pixels of a side, to which pictures are brought",
-    "data.grey": "of `folder`: one channel instead of three",
+    "data.size": "for `folder`: the side, in pixels, to which pictures are scaled",
+    "data.grey": "for `folder`: one channel instead of three",
     "data.pictures": "computed: a digest of a folder's files, so that other pictures are another run",
     "model.name": "how tables call the network; computed from the stages",
     "model.stages": "blocks in each stage",
@@ -241,30 +260,30 @@ MEANINGS: dict[str, str] = {
     "optimizer.name": "the algorithm",
     "optimizer.lr": "the highest learning rate of the training",
     "optimizer.weight_decay": "added to the gradient; with `adamw` taken off the weights themselves",
-    "optimizer.momentum": "of `sgd`",
-    "optimizer.nesterov": "of `sgd`: look ahead",
+    "optimizer.momentum": "for `sgd`",
+    "optimizer.nesterov": "for `sgd`: Nesterov momentum",
     "schedule.name": "the learning rate over time",
-    "schedule.milestones": "of `multistep`: where the rate drops, as fractions of the training",
-    "schedule.gamma": "of `multistep`: the factor by which it drops",
+    "schedule.milestones": "for `multistep`: where the rate drops, as fractions of the training",
+    "schedule.gamma": "for `multistep`: the factor by which it drops",
     "schedule.warmup": "fraction of the training at a lower rate",
-    "schedule.warmup_factor": "times the rate, during warm-up",
+    "schedule.warmup_factor": "the factor on the rate during warm-up",
     "epochs.count": "epochs to train; takes precedence over steps",
     "epochs.steps": "optimizer steps to train, where `epochs.count=null`",
     "augmentation.flip": "mirror with probability 1/2",
     "augmentation.crop_padding": "shift by up to so many pixels each way, black outside",
     "augmentation.cutout": "side of a square set to the mean colour; 0: none",
     "augmentation.trivial": "one random operation per image (TrivialAugment)",
-    "logger.name": "a tracker beside the run folder",
+    "logger.name": "a tracker in addition to the run folder",
     "seed": "initial weights, order of the images, augmentation",
     "task": "train the network, or `inspect` it before its first step: [inspections](runs.md#look-inside)",
     "runs_dir": "the folder of all studies; `RESNET_RUNS` changes the default, for the analysis, too",
     "plan": "say what the command would do and about how long that takes, and write nothing",
     "study": "the folder under `runs_dir`: a name for runs that belong together",
     "batch_size": "images per step",
-    "device": "`auto`: a GPU where there is one",
+    "device": "`auto`: an NVIDIA GPU that this PyTorch can use, else the CPU; `mps`: Apple's GPU",
     "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from)",
     "compile": "`torch.compile`; `null`: where it pays, long trainings in bf16 on a CPU",
-    "probe_every": "epochs from one look at gradients and responses to the next; 0: none",
+    "probe_every": "measure gradients and responses every so many epochs; 0: never",
     "progress": "`auto`: a bar on a terminal",
     "resume": "`never`: archive what is there, and start over",
     "fail_fast": "stop a sweep at its first failing run",

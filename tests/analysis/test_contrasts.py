@@ -9,6 +9,7 @@ from analysis.frames.statistics import welch
 from tests.analysis.studies import ONE_THREAD, as_designed, predict, tune
 
 SEEDS = (-0.004, -0.002, 0.0, 0.002, 0.004)
+CLOSE = "no difference can be claimed: less than a point either way"
 ACCURACIES = {
     (8, "pad"): 0.80,
     (20, "pad"): 0.84,
@@ -64,18 +65,63 @@ def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
     interaction, degradation, deeper, wide = rows(contrasts.judged(Path("runs")))
     assert interaction[1] == "+24.10" and interaction[-1] == "as predicted"
     assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
-    assert deeper[1] == "+0.10" and deeper[-1] == "no difference can be claimed"
+    assert deeper[1] == "+0.10" and deeper[-1] == CLOSE
     assert wide[1] == "-2.90" and wide[-1] == "the opposite"
     p = welch([0.84 + off for off in SEEDS], [0.841 + off for off in SEEDS]).p
     assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest is not corrected
     assert float(wide[5]) == pytest.approx(2 * float(wide[4]), rel=0.1)
 
 
+def test_only_networks_that_are_close_are_said_to_differ_by_less_than_a_point(build, contrasts):
+    for depth, accuracy in ((20, 0.84), (56, 0.841)):
+        train(build, "depth", depth, "pad", accuracy, seeds=[3 * off for off in SEEDS])
+    assert verdicts(contrasts)[2] == "no difference can be claimed"
+
+
+def test_the_larger_p_is_corrected_and_shown(build, contrasts):
+    """Seeds agree that one network is better, but on other images it might not be."""
+    for shortcut, accuracy, depth in (("none", 0.80, 56), ("none", 0.801, 20)):
+        settings = as_designed(depth, shortcut, 0.1, 15)
+        for seed, off in enumerate(SEEDS):
+            run = build.complete(seed, "depth", test=accuracy + off / 20, **settings)
+            build.amend(run, **ONE_THREAD)
+            order = np.random.default_rng(depth).permutation(10000)  # all seeds get the same images right
+            predict(run, order < round(10000 * (accuracy + off / 20)))
+    row = rows(contrasts.judged(Path("runs")))[1]
+    over_seeds, over_both = (tuple(map(float, cell.split(" to "))) for cell in row[2:4])
+    assert over_seeds[0] > 0 > over_both[0] and float(row[4]) > 0.05
+    assert row[-1] == "no difference can be claimed"
+
+
+def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
+    assert rows(contrasts.described(Path("runs")))[0][1:] == ["0 of 5 seeds", "", ""]
+    for depth, accuracy in ((8, 0.80), (56, 0.84)):
+        train(build, "depth", depth, "pad", accuracy)
+    residual, plain = rows(contrasts.described(Path("runs")))
+    assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:]) and plain[1] == "0 of 5 seeds"
+
+
+def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
+    train(build, "depth", 8, "pad", 0.80, seeds=SEEDS[:2])
+    train(build, "depth_or_width", 20, "pad", 0.85, lr=0.03, width=28, seeds=SEEDS[:1])
+    build.fail(1, "diverged", ONE_THREAD, study="depth", **as_designed(56, "none", 0.1, 15))
+    first, second = rows(contrasts.by_seed(Path("runs")))
+    assert first == ["0", "79.60", "", "", "", "", "", "84.60"]
+    assert second == ["1", "79.80", "", "", "", "", "diverged", ""]
+
+
+def test_the_power_is_that_of_the_test(scripts):
+    power = scripts("power")
+    _, ps, _ = power.simulate((0.3, 0.3), 0)
+    assert 0.03 < np.mean(ps < 0.05) < 0.055  # Welch's test is on the careful side
+    assert power.power((1.0, 1.0), 10) == "100 to 100 %" and power.closeness((5.0, 5.0)) == "0 %"
+
+
 def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy, predictions=(depth, shortcut) != (56, "none"))
     missing, none = "not judged: predictions are missing", "not judged: 0 of 5 seeds"
-    assert verdicts(contrasts) == [missing, missing, "no difference can be claimed", none]
+    assert verdicts(contrasts) == [missing, missing, CLOSE, none]
 
 
 def test_a_run_that_diverges_counts_as_chance(build, contrasts):
@@ -83,7 +129,7 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
         fourth = SEEDS[: 4 if (depth, shortcut) == (56, "none") else 5]
         settings = train(build, "depth", depth, shortcut, accuracy, seeds=fourth)
         if len(fourth) == 4:
-            build.fail(4, "diverged", study="depth", **settings)
+            build.fail(4, "diverged", ONE_THREAD, study="depth", **settings)
     degradation = rows(contrasts.judged(Path("runs")))[1]
     plain = [0.60 + off for off in SEEDS[:4]] + [0.1]
     found = welch(plain, [0.83 + off for off in SEEDS])
@@ -96,7 +142,7 @@ def test_other_seeds_have_no_part_in_it(build, contrasts):
         train(build, "depth", depth, "pad", accuracy, seeds=[*SEEDS, 0.1])
     train(build, "depth", 56, "none", 0.6, seeds=[*SEEDS, 0.1])
     train(build, "depth", 20, "none", 0.8, seeds=SEEDS[:3])
-    assert verdicts(contrasts)[1:3] == ["not judged: 3 of 5 seeds", "no difference can be claimed"]
+    assert verdicts(contrasts)[1:3] == ["not judged: 3 of 5 seeds", CLOSE]
 
 
 def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
@@ -107,8 +153,9 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
 
 @pytest.mark.parametrize("wrong, message", [
     ({"more": {"compile": True}}, "compile is not false"),
-    ({"machine": {"threads": 2}}, "threads are not 1"),
-    ({"machine": {}}, "threads are not 1"),
+    ({"machine": {"threads": 2}}, "not computed by one thread of a CPU"),
+    ({"machine": {"threads": 1, "gpu": "NVIDIA H200"}}, "not computed by one thread of a CPU"),
+    ({"machine": {}}, "not computed by one thread of a CPU"),
     ({"width": 8}, "model.width is not that of experiment=depth"),
     ({"more": {"precision": "bf16"}}, "precision is not that of experiment=depth"),
     ({"more": {"epochs.count": 10}}, "epochs.count is not that"),
@@ -130,7 +177,20 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
     ({"compile": True}, "compile is not false"),
 ])  # fmt: skip
 def test_runs_that_diverged_are_held_to_the_design_as_well(build, contrasts, wrong, message):
-    build.fail(0, "diverged", study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
+    build.fail(0, "diverged", ONE_THREAD, study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
+    with pytest.raises(ValueError, match=message):
+        contrasts.judged(Path("runs"))
+
+
+@pytest.mark.parametrize("start, message", [
+    (None, "not computed by one thread of a CPU"),
+    ({"machine": {"threads": 2}}, "not computed by one thread of a CPU"),
+    (ONE_THREAD | {"code": "b" * 64}, "2 values of code"),
+    (ONE_THREAD | {"code": "a" * 64, "data": "b" * 64}, "2 values of data_sha256"),
+])  # fmt: skip
+def test_runs_that_diverged_are_held_to_how_the_others_were_computed(build, contrasts, start, message):
+    train(build, "depth", 20, "pad", 0.84, code="a" * 64)
+    build.fail(0, "diverged", start, study="depth", **as_designed(14, "none", 0.1, 15))
     with pytest.raises(ValueError, match=message):
         contrasts.judged(Path("runs"))
 

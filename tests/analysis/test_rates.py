@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.studies import as_designed, tune
+from tests.analysis.studies import ONE_THREAD, as_designed, tune
 
 INSIDE = {0.01: 0.50, 0.03: 0.60, 0.1: 0.55, 0.3: 0.40}
 
@@ -91,9 +91,9 @@ def test_of_equal_means_the_lower_rate_is_chosen(build, rates, first, second, ch
 
 def test_a_rate_that_diverges_counts_as_chance(build, rates):
     tune(build, 8, "none", {0.01: 0.50, 0.03: 0.60, 0.1: 0.595})
-    build.fail(100, "diverged", study="depth_rate", **as_designed(8, "none", 0.3, 10))
+    build.fail(100, "diverged", ONE_THREAD, study="depth_rate", **as_designed(8, "none", 0.3, 10))
     tune(build, 8, "none", {0.1: 0.55}, seed=101)
-    build.fail(101, "diverged", study="depth_rate", **as_designed(8, "none", 0.03, 10))
+    build.fail(101, "diverged", ONE_THREAD, study="depth_rate", **as_designed(8, "none", 0.03, 10))
     assert row(rates, 1) == ["50.00", "60.00, diverged", "59.50, 55.00", "diverged", "**0.1**"]
 
 
