@@ -64,7 +64,7 @@ def judged(reference: Path) -> str:
     runs = runs_of(reference)
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
-    ps = [1.0 if difference is None or difference.p is None else difference.largest_p for difference in found]
+    ps = [p_of(difference, own) for difference, own in zip(found, groups)]
     head = "| predicted to be above zero | difference | over seeds | over seeds and images | p | corrected | verdict |"
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     corrected = holm(ps)  # of all, however many are there
@@ -72,8 +72,8 @@ def judged(reference: Path) -> str:
         if difference is None or difference.p is None:
             cells = ["", "", "", "", "", f"not judged: {missing(difference, own)}"]
         else:
-            verdict = judge(difference, p_of_all, any((group["status"] == "diverged").any() for group in own))
-            cells = [*figures(difference), f"{p:.2g}", f"{p_of_all:.2g}", verdict]
+            ps_said = ["", ""] if is_partial(difference, own) else [f"{p:.2g}", f"{p_of_all:.2g}"]
+            cells = [*figures(difference), *ps_said, judge(difference, own, p_of_all)]
         lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
     return "\n".join(lines)
 
@@ -85,9 +85,20 @@ def described(reference: Path) -> str:
     for contrast in DESCRIBED:
         groups = groups_of(contrast.cells, runs)
         found = measure(contrast, groups)
-        cells = [missing(found, groups), "", ""] if found is None or found.p is None else figures(found)
+        known = found is not None and found.p is not None
+        cells = figures(found) if known else [f"not measured: {missing(found, groups)}", "", ""]
         lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
     return "\n".join(lines)
+
+
+def p_of(found: Difference | None, groups: list[pd.DataFrame]) -> float:
+    """Return a contrast's p; 1 as long as it cannot be judged, so that a verdict on another one stays."""
+    return 1.0 if found is None or found.largest_p is None or is_partial(found, groups) else found.largest_p
+
+
+def is_partial(found: Difference, groups: list[pd.DataFrame]) -> bool:
+    """Return whether an interval over images is missing and no run diverged, which would be why."""
+    return found.with_images is None and not any((group["status"] == "diverged").any() for group in groups)
 
 
 def missing(found: Difference | None, groups: list[pd.DataFrame]) -> str:
@@ -148,11 +159,13 @@ def figures(found: Difference) -> list[str]:
     return [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}", both]
 
 
-def judge(found: Difference, corrected: float, diverged: bool) -> str:
+def judge(found: Difference, groups: list[pd.DataFrame], corrected: float) -> str:
     """Return the verdict on a contrast, if it has both intervals or a run diverged."""
+    if is_partial(found, groups):
+        return "not judged: predictions are missing"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
     verdict = words.get(found.verdict, "no difference can be claimed")
     if found.with_images is None:
-        return f"{verdict}, over seeds alone: a run diverged" if diverged else "not judged: predictions are missing"
+        return f"{verdict}, over seeds alone: a run diverged"
     close = found.verdict not in words and max(map(abs, found.span)) < CLOSE
     return f"{verdict}: less than a point either way" if close else verdict

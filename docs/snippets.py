@@ -158,7 +158,7 @@ def rates() -> str:
 
 
 def as_list(findings: Sequence[Finding]) -> str:
-    """Return findings as a Markdown list, one entry per topic, of several sentences with a list of its own."""
+    """Return findings as a Markdown list: an entry per topic, its sentences a list below it."""
     lines = []
     for topic, sentences in by_topic(findings).items():
         lines += [f"- **{topic}**", *(f"  - {said}" for said in sentences)]

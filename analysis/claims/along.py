@@ -91,9 +91,9 @@ def find_order(
 
 def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
     """Count what differences say, corrected for being several by Holm's method."""
-    known = [difference for difference in found if difference is not None and difference.p is not None]
-    corrected = holm([p for difference in known if (p := difference.largest_p) is not None])
-    return Counter(difference.verdict for difference, p in zip(known, corrected) if p < 1 - CONFIDENCE)
+    known = [(each.verdict, p) for each in found if each is not None and (p := each.largest_p) is not None]
+    corrected = holm([p for _, p in known])
+    return Counter(verdict for (verdict, _), p in zip(known, corrected) if p < 1 - CONFIDENCE)
 
 
 def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:

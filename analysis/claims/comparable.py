@@ -20,9 +20,9 @@ MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
 def is_tuned(key: str, chosen: Collection[str]) -> bool:
-    """Return whether a key is of a recipe that was chosen for each configuration, and so no other difference.
+    """Return whether a key is of a recipe that was chosen for each configuration, and does not count as a difference.
 
-    Another width, data or length of training, chosen or not, stays one.
+    Another width, data or length of training counts, chosen or not.
     """
     group = key.partition(".")[0]
     return group not in NO_RECIPE and not {key, group}.isdisjoint(chosen)

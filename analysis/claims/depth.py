@@ -54,19 +54,24 @@ def find_gains(series: Series) -> Iterator[Finding]:
         low, high = min(by_depth), max(by_depth)
         gain = versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
         rises = gain.difference is not None and gain.difference.verdict == "more"
-        yield replace(gain, facts=gain.facts | find_plateau(by_depth)) if rises else gain
+        level = find_plateau(by_depth) if rises else None
+        if level is not None:
+            sides = [by_depth[depth] for depth in (low, level, high)]
+            further = difference(sides[1], sides[2], "test_acc"), (len(sides[1]), len(sides[2]))
+            facts = {"plateau": (level, *further)} | also(*sides)
+            gain = replace(gain, facts=facts, programs=differing_programs(pd.concat(sides)))
+        yield gain
 
 
-def find_plateau(by_depth: ByDepth) -> Settings:
-    """Return, as `plateau`, the least depth from which on no network is shown to be worse than the deepest one."""
-    found: Settings = {}
-    *shallower, deepest = sorted(by_depth)
-    for depth in reversed(shallower):
-        sides = by_depth[depth], by_depth[deepest]
-        further = difference(*sides, "test_acc")
-        if further is None or further.verdict not in ("noise", "less"):
+def find_plateau(by_depth: ByDepth) -> int | None:
+    """Return the least depth beyond which no network is shown to be better than a shallower one; None without any."""
+    found, (*shallower, deepest) = None, sorted(by_depth)
+    for place, depth in reversed(list(enumerate(shallower))):
+        deeper = [*shallower[place + 1 :], deepest]
+        differences = [difference(by_depth[depth], by_depth[other], "test_acc") for other in deeper]
+        if any(further is None or further.verdict not in ("noise", "less") for further in differences):
             break
-        found = {"plateau": (depth, further, tuple(map(len, sides)))}
+        found = depth
     return found
 
 

@@ -40,7 +40,7 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
-    effects += [not_validated(study.others)] if scattered and not validated(done) else []
+    effects = effects if validated(done) or not study.others else [not_validated(study.others), *effects]
     effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
         *conclude(correct(effects)),
@@ -62,7 +62,7 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     by_depth = done.groupby("depth")["stages"].agg(lambda stages: stages.map(len).nunique()).max()
     others = [axis.name for axis in study.others if axis.name != "stages" or by_depth > 1]
     if study.others:
-        yield from find_best(study) if validated(done) else [not_validated(study.others)]
+        yield from find_best(study)
     for axis in study.others:
         yield from find_axis(study, distinct, axis)
     many = len(list(slices(study.configurations, study.axes.axes, special[0]))) > MOST_SERIES if special else False
@@ -117,8 +117,9 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     intervals too narrow.
     """
     columns = [axis.column for axis in (*study.axes.axes, *study.axes.dependent)]
-    places = study.configurations.set_index("folder")[columns]
-    return runs[~runs.join(places, on="folder").duplicated([*columns, "seed"])]
+    placed = runs.join(study.configurations.set_index("folder")[columns], on="folder")
+    complete_first = placed.loc[(placed["status"] != "complete").sort_values(kind="stable").index]
+    return runs[~complete_first.duplicated([*columns, "seed"]).sort_index()]
 
 
 def find_pair(study: Study) -> Iterator[Finding]:

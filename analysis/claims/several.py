@@ -22,7 +22,7 @@ def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def correct(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings, those marked whose verdict over seeds does not outlast a correction for being several.
+    """Return findings, those marked whose verdict does not outlast a correction for being several.
 
     A finding that counts the verdicts follows where there are several.
     """

@@ -16,8 +16,8 @@ BETWEEN_THEM = "({counted}), which is another difference between them."
 TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
     "test images ({each}{but}). {next} is {lower} by validation.",
-    "no validation": "Nothing was held out for validation, so that no value of {axes} can be chosen: the test images "
-    "are for comparing, not for choosing.",
+    "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
+    "for comparing, not for choosing.",
     "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best {axis} is {each}.",
@@ -118,7 +118,7 @@ def sentence(finding: Finding) -> str:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
         text += f" Corrected for {finding.facts['one_of']} comparisons, this difference could be noise."
-    if "plateau" in finding.facts:
+    if "plateau" in finding.facts and "one_of" not in finding.facts:
         text += f" {say_plateau(finding)}"
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
@@ -172,7 +172,9 @@ def say_axis(finding: Finding) -> str:
     text, pairs, every = say_change(finding), finding.facts["pairs"], finding.facts["of_pairs"]
     if every == 1:
         return f"Its test accuracy {text}"
-    over = f"{pairs} pairs" if pairs == every else f"those {pairs} of {every} pairs that have several seeds"
+    if pairs == 1:
+        return f"In the only one of {every} pairs with several seeds, its test accuracy {text}"
+    over = f"{pairs} pairs" if pairs == every else f"the {pairs} of {every} pairs with several seeds"
     return f"On average over {over}, its test accuracy {text}"
 
 
@@ -213,8 +215,8 @@ def say_order(finding: Finding) -> dict[str, Any]:
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
         some = f"{clear} of {len(others)} " * (clear < len(others))
-        noise = f"{some}by more than the noise of seeds on test images" if clear else "which may be noise"
-        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better, {noise}"
+        noise = f"; on test images, {some}by more than the noise of seeds" if clear else ", which may be noise"
+        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better{noise}"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
 
 

@@ -27,7 +27,7 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     panels, colors = list(drawn.rows()), drawn.colors
     shown = study.epochs[study.epochs["configuration"].isin(drawn.table["configuration"])]
     top = highest_loss(shown, drawn.table)
-    note = "; ".join(filter(None, [drawn.note, "losses of unfinished runs go on above" if top else ""]))
+    note = "; ".join(filter(None, [drawn.note, "losses of runs that are not complete go on above" if top else ""]))
     figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=note)
     axes = figure.subplots(len(panels), len(PANELS), squeeze=False, sharex=True, sharey="col")
     by_epoch = study.epochs.set_index(["configuration", "epoch"])
@@ -37,7 +37,8 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
                 lines(axis, factor * by_epoch[f"{part}_{measure}"], configurations, colors, style, fill)
             axis.set_title(title, fontsize=10)
             axis.set_ylabel(label)
-    axes[0, 0].set_ylim(top=top)
+    if top:
+        axes[0, 0].set_ylim(0, top)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
         whole_numbers(axis)

@@ -116,11 +116,12 @@ class Lines:
 def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
     """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation.
 
-    Lines are by --by or, as no other figure's horizontal is an axis, by --x. Unless asked otherwise, lines or panels
-    are by depth, so that the best is not chosen over depths.
+    Lines are by --by, else by --x, since the horizontal of these figures is no axis. Unless asked otherwise, lines or
+    panels are by depth, so that the best is not chosen over depths.
     """
     roles = roles_of(study, options)
-    line, row = (roles.by, roles.panels) if options.by else (roles.x, roles.panels if options.panels else roles.by)
+    line, row = (roles.by, roles.panels or roles.x) if options.by else (roles.x, roles.by)
+    row = roles.panels if options.panels else row
     if not (options.x or options.by) and (depth := study.axes.find("layers")) in study.axes.axes and depth != row:
         line = depth
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
@@ -174,7 +175,7 @@ def combinations(configurations: pd.DataFrame, columns: list[str]) -> int:
 
 
 def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:
-    """Return the request with panels by shortcut where there are several, and nothing else is asked for."""
-    there = study.axes.find("shortcut") in study.axes.axes
-    free = not options.panels and "shortcut" not in (options.x, options.by)
-    return replace(options, panels="shortcut") if there and free else options
+    """Return the request with panels by shortcut where there are several, unless it has panels, or the shortcut."""
+    shortcut = study.axes.find("shortcut")
+    taken = options.panels or shortcut in (study.axes.find(options.x), study.axes.find(options.by))
+    return options if taken or shortcut not in study.axes.axes else replace(options, panels="shortcut")

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.frames.settings import DEFAULT, Row, as_text
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
-UNITS = {name: name for name in ("layers", "stages", "epochs", "steps")}  # of axes whose values read well before a word
+UNITS = {"layers", "stages", "epochs", "steps"}  # axes whose values read well before their names
 ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
 ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs", "epochs.steps": "steps"}
 # Keys that axes of their own speak for, or that never make two runs differ.
@@ -60,7 +60,7 @@ class Axis:
         if self.name == "shortcut":
             return name_shortcut(str(value))
         if self.name in UNITS and is_number(value):
-            return f"{self.text(place)} {UNITS[self.name][: -1 if value == 1 else None]}"
+            return f"{self.text(place)} {self.name[: -1 if value == 1 else None]}"
         return f"{self.name}={self.text(place)}"
 
 
@@ -75,7 +75,7 @@ class Axes:
         """Return the axis that a name means: its own, another name of it, or the end of a key; None without one."""
         name = ALIASES.get(name, name)
         every = (*self.axes, *self.dependent)
-        own = [axis for axis in every if axis.name == name]
+        own = [axis for axis in every if axis.name == name or axis.name == "steps" and name == "epochs"]
         return next(iter(own or [axis for axis in every if axis.name.endswith(f".{name}")]), None)
 
     def label(self, row: Row) -> str:
@@ -124,7 +124,7 @@ def choice_names(rows: Sequence[Row], varied: Sequence[str]) -> list[str]:
         names = [value_of(row, group) for row in rows]
         own = [[value_of(row, key) for row in rows] for key in varied if key.startswith(f"{group}.")]
         if group == "epochs":
-            found.append(group if any(value_of(row, "epochs.count") is not None for row in rows) else "steps")
+            found.append(group if any(row["config"].get("epochs.count") is not None for row in rows) else "steps")
         elif group not in NO_CHOICES and DEFAULT not in names and any(determines([names], values) for values in own):
             found.append(group)
     return found
@@ -143,7 +143,7 @@ def value_of(row: Row, name: str) -> Hashable:
         return row["config"].get("epochs.steps")
     if name == "epochs":
         count, steps = (row["config"].get(f"epochs.{unit}") for unit in ("count", "steps"))
-        return f"{steps:,} steps" if count is None and steps is not None else count
+        return f"{steps} steps" if count is None and steps is not None else count
     choices = row.get("choices")
     choice = choices.get(name) if isinstance(choices, dict) else None
     value = choice or settings.get(name, settings.get(f"{name}.name", DEFAULT))

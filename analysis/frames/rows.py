@@ -99,7 +99,7 @@ def _read_configuration(path: Path) -> Row:
 
 
 def _read_outcome(path: Path) -> Row:
-    """Return a run's status and how it was computed, if it is complete its figures."""
+    """Return a run's status; of one that has ended, how it was computed; of a complete one, its figures."""
     result, starts = read_json(path / "result.json"), read_json_lines(path / "starts.jsonl")
     started = {"started": str(starts[0].get("time", "")) if starts else None}
     if result is not None:
@@ -111,9 +111,11 @@ def _read_outcome(path: Path) -> Row:
         return {"status": "unfinished", **started, "epochs_done": len(complete_lines(path / "metrics.csv")[1])}
     if failure["status"] not in ("failed", "diverged"):
         raise Damaged(f"{path / 'failure.json'}: does not say `failed` or `diverged`")
-    last = {**starts[-1], "data": {"sha256": starts[-1].get("data")}} if starts else {}
-    error = str(failure.get("error", ""))
-    return {"status": failure["status"], **started, "error": error, **_conditions(last, starts)}
+    outcome = {"status": failure["status"], **started, "error": str(failure.get("error", ""))}
+    if not starts:
+        return outcome
+    last = {"compiled": None, **starts[-1], "data": {"sha256": starts[-1].get("data")}}
+    return outcome | _conditions(last, starts)
 
 
 def _figure(path: Path, result: Row, column: str) -> float | None:

@@ -96,7 +96,7 @@ def reproduce(runs: pd.DataFrame) -> str:
         given["data.root"] = as_override(row["config"]["data.root"])
     settings = ours | given | {"study": as_override(Path(row["study"]).name)}
     compiled = runs["compiled"].astype(object)
-    if compiled.notna().any():  # runs that are not complete go with the others
+    if compiled.notna().any():  # runs that do not say go with the others
         compiled = compiled.fillna(compiled.dropna().iloc[0])
     lines = []
     for kind, seeds in runs["seed"].groupby(compiled, dropna=False):
@@ -112,7 +112,7 @@ def as_override(value: Any) -> str:
     """Return a value as Hydra reads it: text that its grammar would take for more than text is quoted."""
     if not isinstance(value, str) or re.fullmatch(r"[\w./-]*", value):
         return as_text(value)
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "'" + re.sub(r"(\\*)('|$)", lambda end: 2 * end[1] + ("\\'" if end[2] else ""), value) + "'"
 
 
 def is_ours(group: str, name: str) -> bool:

@@ -184,7 +184,7 @@ def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
     said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, tuple(PROGRAM))])
-    if pending := not_started(study.configurations["folder"], study.configurations["config"].iloc[0]["data.name"]):
+    if pending := not_started(study.configurations["folder"], study.configurations["config"].iloc[0]):
         said.append(NOT_STARTED.format(count=pending, s="s" * (pending != 1), have="has" if pending == 1 else "have"))
     if any(optional(row, "by") == ORIGINAL for row in rows):
         said.append(AUGMENTED)

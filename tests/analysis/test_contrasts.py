@@ -79,8 +79,8 @@ def test_only_networks_that_are_close_are_said_to_differ_by_less_than_a_point(bu
 
 
 def test_the_larger_p_is_corrected_and_shown(build, contrasts):
-    """Seeds agree that one network is better, but on other images it might not be."""
-    for shortcut, accuracy, depth in (("none", 0.80, 56), ("none", 0.801, 20)):
+    """Seeds agree that one network is better; on other images that is likely, but not enough so for four verdicts."""
+    for shortcut, accuracy, depth in (("none", 0.80, 56), ("none", 0.8125, 20)):
         settings = as_designed(depth, shortcut, 0.1, 15)
         for seed, off in enumerate(SEEDS):
             run = build.complete(seed, "depth", test=accuracy + off / 20, **settings)
@@ -89,16 +89,17 @@ def test_the_larger_p_is_corrected_and_shown(build, contrasts):
             predict(run, order < round(10000 * (accuracy + off / 20)))
     row = rows(contrasts.judged(Path("runs")))[1]
     over_seeds, over_both = (tuple(map(float, cell.split(" to "))) for cell in row[2:4])
-    assert over_seeds[0] > 0 > over_both[0] and float(row[4]) > 0.05
+    assert over_seeds[0] > 1 and over_both[0] > 0 and 0.0125 < float(row[4]) < 0.05 < float(row[5])
     assert row[-1] == "no difference can be claimed"
 
 
 def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
-    assert rows(contrasts.described(Path("runs")))[0][1:] == ["0 of 5 seeds", "", ""]
+    assert rows(contrasts.described(Path("runs")))[0][1:] == ["not measured: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
     residual, plain = rows(contrasts.described(Path("runs")))
-    assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:]) and plain[1] == "0 of 5 seeds"
+    assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:])
+    assert plain[1] == "not measured: 0 of 5 seeds"
 
 
 def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
@@ -114,13 +115,14 @@ def test_the_power_is_that_of_the_test(scripts):
     power = scripts("power")
     _, ps, _ = power.simulate((0.3, 0.3), 0)
     assert 0.03 < np.mean(ps < 0.05) < 0.055  # Welch's test is on the careful side
-    assert power.power((1.0, 1.0), 10) == "100 to 100 %" and power.closeness((5.0, 5.0)) == "0 %"
+    assert power.power((1.0, 1.0), 10) == "100 %" and power.closeness((5.0, 5.0)) == "0 %"
 
 
 def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy, predictions=(depth, shortcut) != (56, "none"))
     missing, none = "not judged: predictions are missing", "not judged: 0 of 5 seeds"
+    assert [row[4:6] for row in rows(contrasts.judged(Path("runs")))][0] == ["", ""]
     assert verdicts(contrasts) == [missing, missing, CLOSE, none]
 
 

@@ -9,7 +9,9 @@ from analysis.claims.depth import conclude
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
+from analysis.claims.several import correct
 from analysis.frames.rows import COLUMNS, COUNTS
+from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, load_studies
 from analysis.frames.tables import KEYS, LAYERS
 
@@ -80,6 +82,15 @@ def test_a_clear_gain_from_depth_has_its_interval():
     assert found.seeds == (3, 3) and found.difference.verdict == "more" and len(found.configurations) == 2
 
 
+def test_the_correction_takes_the_larger_p_of_the_two_that_a_verdict_needs():
+    images = Difference(5, 4, 6, 0.001, with_images=(0.1, 9.9), p_with_images=0.045)
+    seeds = Difference(5, 4, 6, 0.001)
+    marked = correct([Finding("gain", difference=images), Finding("gain", difference=seeds)])
+    assert marked[-1].facts == {"count": 2, "clear": 2, "held": 2}
+    marked = correct([Finding("gain", difference=images)] * 2)
+    assert marked[-1].facts["held"] == 0 and marked[0].facts["one_of"] == 2
+
+
 def plateau(**by_depth) -> tuple[int, float] | None:
     """Return from where on no rise is found, and by how much the deepest is above, in points."""
     gain, *_ = findings(*depths("projection", **by_depth), topic="Depth")
@@ -91,6 +102,7 @@ def test_of_a_rise_it_is_said_from_which_depth_on_no_further_one_is_shown():
     assert plateau(n1=0.80, n2=0.83, n3=0.85, n9=0.8505) == (20, 0.05)
     assert plateau(n1=0.80, n2=0.851, n3=0.85, n9=0.8505) == (14, -0.05)
     assert plateau(n1=0.80, n2=0.87, n3=0.85, n9=0.8505) == (14, -1.95)  # a fall is no rise
+    assert plateau(n1=0.80, n2=0.83, n3=0.87, n9=0.8305) == (20, -3.95)  # as good as 14 layers, between which it rises
 
 
 def test_where_each_depth_is_better_than_the_last_or_none_is_nothing_is_said_of_a_further_rise():

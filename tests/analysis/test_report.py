@@ -307,7 +307,7 @@ def test_a_command_names_where_pictures_were_and_no_choice_of_ones_own(build):
     assert not any(word.startswith(("model=", "data.pictures=")) for word in words)
 
 
-@pytest.mark.parametrize("root", ["/pics/cats,dogs", "it's (1)", "a=b", "[x]"])
+@pytest.mark.parametrize("root", ["/pics/cats,dogs", "it's (1)", "a=b", "[x]", r"a\b c", "end\\", r"it\'s"])
 def test_a_command_quotes_what_hydra_would_take_for_more_than_text(build, root):
     build.begin(choices={"data": "folder"}, **{"data.name": "folder", "data.root": root})
     (found,) = commands(*load_studies(["runs"])).values()

@@ -183,7 +183,7 @@ def test_exceptions_are_held_against_the_noise_of_seeds(build):
     said = sentences("runs/noise")["augmentation"]
     assert said[0].endswith("Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.")
     assert "best in 2 of 4" in said[1] and said[1].endswith(
-        "are better, 1 of 2 by more than the noise of seeds on test images."
+        "are better; on test images, 1 of 2 by more than the noise of seeds."
     )
 
 

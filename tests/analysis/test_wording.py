@@ -113,7 +113,7 @@ SENTENCES = {
     ),
     "no validation": (
         Finding("no validation", facts={"axes": "optimizer.lr and batch_size"}),
-        "Nothing was held out for validation, so that no value of optimizer.lr and batch_size can be chosen: the test "
+        "Nothing was held out for validation, so no value of optimizer.lr and batch_size can be chosen: the test "
         "images are for comparing, not for choosing.",
     ),
     "axis": (
@@ -125,7 +125,7 @@ SENTENCES = {
         ),
         "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, of "
         "which 3 include it, without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be "
-        "ranked: 3). On average over those 3 of 4 pairs that have several seeds, its test accuracy is above that of "
+        "ranked: 3). On average over the 3 of 4 pairs with several seeds, its test accuracy is above that of "
         "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
         "+2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
     ),
@@ -249,8 +249,8 @@ def test_every_kind_has_a_topic_and_a_tested_template():
 @pytest.mark.parametrize(
     ("clear", "said"),
     [
-        (2, "are better, by more than the noise of seeds on test images."),
-        (1, "are better, 1 of 2 by more than the noise of seeds on test images."),
+        (2, "are better; on test images, by more than the noise of seeds."),
+        (1, "are better; on test images, 1 of 2 by more than the noise of seeds."),
         (0, "are better, which may be noise."),
     ],
 )

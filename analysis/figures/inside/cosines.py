@@ -12,7 +12,7 @@ def draw_cosines(study: Study) -> Figure:
     rows = untrained_of(study).cosines
     if rows.empty:
         raise NotMeasured("no inspection has measured how gradients turn")
-    labels = "distance (images: 1)", "cosine"
+    labels = "distance (1: between images)", "cosine"
     figure, panels = panel_figure(study, "Cosine between input gradients, before training", rows, *labels)
     for axis, part in panels:
         draw_lines(axis, part, "distance", "cosine", depth_colors(rows["depth"]))
