@@ -46,9 +46,14 @@ def exit_on_error(main: Main) -> Main:
         except RunsError as error:
             print(error, file=sys.stderr)
             return error.exit_code
-        except BrokenPipeError:  # the reader, `head` for one, has closed the pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would try again as it ends
+            if isinstance(error, BrokenPipeError):  # the reader, `head` for one, has closed the pipe
+                return 141
+            print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130

@@ -184,6 +184,8 @@ def _check_data(data: Data) -> None:
     if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
         key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
         raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")
+    if data.name == "folder" and not data.pictures:
+        raise ConfigError("data.name=folder: choose data=folder, which takes its pictures into account")
     if data.name != "folder" and data.pictures:
         raise ConfigError(f"data.pictures={data.pictures}: belongs to data=folder, where it is computed")
 

@@ -69,11 +69,18 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     """
     raise_on_signals()
     try:
-        yield
+        leaving: SystemExit | None = None
+        try:
+            yield
+        except SystemExit as own:
+            leaving = own
         if sys.stdout is not None:  # as it is where the shell has closed it
             sys.stdout.flush()
+        if leaving is not None:
+            raise leaving
         return
     except RunFailed as error:
+        let_go_of_output()
         sys.exit(error.exit_code)
     except UserError as error:
         code, text = error.exit_code, f"error: {error}"
@@ -88,7 +95,17 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
         code, text = explained[0], f"error: {explained[1]}"
     with suppress(OSError):  # standard error may be closed, too, or full
         print(text, file=sys.stderr)
+    let_go_of_output()
     sys.exit(code)
+
+
+def let_go_of_output() -> None:
+    """Write what is buffered, or drop it where that fails: Python would try again as it ends, and complain."""
+    try:
+        if sys.stdout is not None:  # as it is where the shell has closed it
+            sys.stdout.flush()
+    except OSError:
+        drop_output()
 
 
 def drop_output() -> None:

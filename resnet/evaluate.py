@@ -18,6 +18,7 @@ from resnet.errors import exit_on_error
 from resnet.record.result import by_class
 from resnet.record.trained import Trained, load_data, load_trained
 from resnet.training.data import Split
+from resnet.training.device import set_up_process
 from resnet.training.trainer import Metrics, evaluate
 
 MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = RunParser("resnet.evaluate", __doc__)
     parser.add_data_root()
     given = parser.parse_args(arguments)
+    set_up_process()
     trained = load_trained(given.run)
     device, precision = trained.conditions()
     data, same = load_data(trained, given.data_root)

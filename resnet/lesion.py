@@ -18,7 +18,7 @@ from resnet.bar import BAR_OUTPUT
 from resnet.command import RunParser
 from resnet.errors import exit_on_error
 from resnet.inspection.lesions import lesions_of
-from resnet.record.files import format_rows, write_whole
+from resnet.record.files import format_table, write_whole
 from resnet.record.trained import load_trained
 from resnet.training.device import set_up_process
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trained = load_trained(path)
         watch = partial(tqdm, desc=str(path), leave=False, disable=None, file=BAR_OUTPUT)
         rows = lesions_of(trained, given.data_root, watch)
-        write_whole(path / "lesions.csv", format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
+        write_whole(path / "lesions.csv", format_table(rows))
         print(describe(path, rows))
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from resnet.config import Config, check
 from resnet.errors import ConfigError, Diverged, UserError, naming_memory
-from resnet.record.environment import code_checksum
+from resnet.record.environment import program
 from resnet.record.folder import RecordError, RunFolder
 from resnet.record.trackers import Tracker
 from resnet.signals import Interrupted, blocked_signals
@@ -58,7 +58,7 @@ def is_there(folder: RunFolder, config: Config) -> bool:
     """Return whether the run of a configuration is complete, and say so."""
     if folder.state() != "complete" or folder.config_conflict(config):
         return False
-    other = ", computed by other code" * (folder.result().get("code", "unknown") != code_checksum())
+    other = ", computed by other code" * (folder.result().get("code", "unknown") != program()["code"])
     log.info(f"{folder.path}: already there{other}")
     return True
 
@@ -97,7 +97,7 @@ def compute(folder: RunFolder, config: Config, begin: Callable[[], None], in_par
     if config.task == "inspect":
         training = prepare(untrained(config), in_parallel)
         begin()
-        return inspect(folder, training)
+        return inspect(folder, training, in_parallel)
     training = prepare(config, in_parallel)
     announce(folder, training, in_parallel)
     training = compile_where_it_pays(folder, training)

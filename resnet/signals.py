@@ -58,7 +58,8 @@ def collected_signals() -> Iterator[list[int]]:
         signal.signal(signum, before[signum])
 
     handled = [signum for signum in STOPS if signal.getsignal(signum) is not signal.SIG_IGN]  # a shell may ignore one
-    before: dict[int, Any] = {signum: signal.signal(signum, note) for signum in handled}
+    with blocked_signals():  # until `note` knows them
+        before: dict[int, Any] = {signum: signal.signal(signum, note) for signum in handled}
     try:
         yield received
     finally:

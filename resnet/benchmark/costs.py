@@ -132,7 +132,7 @@ def found(folder: str, config: Config) -> list[Path]:
 
 def digits(*overrides: str) -> list[str]:
     """Return the command of a sweep of small runs."""
-    return [sys.executable, "-m", "resnet.run", "-m", "data=digits", "device=cpu", *overrides]
+    return [sys.executable, "-m", "resnet.run", "-m", "data=digits", "device=cpu", "runs_dir=runs", *overrides]
 
 
 def seconds(commands: Sequence[Sequence[str]], folder: str, threads: int) -> float:

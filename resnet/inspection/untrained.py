@@ -7,12 +7,12 @@ from tqdm import tqdm
 
 from resnet.bar import BAR_OUTPUT
 from resnet.config import Config
-from resnet.display import BAR
+from resnet.display import progress_of
 from resnet.inspection.cosines import measure_cosines
 from resnet.inspection.curvature import measure_curvature
 from resnet.prepare import Training
 from resnet.record.environment import environment
-from resnet.record.files import format_rows
+from resnet.record.files import format_table
 from resnet.record.folder import RunFolder
 from resnet.train import look_inside
 
@@ -25,7 +25,7 @@ def untrained(config: Config) -> Config:
     return replace(config, precision="fp32", compile=False)
 
 
-def inspect(folder: RunFolder, training: Training) -> dict[str, Any]:
+def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[str, Any]:
     """Measure an untrained network and write it all down; return what went into result.json.
 
     Writes layers.csv (epoch 0), cosines.csv and curvature.csv.
@@ -38,20 +38,21 @@ def inspect(folder: RunFolder, training: Training) -> dict[str, Any]:
     labels = data.train.labels[:IMAGES]
 
     def bar(steps: range) -> Any:
-        options: dict[str, Any] = {"leave": False, "delay": PATIENCE, "disable": BAR[config.progress]}
+        options: dict[str, Any] = {"leave": False, "delay": PATIENCE}
+        options |= {"disable": progress_of(config.progress, in_parallel)}
         return tqdm(steps, f"{folder.path}: curvature", file=BAR_OUTPUT, **options)
 
     write_rows(folder, "layers.csv", look_inside(training, epoch=0))
     write_rows(folder, "cosines.csv", measure_cosines(model, images))
     write_rows(folder, "curvature.csv", measure_curvature(model, images, labels, config.seed, bar))
-    result = describe(training, config) | training.conditions | here
+    result = describe(training) | training.conditions | here
     folder.finish(result)
     return result
 
 
-def describe(training: Training, config: Config) -> dict[str, Any]:
+def describe(training: Training) -> dict[str, Any]:
     """Return what result.json says of the network that was measured."""
-    data = training.data
+    data, config = training.data, training.config
     cost = training.network.cost(data.size)
     return {
         "status": "complete",
@@ -69,4 +70,4 @@ def describe(training: Training, config: Config) -> dict[str, Any]:
 
 def write_rows(folder: RunFolder, name: str, rows: list[dict[str, Any]]) -> None:
     """Write a table of at least one row."""
-    folder.write(name, format_rows([list(rows[0]), *(list(row.values()) for row in rows)]))
+    folder.write(name, format_table(rows))

@@ -18,8 +18,8 @@ USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batch
 def arrange(words: Sequence[str]) -> list[str]:
     """Return the words in Hydra's order, options first, and names as they were typed.
 
-    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not, and for a value
-    in the place of a launcher or sweeper.
+    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not, for a value in
+    the place of a launcher or sweeper, and for a plan of a configuration that says nothing of this project's sweeper.
     """
     options, overrides = split_options(words)
     for override in overrides:
@@ -29,8 +29,13 @@ def arrange(words: Sequence[str]) -> list[str]:
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)
     planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
+    if planned and "config_path" in named:
+        raise ConfigError("plan=true: not together with --config-path; give the run's overrides instead")
     if (planned or (chosen and not decided)) and not named - SETTINGS:
         options.insert(0, "--multirun")  # of a plan, Hydra would make a single run's folder
+        if not chosen:
+            by_hand = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
+            overrides += [word for place in by_hand for word in (f"hydra.sweep.dir={place}", "hydra.sweep.subdir=.")]
     if "config_path" in named:  # a run's .hydra/config.yaml does not have what conf/config.yaml says of Hydra
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]

@@ -71,7 +71,7 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     """Run or resume and log the outcome; raises RunFailed, and SystemExit after a signal."""
     in_parallel = hydra.runtime.choices["hydra/launcher"] != "basic"
     try:
-        if folder.state() != "complete":
+        if folder.state() != "complete" or config.resume == "never":
             with blocked_signals():
                 progress = place_in_sweep(folder)
             if progress:

@@ -9,6 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from resnet.config import Config, epochs_of, run_name, steps_in_epoch, total_steps
+from resnet.errors import ConfigError
 from resnet.launch.compose import to_config
 from resnet.record.folder import RecordError, RunFolder
 from resnet.training.catalogue import facts_of, split_sizes
@@ -48,13 +49,22 @@ class Job:
         state = self.run.state()
         if self.reason and not (state == "complete" and self.ended() and not self.run.config_conflict(self.config)):
             return "failed", self.reason  # unless another process has completed it meanwhile
+        if state == "complete" and self.config.resume == "never" and not self.ended():
+            return "not started", ""
         if state == "complete":  # without a new end: another process did it meanwhile
             return ("complete" if self.ended() else "already there"), ""
         return state, self.run.failure().get("error", "")
 
+    @property
+    def refused(self) -> bool:
+        """Whether what is in its directory keeps the run from being computed."""
+        return bool(self.reason) and not self.complete
+
     def standing(self) -> str:
-        """Return how far the run is: its state, with where it was stopped, `to do`, or `to start over`."""
+        """Return how far the run is: its state, with where it was stopped, `to do`, `to start over` or `refused`."""
         state = self.run.state()
+        if self.refused:
+            return "refused"
         if state == "not started":
             return "to do"
         if self.config.resume == "never":
@@ -62,8 +72,13 @@ class Job:
         return self.stopped() if state == "unfinished" else state
 
     def stopped(self) -> str:
-        """Return where an unfinished run stands: `stopped at 7/20`."""
-        return f"stopped at {len(self.run.metrics())}/{last_epoch(self.config)}"
+        """Return where an unfinished run stands: `stopped at 7/20`, or `stopped at 7` where the end is not known."""
+        if self.config.task == "inspect":
+            return "stopped"
+        try:
+            return f"stopped at {len(self.run.metrics())}/{last_epoch(self.config)}"
+        except ConfigError:
+            return f"stopped at {len(self.run.metrics())}"
 
 
 def steps_per_epoch(config: Config) -> int:

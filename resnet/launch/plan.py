@@ -10,7 +10,7 @@ from resnet.config import Config, total_steps
 from resnet.duration import about
 from resnet.launch.columns import layout
 from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, steps_per_epoch
-from resnet.record.environment import code_checksum
+from resnet.record.environment import program
 from resnet.record.folder import CHECKPOINT, RunFolder
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ def tally(seeds: Sequence[Job]) -> str:
 
 def share_left(job: Job) -> float:
     """Return the part of a run that is still to be computed, 0 to 1, less what it would take from a shorter one."""
+    if job.refused:
+        return 0.0
     if job.config.resume == "never":
         return 1.0
     if job.run.state() == "not started":
@@ -72,7 +74,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     from resnet.training.optim import rates_agree
 
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
-    total, here = total_steps(config.epochs, each), (code_checksum(), machine(resolve_device(config.device)))
+    total, here = total_steps(config.epochs, each), (program()["code"], machine(resolve_device(config.device)))
     for shorter in but_for_epochs(run, config):
         result, epochs = shorter.result(), shorter.result()["epochs"]
         computed_alike = (result.get("code"), result.get("machine")) == here

@@ -64,17 +64,13 @@ def place_in_sweep(folder: RunFolder) -> str:
 
     Nothing for a run that is by itself; no time before a run of the sweep is complete.
     """
-    own = os.path.abspath(folder.path)
     try:
         path = Path(os.environ[VARIABLE])
         sweep: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        began = path.stat().st_mtime_ns
-    except (KeyError, OSError, ValueError):
+        place = sweep["runs"].index(os.path.abspath(folder.path))
+        left = seconds_left(sweep, place, path.stat().st_mtime_ns)
+    except Exception:  # no sweep, one that does not list this run, or one of another version: it takes no run down
         return ""
-    if own not in sweep["runs"]:
-        return ""
-    place = sweep["runs"].index(own)
-    left = seconds_left(sweep, place, began)
     return f"{place + 1} of {len(sweep['runs'])}" + (f" · about {about(left)} left" if left else "")
 
 
@@ -90,11 +86,12 @@ def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
     rates = rates_of([*runs[max(place - RECENT, 0) : place], *sample])
     left = [0.0]
     for name, run in sample:
-        if rates and run.state() not in ("complete", "diverged") and (run.ended_at() or 0) < began:
-            config = from_plain(sweep["configs"][name])
+        config = from_plain(sweep["configs"][name])
+        ended, again = run.state() in ("complete", "diverged"), config.resume == "never"
+        if rates and (again or not ended) and (run.ended_at() or 0) < began:
             work = work_of(config)
             rate = min(rates, key=lambda rate: abs(math.log(rate[0] / work.multiply_adds)))[1]
-            left.append(rate * work.total * part_left(run, config))
+            left.append(rate * work.total * (1.0 if ended else part_left(run, config)))
     return max(sum(left) * len(runs) / len(sample) / sweep["at_once"], *left)
 
 

@@ -24,7 +24,7 @@ from resnet.launch.compose import config_error_in
 from resnet.launch.jobs import ENDED_WELL, Job, by_folder, make_job, note_refusals
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper, grid_of
-from resnet.record.environment import code_checksum
+from resnet.record.environment import program
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Search(OptunaSweeper):
         """Launch what Optuna proposes; a run without an accuracy is returned as one that failed."""
         jobs = []
         for overrides in job_overrides:
-            job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), code_checksum())
+            job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), program()["code"])
             if not job.config.data.val_fraction:
                 raise ConfigError(
                     "data.val_fraction=0: a search looks for the highest validation accuracy, so hold out some images"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,7 +34,7 @@ def summarize(jobs: Sequence[Job]) -> None:
         rows = [(outcomes[job.run.path][0], job.run.path, outcomes[job.run.path][1]) for job in found]
         write_summary(directory, rows)
         if any(outcome in ENDED_WELL for outcome, *_ in rows):
-            log.info(f"next: python -m analysis.table {directory}")
+            log.info(f"next: python -m analysis.table {shlex.quote(str(directory))}")
 
 
 def accuracies(jobs: Sequence[Job]) -> list[str]:
@@ -60,7 +61,7 @@ def accuracies(jobs: Sequence[Job]) -> list[str]:
 
 def figures_of(job: Job) -> tuple[float | None, float | None] | None:
     """Return a complete run's validation and test accuracy after its last epoch; None for any other."""
-    if job.run.state() != "complete":
+    if job.outcome()[0] not in ENDED_WELL:
         return None
     try:
         result = job.run.result()

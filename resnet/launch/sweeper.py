@@ -28,7 +28,7 @@ from resnet.launch.messages import unwritable
 from resnet.launch.plan import print_plan
 from resnet.launch.progress import listed
 from resnet.launch.summary import summarize
-from resnet.record.environment import code_checksum
+from resnet.record.environment import program
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class ResumableSweeper(Sweeper):
         if any(override.key_or_group == "experiment" and override.is_sweep_override() for override in overrides):
             raise ConfigError("experiment: one at a time, as each has a grid of its own")
         check_values(overrides)
-        code = code_checksum()
+        code = program()["code"]
         jobs: dict[Path, Job] = {}
         for point in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
             job = make_job(point, self.config_loader.load_sweep_config(self.master_config, list(point)), code)
@@ -129,7 +129,7 @@ def grid_of(params: Any) -> list[str]:
     """Return `hydra.sweeper.params` as overrides; raises ConfigError where it is no mapping."""
     if not isinstance(params or {}, Mapping):
         raise ConfigError(f"hydra.sweeper.params={params}: must hold values by key, e.g. {{seed: '0,1'}}")
-    return [as_typed(f"{key}={values}") for key, values in (params or {}).items()]
+    return [as_typed(f"{key}={'null' if values is None else values}") for key, values in (params or {}).items()]
 
 
 def check_values(overrides: Sequence[Override]) -> None:

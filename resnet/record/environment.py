@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,13 @@ PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-
 
 def environment(device: "torch.device") -> dict[str, Any]:
     """Return by which code, on what machine, and with which packages this process computes."""
-    return {"code": code_checksum(), "git": git_state(), "machine": machine(device), "versions": versions()}
+    return {**program(), "machine": machine(device), "versions": versions()}
+
+
+@cache
+def program() -> dict[str, Any]:
+    """Return the code's checksum and git's state as this process first found them: it keeps what it has imported."""
+    return {"code": code_checksum(), "git": git_state()}
 
 
 def code_checksum(folder: Path = TRAINING_CODE) -> str:

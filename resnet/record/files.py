@@ -21,9 +21,10 @@ def read_header(path: Path) -> list[str]:
 def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     """Return the whole rows of a table up to the first that is not, as text; none if its columns are others."""
     rows: list[list[str]] = []
-    if read_header(path) != list(columns):
+    header, *lines = whole_lines(path) or [""]
+    if header.split(",") != list(columns):
         return rows
-    for line in whole_lines(path)[1:]:
+    for line in lines:
         row = line.split(",")
         if len(row) != len(columns) or not row[0].isdigit() or "\0" in line:
             break
@@ -44,6 +45,11 @@ def format_rows(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Return at least one row as CSV, its keys as the head."""
+    return format_rows([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def format_json(content: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -26,11 +27,15 @@ PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
 
 
 def in_plain_style(draw: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Have a function draw in matplotlib's own style, whatever the user's matplotlibrc says."""
+    """Have a function draw in matplotlib's own style, whatever the user's matplotlibrc says, and without warnings.
+
+    Of names of classes in scripts that its font lacks, there would be one for each letter.
+    """
 
     @wraps(draw)
     def plainly(*arguments: Any) -> bytes:
-        with matplotlib.rc_context():
+        with matplotlib.rc_context(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             matplotlib.rcdefaults()
             return draw(*arguments)
 

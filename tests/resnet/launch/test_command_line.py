@@ -31,6 +31,7 @@ def test_a_folder_is_what_was_typed(folder):
     "overrides, answer",
     [
         (["epochs.steps=100"], "epochs.steps=100: epochs.count=20 wins"),
+        (["data.name=folder"], "data.name=folder: choose data=folder"),
         (["model=[blocks4,blocks15]"], "model: must be one choice"),
     ],
 )
@@ -69,6 +70,7 @@ def test_what_is_quoted_for_hydra(typed, kept):
         ("experiment=depth --cfg job", "--cfg job experiment=depth"),
         ("experiment=mine --config-dir there", "--multirun --config-dir there experiment=mine"),
         ("experiment=null", "experiment=null"),
+        ("plan=true hydra.run.dir=x", "--multirun plan=true hydra.run.dir=x hydra.sweep.dir=x hydra.sweep.subdir=."),
         ("experiment=depth hydra.mode=RUN", "experiment=depth hydra.mode=RUN"),
     ],
 )
@@ -83,6 +85,10 @@ def test_the_order_of_words_does_not_matter(typed, arranged):
         ("--batch-size=64", "--batch-size=64: no such option; values are given as key=value: batch_size=64"),
         ("--epochs 20", "--epochs: no such option; values are given as key=value: epochs.count=20"),
         ("seed=1 hydra.launcher=3", "hydra.launcher=3: must hold keys; another choice is hydra/launcher=NAME"),
+        (
+            "--config-path run/.hydra plan=true",
+            "plan=true: not together with --config-path; give the run's overrides instead",
+        ),
         ("--nonsense", "--nonsense: no such option; values are given as key=value, see --help"),
     ],
 )

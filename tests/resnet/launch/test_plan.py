@@ -18,7 +18,7 @@ from resnet.duration import about
 from resnet.launch.compose import compose_config
 from resnet.launch.estimate import Estimator, is_alike, work_of
 from resnet.launch.jobs import Job, part_left
-from resnet.launch.plan import sentence, tally
+from resnet.launch.plan import sentence, share_left, tally
 from resnet.launch.progress import listed, place_in_sweep
 from resnet.launch.summary import accuracies
 from resnet.prepare import prepare
@@ -258,3 +258,53 @@ def test_the_accuracies_of_a_sweep_mark_the_best_by_validation(tmp_path):
 def test_jobs_of_a_cluster_are_not_said_to_wait_for_each_other(elsewhere):
     said = sentence([60.0, 60.0], measured=0, at_once=1, elsewhere=elsewhere, by_runs=1, by_steps=0)
     assert "about 2 min" in said and ("one run after the other" in said) == (not elsewhere)
+
+
+def start_over(job: Job) -> Job:
+    return replace(job, config=replace(job.config, resume="never"))
+
+
+def test_a_complete_run_that_is_to_start_over_counts_when_it_has(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
+    for job in jobs:
+        complete(job, 100, 0.5, 0.5)
+    again = [replace(start_over(job), ended_before=job.run.ended_at()) for job in jobs]
+    assert [job.outcome()[0] for job in again] == ["not started"] * 2 and accuracies(again) == []
+    time.sleep(0.01)
+    (again[0].run.path / "result.json").write_text((again[0].run.path / "result.json").read_text())
+    assert [job.outcome()[0] for job in again] == ["complete", "not started"]
+    assert accuracies(again)[1].split()[1:] == ["1", "of", "2", "50.00%", "50.00%"]
+
+
+def test_complete_runs_that_are_to_start_over_are_work_that_is_left(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
+    for job in jobs:
+        complete(job, 100, 0.5, 0.5)
+    time.sleep(0.01)
+    with listed([start_over(job) for job in jobs], 1, tmp_path / "runs"):
+        assert place_in_sweep(jobs[0].run) == f"1 of 3 · about {about(300)} left"
+
+
+def test_a_plan_names_what_would_be_refused_and_counts_no_time_for_it(tmp_path):
+    job = digits_job(tmp_path, 1, 0)
+    complete(job, 100, 0.5, 0.5)
+    refused = replace(job, reason="the folder holds another run")
+    assert refused.standing() == "refused" and share_left(refused) == 0
+
+
+def test_where_a_run_was_stopped_needs_neither_epochs_nor_data(tmp_path):
+    job = digits_job(tmp_path, 1, 0)
+    begin(job)
+    assert replace(job, config=replace(job.config, task="inspect")).standing() == "stopped"
+    gone = Data("folder", str(tmp_path / "moved"), pictures="ad972132")
+    assert replace(job, config=replace(job.config, data=gone)).standing() == "stopped at 0"
+
+
+@pytest.mark.parametrize("change", [{"configs": {}}, {"names": None}, {"runs": [], "names": []}])
+def test_a_list_of_another_version_is_no_place_in_a_sweep(tmp_path, change):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
+    complete(jobs[0], 100, 0.5, 0.5)
+    with listed(jobs, 1, tmp_path / "runs"):
+        file = Path(os.environ["RESNET_SWEEP"])
+        file.write_text(json.dumps(json.loads(file.read_text()) | change))
+        assert place_in_sweep(jobs[1].run) == ""

@@ -89,6 +89,14 @@ def test_triton_is_a_package_that_may_be_missing(monkeypatch, there):
     assert environment.versions()["torch"] == "3.5"
 
 
+def test_a_process_names_the_code_that_it_imported_though_the_files_change(monkeypatch):
+    environment.program.cache_clear()
+    first = environment.program()
+    monkeypatch.setattr(environment, "code_checksum", lambda: "of changed files")
+    monkeypatch.setattr(environment, "git_state", lambda: {"dirty": True})
+    assert environment.program() == first and first["code"] != "of changed files"
+
+
 def test_the_checksum_of_the_code_changes_with_what_it_computes_alone(tmp_path):
     (tmp_path / "a.py").write_text('"""Doc."""\nx = 1  # why\n')
     before = environment.code_checksum(tmp_path)
