@@ -63,11 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     to_bytes, suffix = FORMATS[given.format]
     folder = given.run.resolve()
     out = given.out or Path(f"{folder.parent.name}-{folder.name}{suffix}")
-    if out.is_dir() or not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: " + ("is a folder" if out.is_dir() else f"there is no folder {out.parent}"))
+    if out.exists() and not out.is_file():  # a device would be replaced
+        raise ConfigError(f"--out {out}: is a folder or a device; it must be a file")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}")
     if given.out and (run := run_around(out)):
         raise ConfigError(f"--out {out}: is in the run folder {run}, whose files are its record; write it elsewhere")
-    write_whole(out, to_bytes(trained))
+    write_whole(out.resolve(), to_bytes(trained))
     print(f"{out}: {given.format}, {len(trained.classes)} classes, {trained.size}x{trained.size} pixels")
     return 0
 

@@ -30,8 +30,7 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
         return None
     for shorter in but_for_epochs(folder, config):
         try:
-            starts, alike = shorter.starts(), computed | {"data": data}
-            if not starts or any(start[key] != value for start in starts for key, value in alike.items()):
+            if not began_alike(shorter, computed | {"data": data}):
                 continue
             checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
             own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
@@ -42,6 +41,15 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
             log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
             return shorter
     return None
+
+
+def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
+    """Return whether each process that trained a run, as far as it is known, noted these entries as it started."""
+    try:
+        starts = run.starts()
+    except (OSError, ValueError):  # none there, or damaged
+        return False
+    return bool(starts) and all(start.get(key) == value for start in starts for key, value in alike.items())
 
 
 def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:

@@ -60,7 +60,8 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
     An OSError means that Hydra could not make the run directory or open run.log; it raises some as a ValueError.
     """
     if file := file_being_read(error):
-        return 2, f"{file}: {'not UTF-8: ' * isinstance(error, UnicodeDecodeError)}{error}"
+        reason = getattr(error, "strerror", None) or error
+        return 2, f"{file}: {'not UTF-8: ' * isinstance(error, UnicodeDecodeError)}{reason}"
     cause = error.__cause__ if isinstance(error, ValueError) else error
     if isinstance(cause, OSError) and not isinstance(cause, HydraException):  # a missing choice is both
         return 1, unwritable(cause)
@@ -74,9 +75,9 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
 def file_being_read(error: Exception) -> str:
     """Return the file of choices that an exception of reading one is about, which does not say so itself, or nothing.
 
-    Hydra knows it: one that is not UTF-8, or that OmegaConf cannot take for a configuration, such as a number.
+    Hydra knows it: one that cannot be opened, is not UTF-8, or is no configuration for OmegaConf, such as a number.
     """
-    if not isinstance(error, UnicodeDecodeError) and not (isinstance(error, OSError) and error.errno is None):
+    if not isinstance(error, (UnicodeDecodeError, OSError)):
         return ""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "load_config")
     return next((found for frame in frames if (found := frame.f_locals.get("full_path"))), "")

@@ -10,7 +10,6 @@ from resnet.config import Config, total_steps
 from resnet.duration import about
 from resnet.launch.columns import layout
 from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, steps_per_epoch
-from resnet.record.environment import program
 from resnet.record.folder import CHECKPOINT, RunFolder
 
 log = logging.getLogger(__name__)
@@ -67,18 +66,19 @@ def share_left(job: Job) -> float:
 
 
 def epochs_of_shorter(run: RunFolder, config: Config) -> int:
-    """Return how many epochs of a finished, shorter run a run would begin with, see `resnet.shorter`."""
-    from resnet.record.environment import machine  # PyTorch takes seconds to import
-    from resnet.shorter import but_for_epochs
-    from resnet.training.device import resolve_device
+    """Return how many epochs of a finished, shorter run on the same data a run would begin with: see `shorter`."""
+    from resnet.record.environment import environment  # PyTorch takes seconds to import
+    from resnet.shorter import began_alike, but_for_epochs
+    from resnet.training.device import resolve_device, resolve_precision
     from resnet.training.optim import rates_agree
 
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
-    total, here = total_steps(config.epochs, each), (program()["code"], machine(resolve_device(config.device)))
+    total, device = total_steps(config.epochs, each), resolve_device(config.device)
+    alike = {key: value for key, value in environment(device).items() if key != "git"}
+    alike |= {"device": device.type, "precision": resolve_precision(config.precision, device)}
     for shorter in but_for_epochs(run, config):
-        result, epochs = shorter.result(), shorter.result()["epochs"]
-        computed_alike = (result.get("code"), result.get("machine")) == here
-        if computed_alike and (shorter.path / CHECKPOINT).exists() and epochs * each < total:
+        epochs = shorter.result()["epochs"]
+        if began_alike(shorter, alike) and (shorter.path / CHECKPOINT).exists() and epochs * each < total:
             own, longer = ({**schedule, "total_steps": steps} for steps in (epochs * each, total))
             if rates_agree(own, longer, epochs * each):
                 return epochs

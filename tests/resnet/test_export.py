@@ -97,7 +97,7 @@ def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypat
     assert exit_code(export.main, *[*arguments, str(tmp_path / "none" / "x.onnx")]) == 2
     assert capsys.readouterr().err.endswith(f"x.onnx: there is no folder {tmp_path / 'none'}\n")
     assert exit_code(export.main, *[*arguments, str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"error: --out {tmp_path}: is a folder\n"
+    assert capsys.readouterr().err == f"error: --out {tmp_path}: is a folder or a device; it must be a file\n"
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     assert exit_code(export.main, *[*arguments, str(tmp_path / "x.onnx")]) == 1
     assert capsys.readouterr().err == 'error: onnx: onnx is not installed; pip install -e ".[onnx]"\n'
