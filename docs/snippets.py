@@ -126,10 +126,10 @@ def findings(study: str) -> str:
     return as_list(find(found))
 
 
-def findings_inside(study: str) -> str:
-    """Return the sentences that measurements inside the networks of a reference study support, as a list by topic."""
+def findings_inside(study: str, *topics: str) -> str:
+    """Return the sentences that measurements inside a reference study's networks support, of some topics or of all."""
     (found,) = load_studies([REFERENCE / study])
-    return as_list(find_inside(found))
+    return as_list([finding for finding in find_inside(found) if not topics or finding.topic in topics])
 
 
 def contrasts() -> str:

@@ -12,7 +12,7 @@ TEMPLATES = {
     "costs {costs_said}. {average_said}",
     "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
     "{costs_said}. {average_said}",
-    "removal twins": "At {depths[0]} layers, removing one of the {common} blocks that both can go without costs "
+    "removal twins": "At {depths[0]} layers, removing {removed_said} that both can go without costs "
     "{networks} {points[1]:.1f} points on average, their plain counterparts {points[0]:.1f} ({seeds_said}). {change}",
     "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
     "that of what the shortcut carries before training and {after_said} times at the last epoch probed (geometric mean "
@@ -63,6 +63,12 @@ def say_removals(finding: Finding) -> str:
     return f"With skip connections that is {points} points {found.verdict} (95 % interval over seeds)."
 
 
+def say_removed(finding: Finding) -> str:
+    """Return of how many blocks one is removed."""
+    common = finding.facts["common"]
+    return "the only block" if common == 1 else f"one of the {common} blocks"
+
+
 def say_branches(finding: Finding) -> str:
     """Return whether training makes the residual branches stronger or weaker beside their shortcuts."""
     change = finding.facts["change"]
@@ -80,7 +86,7 @@ COSTS = {"costs_said": say_costs, "average_said": say_average}
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     "remove": COSTS,
     "swap": COSTS,
-    "removal twins": {"change": say_removals},
+    "removal twins": {"change": say_removals, "removed_said": say_removed},
     "branches": {
         "before_said": lambda finding: say_log(finding.facts["before"]),
         "after_said": lambda finding: say_log(finding.facts["after"]),
