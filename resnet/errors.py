@@ -69,15 +69,12 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     """
     raise_on_signals()
     try:
-        leaving: SystemExit | None = None
         try:
             yield
-        except SystemExit as own:
-            leaving = own
-        if sys.stdout is not None:  # as it is where the shell has closed it
-            sys.stdout.flush()
-        if leaving is not None:
-            raise leaving
+        except SystemExit:
+            write_output()
+            raise
+        write_output()
         return
     except RunFailed as error:
         let_go_of_output()
@@ -99,11 +96,16 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     sys.exit(code)
 
 
+def write_output() -> None:
+    """Write what is buffered; nothing where the shell has closed standard output."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def let_go_of_output() -> None:
     """Write what is buffered, or drop it where that fails: Python would try again as it ends, and complain."""
     try:
-        if sys.stdout is not None:  # as it is where the shell has closed it
-            sys.stdout.flush()
+        write_output()
     except OSError:
         drop_output()
 

@@ -95,11 +95,9 @@ def contrast(
         return Difference(points, *((None, None) if these is None else _interval(points, these, math.inf)), None)
     parts = [100**2 * w**2 * float(np.var(array, ddof=1)) / len(array) for w, array in zip(weights, arrays)]
     seeds, terms = sum(parts), sum(part**2 / (len(array) - 1) for part, array in zip(parts, arrays))
-    over_seeds = _interval(points, seeds, seeds**2 / terms), _p(points, seeds, seeds**2 / terms)
-    if images is None:
-        return Difference(points, *over_seeds[0], over_seeds[1])
-    both, dof = seeds + images, (seeds + images) ** 2 / terms
-    return Difference(points, *over_seeds[0], over_seeds[1], _interval(points, both, dof), _p(points, both, dof))
+    (low, high), p = _test(points, seeds, seeds**2 / terms)
+    both = (None, None) if images is None else _test(points, seeds + images, (seeds + images) ** 2 / terms)
+    return Difference(points, low, high, p, *both)
 
 
 def image_variances(correct: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
@@ -124,8 +122,8 @@ def _interval(points: float, variance: float, dof: float) -> tuple[float, float]
     return points - margin, points + margin
 
 
-def _p(points: float, variance: float, dof: float) -> float:
-    return 2 * float(stats.t.sf(abs(points) / math.sqrt(variance), dof))
+def _test(points: float, variance: float, dof: float) -> tuple[tuple[float, float], float]:
+    return _interval(points, variance, dof), 2 * float(stats.t.sf(abs(points) / math.sqrt(variance), dof))
 
 
 @dataclass(frozen=True)

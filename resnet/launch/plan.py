@@ -72,11 +72,14 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     from resnet.training.device import resolve_device, resolve_precision
     from resnet.training.optim import rates_agree
 
+    finished = list(but_for_epochs(run, config))
+    if not finished:  # of most runs: to ask for the environment takes longer
+        return 0
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
     total, device = total_steps(config.epochs, each), resolve_device(config.device)
     alike = {key: value for key, value in environment(device).items() if key != "git"}
     alike |= {"device": device.type, "precision": resolve_precision(config.precision, device)}
-    for shorter in but_for_epochs(run, config):
+    for shorter in finished:
         epochs = shorter.result()["epochs"]
         if began_alike(shorter, alike) and (shorter.path / CHECKPOINT).exists() and epochs * each < total:
             own, longer = ({**schedule, "total_steps": steps} for steps in (epochs * each, total))

@@ -86,9 +86,9 @@ def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
     rates = rates_of([*runs[max(place - RECENT, 0) : place], *sample])
     left = [0.0]
     for name, run in sample:
-        config = from_plain(sweep["configs"][name])
-        ended, again = run.state() in ("complete", "diverged"), config.resume == "never"
+        ended, again = run.state() in ("complete", "diverged"), sweep["configs"][name]["resume"] == "never"
         if rates and (again or not ended) and (run.ended_at() or 0) < began:
+            config = from_plain(sweep["configs"][name])
             work = work_of(config)
             rate = min(rates, key=lambda rate: abs(math.log(rate[0] / work.multiply_adds)))[1]
             left.append(rate * work.total * (1.0 if ended else part_left(run, config)))
