@@ -157,6 +157,8 @@ def check(config: Config) -> None:
     _check_schedule(config.schedule)
     if config.epochs.count is None and config.epochs.steps is None:
         raise ConfigError("epochs.count=null: give a number of epochs, or epochs.steps")
+    if config.task == "inspect" and config.precision == "bf16":
+        raise ConfigError("precision=bf16: an inspection measures in fp32; leave it out")
 
 
 def flat_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Field, Any]]:

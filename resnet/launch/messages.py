@@ -151,6 +151,14 @@ def _unknown_choice(match: re.Match[str], text: str) -> str:
     return f"{match[1]}={match[2]}: must be one of {', '.join(choices)}"
 
 
+def _nowhere(match: re.Match[str], text: str) -> str:
+    """Return the answer to a ${...} that names what is not there, with the argument that holds it, or the key."""
+    what, name = match.groups()
+    holder = next((argument for argument in sys.argv[1:] if name in argument), None)
+    key = re.search(r"full_key: (\S+)", text)
+    return f"{holder or (key[1] if key else 'conf')}: there is no {what.lower()} {name}"
+
+
 def _choice_of_an_experiment(match: re.Match[str], text: str) -> str:
     """Return the answer to a group in the defaults of an experiment, which Hydra looks for below `experiment/`."""
     file, group, name = match.groups()
@@ -177,6 +185,7 @@ ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
     rf"In 'experiment/([^']+)': Could not find 'experiment/({'|'.join(GROUPS)})/([^']*)'": _choice_of_an_experiment,
     r"Could not find '([^']+)/([^'/]*)'": _unknown_choice,
     r"Config group override must be a string": _not_a_choice,
+    r"(key|Environment variable) '([^']+)' not found": _nowhere,  # a ${...}
 }
 
 

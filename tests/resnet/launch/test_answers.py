@@ -36,6 +36,7 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
         ("data.root", "error: data.root: not of the form key=value"),
         ("seed=(", "error: seed=(: cannot be read as key=value"),
+        ("task=inspect precision=bf16", "error: precision=bf16: an inspection measures in fp32; leave it out"),
         ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
         ("epochs.steps=9", "error: epochs.steps=9: epochs.count=20 wins; add epochs.count=null"),
         (
@@ -69,6 +70,9 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
             "data=folder data.root=~nobody-0/x",
             "error: data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0",
         ),
+        ("study=${nope}", "error: study=${nope}: there is no key nope"),
+        ("hydra.run.dir=${nope}/x", "error: hydra.run.dir=${nope}/x: there is no key nope"),
+        ("seed=${oc.env:NOPE}", "error: seed=${oc.env:NOPE}: there is no environment variable NOPE"),
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),
     ],
 )
