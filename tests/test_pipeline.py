@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.frames.inside.gradients import with_places
 from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
 
@@ -29,6 +30,9 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
     epochs, layers = load_epochs(runs), load_layers(runs)
     assert len(epochs) == 4 * 2 and epochs[["train_loss", "val_acc", "lr"]].notna().all(axis=None)
     assert set(layers["epoch"]) == {0, 1, 2} and layers["weight_norm"].notna().all()
+    counted = {shortcut: list(rows["name"]) for shortcut, rows in with_places(layers).groupby("shortcut")}
+    assert counted["projection"] == counted["none"], "a projection has no counterpart in a plain network"
+    assert len(counted["none"]) == 2 * 3 * 5, "two seeds, three probes, five 3x3 layers"
     assert layers["residual_ratio"].notna().sum() == 2 * 3 * 2, "two seeds, three probes, two blocks with a shortcut"
 
     text = command("analysis.table", "runs/fresh", "--format", "csv").stdout

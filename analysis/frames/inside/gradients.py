@@ -9,6 +9,7 @@ import pandas as pd
 
 EACH = ["path", "epoch"]  # a run, looked at once
 TENTH = 10
+PROJECTION = r"\.shortcut(?:\.0)?$"  # how the layer of a shortcut is called, alone or with batch norm behind it
 
 
 def with_places(layers: pd.DataFrame) -> pd.DataFrame:
@@ -16,7 +17,7 @@ def with_places(layers: pd.DataFrame) -> pd.DataFrame:
 
     A tenth is rounded, and at least one layer. `end` is 1 in the first, -1 in the last, 0 between them.
     """
-    rows = layers[~layers["name"].astype(str).str.endswith("shortcut")]
+    rows = layers[~layers["name"].astype(str).str.contains(PROJECTION)]
     by_run = rows.groupby(EACH)["layer"]
     place, count = by_run.rank(method="first"), by_run.transform("size")
     tenth = (count / TENTH).round().clip(lower=1)

@@ -12,7 +12,7 @@ CURVATURE = "eigenvalue,residual,iterations,converged\n"
 def layer_rows(stages: Sequence[int], growth: float, epoch: int = 0, ratio: float | None = None) -> str:
     """Return layers.csv's rows: gradients grow from layer to layer towards the input, and jump where a stage begins.
 
-    Weights are twice as large in each stage as in the one before it; the second block's projection must not count.
+    Weights are twice as large in each stage as in the one before it; the second block's projection must not count, with batch norm or without.
     """
     count = 1 + 2 * sum(stages)
     rows = [(1, "stem", 0, "")]
@@ -24,7 +24,7 @@ def layer_rows(stages: Sequence[int], growth: float, epoch: int = 0, ratio: floa
     for place, (_, name, stage, ratio_text) in enumerate(rows, start=1):
         norm = growth ** (count - place) * 3**stage
         text += f"{epoch},{place},{name},{stage},{norm},{2**stage},1.0,{ratio_text}\n"
-    return text + f"{epoch},{count + 1},blocks.1.shortcut,2,1e9,1.0,,\n"
+    return text + "".join(f"{epoch},{count + 1},blocks.1.{name},2,1e9,1.0,,\n" for name in ("shortcut", "shortcut.0"))
 
 
 @pytest.fixture
