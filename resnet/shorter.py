@@ -36,7 +36,7 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
             own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
         except (RecordError, ValueError, KeyError, TypeError, OSError):  # damaged, or deleted to save space
             continue
-        if own["total_steps"] == steps < schedule["total_steps"] and rates_agree(own, schedule, steps):
+        if steps < schedule["total_steps"] and rates_agree(own, schedule, steps):
             folder.adopt(shorter)
             log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
             return shorter
@@ -53,7 +53,10 @@ def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
 
 
 def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
-    """Yield the complete runs beside a run that differ from it in their number of epochs alone, the longest first."""
+    """Yield the complete runs beside a run that differ from it in their number of epochs alone, the longest first.
+
+    Those whose length was given in steps, which may have ended within an epoch, are left out.
+    """
     pattern = f"{config.model.name}-{config.model.shortcut}-*/{folder.path.name}/result.json"
     found: dict[RunFolder, int] = {}
     for path in folder.path.parent.parent.glob(pattern):
@@ -63,7 +66,8 @@ def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
         try:
             theirs = yaml.safe_load((other.path / "config.yaml").read_text(encoding="utf-8"))
             same = _without_epochs(theirs["identity"]) == _without_epochs(identity(config))
-            if same and theirs["seed"] == config.seed and theirs["probe_every"] == config.probe_every:
+            same = same and theirs["seed"] == config.seed and theirs["probe_every"] == config.probe_every
+            if same and theirs["epochs"]["count"] is not None:
                 found[other] = int(other.result()["epochs"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RecordError):
             continue

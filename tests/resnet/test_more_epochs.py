@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from resnet.config import Epochs, run_name
 from resnet.launch.compose import compose_config
@@ -76,6 +77,22 @@ def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_pat
     run.path.mkdir(parents=True)
     run_or_resume(run, config)
     assert json.loads((run.path / "starts.jsonl").read_text())["epoch"] == (0 if change else 1)
+
+
+@pytest.mark.parametrize(
+    "theirs, taken",
+    [
+        ({}, True),
+        ({"seed": 5}, False),
+        ({"probe_every": 7}, False),
+        ({"epochs": {"count": None, "steps": 7}}, False),  # within an epoch, which the longer training ends
+    ],
+)
+def test_a_shorter_run_is_the_same_but_for_a_number_of_whole_epochs(short, tmp_path, theirs, taken):
+    path = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | theirs))
+    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
+    assert bool(list(but_for_epochs(RunFolder(tmp_path / run_name(config) / "seed0"), config))) is taken
 
 
 DAMAGE = {"config.yaml": ["identity: null", "[]", "", "identity: []\nseed: 0"], "result.json": ["[]", "{}"]}
