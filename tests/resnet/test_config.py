@@ -157,7 +157,7 @@ def test_runs_keep_the_names_that_they_have():
         ("schedule.warmup=400", "schedule.warmup=400.0: must lie between 0.0 and 1.0"),
         ("model.zero_init=true model.norm=none", "zero_init=true: .* needs model.norm=batch"),
         ("model.zero_init=true model.shortcut=none", "zero_init=true: without shortcuts"),
-        ("model.block=preact", "model.block=preact: must be one of basic"),
+        ("model.block=nonsense", "model.block=nonsense: must be one of basic"),
         ("study=a/b", "study=a/b: must be 1 to 64 letters"),
         ("study=..", "study=..: must be 1 to 64 letters"),
         ("study='a b'", "study=a b: must be 1 to 64 letters"),

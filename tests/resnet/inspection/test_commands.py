@@ -36,6 +36,7 @@ def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
     folders = sorted(tmp_path.glob("runs/inspection/*/*"))
     assert [folder.name for folder in folders] == ["seed0", "seed1", "seed2"] * 2
     assert "6 runs: 0 already there, 6 to do" in done.stdout and "Traceback" not in done.stdout
+    assert len({(folder / "layers.csv").read_bytes() for folder in folders}) == 6, "each seed is another network"
     for folder in folders:
         layers = read(folder / "layers.csv")
         assert {row["epoch"] for row in layers} == {"0"} and float(layers[0]["grad_norm"]) > 0

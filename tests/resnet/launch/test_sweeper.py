@@ -25,6 +25,8 @@ from resnet.launch.sweeper import ResumableSweeper
 from resnet.record.folder import RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 
+REFERENCE = CONF.parent / "runs" / "reference"
+
 
 def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
     """Start a sweep as a process that can be watched and killed."""
@@ -112,12 +114,45 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
         assert [(row["outcome"], row["reason"]) for row in csv.DictReader(file)] == [("failed", "the disk was full")]
 
 
-def test_the_command_line_wins_over_an_experiments_grid():
-    sweeper = ResumableSweeper({"seed": "0,1,2", "model": "blocks3,blocks4"})
+def jobs_of(words: list[str], params: dict[str, str] | None = None) -> list[Job]:
+    """Return the jobs of a sweep, with a grid of its own or that of the experiment among the words."""
     with initialize_config_dir(str(CONF), **VERSION_BASE):
-        sweeper.config_loader = GlobalHydra.instance().config_loader()
-        sweeper.master_config = sweeper.config_loader.load_configuration("config", [], RunMode.MULTIRUN)
-        jobs = sweeper._jobs(["seed=7", "study=mine"])
+        loader = GlobalHydra.instance().config_loader()
+        composed = loader.load_configuration("config", words, RunMode.MULTIRUN)
+        sweeper = ResumableSweeper(params or composed.hydra.sweeper.params)
+        sweeper.config_loader, sweeper.master_config = loader, composed
+        return sweeper._jobs(words)
+
+
+RECOMPUTED = {  # what makes the runs of the reference again, for one seed
+    "depth_short": [[]],
+    "seed_table": [[]],
+    "depth": [
+        ["model.shortcut=pad", "optimizer.lr=1.0"],
+        ["model=resnet8", "model.shortcut=none", "optimizer.lr=1.0"],
+        ["model=resnet14,resnet20", "model.shortcut=none", "optimizer.lr=0.1"],
+        ["model=resnet32,resnet56", "model.shortcut=none", "optimizer.lr=0.03"],
+    ],
+}
+
+
+@pytest.mark.parametrize("experiment", RECOMPUTED)
+def test_an_experiment_is_the_grid_of_its_runs_in_the_reference(experiment):
+    words = [f"experiment={experiment}", "seed=0"]
+    jobs = [job for own in RECOMPUTED[experiment] for job in jobs_of([*words, *own])]
+    assert {job.config.study for job in jobs} == {experiment}
+    committed = {path.parent.name for path in REFERENCE.glob(f"{experiment}/*/seed*")}
+    assert committed and committed <= {job.run.path.parent.name for job in jobs}
+
+
+def test_the_quickstart_compares_two_depths_with_several_seeds():
+    jobs = jobs_of(["experiment=quickstart"])
+    assert {job.config.data.name for job in jobs} == {"digits"}, "which needs no download"
+    assert len({tuple(job.config.model.stages) for job in jobs}) == 2 <= len({job.config.seed for job in jobs})
+
+
+def test_the_command_line_wins_over_an_experiments_grid():
+    jobs = jobs_of(["seed=7", "study=mine"], {"seed": "0,1,2", "model": "blocks3,blocks4"})
     assert [job.run.path.parts[:2] for job in jobs] == [("runs", "mine")] * 2
     assert [(job.run.path.parent.name.split("-")[0], job.run.path.name) for job in jobs] == [
         ("blocks3", "seed7"),

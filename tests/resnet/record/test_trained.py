@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -35,6 +36,25 @@ def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
     written = result_of(digits_run)["test"]
     assert (figures.loss, figures.accuracy) == (written["loss"], written["acc"])
     assert by_class(logits.argmax(dim=1), test.labels, trained.classes)["confusion"] == written["confusion"]
+
+
+REFERENCE = Path(__file__).resolve().parents[3] / "runs" / "reference"
+
+
+def test_each_committed_network_answers_as_it_did(cifar10):
+    few, test = slice(200), load("cifar10", str(cifar10), 0.1, None).test
+    runs = [path.parent for path in REFERENCE.glob("*/*/*/weights.safetensors")]
+    assert runs
+    for run in runs:
+        trained = load_trained(run)
+        with torch.inference_mode():
+            found = trained.model(trained.normalize()(test.images[few])).argmax(dim=1).numpy()
+        accuracy = (found == test.labels[few].numpy()).mean()
+        assert abs(accuracy - result_of(run)["test"]["acc"]) < 0.1, f"{run}: three standard errors of 200 images"
+        if (run / "predictions.npy").exists():
+            labels, predicted = np.load(run / "predictions.npy")[:, few]
+            assert (labels == test.labels[few].numpy()).all()
+            assert (predicted == found).sum() >= 195, f"{run}: all but for another machine's rounding, or bf16's"
 
 
 def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
@@ -130,10 +150,10 @@ MISTAKES = {
     "no precision": ("result.json", lambda path: forget(path, "precision"), 1, "damaged, or by another version"),
     "no accuracy": ("result.json", lambda path: edit(path.parent, test={"acc": None}), 1, "result.json: damaged"),
     "no data set": ("config.yaml", lambda path: path.write_text("data: {root: data}"), 1, "config.yaml: damaged"),
-    "unknown data set": ("config.yaml", lambda path: path.write_text("data: {name: mnist}"), 1, "data.name=mnist"),
+    "unknown data set": ("config.yaml", lambda path: path.write_text("data: {name: nowhere}"), 1, "data.name=nowhere"),
     "negative width": ("result.json", lambda path: edit_network(path.parent, width=-1), 1, "model.width=-1: must lie"),
     "negative classes": ("result.json", lambda path: edit_network(path.parent, classes=-1), 1, "result.json: damaged"),
-    "unknown block": ("result.json", lambda path: edit_network(path.parent, block="preact"), 1, "model.block=preact"),
+    "unknown block": ("result.json", lambda path: edit_network(path.parent, block="nonsense"), 1, "model.block=nonsense"),
     "inspection": ("weights.safetensors", make_inspection, 2, "an inspection, which trains nothing"),
     "another network": (
         "weights.safetensors",

@@ -57,6 +57,32 @@ def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
     assert [row["images_per_second"] for row in rows] == [60, 32]
 
 
+def by_hand(model, data, images, labels):
+    """Return cross-entropy and the number of right answers, from the definitions."""
+    logits = model(((images.float() - data.mean) / data.std).permute(0, 3, 1, 2))
+    log_probabilities = logits - logits.exp().sum(1, keepdim=True).log()
+    return -log_probabilities[torch.arange(len(labels)), labels].mean(), int((logits.argmax(1) == labels).sum())
+
+
+def test_an_epoch_and_its_evaluation_are_those_written_out_by_hand(data):
+    own, model = trainer(data), trainer(data).model.train()
+    augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
+    batches = list(training_batches(data.train.labels, augmenter, BATCH, SEED, 1))
+    loss_sum, right, weights = 0.0, 0, list(model.parameters())
+    for step, (images, labels) in enumerate(batches):
+        loss, correct = by_hand(model, data, images, labels)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
+                weight -= 0.01 / (1 + step) * gradient
+        loss_sum, right = loss_sum + loss.item() * len(labels), right + correct
+    found = own.train_epoch(batches, 0)
+    assert (found.loss, found.accuracy) == (pytest.approx(loss_sum / 60, rel=1e-4), right / 60)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(own.model.parameters(), weights))
+    loss, correct = by_hand(model.eval(), data, data.val.images, data.val.labels)
+    found, _ = own.evaluate(data.val)
+    assert (found.loss, found.accuracy) == (pytest.approx(loss.item(), rel=1e-4), correct / len(data.val))
+
+
 def test_a_smaller_last_batch_counts_less():
     metrics = running_metrics(torch.tensor([1.0, 2.0]), torch.tensor([2, 1]), torch.tensor([4, 1]), first_step=0)
     assert (metrics.loss, metrics.accuracy) == (pytest.approx(1.2), 0.6)
