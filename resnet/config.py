@@ -182,7 +182,7 @@ def _check_names(config: Config) -> None:
 
 
 def _check_data(data: Data) -> None:
-    """Refuse what only pictures in a folder can be brought to."""
+    """Refuse `size`, `grey` and `pictures` for any data set but a folder."""
     if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
         key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
         raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")

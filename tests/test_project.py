@@ -49,6 +49,10 @@ def test_a_wheel_runs_outside_the_checkout(tmp_path):
         (*run, "model=blocks3", "seed=0"), cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    for words in (("table", "--published"), ("report", "--out", "report.html")):  # which take files beside the code
+        command = (sys.executable, "-m", f"analysis.{words[0]}", "runs", *words[1:])
+        done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
     where = subprocess.run(
         (sys.executable, "-c", "import resnet.run; print(resnet.run.CONF)"),
         cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,

@@ -52,7 +52,7 @@ def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
 
 
 def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
-    """Return what groups of runs differ in beside blocks per stage and shortcut, with the values in order."""
+    """Return what groups of runs differ in besides blocks per stage and shortcut, with the values in order."""
     settings = [flatten_settings(runs.to_dict("records")[0]) for runs in groups]
     keys = dict.fromkeys(key for pair in combinations(settings, 2) for key in differing_keys(*pair))
     own = {key: [row.get(key, DEFAULT) for row in settings] for key in keys}
@@ -64,7 +64,7 @@ def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
 
 
 def also(*groups: pd.DataFrame) -> Settings:
-    """Return, as a finding's fact, what groups of runs differ in beside what `beside_depth` leaves out; or nothing."""
+    """Return, as a finding's fact, what groups of runs differ in besides what `beside_depth` leaves out; or nothing."""
     found = beside_depth(*groups)
     return {"also": found} if found else {}
 

@@ -34,7 +34,7 @@ def find_depth(
 
 
 def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Settings = EMPTY, **more: Any) -> Finding:
-    """Return how much the runs `b` exceed the runs `a` in a measure, and what beside their depth is another."""
+    """Return how much the runs `b` exceed the runs `a` in a measure, and what else differs besides their depth."""
     both = pd.concat([a, b])
     facts = facts | (also(a, b) if kind != "published step" else {})
     return Finding(
@@ -123,7 +123,7 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
 
 
 def places(study: Study, row: Row) -> list[Any]:
-    """Return a run's or a configuration's values of the axes beside depth and shortcut."""
+    """Return a run's or a configuration's values of the axes besides depth and shortcut."""
     return [value_of(row, axis.name) for axis in study.others]
 
 

@@ -105,7 +105,7 @@ def sentence(finding: Finding) -> str:
     if finding.difference is not None:
         facts["change"] = SAY_DIFFERENCE.get(finding.kind, say_change)(finding)
     elif finding.kind == "axis":
-        facts["change"] = "No combination of the other axes has it beside the next best, {second}.".format(**facts)
+        facts["change"] = "No combination of the other axes has both it and the next best, {second}.".format(**facts)
     if finding.kind in SAY_MORE:
         facts |= SAY_MORE[finding.kind](finding)
     if finding.kind in ("best", "published figure"):

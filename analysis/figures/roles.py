@@ -14,7 +14,7 @@ from analysis.frames.study import SCORE, Study, best_rows, validated
 
 MANY = 24  # values, of which each is a dot of its own and none is joined
 PANELS = 4  # rows or columns of panels
-# What accuracy may be drawn against, beside the axes: a label, and by what it is divided.
+# What accuracy may be drawn against, besides the axes: a label, and by what it is divided.
 QUANTITIES = {
     "multiply_adds": ("multiply-adds (M)", 10**6),
     "parameters": ("parameters", 1),

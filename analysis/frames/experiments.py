@@ -1,4 +1,4 @@
-"""What the comment on top of an experiment's file says, and so of the runs that came from it."""
+"""What the comment on top of an experiment's file says about the runs that came from it."""
 
 import re
 from collections.abc import Iterable

@@ -62,7 +62,8 @@ def _own(runs: list[Path]) -> list[Path]:
     reference = Path(default_folder(), REFERENCE)
     own = [path for path in runs if reference not in path.parents]
     if 0 < len(own) < len(runs):
-        print(f"{reference} is left out beside your own runs; to have both, name {reference.parent}", file=sys.stderr)
+        both = f"to have both, name {reference.parent}"
+        print(f"{reference} is left out because you have runs of your own; {both}", file=sys.stderr)
     return own or runs
 
 

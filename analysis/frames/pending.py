@@ -8,7 +8,7 @@ from analysis.frames.settings import Settings
 
 
 def not_started(folders: Iterable[str], config: Settings) -> int:
-    """Return how many runs on a configuration's data, beside these configurations' folders, a sweep has yet to begin.
+    """Return how many runs on a configuration's data, besides these configurations' folders, a sweep has yet to begin.
 
     A sweep lists its runs in `.sweeps/`, beside the studies, until each has begun.
     """

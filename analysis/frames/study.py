@@ -80,7 +80,7 @@ class Study:
 
     @property
     def others(self) -> list[Axis]:
-        """The axes beside depth and shortcut."""
+        """The axes besides depth and shortcut."""
         return [axis for axis in self.axes.axes if axis.name not in ("layers", "shortcut")]
 
     @cached_property

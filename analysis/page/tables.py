@@ -24,12 +24,12 @@ NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
 NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["wall_seconds", "mixed"]
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
-SAID = ("model.width", "optimizer.lr", "batch_size")  # beside the choices: what a reader asks first
+SAID = ("model.width", "optimizer.lr", "batch_size")  # besides the choices: what a reader asks first
 USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0}  # said where it is something else
 # What a terminal goes without, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
-# What a page shows of a study at first, beside its axes; and of many rows, so many.
+# What a page shows of a study at first, besides its axes; and of many rows, so many.
 FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 

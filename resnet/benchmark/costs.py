@@ -1,4 +1,4 @@
-"""What costs time beside the steps of a training, and how that of the training grows."""
+"""What costs time besides the steps of a training, and how that of the training grows."""
 
 import os
 import statistics
@@ -26,7 +26,7 @@ CIFAR = 45_000  # training images of CIFAR-10 after the split
 
 
 def harness(overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Measure what an epoch costs beside its steps, as a part of a CIFAR-10 epoch at this machine's speed."""
+    """Measure what an epoch costs besides its steps, as a part of a CIFAR-10 epoch at this machine's speed."""
     bench = Bench(overrides)
     trainer = bench.trainer()
     epoch_seconds = CIFAR / in_turns({"ours": (our_loop(bench), STEPS * bench.batch_size)}, bench.synchronize)["ours"]

@@ -44,7 +44,7 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
 
 
 def held_out(trained: Trained, root: str | None) -> Split:
-    """Return the images that a run was validated on; raises ConfigError where they are not to be had, or one block."""
+    """Return the images that a run was validated on; raises ConfigError where there are none, or one block."""
     if sum(trained.network.stages) == 1:
         raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
     data, same = load_data(trained, root)

@@ -42,7 +42,7 @@ def arrange(words: Sequence[str]) -> list[str]:
 
 
 def named_in(options: Sequence[str]) -> set[str]:
-    """Return what argparse calls these options; those beside SETTINGS say what to do: `cfg`, `multirun`."""
+    """Return what argparse calls these options; those besides SETTINGS say what to do: `cfg`, `multirun`."""
     return {action.dest for action in map(option_called, options) if action}
 
 

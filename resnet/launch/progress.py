@@ -28,9 +28,9 @@ SAMPLE, RECENT = 100, 20  # runs that a run of the sweep looks at: of all, and o
 
 @contextmanager
 def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
-    """List the runs of a sweep while it runs, for `place_in_sweep`; without a place to write, do without.
+    """List the runs of a sweep while it runs, for `place_in_sweep`; where the list cannot be written, do without.
 
-    Afterwards, lists of which all runs have begun go: this one, and those of sweeps that were stopped.
+    Afterwards, delete every list whose runs have all begun: this one, and those of sweeps that were stopped.
     """
     paths = [os.path.abspath(job.run.path) for job in jobs]
     names = [run_name(job.config) for job in jobs]

@@ -41,7 +41,7 @@ class ResumableSweeper(Sweeper):
     `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
-    incomplete = False  # of the class: what Hydra makes of it is out of reach when it has done
+    incomplete = False  # of the class: the instance that Hydra makes cannot be reached after the sweep
 
     def __init__(self, params: Any):
         self.grid = grid_of(params)

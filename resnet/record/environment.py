@@ -48,7 +48,7 @@ def _tree(node: Any) -> Any:
 
 
 def _is_docstring(node: Any) -> bool:
-    """Return whether a statement is a text that nobody reads."""
+    """Return whether a statement is a string that is not used, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

@@ -83,7 +83,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """See the names in a folder written to the disk: what was made, renamed or removed there.
+    """Sync the entries of a folder to the disk: files made, renamed or removed.
 
     Without effect on a file system that cannot, or where the folder may be written to and not read.
     """
@@ -98,7 +98,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """See an open file or folder written to the disk, on a file system that can do that."""
+    """Sync an open file or folder to the disk, if the file system can."""
     try:
         os.fsync(descriptor)
     except OSError as error:

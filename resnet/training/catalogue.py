@@ -79,7 +79,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 @cache
 def suffixes() -> set[str]:
-    """Return how the names of pictures that Pillow can read end."""
+    """Return the file name suffixes of the formats that Pillow reads."""
     from PIL import Image  # only a folder of pictures needs it
 
     return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}

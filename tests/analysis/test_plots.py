@@ -247,6 +247,14 @@ def test_the_mean_ends_where_the_first_seed_does(build):
     assert list(line.get_xdata()) == [1, 2, 3] and list(line.get_ydata()) == [2, 1, 2 / 3]
 
 
+def test_a_seed_under_way_does_not_cut_the_mean_of_complete_ones(build):
+    build.complete(0)
+    build.complete(1)
+    build.begin(2, done=3)
+    line = figure("curves").axes[0].lines[0]
+    assert list(line.get_xdata()) == list(range(1, 21))
+
+
 def test_every_study_and_data_set_has_its_own_folder(build, plots):
     build.complete(study="mixed", **{"data.name": "digits"})
     build.complete(study="mixed")
@@ -255,7 +263,7 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
     assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
     files, said = plots()
     assert {str(Path(file).parent) for file in files} == {"figures/mixed/cifar10", "figures/mixed/digits"}
-    assert said.startswith("runs/reference is left out beside your own runs; to have both, name runs\n")
+    assert said.startswith("runs/reference is left out because you have runs of your own; to have both, name runs\n")
 
 
 def intervals(axis) -> dict[float, tuple[float, float]]:

@@ -452,7 +452,7 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monk
     assert main([]) == 0
     printed = capsys.readouterr()
     assert re.findall("^## .*", printed.out, re.MULTILINE) == ["## mine (cifar10)"]
-    assert printed.err == "runs/reference is left out beside your own runs; to have both, name runs\n"
+    assert printed.err == "runs/reference is left out because you have runs of your own; to have both, name runs\n"
     assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
     build.root.rename("elsewhere")
     monkeypatch.setenv("RESNET_RUNS", "elsewhere")

@@ -186,6 +186,16 @@ def test_a_configuration_made_in_python_is_held_to_the_same_rules():
     assert run_name(Config(seed=5)) == run_name(Config())
 
 
+@pytest.mark.parametrize("data", ["cifar10", "cifar100", "svhn", "fashion_mnist"])
+def test_the_environment_says_where_the_data_are_and_names_no_other_run(composed, monkeypatch, data):
+    monkeypatch.delenv("RESNET_DATA", raising=False)
+    default = composed(f"data={data}")
+    monkeypatch.setenv("RESNET_DATA", "/elsewhere")
+    config = composed(f"data={data}")
+    assert (default.data.root, config.data.root) == ("data", "/elsewhere")
+    assert run_name(config) == run_name(default)
+
+
 def test_steps_that_decide_nothing_are_no_part_of_the_name(composed):
     assert run_name(composed("epochs=he2015", "epochs.count=20")) == run_name(composed("epochs.count=20"))
 

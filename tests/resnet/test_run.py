@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from resnet.config import run_name
 from resnet.launch.compose import compose_config
-from resnet.signals import collected_signals
+from resnet.signals import Terminated, collected_signals, pending_signals, raise_on_signals
 from resnet.training.model import Network
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.conftest import edit
@@ -109,18 +109,6 @@ def test_the_same_command_again_does_nothing(train, copied_run, tmp_path):
     assert all(p.stat().st_mtime_ns == written for p, written in before.items())
     edit(copied_run, code="another")
     assert "already there, computed by other code" in train("epochs.count=3", "study=mine").stdout
-
-
-@pytest.mark.slow
-def test_a_point_of_a_sweep_is_the_same_run_as_by_itself(train, tmp_path):
-    train("seed=1")
-    alone = only(tmp_path)
-    done = train("-m", "seed=0,1")
-    assert "2 runs: 1 already there, 1 to do" in done.stdout
-    assert len(runs_in(tmp_path)) == 2 and alone in runs_in(tmp_path)
-    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        summary = [(row["outcome"], Path(row["run"]).name) for row in csv.DictReader(file)]
-    assert summary == [("complete", "seed0"), ("already there", "seed1")]
 
 
 @pytest.mark.slow
@@ -269,8 +257,22 @@ def test_a_signal_that_the_shell_has_ignored_is_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_second_signal_is_not_collected():
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        raise_on_signals()
+        with pytest.raises(Terminated), collected_signals() as received:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert received == [signal.SIGTERM]
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        pending_signals.clear()
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
 def test_two_processes_do_not_share_a_folder(tmp_path):
-    first = start(tmp_path, "epochs.count=500")
+    first = start(tmp_path, "epochs.count=500", **hold(tmp_path))
     wait_for(tmp_path, "runs/*/*/seed0/metrics.csv", first)
     second = start(tmp_path, "epochs.count=500")
     output = second.communicate()[0]

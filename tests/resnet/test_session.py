@@ -69,6 +69,8 @@ def test_a_run_that_starts_over_need_not_be_compiled_as_the_old_one_was(run, mon
 @pytest.mark.parametrize("place", ["resnet.prepare.prepare", "resnet.train.train"], ids=["before", "after"])
 def test_a_run_that_starts_over_and_fails_is_moved_aside_once(run, monkeypatch, place):
     """Whether it fails before its record is begun, as for lack of data, or after."""
+    for measured in ("lesions.csv", "cosines.csv", "curvature.csv"):
+        (run.path / measured).write_text("of the network that was there")
     before = {path.name: content for path, content in files_of(run).items()}
 
     def fail(*_):

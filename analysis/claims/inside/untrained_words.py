@@ -134,17 +134,17 @@ def say_shift(found: Difference, more: str, less: str) -> str:
 
 
 def say_difference(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
-    """Return how a figure is another with skip connections; `say` tells by how much, where that is more than noise."""
+    """Return how a figure differs with skip connections; `say` tells by how much, where that is more than noise."""
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
     if found is None or found.low is None or found.high is None:
-        return f"whether the {figure} of {own} is another than that of plain ones is open: one seed does not tell."
+        return f"whether the {figure} of {own} differs from that of plain ones is open: one seed does not tell."
     if found.verdict == "noise":
         return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
     return f"the {figure} of {own} is {say(found)} than that of plain ones (95 % interval, {say_twins(finding.seeds)})."
 
 
 def say_factors(found: Difference) -> str:
-    """Return by what factor a ratio is another, given its difference in hundredths of the decimal logarithm."""
+    """Return by what factor a ratio differs, given its difference in hundredths of the decimal logarithm."""
     assert found.low is not None and found.high is not None
     factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
     return f"{factors} times {'larger' if found.verdict == 'more' else 'smaller'}"

@@ -12,7 +12,8 @@ CURVATURE = "eigenvalue,residual,iterations,converged\n"
 def layer_rows(stages: Sequence[int], growth: float, epoch: int = 0, ratio: float | None = None) -> str:
     """Return layers.csv's rows: gradients grow from layer to layer towards the input, and jump where a stage begins.
 
-    Weights are twice as large in each stage as in the one before it; the second block's projection must not count, with batch norm or without.
+    Weights are twice as large in each stage as in the one before it. The second block's projection, as it is called
+    with batch norm and without, must not count.
     """
     count = 1 + 2 * sum(stages)
     rows = [(1, "stem", 0, "")]

@@ -1,6 +1,7 @@
 """What Hydra's callbacks and other sweepers get to see of a run that fails."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -93,6 +94,17 @@ def jobs_in(folder: Path, *names: str) -> list[Job]:
     for name in names:
         (folder / name).mkdir()
     return [Job([name], RunFolder(folder / name), False, None, None, "", Config()) for name in names]
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_when_its_reader_is_gone(tmp_path):
+    """As in `| head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = (sys.executable, "-m", "resnet.run", "-m", *small("seed=0,1", "epochs.count=1", "data.limit=20"))
+    subprocess.run(command, cwd=tmp_path, env=one_thread(), stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 2
 
 
 def test_a_reader_who_is_gone_loses_no_run(tmp_path, monkeypatch):

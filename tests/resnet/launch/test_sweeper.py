@@ -63,15 +63,21 @@ def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_pat
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code):
+@pytest.mark.parametrize(
+    "signum, code, file, state",
+    [
+        (signal.SIGTERM, 143, ".hydra/config.yaml", "not started"),  # PyTorch is imported after that
+        (signal.SIGINT, 130, "config.yaml", "unfinished"),
+    ],
+)
+def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code, file, state):
     sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
-    while not list(tmp_path.glob("runs/*/*/seed0/config.yaml")):  # PyTorch is imported after that
+    while not list(tmp_path.glob(f"runs/*/*/seed0/{file}")):
         assert sweep.poll() is None
         time.sleep(0.01)
     sweep.send_signal(signum)
     assert sweep.wait() == code
-    assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
+    assert summary(tmp_path) == [("seed0", state), ("seed1", "not started")]
 
 
 def edit(path: Path, **changes) -> None:

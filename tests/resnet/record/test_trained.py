@@ -153,7 +153,7 @@ MISTAKES = {
     "unknown data set": ("config.yaml", lambda path: path.write_text("data: {name: nowhere}"), 1, "data.name=nowhere"),
     "negative width": ("result.json", lambda path: edit_network(path.parent, width=-1), 1, "model.width=-1: must lie"),
     "negative classes": ("result.json", lambda path: edit_network(path.parent, classes=-1), 1, "result.json: damaged"),
-    "unknown block": ("result.json", lambda path: edit_network(path.parent, block="nonsense"), 1, "model.block=nonsense"),
+    "unknown block": ("result.json", lambda path: edit_network(path.parent, block="other"), 1, "model.block=other"),
     "inspection": ("weights.safetensors", make_inspection, 2, "an inspection, which trains nothing"),
     "another network": (
         "weights.safetensors",

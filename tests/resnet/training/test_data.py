@@ -2,6 +2,8 @@ import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -353,13 +355,21 @@ def test_a_data_folder_that_must_not_be_read(small_cifar):
     import os
 
     load("cifar10", str(small_cifar), 0.0, None)
-    (small_cifar / "cifar-10-batches-py" / "data_batch_1").chmod(0)
     privileged = os.geteuid() == 0
-    try:
-        if privileged:
-            os.seteuid(65534)
-        with pytest.raises(DataError, match=r"data.root=\S+: cannot be read or written: .*Permission denied"):
-            load("cifar10", str(small_cifar), 0.0, None)
-    finally:
-        if privileged:
-            os.seteuid(0)
+    with TemporaryDirectory() as folder:  # which, unlike pytest's, others than its owner may enter, if it says so
+        os.chmod(folder, 0o755)
+        root = shutil.copytree(small_cifar, Path(folder, "data"))
+        try:
+            if privileged:
+                os.seteuid(65534)
+            load("cifar10", str(root), 0.0, None)
+            if privileged:
+                os.seteuid(0)
+            (root / "cifar-10-batches-py" / "data_batch_1").chmod(0)
+            if privileged:
+                os.seteuid(65534)
+            with pytest.raises(DataError, match=r"data.root=\S+: cannot be read or written: .*Permission denied"):
+                load("cifar10", str(root), 0.0, None)
+        finally:
+            if privileged:
+                os.seteuid(0)

@@ -1,0 +1,40 @@
+"""The numbers that docs/snippets.py puts into the documents, against runs whose figures are known."""
+
+import pytest
+
+SHALLOW, DEEP = "depth=10", "depth=32"
+
+
+@pytest.fixture
+def snippets(scripts, build, monkeypatch):
+    """Return the module, about a study of two depths with two seeds each."""
+    for seed in (0, 1):
+        build.complete(seed, test=0.70 + seed / 100)
+        build.complete(seed, test=0.80 + seed / 100, **{"model.name": "blocks15", "model.stages": [5, 5, 5]})
+    found = scripts("snippets")
+    monkeypatch.setattr(found, "REFERENCE", build.root)
+    found.runs_of.cache_clear()
+    yield found
+    found.runs_of.cache_clear()
+
+
+def test_means_and_times_are_those_of_the_runs(snippets):
+    assert snippets.accuracy("depth", SHALLOW) == "70.50 ± 0.71"
+    assert snippets.accuracy("depth", SHALLOW, "seed=1") == "71.00"
+    assert snippets.at_epoch("depth", "20", "val_acc", DEEP) == "40.0"
+    assert (snippets.minutes("depth"), snippets.minutes("depth", DEEP, "seed=0")) == ("16", "4")
+    assert snippets.hours("depth") == "0.3"
+    with pytest.raises(ValueError, match="depth has no run with depth=56"):
+        snippets.accuracy("depth", "depth=56")
+
+
+def test_a_rise_is_said_only_where_there_is_one(snippets):
+    template = "{rise:.2f} ({least:.2f} to {most:.2f})"
+    assert snippets.difference("depth", SHALLOW, DEEP, template) == "10.00 (6.96 to 13.04)"  # t(2) = 4.303, SE 0.707
+    falls = template.replace("rise", "fall")
+    assert snippets.difference("depth", DEEP, SHALLOW, falls) == "10.00 (6.96 to 13.04)"
+    signed = snippets.difference("depth", DEEP, SHALLOW, "{points:+.1f}, {low:+.1f} to {high:+.1f}")
+    assert signed == "-10.0, -13.0 to -7.0"
+    for a, b in ((DEEP, SHALLOW), (SHALLOW, f"{DEEP};seed=0")):
+        with pytest.raises(KeyError):
+            snippets.difference("depth", a, b, template)
