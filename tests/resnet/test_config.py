@@ -159,6 +159,7 @@ def test_runs_keep_the_names_that_they_have():
         ("model.zero_init=true model.shortcut=none", "zero_init=true: without shortcuts"),
         ("model.block=nonsense", "model.block=nonsense: must be one of basic"),
         ("study=a/b", "study=a/b: must be 1 to 64 letters"),
+        ("study=.hidden", "study=.hidden: must be 1 to 64 letters"),
         ("study=..", "study=..: must be 1 to 64 letters"),
         ("study='a b'", "study=a b: must be 1 to 64 letters"),
         ("study='Tiefe-é'", "study=Tiefe-é: must be 1 to 64 letters"),

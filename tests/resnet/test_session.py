@@ -35,6 +35,12 @@ def files_of(run: RunFolder) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
+def test_a_network_is_looked_into_before_the_first_step_and_then_every_so_many_epochs(tmp_path):
+    run_or_resume(RunFolder(tmp_path), replace(CONFIG, probe_every=2, epochs=Epochs(3)))
+    rows = (tmp_path / "layers.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0"] * 3 + ["2"] * 3
+
+
 @pytest.mark.parametrize("missing", [("config.yaml",), ("config.yaml", "result.json")], ids="-".join)
 @pytest.mark.parametrize("other", [CONFIG, replace(CONFIG, epochs=Epochs(3), batch_size=32, seed=7)])
 def test_a_run_that_does_not_say_whose_it_is_is_not_resumed(run, missing, other):

@@ -102,14 +102,6 @@ def test_a_missing_gpu_is_reported(train, tmp_path):
     assert not recorded(tmp_path), "not even a failure.json: with a GPU, the same command trains"
 
 
-def test_a_file_in_the_place_of_runs_is_reported_in_a_line(train, tmp_path):
-    (tmp_path / "runs").write_text("not a folder")
-    done = train(code=1)
-    assert done.stderr.startswith("error: ") and "cannot be written: Not a directory" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert (tmp_path / "runs").read_text() == "not a folder"
-
-
 @pytest.mark.slow
 def test_without_data_and_network_it_says_what_to_do(command):
     done = command("resnet.run", "data.root=nowhere", "device=cpu", code=1, env={"https_proxy": "http://127.0.0.1:9"})
