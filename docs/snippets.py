@@ -175,7 +175,7 @@ def comment(path: Path) -> list[str]:
 def cost(experiment: str, hour: str = " h", minute: str = " min") -> str:
     """Return the hours or minutes that an experiment's comment names first, with the words for these."""
     (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", parts_of(experiment)["Cost"])[0]
-    return number.replace(" to ", "-") + (hour if unit == "hour" else minute)
+    return number.replace(" to ", "–" if hour.startswith(" ") else "~") + (hour if unit == "hour" else minute)
 
 
 def options(group: str) -> list[Path]:
@@ -243,13 +243,13 @@ def as_yaml(value: Any) -> str:
 
 MEANINGS: dict[str, str] = {
     "data.name": "the data set",
-    "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default",
+    "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default (not for `folder`)",
     "data.val_fraction": "share of the training images held out for validation, stratified by class; 0: train on all",
-    "data.limit": "only the first so many training images of each class, for trials",
+    "data.limit": "use only the first N training images of each class, for trials",
     "data.size": "for `folder`: the side, in pixels, to which pictures are scaled",
     "data.grey": "for `folder`: one channel instead of three",
-    "data.pictures": "computed: a digest of a folder's files, so that other pictures are another run",
-    "model.name": "how tables call the network; computed from the stages",
+    "data.pictures": "computed: a digest of a folder's files, so that different pictures make a different run",
+    "model.name": "the network's name in tables and paths; computed from the stages",
     "model.stages": "blocks in each stage",
     "model.width": "channels of the first stage; each later stage has twice as many, at half the resolution",
     "model.shortcut": "past a block: identity, with a 1x1 convolution where the shape changes (`projection`), or with "
@@ -259,18 +259,18 @@ MEANINGS: dict[str, str] = {
     "model.zero_init": "start the last norm of each block at 0, so that every block starts as its shortcut",
     "optimizer.name": "the algorithm",
     "optimizer.lr": "the highest learning rate of the training",
-    "optimizer.weight_decay": "added to the gradient; with `adamw` taken off the weights themselves",
+    "optimizer.weight_decay": "times the weights, added to the gradient; with `adamw`, the weights shrink directly",
     "optimizer.momentum": "for `sgd`",
     "optimizer.nesterov": "for `sgd`: Nesterov momentum",
     "schedule.name": "the learning rate over time",
     "schedule.milestones": "for `multistep`: where the rate drops, as fractions of the training",
     "schedule.gamma": "for `multistep`: the factor by which it drops",
-    "schedule.warmup": "fraction of the training at a lower rate",
+    "schedule.warmup": "initial fraction of the training, at a lower rate",
     "schedule.warmup_factor": "the factor on the rate during warm-up",
     "epochs.count": "epochs to train; takes precedence over steps",
     "epochs.steps": "optimizer steps to train, where `epochs.count=null`",
     "augmentation.flip": "mirror with probability 1/2",
-    "augmentation.crop_padding": "shift by up to so many pixels each way, black outside",
+    "augmentation.crop_padding": "shift by up to this many pixels each way, black outside",
     "augmentation.cutout": "side of a square set to the mean colour; 0: none",
     "augmentation.trivial": "one random operation per image (TrivialAugment)",
     "logger.name": "a tracker in addition to the run folder",
@@ -280,10 +280,10 @@ MEANINGS: dict[str, str] = {
     "plan": "say what the command would do and about how long that takes, and write nothing",
     "study": "the folder under `runs_dir`: a name for runs that belong together",
     "batch_size": "images per step",
-    "device": "`auto`: an NVIDIA GPU that this PyTorch can use, else the CPU; `mps`: Apple's GPU",
+    "device": "`auto`: an NVIDIA GPU that this PyTorch can use, else the CPU; `mps`: Apple's GPU (never tested)",
     "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from)",
     "compile": "`torch.compile`; `null`: where it pays, long trainings in bf16 on a CPU",
-    "probe_every": "measure gradients and responses every so many epochs; 0: never",
+    "probe_every": "measure gradients and responses every N epochs; 0: never",
     "progress": "`auto`: a bar on a terminal",
     "resume": "`never`: archive what is there, and start over",
     "fail_fast": "stop a sweep at its first failing run",

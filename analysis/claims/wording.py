@@ -14,19 +14,19 @@ PROGRAMS = {"code": "computed by the same code", "data": "computed from the same
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
-    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} %, and {test_acc:.2f} % of the "
-    "test images ({each}{but}). {next} is {lower} by validation.",
+    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} % validation accuracy and "
+    "{test_acc:.2f} % test accuracy ({each}{but}). {next} is {lower} by validation.",
     "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
     "for comparing, not for choosing.",
     "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best {axis} is {each}.",
-    "tie": "Of {values} values of {axis}, {equal} are best by validation, and equal.",
+    "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
     "share": "The best {top} of {count} configurations by validation: {shares}.",
-    "search": "These configurations are no grid: settings vary together, and the data do not tell which of them makes "
-    "a difference.",
+    "search": "These configurations do not form a grid: settings vary together, and the data do not tell which of them "
+    "makes a difference.",
     "edge": "{best} is the {end} value tried: a better one may lie beyond.",
     "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
     "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
@@ -39,22 +39,22 @@ TEMPLATES = {
     "not overfitting": "So this is not overfitting.",
     "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
-    "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found {points:+.2f} pp of validation "
-    "accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
-    "published figure": "{label}: {own:.2f} % of the test images ({each}). By the same recipe, {by}: {theirs:.2f} %.",
+    "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found a change of {points:+.2f} pp in "
+    "validation accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
+    "published figure": "{label}: {own:.2f} % test accuracy ({each}). With the same recipe, {by}: {theirs:.2f} %.",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
     "{change}",
     "gap": "Training minus validation accuracy (the gap) of {networks} is {points[0]:+.2f} pp at {depths[0]} layers "
-    "and {points[1]:+.2f} pp at {depths[1]}. From the one to the other, the gap {change}",
+    "and {points[1]:+.2f} pp at {depths[1]}. From {depths[0]} to {depths[1]} layers, the gap {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
     "configurations tuned in this way.",
     "untested": "Only one {axis} was tried with {where}.",
-    "more confounds": "More pairs that this is true of: {count}.",
-    "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their deviation is "
-    "not that of seeds alone.",
+    "more confounds": "Other pairs of which this is true: {count}.",
+    "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
+    "deviation does not reflect seeds alone.",
     "mixed precision": "Not all configurations ran in the same precision " + BETWEEN_THEM,
     "mixed compiled": "Some configurations were compiled and others not ({counted}); compiled code rounds differently.",
     "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
@@ -117,7 +117,7 @@ def sentence(finding: Finding) -> str:
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "one_of" in finding.facts:
-        text += f" Corrected for {finding.facts['one_of']} comparisons, this difference could be noise."
+        text += f" After correction for {finding.facts['one_of']} comparisons, this difference could be noise."
     if "plateau" in finding.facts and "one_of" not in finding.facts:
         text += f" {say_plateau(finding)}"
     if finding.programs:
@@ -196,21 +196,21 @@ def say_part(finding: Finding) -> dict[str, Any]:
 def say_rest(finding: Finding) -> dict[str, Any]:
     """Return by how much the other values of an axis are lower, from how many combinations that is known, and more."""
     facts = finding.facts
-    said = listed([f"{value} {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
-    said += f"; in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
+    said = listed([f"{value}: {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
+    said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
     how = "on average" if facts["balanced"] else "fitted"
     over = f", {how} over {facts['grids']} combinations of the other axes" * (facts["grids"] > 1)
     over += f", of which {facts['having']} include it" * (facts["having"] < facts["grids"])
     over += f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
     pairwise = " Pair by pair, it is above in {above} and below in {below}, by more than the noise of seeds."
-    return {"rest": f"{over} ({said})", "pairwise": pairwise.format(**facts) if facts["below"] else ""}
+    return {"rest": f"{over} (relative to it, {said})", "pairwise": pairwise.format(**facts) if facts["below"] else ""}
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
     """Return in how many combinations a value is best, of those in which it was tried, and which is in the others."""
     names = ("tried", "planned", "others", "ties", "clear")
     tried, planned, others, ties, clear = (finding.facts[name] for name in names)
-    where = f" (of {planned}) in which it can be compared" * (tried < planned)
+    where = f" in which it can be compared (of {planned} in all)" * (tried < planned)
     where += f", in {ties} of them together with another" * bool(ties)
     if others:
         better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
@@ -229,7 +229,7 @@ def say_ratio(finding: Finding) -> str:
         return "No difference between them can be claimed: it could be noise."
     size = "larger" if found.verdict == "more" else "smaller"
     factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
-    return f"With skip connections, this ratio is {factors} times {size} (95 % interval over seeds)."
+    return f"With skip connections, this ratio is {size} by a factor of {factors} (95 % interval over seeds)."
 
 
 def say_counts(finding: Finding) -> str:

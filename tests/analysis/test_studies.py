@@ -69,7 +69,7 @@ def test_findings_name_the_best_rate_and_where_another_is(build):
     assert len(said) == 2 and "that of 0.03, the next best" in said[0]
     assert said[0].startswith(
         "Of 5 values of optimizer.lr, 0.1 is best by validation, on average over 2 combinations of the other axes "
-        "(0.03 -0.50 pp, 0.3 -2.50 pp, "
+        "(relative to it, 0.03: -0.50 pp, 0.3: -2.50 pp, "
     )
     assert said[0].endswith("Pair by pair, it is above in 1 and below in 1, by more than the noise of seeds.")
     assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
@@ -275,7 +275,7 @@ def test_values_that_are_equal_are_not_called_best(build):
             build.complete(0, "equal", choices={"augmentation": name}, val=accuracy, test=accuracy, **settings)
     said = sentences("runs/equal")
     (tie,) = said["augmentation"]
-    assert tie.endswith("none and flip_crop are best by validation, and equal.")
+    assert tie.endswith("none and flip_crop tie for best by validation.")
     assert not any("0.00 pp" in text for texts in said.values() for text in texts)
 
 

@@ -80,13 +80,13 @@ SENTENCES = {
             seeds=(3, 3),
             facts={"models": ("blocks4", "blocks15"), "points": 4.14},
         ),
-        "From blocks4 to blocks15, the original project found +4.14 pp of validation accuracy (one seed, augmented "
-        "images). With the same recipe, on unaugmented images, it rises by 5.10 pp, "
+        "From blocks4 to blocks15, the original project found a change of +4.14 pp in validation accuracy (one seed, "
+        "augmented images). With the same recipe, on unaugmented images, it rises by 5.10 pp, "
         f"{CLEAR} +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "published figure": (
         Finding("published figure", facts={"label": "A", "own": 91.3, "theirs": 91.25, "by": "B et al. 2016", "n": 1}),
-        "A: 91.30 % of the test images (a single seed). By the same recipe, B et al. 2016: 91.25 %.",
+        "A: 91.30 % test accuracy (a single seed). With the same recipe, B et al. 2016: 91.25 %.",
     ),
     "gradients": (
         Finding(
@@ -99,12 +99,12 @@ SENTENCES = {
         ),
         "At 56 layers, the first layers of residual (pad) networks get 1,230 times the gradient norm of the last ones, "
         "those of their plain counterparts 0.001 times (geometric mean over epochs, 2 seeds each). With skip "
-        "connections, this ratio is 10 to 10,000 times larger (95 % interval over seeds).",
+        "connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval over seeds).",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
         "Training minus validation accuracy (the gap) of plain networks is +10.00 pp at 8 layers and -5.00 pp at 56. "
-        f"From the one to the other, the gap falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
+        f"From 8 to 56 layers, the gap falls by 15.00 pp, {CLEAR} -16.00 to -14.00 pp, 2 seeds each).",
     ),
     "interaction": (
         Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
@@ -124,15 +124,15 @@ SENTENCES = {
             facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
         "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, of "
-        "which 3 include it, without 1 of its runs, which diverged (0.03 -0.25 pp, 1 -4.00 pp; in too few to be "
-        "ranked: 3). On average over the 3 of 4 pairs with several seeds, its test accuracy is above that of "
-        "0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval -1.00 to "
-        "+2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
+        "which 3 include it, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 pp; tried "
+        "in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test accuracy is above "
+        "that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval "
+        "-1.00 to +2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),
-        "It is best in 2 of 3 combinations of the other axes (of 4) in which it can be compared, in 1 of them together "
-        "with another; by validation, 0.03 with 8 layers is better, which may be noise.",
+        "It is best in 2 of 3 combinations of the other axes in which it can be compared (of 4 in all), in 1 of them "
+        "together with another; by validation, 0.03 with 8 layers is better, which may be noise.",
     ),
     "each best": (
         Finding(
@@ -142,7 +142,7 @@ SENTENCES = {
     ),
     "tie": (
         Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
-        "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 are best by validation, and equal.",
+        "Of 5 values of optimizer.lr, 0.01, 0.03 and 0.1 tie for best by validation.",
     ),
     "range": (
         Finding("range", facts=SEARCH | {"low": "0.02", "high": "0.09", "least": "0.0001", "most": "1"}),
@@ -154,8 +154,8 @@ SENTENCES = {
     ),
     "search": (
         Finding("search"),
-        "These configurations are no grid: settings vary together, and the data do not tell which of them makes a "
-        "difference.",
+        "These configurations do not form a grid: settings vary together, and the data do not tell which of them makes "
+        "a difference.",
     ),
     "edge": (
         Finding("edge", facts=RATE | {"end": "highest"}),
@@ -163,8 +163,8 @@ SENTENCES = {
     ),
     "best": (
         Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1} | NEXT),
-        "Of 24 configurations, A is best by validation: 80.00 %, and 79.50 % of the test images (a single seed; 2 more "
-        "diverged). B is next, 0.25 pp lower by validation.",
+        "Of 24 configurations, A is best by validation: 80.00 % validation accuracy and 79.50 % test accuracy (a "
+        "single seed; 2 more diverged). B is next, 0.25 pp lower by validation.",
     ),
     "confound": (
         Finding("confound", facts={"labels": ("A", "B"), "changes": {"stages": (2, 3), "x.y": ("default", [1, 2])}}),
@@ -180,11 +180,11 @@ SENTENCES = {
         Finding("untested", facts={"axis": "optimizer.lr", "where": ["8 layers: 0.1", "20 layers: 0.01"]}),
         "Only one optimizer.lr was tried with 8 layers: 0.1; 20 layers: 0.01.",
     ),
-    "more confounds": (Finding("more confounds", facts={"count": 3}), "More pairs that this is true of: 3."),
+    "more confounds": (Finding("more confounds", facts={"count": 3}), "Other pairs of which this is true: 3."),
     "mixed seeds": (
         Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
         "The seeds of A; B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "
-        "their deviation is not that of seeds alone.",
+        "their standard deviation does not reflect seeds alone.",
     ),
     "mixed precision": (
         Finding("mixed precision", facts={"counts": {"bf16": 1, "fp32": 2}}),

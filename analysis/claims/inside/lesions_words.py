@@ -8,11 +8,11 @@ from analysis.claims.numbers import OPEN, count_seeds, say_factor, say_log, span
 NAMED = 6  # blocks in a sentence; of more, the rest is counted
 
 TEMPLATES = {
-    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % of the held-out images when intact) "
+    "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % accuracy on the held-out images when "
+    "intact) costs {costs_said}. {average_said}",
+    "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % accuracy when intact) "
     "costs {costs_said}. {average_said}",
-    "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % when intact) costs "
-    "{costs_said}. {average_said}",
-    "removal twins": "At {depths[0]} layers, removing {removed_said} that both can go without costs "
+    "removal twins": "At {depths[0]} layers, removing {removed_said} that can be removed from both costs "
     "{networks} {points[1]:.1f} points on average, their plain counterparts {points[0]:.1f} ({seeds_said}). {change}",
     "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
     "that of what the shortcut carries before training and {after_said} times at the last epoch probed (geometric mean "
@@ -49,7 +49,8 @@ def say_average(finding: Finding) -> str:
     found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
     interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
     left = f"{low} %" if low == high else f"{low} to {high} %"
-    return f"On average it costs {found.mean:.1f} points ({count_seeds(found.n)}{interval}), and it leaves {left}."
+    points = f"{found.mean:.1f} points ({count_seeds(found.n)}{interval})"
+    return f"On average it costs {points}; the accuracy left is {left}."
 
 
 def say_removals(finding: Finding) -> str:
@@ -75,7 +76,7 @@ def say_branches(finding: Finding) -> str:
     if change.low is None or change.high is None:
         return OPEN
     if change.low <= 0 <= change.high:
-        return "That training changes it cannot be claimed: it could be noise."
+        return "No change through training can be claimed: it could be noise."
     factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
     verb = "strengthens" if change.low > 0 else "weakens"
     return f"Training {verb} the branches by a factor of {factors} (95 % interval over seeds)."

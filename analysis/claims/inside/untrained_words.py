@@ -30,13 +30,13 @@ TEMPLATES = {
     "growth": "In plain networks of {at} layers {networks}, the gradient norm grows by a factor of {growth_said} from "
     "a layer to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field "
     "theory of wide networks predicts sqrt(pi / (pi - 1)) = {theory:.3f}; {verdict_said}",
-    "neighbours": "Before training, {networks}, the input gradients at two points that lie {share} of the distance "
-    "between two images apart have a cosine of {cosines_said}.",
+    "neighbours": "Before training, {networks}, the input gradients at two points separated by {share} of the distance "
+    "between two images have a cosine of {cosines_said}.",
     "neighbours twins": "At {at} layers {networks}, {change}",
     "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
     "{curvatures_said}. {starts_said}{left_out_said}",
-    "no curvature": "No largest eigenvalue of {shortcut_said} networks {networks} is known: Lanczos' method converged "
-    "in none of {left_out[1]} runs.",
+    "no curvature": "The largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} is not known: "
+    "Lanczos' method converged in none of {left_out[1]} runs.",
 }
 DIRECTIONS = {
     "more": "grows in {}",
@@ -140,14 +140,15 @@ def say_difference(finding: Finding, figure: str, say: Callable[[Difference], st
         return f"whether the {figure} of {own} differs from that of plain ones is open: one seed does not tell."
     if found.verdict == "noise":
         return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
-    return f"the {figure} of {own} is {say(found)} than that of plain ones (95 % interval, {say_twins(finding.seeds)})."
+    interval = f"95 % interval, {say_twins(finding.seeds)}"
+    return f"the {figure} of {own}, compared with that of plain ones, is {say(found)} ({interval})."
 
 
 def say_factors(found: Difference) -> str:
     """Return by what factor a ratio differs, given its difference in hundredths of the decimal logarithm."""
     assert found.low is not None and found.high is not None
     factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
-    return f"{factors} times {'larger' if found.verdict == 'more' else 'smaller'}"
+    return f"{'larger' if found.verdict == 'more' else 'smaller'} by a factor of {factors}"
 
 
 def say_curvatures(finding: Finding) -> str:
@@ -159,16 +160,16 @@ def say_curvatures(finding: Finding) -> str:
 
 
 def say_starts(finding: Finding) -> str:
-    """Return, by learning rate, the depths that start beyond the bound, within it, or neither for sure."""
+    """Return, by learning rate, the depths that start above the bound, below it, or neither for sure."""
     texts = []
     for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
-        sides = {"beyond it": depths["more"], "within it": depths["less"], "undecided by these seeds": depths["open"]}
+        sides = {"above it": depths["more"], "below it": depths["less"], "undecided by these seeds": depths["open"]}
         sides = {side: found for side, found in sides.items() if found}
         parts = [f"{side} at {in_a_row(found)} layers" for side, found in sides.items()]
         at_each = len(sides) == 1 < len(finding.facts["curvatures"])
         said = f"{next(iter(sides))} at each depth" if at_each else ", ".join(parts)
         texts.append(f"{BOUNDS[rate]:,.0f} at a learning rate of {rate:g} ({said})")
-    bound = f"SGD with momentum {MOMENTUM:g} is stable below a bound (Cohen et al. 2021)"
+    bound = f"Full-batch gradient descent with momentum {MOMENTUM:g} is stable only below a bound (Cohen et al. 2021)"
     return f"{bound}: {'; '.join(texts)}."
 
 

@@ -142,14 +142,14 @@ def test_the_curvature_says_which_rates_start_badly():
     text = sentence(found)
     assert "ranges from 7.5 (6.3 to 8.8) at 8 layers to 923 (863 to 988) at 110 layers." in text
     assert "Left out" not in text
-    assert "38 at a learning rate of 0.1 (beyond it at 56 and 110 layers, within it at 8 layers, undecided" in text
+    assert "38 at a learning rate of 0.1 (above it at 56 and 110 layers, below it at 8 layers, undecided" in text
 
 
 def test_a_bound_on_one_side_of_all_depths_is_said_once():
     runs = [networks(depth, curvature=[7, 8, 7.5], eigenvalues=[1] * 3) for depth in (8, 20)]
     (found,) = findings(*runs, kind="curvature")
-    assert sentence(found).endswith("38 at a learning rate of 0.1 (within it at each depth); 380 at a learning rate of "
-                                    "0.01 (within it at each depth).")  # fmt: skip
+    assert sentence(found).endswith("38 at a learning rate of 0.1 (below it at each depth); 380 at a learning rate of "
+                                    "0.01 (below it at each depth).")  # fmt: skip
 
 
 def test_a_single_seed_leaves_the_bound_open():
