@@ -51,7 +51,7 @@ def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str
             raise ValueError(f"{run.path}: {min(other)} is not that of experiment={study}")
         if run.config["compile"] is not False:
             raise ValueError(f"{run.path}: compile is not false")
-    as_designed = runs["threads"].eq(1).fillna(False) & runs["device"].eq("cpu")
+    as_designed = runs["threads"].eq("1") & runs["device"].eq("cpu")
     if len(otherwise := runs.loc[~as_designed, "path"]):
         raise ValueError(f"{otherwise.iloc[0]}: not computed by one thread of a CPU")
     if len(twice := runs.loc[runs.duplicated(["depth", "width", "shortcut", "lr", "seed"]), "path"]):

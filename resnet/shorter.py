@@ -44,12 +44,18 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
 
 
 def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
-    """Return whether each process that trained a run, as far as it is known, noted these entries as it started."""
+    """Return whether each process that trained a run, as far as it is known, noted these entries as it started.
+
+    One whose epochs were lost, as a later one started no further on, did not train it.
+    """
+    counted: list[dict[str, Any]] = []
     try:
-        starts = run.starts()
-    except (OSError, ValueError):  # none there, or damaged
+        for start in reversed(run.starts()):
+            if not counted or start["epoch"] < counted[-1]["epoch"]:
+                counted.append(start)
+    except (OSError, ValueError, KeyError):  # none there, or damaged
         return False
-    return bool(starts) and all(start.get(key) == value for start in starts for key, value in alike.items())
+    return bool(counted) and all(start.get(key) == value for start in counted for key, value in alike.items())
 
 
 def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:

@@ -26,8 +26,8 @@ def mixtures(runs: pd.DataFrame) -> pd.Series:
     """Return, by configuration, how its seeds differ, as `precision: bf16 (seed 0), fp32 (seed 1)`; empty if alike."""
     runs = with_unknown(runs)
     several = runs.groupby(BY)[list(CONDITIONS)].nunique().gt(1)
-    for column in PROGRAM:
-        several[column] |= runs[column].str.contains(SEVERAL).groupby([runs[key] for key in BY]).any()
+    for column in ("device", "threads", *PROGRAM):  # which may change within a run
+        several[column] |= runs[column].astype(str).str.contains(SEVERAL).groupby([runs[key] for key in BY]).any()
     texts = []
     for (_, folder), row in zip(several.index, several.to_numpy()):
         columns = [column for column, differs in zip(CONDITIONS, row) if differs]

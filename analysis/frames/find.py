@@ -30,7 +30,7 @@ def warn(message: object) -> None:
 
 def default_folder() -> str:
     """Return where one's runs are: $RESNET_RUNS, or `runs`."""
-    return os.environ.get("RESNET_RUNS") or "runs"
+    return os.path.expanduser(os.environ.get("RESNET_RUNS") or "runs")
 
 
 def searched(folders: Iterable[str | Path]) -> str:

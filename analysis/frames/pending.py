@@ -10,11 +10,12 @@ from analysis.frames.settings import Settings
 def not_started(folders: Iterable[str], config: Settings) -> int:
     """Return how many runs on a configuration's data, besides these configurations' folders, a sweep has yet to begin.
 
-    A sweep lists its runs in `.sweeps/`, beside the studies, until each has begun.
+    A sweep lists its runs in `.sweeps/`, beside the studies or, of folders named by hand, in one, until each has begun.
     """
     studies = {Path(folder).parent for folder in folders}
+    places = studies | {study.parent for study in studies}
     runs: set[Path] = set()
-    for file in (file for root in {study.parent for study in studies} for file in root.glob(".sweeps/*.json")):
+    for file in (file for place in places for file in place.glob(".sweeps/*.json")):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             own = {
@@ -25,4 +26,4 @@ def not_started(folders: Iterable[str], config: Settings) -> int:
             runs |= {Path(run) for run, name in zip(content["runs"], content["names"]) if name in own}
         except (OSError, ValueError, KeyError, TypeError):
             continue  # of another version, or no list
-    return sum(run.parent.parent in studies and not (run / "config.yaml").exists() for run in runs)
+    return sum(not studies.isdisjoint(run.parents) and not (run / "config.yaml").exists() for run in runs)

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,15 +136,31 @@ def _conditions(result: Row, starts: Sequence[Row]) -> Row:
     """Return how a run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
     # git and versions are a report's, which has to find mappings there
     parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}
-    machine, threads = parts["machine"], parts["machine"].get("threads")
+    starts = _counted(starts)
+    machines = [dict(machine) for machine in (*(start.get("machine") for start in starts), parts["machine"]) if machine]
+    threads = [machine.get("threads") for machine in machines if not machine.get("gpu")]
     return {
         "precision": result.get("precision"),
         "compiled": result.get("compiled", False),  # results of older versions do not say
-        "device": ("cuda" if machine.get("gpu") else "cpu") if machine else None,
-        "threads": None if threads is None else int(threads),
+        "device": _joined(machine.get("gpu") or "cpu" for machine in machines),
+        "threads": _joined(str(int(count)) for count in threads if count is not None),
         "code": _checksums([*(start.get("code") for start in starts), result.get("code")]),
         "data_sha256": _checksums([*(start.get("data") for start in starts), parts["data"].get("sha256")]),
     }
+
+
+def _counted(starts: Sequence[Row]) -> Sequence[Row]:
+    """Return the starts that computed a run: the epochs of others were lost, as a later one began no further on."""
+    counted: list[Row] = []
+    for start in reversed(starts):
+        if not counted or int(start.get("epoch", 0)) < int(counted[-1].get("epoch", 0)):
+            counted.append(start)
+    return counted[::-1]
+
+
+def _joined(found: Iterable[str]) -> str | None:
+    """Return the values of all starts of a run: one, or several where it changed on the way; None without any."""
+    return SEVERAL.join(dict.fromkeys(found)) or None
 
 
 def _checksums(found: list[str | None]) -> str | None:

@@ -28,7 +28,7 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     if not rows:
         raise RunsError(f"{searched(folders)}: no run found; `python -m resnet.run model=blocks4` makes one in runs/")
     runs = pd.DataFrame(_consistent(rows), columns=list(COLUMNS))
-    runs = runs.astype(dict.fromkeys((*COUNTS, "threads"), "Int64"))
+    runs = runs.astype(dict.fromkeys(COUNTS, "Int64"))
     runs = pd.concat([with_common_settings(part) for _, part in runs.groupby("task")])
     runs["study"] = _unambiguous_studies(runs)
     runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")

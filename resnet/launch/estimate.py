@@ -58,7 +58,7 @@ def work_of(config: Config) -> Work:
 
 
 def rate_of(result: dict[str, Any]) -> float:
-    """Return the seconds that a finished run took for a multiply-add of a forward pass."""
+    """Return the seconds that a finished run of whole epochs took for a multiply-add of a forward pass."""
     data = result["data"]
     images = result["epochs"] * (3 * data["train_images"] + data["val_images"])
     return result["wall_seconds"] / (result["multiply_adds"] * images)
@@ -126,7 +126,8 @@ def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, co
             return False
         written = yaml.safe_load((run["path"].parent / "config.yaml").read_text(encoding="utf-8"))
         augmented = written["augmentation"].items() <= asdict(config.augmentation).items()
-        return augmented and written["batch_size"] == config.batch_size
+        whole = written["epochs"]["count"] is not None  # a length in steps may end within an epoch: see `rate_of`
+        return augmented and whole and written["batch_size"] == config.batch_size
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 

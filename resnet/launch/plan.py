@@ -67,9 +67,11 @@ def share_left(job: Job) -> float:
 
 def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     """Return how many epochs of a finished, shorter run on the same data a run would begin with: see `shorter`."""
-    from resnet.record.environment import environment  # PyTorch takes seconds to import
+    from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
+    from resnet.prepare import training_work
+    from resnet.record.environment import environment
     from resnet.shorter import began_alike, but_for_epochs
-    from resnet.training.device import resolve_device, resolve_precision
+    from resnet.training.device import resolve_compile, resolve_device, resolve_precision
     from resnet.training.optim import rates_agree
 
     finished = list(but_for_epochs(run, config))
@@ -78,7 +80,10 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
     total, device = total_steps(config.epochs, each), resolve_device(config.device)
     alike = {key: value for key, value in environment(device).items() if key != "git"}
-    alike |= {"device": device.type, "precision": resolve_precision(config.precision, device)}
+    precision, work = resolve_precision(config.precision, device), work_of(config)
+    decisive = training_work(config, work.network, work.size, total)
+    compiled = resolve_compile(config.compile, device, precision == "bf16", decisive)
+    alike |= {"device": device.type, "precision": precision, "compiled": compiled}
     for shorter in finished:
         epochs = shorter.result()["epochs"]
         if began_alike(shorter, alike) and (shorter.path / CHECKPOINT).exists() and epochs * each < total:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +53,7 @@ def drop_begun(lists: Path, refused: set[str]) -> None:
     for file in lists.glob("*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or no list
             runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused
-            if not any(RunFolder(Path(run)).state() == "not started" for run in runs):
+            if all(RunFolder(Path(run)).begun_at() for run in runs):  # a Slurm job that died early left a failure alone
                 file.unlink()
     with suppress(OSError):
         lists.rmdir()  # where no sweep is listed
@@ -83,7 +83,7 @@ def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
 
     runs = [(name, RunFolder(Path(path))) for name, path in zip(sweep["names"], sweep["runs"])]
     sample = random.Random(place).sample(runs, min(SAMPLE, len(runs)))
-    rates = rates_of([*runs[max(place - RECENT, 0) : place], *sample])
+    rates = rates_of([*runs[max(place - RECENT, 0) : place], *sample], sweep["configs"])
     left = [0.0]
     for name, run in sample:
         ended, again = run.state() in ("complete", "diverged"), sweep["configs"][name]["resume"] == "never"
@@ -95,14 +95,14 @@ def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
     return max(sum(left) * len(runs) / len(sample) / sweep["at_once"], *left)
 
 
-def rates_of(runs: Sequence[tuple[str, RunFolder]]) -> list[tuple[int, float]]:
+def rates_of(runs: Sequence[tuple[str, RunFolder]], configs: Mapping[str, Any]) -> list[tuple[int, float]]:
     """Return the multiply-adds of each configuration, given by name, and the seconds for each in a complete run."""
-    from resnet.launch.estimate import rate_of  # PyTorch takes seconds to import
+    from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
 
     rates: dict[str, tuple[int, float]] = {}
     for name, run in runs:
         if name not in rates and run.state() == "complete":
             with suppress(RecordError, KeyError, TypeError, ZeroDivisionError, OSError):
-                result = run.result()
-                rates[name] = result["multiply_adds"], rate_of(result)
+                work = work_of(from_plain(configs[name]))
+                rates[name] = work.multiply_adds, run.result()["wall_seconds"] / work.total
     return list(rates.values())

@@ -410,7 +410,7 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
 def test_a_row_whose_seeds_ran_other_code_or_data_says_so(build, table):
     for seed, (code, data) in enumerate(((A, A), (B, A), (None, A))):
         build.amend(build.complete(seed), code=code, data={"sha256": data})
-    assert "code: aaaaaaaa (seed 0), bbbbbbbb (seed 1), unknown (seed 2)): their deviation is not" in table()
+    assert "code: aaaaaaaa (seed 0), bbbbbbbb (seed 1), unknown (seed 2))" in table()
     build.amend(build.complete(3), code=A, data={"sha256": B})
     assert "; data: aaaaaaaa (seeds 0, 1, 2), bbbbbbbb (seed 3))" in table()
     (row,) = csv.DictReader(io.StringIO(table("--format", "csv")))
@@ -444,6 +444,22 @@ def test_a_run_that_several_programs_computed_says_so(build, table):
     assert "(code: aaaaaaaa and bbbbbbbb (seed 0))" in table()
 
 
+def test_a_run_that_went_on_elsewhere_says_so(build, table):
+    run = build.complete()
+    build.amend(run, machine={"threads": 1})
+    machines = [{"epoch": 0, "machine": {"gpu": "A GPU", "threads": 8}}, {"epoch": 2, "machine": {"threads": 2}}]
+    (run / "starts.jsonl").write_text("".join(json.dumps(start) + "\n" for start in machines))
+    assert "(device: A GPU and cpu (seed 0); threads: 2 and 1 (seed 0))" in table()
+
+
+def test_a_start_whose_epochs_were_lost_computed_nothing(build, table):
+    run = build.complete()
+    build.amend(run, code=B)
+    starts = [{"epoch": 0, "code": A}, {"epoch": 3, "code": A}, {"epoch": 0, "code": B}]
+    (run / "starts.jsonl").write_text("".join(json.dumps(start) + "\n" for start in starts))
+    assert "code" not in table()
+
+
 def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monkeypatch):
     build.complete(study="reference/depth")
     assert "## reference/depth (cifar10)" in table()
@@ -455,7 +471,8 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monk
     assert printed.err == "runs/reference is left out because you have runs of your own; to have both, name runs\n"
     assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
     build.root.rename("elsewhere")
-    monkeypatch.setenv("RESNET_RUNS", "elsewhere")
+    monkeypatch.setenv("HOME", os.getcwd())
+    monkeypatch.setenv("RESNET_RUNS", "~/elsewhere")
     assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
 
 

@@ -62,7 +62,9 @@ def test_networks_that_have_no_complete_run_are_named_where_the_best_is_taken(bu
         build.fail(0, "diverged", **settings | layers(56) | PLAIN)
     printed = table("--best", "optimizer.lr")
     assert "Left out, since no optimizer.lr has a complete run with a validation accuracy: 56 layers, plain." in printed
-    assert "in all 3 combinations of the other axes (of 4)" in " ".join(said()["optimizer.lr"])
+    assert "in all 3 combinations of the other axes in which it can be compared (of 4 in all)" in " ".join(
+        said()["optimizer.lr"]
+    )
 
 
 def test_runs_that_diverged_beside_the_best_are_counted(build, table):
@@ -253,7 +255,9 @@ def test_without_validation_nothing_is_best_and_it_is_said_why(build):
         keys = {"optimizer.lr": round(dice.random(), 6), "batch_size": dice.randrange(8, 512)}
         build.complete(study="search", val=None, test=dice.random(), **keys | {"data.val_fraction": 0.0})
     texts = said(folder="runs/search")
-    assert "no value of" in texts["Best"][0] and texts["Confounds"][0].startswith("These configurations are no grid")
+    assert "no value of" in texts["Best"][0] and texts["Confounds"][0].startswith(
+        "These configurations do not form a grid"
+    )
 
 
 def test_one_seed_that_is_alone_does_not_leave_all_pairs_open(build):
@@ -338,6 +342,15 @@ def test_runs_of_a_sweep_that_have_not_begun_are_counted_with_their_data(build, 
     (build.root / ".sweeps").mkdir()
     (build.root / ".sweeps" / "a.json").write_text(json.dumps(content))
     assert table().count("1 run of a sweep has not started") == 2
+
+
+def test_runs_in_folders_named_by_hand_that_have_not_begun_are_counted(build, table):
+    build.complete(study="mine").parent.rename(build.root / "mine" / "first")
+    waiting = str((build.root / "mine" / "second").absolute())
+    content = {"runs": [waiting], "names": ["x"], "configs": {"x": {"data": {"name": "cifar10"}}}}
+    (build.root / "mine" / ".sweeps").mkdir()
+    (build.root / "mine" / ".sweeps" / "a.json").write_text(json.dumps(content))
+    assert "1 run of a sweep has not started" in table()
 
 
 def test_an_axis_plays_one_part_in_a_figure(build, capsys):

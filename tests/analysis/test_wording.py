@@ -127,7 +127,8 @@ SENTENCES = {
         "which 3 include it, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 pp; tried "
         "in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test accuracy is above "
         "that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval "
-        "-1.00 to +2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.",
+        "-1.00 to +2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of "
+        "seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),

@@ -71,7 +71,8 @@ OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "dat
 def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_path, change):
     """Also if that changed on the way: of two processes that trained the shorter run, the first did otherwise."""
     starts = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "starts.jsonl"
-    starts.write_text(json.dumps(json.loads(starts.read_text()) | change) + "\n" + starts.read_text())
+    start = json.loads(starts.read_text())
+    starts.write_text("".join(json.dumps(line) + "\n" for line in (start | change, start | {"epoch": 1})))
     config = replace(configuration(schedule="constant"), epochs=Epochs(2))
     run = RunFolder(tmp_path / run_name(config) / "seed0")
     run.path.mkdir(parents=True)

@@ -131,6 +131,9 @@ def test_finished_runs_tell_of_runs_that_are_computed_alike(tmp_path):
     assert is_alike(result, config, work, "fp32", False)
     others = (replace(config, batch_size=32), replace(config, augmentation=Augmentation(trivial=True)))
     assert not any(is_alike(result, other, work, "fp32", False) for other in others)
+    (run / "config.yaml").write_text(yaml.safe_dump(asdict(replace(config, epochs=Epochs(None, 5)))))
+    assert not is_alike(result, config, work, "fp32", False), "its last epoch may be a part of one"
+    (run / "config.yaml").write_text(yaml.safe_dump(asdict(config)))
     damaged = (result | {"network": None}, {key: value for key, value in result.items() if key != "precision"})
     assert not any(is_alike(other, config, work, "fp32", False) for other in damaged)
 
@@ -156,6 +159,15 @@ def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_pat
     with listed(jobs, 2, tmp_path / "runs"):
         assert place_in_sweep(jobs[1].run) == f"2 of 4 · about {about(50 + 100 * ratio)} left", "two at once"
     assert place_in_sweep(jobs[1].run) == "" and "RESNET_SWEEP" not in os.environ
+
+
+def test_the_time_that_is_left_is_known_from_runs_of_less_than_an_epoch(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
+    for job in jobs:
+        job.config = replace(job.config, epochs=Epochs(None, 5))
+    complete(jobs[0], 100, 0.5, 0.5)
+    with listed(jobs, 1, tmp_path / "runs"):
+        assert place_in_sweep(jobs[1].run) == f"2 of 2 · about {about(100)} left"
 
 
 def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
@@ -193,7 +205,11 @@ def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_doe
     (file,) = (tmp_path / "runs").glob(".sweeps/*.json")
     jobs[1].reason = "its directory cannot be made"
     with listed(jobs[1:], 1, tmp_path / "runs"):
-        begin(jobs[2])
+        jobs[2].run.path.mkdir(parents=True)
+        jobs[2].run.fail("failed", "its job died before it began", "")
+    assert file.exists(), "no table knows a run without a configuration"
+    with listed(jobs[1:], 1, tmp_path / "runs"):
+        jobs[2].run.begin(jobs[2].config, {})
     assert not file.parent.exists(), "that of the sweep that was stopped is gone, too: its last run has begun"
 
 
