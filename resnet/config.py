@@ -158,7 +158,7 @@ def check(config: Config) -> None:
     if config.epochs.count is None and config.epochs.steps is None:
         raise ConfigError("epochs.count=null: give a number of epochs, or epochs.steps")
     if config.task == "inspect" and config.precision == "bf16":
-        raise ConfigError("precision=bf16: an inspection measures in fp32; leave it out")
+        raise ConfigError("precision=bf16: an inspection measures in fp32; give precision=auto")
 
 
 def flat_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Field, Any]]:

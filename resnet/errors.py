@@ -45,16 +45,24 @@ def naming_memory(batch_size: int, width: int) -> Iterator[None]:
     """Raise OutOfMemory, which names what takes the memory, for the exceptions by which Python and PyTorch lack it."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not re.search("can't allocate memory|out of memory", str(error)):
+    except Exception as error:
+        if not lacks_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # which hold the tensors that leave no memory to the next run
         took = f"batch_size={batch_size} with model.width={width}"
         raise OutOfMemory(f"out of memory: {took} takes more than there is here; make one of them smaller") from error
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Return whether Python or PyTorch lack memory."""
+    said = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))
+    return isinstance(error, MemoryError) or bool(said)
+
+
 def explain_os_error(error: Exception) -> tuple[int, str] | None:
-    """Return exit code and text for a file that cannot be read or written; None for any other exception."""
+    """Return exit code and text for a lack of memory or a file that cannot be read or written; None for any other."""
+    if lacks_memory(error):
+        return 1, "out of memory; where a GPU's is too small, CUDA_VISIBLE_DEVICES= (empty) takes the CPU"
     if not isinstance(error, OSError):
         return None
     return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -33,9 +33,10 @@ def arrange(words: Sequence[str]) -> list[str]:
         raise ConfigError("plan=true: not together with --config-path; give the run's overrides instead")
     if (planned or (chosen and not decided)) and not named - SETTINGS:
         options.insert(0, "--multirun")  # of a plan, Hydra would make a single run's folder
-        if not chosen:
-            by_hand = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
-            overrides += [word for place in by_hand for word in (f"hydra.sweep.dir={place}", "hydra.sweep.subdir=.")]
+        by_hand = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
+        if chosen and by_hand:
+            raise ConfigError(f"hydra.run.dir={by_hand[0]}: an experiment is a sweep; give hydra.sweep.dir")
+        overrides += [word for place in by_hand for word in (f"hydra.sweep.dir={place}", "hydra.sweep.subdir=.")]
     if "config_path" in named:  # a run's .hydra/config.yaml does not have what conf/config.yaml says of Hydra
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]

@@ -90,6 +90,13 @@ def unwritable(error: OSError) -> str:
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
 
 
+def launcher_failure(error: Exception) -> str:
+    """Return in a line why a launcher itself has failed."""
+    about_a_folder = isinstance(error, OSError) and error.filename
+    reason = unwritable(error) if about_a_folder else f"{type(error).__name__}: {error}"  # type: ignore[arg-type]
+    return " ".join(reason.split())
+
+
 def not_yaml(error: yaml.YAMLError) -> str:
     """Return in which file, and in which line of it, the YAML has a mistake."""
     mark = getattr(error, "problem_mark", None)

@@ -18,10 +18,11 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig
 
-from resnet.errors import ConfigError, RunFailed
+from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch import plugins
 from resnet.launch.compose import config_error_in
 from resnet.launch.jobs import ENDED_WELL, Job, by_folder, make_job, note_refusals
+from resnet.launch.messages import launcher_failure
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper, grid_of
 from resnet.record.environment import program
@@ -79,19 +80,55 @@ class Search(OptunaSweeper):
         self._keep_results()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Launch what Optuna proposes; a run without an accuracy is returned as one that failed."""
-        jobs = []
-        for overrides in job_overrides:
-            job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), program()["code"])
-            if not job.config.data.val_fraction:
-                raise ConfigError(
-                    "data.val_fraction=0: a search looks for the highest validation accuracy, so hold out some images"
-                )
-            jobs.append(self.jobs.setdefault(job.run.path, job))
+        """Launch what Optuna proposes and is not complete; what has no accuracy is returned as failed.
+
+        So is what makes no sense, as two values may that do not go together; the first proposal must make sense.
+        """
+        returns: dict[int, JobReturn] = {}
+        to_do: dict[int, Job] = {}
+        for place, overrides in enumerate(job_overrides):
+            refused = None
+            try:
+                job = self._job(overrides)
+            except Exception as error:
+                refused = config_error_in(error)
+                if refused is None or not self.jobs:
+                    raise
             self.tried += 1
             log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")
-        returns = self.real_launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
-        note_refusals(jobs, returns)
+            if refused is not None:
+                log.error(refused)
+                returns[place] = failed(str(refused))
+            elif job.complete:
+                log.info(f"{job.run.path}: already there")
+                returns[place] = JobReturn(status=JobStatus.COMPLETED, _return_value=job.run.accuracy())
+            else:
+                to_do[place] = job
+        returns |= zip(to_do, self._launch(list(to_do.values()), initial_job_idx))
+        return [returns[place] for place in range(len(job_overrides))]
+
+    def _job(self, overrides: Sequence[str]) -> Job:
+        """Return the job of a proposal; raises ConfigError, or another exception over one."""
+        job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), program()["code"])
+        if not job.config.data.val_fraction:
+            raise ConfigError(
+                "data.val_fraction=0: a search looks for the highest validation accuracy, so hold out some images"
+            )
+        self.jobs.setdefault(job.run.path, job)
+        return job
+
+    def _launch(self, jobs: list[Job], number: int) -> Sequence[JobReturn]:
+        """Launch jobs; where the launcher itself fails, as when a worker is killed, they have failed."""
+        if not jobs:
+            return []
+        try:
+            returns = self.real_launcher.launch([job.overrides for job in jobs], initial_job_idx=number)
+        except (UserError, BrokenPipeError):
+            raise
+        except Exception as error:
+            log.error(f"The launcher failed ({launcher_failure(error)}).")
+            returns = [failed(launcher_failure(error)) for _ in jobs]
+        note_refusals([self.jobs[job.run.path] for job in jobs], returns)
         for returned in returns:
             value: Any = returned._return_value
             if returned.status == JobStatus.COMPLETED and value != value:  # NaN, Optuna would blame us
@@ -104,6 +141,11 @@ class Search(OptunaSweeper):
         if len(studies) == 1:
             with suppress(OSError):
                 os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies[0] / RESULTS)
+
+
+def failed(reason: str) -> JobReturn:
+    """Return what a launcher does of a job that failed."""
+    return JobReturn(status=JobStatus.FAILED, _return_value=RunFailed(reason))
 
 
 def check_seeds(space: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from resnet.errors import ConfigError, UserError, drop_output
 from resnet.launch import plugins
 from resnet.launch.compose import as_typed
 from resnet.launch.jobs import ENDED_WELL, OTHER_CODE, Job, make_job, note_refusals
-from resnet.launch.messages import unwritable
+from resnet.launch.messages import launcher_failure
 from resnet.launch.plan import print_plan
 from resnet.launch.progress import listed
 from resnet.launch.summary import summarize
@@ -52,8 +52,8 @@ class ResumableSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` span; `incomplete` then says whether a run of it is not complete."""
+        hydra, root = self.master_config.hydra, Path(self.master_config.hydra.sweep.dir)  # of a ${now:…}, once for all
         jobs = self._jobs(arguments)
-        hydra, root = self.master_config.hydra, Path(self.master_config.hydra.sweep.dir)
         at_once = runs_at_once(hydra)
         if self.master_config.plan:
             return print_plan(jobs, root, at_once, elsewhere="array_parallelism" in hydra.launcher)
@@ -87,12 +87,10 @@ class ResumableSweeper(Sweeper):
             drop_output()
             return self._launch([job for job in jobs if not job.ended()])
         except Exception as error:
-            about_a_folder = isinstance(error, OSError) and error.filename
-            reason = unwritable(error) if about_a_folder else f"{type(error).__name__}: {error}"  # type: ignore[arg-type]
+            reason = launcher_failure(error)
         else:
             note_refusals(jobs, returns)
             return returns
-        reason = " ".join(reason.split())
         if len(jobs) == 1 or self.master_config.fail_fast:
             log.error(f"The launcher failed ({reason}).")
             if len(jobs) == 1:

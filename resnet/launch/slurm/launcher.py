@@ -18,7 +18,7 @@ from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
 from resnet.launch.slurm.queue import NAME, OVER, Queued, SlurmError, call, queued_runs, wait_for_queue
 from resnet.launch.slurm.submit import submit
-from resnet.record.folder import RunFolder
+from resnet.record.folder import RecordError, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,14 @@ class SlurmArray(SlurmLauncher):
 
     def _submit(self, composed: dict[Path, bytes]) -> dict[Path, str]:
         """Submit jobs, after archiving their runs if they are to start over; return each run directory's job id."""
-        if self.start_over:
-            for run in map(RunFolder, filter(Path.exists, composed)):
-                with run.lock():
-                    run.archive()
+        there = [RunFolder(folder) for folder in composed if self.start_over and folder.exists()]
+        for act in (lambda run: None, RunFolder.archive):  # nothing is moved where one of them is in use
+            for run in there:
+                try:
+                    with run.lock():
+                        act(run)
+                except RecordError as error:
+                    raise RecordError(f"{run.path}: {error}") from None
         assert self.hydra_context is not None
         return submit(composed, self.params, self.sweep_dir, self.hydra_context) if composed else {}
 

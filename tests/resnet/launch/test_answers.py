@@ -36,7 +36,11 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
         ("data.root", "error: data.root: not of the form key=value"),
         ("seed=(", "error: seed=(: cannot be read as key=value"),
-        ("task=inspect precision=bf16", "error: precision=bf16: an inspection measures in fp32; leave it out"),
+        ("task=inspect precision=bf16", "error: precision=bf16: an inspection measures in fp32; give precision=auto"),
+        (
+            "experiment=reach90 hydra.run.dir=x",
+            "error: hydra.run.dir=x: an experiment is a sweep; give hydra.sweep.dir",
+        ),
         ("batch_size=0", "error: batch_size=0: must lie between 1 and 1000000"),
         ("epochs.steps=9", "error: epochs.steps=9: epochs.count=20 wins; add epochs.count=null"),
         (

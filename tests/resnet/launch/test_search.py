@@ -45,6 +45,14 @@ def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
     assert "3 of 3: " in done.stdout and len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 1
 
 
+@pytest.mark.slow
+def test_two_values_that_do_not_go_together_are_a_bad_try(train, tmp_path):
+    space = ("optimizer=choice(adam,sgd)", "optimizer.momentum=choice(0,0.9)", "hydra.sweeper.n_trials=8")
+    done = train("-m", "hydra/sweeper=search", *space, "epochs.count=1", "data.limit=20")
+    assert "8 of 8: " in done.stdout and "momentum and nesterov belong to optimizer=sgd" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr and list(tmp_path.glob("runs/*/*/*/result.json"))
+
+
 @pytest.mark.parametrize("space", [["seed=0,1"], ["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
 def test_it_does_not_search_for_the_luckiest_seed(space):
     from resnet.launch.search import check_seeds

@@ -120,6 +120,31 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
         assert [(row["outcome"], row["reason"]) for row in csv.DictReader(file)] == [("failed", "the disk was full")]
 
 
+@pytest.mark.slow
+def test_a_folder_named_by_the_time_is_one_for_the_whole_sweep(train, tmp_path):
+    done = train("-m", "seed=0,1,2", "epochs.count=1", "data.limit=20", "hydra.sweep.dir=many/${now:%H%M%S%f}")
+    assert "not started" not in done.stdout and len(list(tmp_path.glob("many/*"))) == 1
+    assert len(list(tmp_path.glob("many/*/*/*/*/result.json"))) == 3
+
+
+@pytest.mark.slow
+def test_a_run_of_a_configuration_that_has_changed_since_is_refused(tmp_path):
+    """Hydra reads the files again for each run."""
+    own = tmp_path / "mine" / "optimizer" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("defaults: [adam, _self_]\nlr: 0.01\n")
+    changing = ("--config-dir", "mine", "optimizer=own", "seed=0,1", "epochs.count=1", "data.limit=20")
+    sweep = start(tmp_path, *changing, **hold(tmp_path, "seed0/result.json"))
+    while not list(tmp_path.glob("runs/*/*/seed0/result.json")):
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    own.write_text("defaults: [adam, _self_]\nlr: 0.02\n")
+    (tmp_path / "hold").unlink()
+    assert sweep.wait() == 1
+    assert summary(tmp_path) == [("seed0", "complete"), ("seed1", "failed")]
+    assert len(list(tmp_path.glob("runs/*/*/*/metrics.csv"))) == 1
+
+
 def jobs_of(words: list[str], params: dict[str, str] | None = None) -> list[Job]:
     """Return the jobs of a sweep, with a grid of its own or that of the experiment among the words."""
     with initialize_config_dir(str(CONF), **VERSION_BASE):
