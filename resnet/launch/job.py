@@ -73,7 +73,7 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
     try:
         if folder.state() != "complete" or config.resume == "never":
             with blocked_signals():
-                progress = place_in_sweep(folder)
+                progress = place_in_sweep(folder, config) if hydra.mode == RunMode.MULTIRUN else ""
             if progress:
                 log.info(f"{folder.label}: " * in_parallel + progress)
         result = run_or_resume(folder, config, choices_of(hydra), in_parallel)

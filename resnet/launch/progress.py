@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from resnet.config import from_plain, run_name
+from resnet.config import Config, from_plain, run_name
 from resnet.duration import about
 from resnet.errors import ConfigError
 from resnet.launch.jobs import Job, part_left
@@ -60,24 +60,22 @@ def drop_begun(lists: Path, refused: set[str]) -> None:
         lists.rmdir()  # where no sweep is listed
 
 
-def place_in_sweep(folder: RunFolder) -> str:
+def place_in_sweep(folder: RunFolder, config: Config) -> str:
     """Return a run's place in its sweep, and about how long that still takes: `7 of 30 · about 24 h left`.
 
-    Nothing for a run that is by itself; no time before a run of the sweep is complete. Raises ConfigError for a run
-    that the sweep did not plan: Hydra reads the configuration files again for each run.
+    Nothing for a run that is by itself; no time before a run of the sweep is complete. Raises ConfigError for a
+    configuration that the sweep did not plan: Hydra reads the files again for each run.
     """
     try:
         path = Path(os.environ[VARIABLE])
         sweep: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        place = {run: n for n, run in enumerate(sweep["runs"])}.get(os.path.abspath(folder.path))
-        left = 0.0 if place is None else seconds_left(sweep, place, path.stat().st_mtime_ns)
-    except Exception:  # no sweep, or one of another version: it takes no run down
+        planned = run_name(config) in sweep["names"]
+        place = sweep["runs"].index(os.path.abspath(folder.path)) if planned else 0
+        left = seconds_left(sweep, place, path.stat().st_mtime_ns) if planned else 0.0
+    except Exception:  # no sweep, one that does not list this run, or one of another version: it takes no run down
         return ""
-    if place is None:
-        raise ConfigError(
-            "not a run that this sweep planned: a configuration file has changed since it began, or its folder is "
-            "named by the time; repeat the command"
-        )
+    if not planned:
+        raise ConfigError("a configuration file has changed since this sweep began; repeat the command")
     return f"{place + 1} of {len(sweep['runs'])}" + (f" · about {about(left)} left" if left else "")
 
 

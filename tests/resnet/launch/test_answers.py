@@ -1,15 +1,8 @@
 """What the command line says about wrong requests, read from real processes."""
 
-import signal
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-
-from resnet.config import Config
-from resnet.launch.job import _run
-from resnet.record.folder import RunFolder
-from resnet.signals import Interrupted
 
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
 
@@ -129,18 +122,3 @@ def test_help_shows_commands_choices_and_keys_on_a_page(command):
     for what in ("python -m resnet.run model=blocks15", "-m model=blocks4,blocks15", "blocks27", "epochs.count=7"):
         assert what in page
     assert len(page.splitlines()) < 50 and max(map(len, page.splitlines())) <= 160
-
-
-@pytest.mark.parametrize("resume, said", [("auto", False), ("never", True)])
-def test_a_run_that_is_stopped_says_what_resumes_it(tmp_path, monkeypatch, caplog, resume, said):
-    """As by an experiment's file: the words of the command do not tell."""
-
-    def stopped(*_):
-        raise Interrupted(signal.SIGTERM, 3)
-
-    monkeypatch.setattr("resnet.launch.job.run_or_resume", stopped)
-    choices = {"hydra/launcher": "basic"}
-    hydra = SimpleNamespace(runtime=SimpleNamespace(choices=choices), overrides=SimpleNamespace(task=[]))
-    with pytest.raises(SystemExit) as stop:
-        _run(RunFolder(tmp_path), Config(resume=resume), hydra)
-    assert stop.value.code == 143 and ("resume=auto" in caplog.text) is said

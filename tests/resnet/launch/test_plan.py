@@ -102,7 +102,7 @@ def test_a_damaged_row_of_one_run_fails_no_other_of_the_sweep(tmp_path):
     begin(jobs[2])
     (jobs[2].run.path / "metrics.csv").write_text(",".join(METRICS) + "\n1" + ",abc" * 8 + "\n")
     with listed(jobs, 1, tmp_path / "runs"):
-        assert place_in_sweep(jobs[1].run) == f"2 of 3 · about {about(200)} left"
+        assert place_in_sweep(jobs[1].run, jobs[1].config) == f"2 of 3 · about {about(200)} left"
     assert jobs[2].standing() == "stopped at 0/2"
 
 
@@ -151,16 +151,17 @@ def complete(job: Job, seconds: float, val: float, test: float) -> None:
 def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_path):
     jobs = [digits_job(tmp_path, blocks, seed) for blocks in (1, 4) for seed in (0, 1)]
     with listed(jobs, 1, tmp_path / "runs"):
-        assert place_in_sweep(jobs[0].run) == "1 of 4", "nothing tells yet how long a run takes"
+        assert place_in_sweep(jobs[0].run, jobs[0].config) == "1 of 4", "nothing tells yet how long a run takes"
         complete(jobs[0], 100, 0.5, 0.5)
-        place, _, left = place_in_sweep(jobs[1].run).partition(" · ")
+        place, _, left = place_in_sweep(jobs[1].run, jobs[1].config).partition(" · ")
         ratio = work_of(jobs[2].config).total / work_of(jobs[0].config).total
         assert place == "2 of 4" and left == f"about {about(100 + 200 * ratio)} left"
-        with pytest.raises(ConfigError, match="a configuration file has changed since it began"):
-            place_in_sweep(RunFolder(tmp_path / "elsewhere"))
-    with listed(jobs, 2, tmp_path / "runs"):
-        assert place_in_sweep(jobs[1].run) == f"2 of 4 · about {about(50 + 100 * ratio)} left", "two at once"
-    assert place_in_sweep(jobs[1].run) == "" and "RESNET_SWEEP" not in os.environ
+        assert place_in_sweep(RunFolder(tmp_path / "elsewhere"), jobs[0].config) == ""
+        with pytest.raises(ConfigError, match="a configuration file has changed since this sweep began"):
+            place_in_sweep(jobs[1].run, replace(jobs[1].config, batch_size=32))
+    with listed(jobs, 2, tmp_path / "runs"):  # two at once
+        assert place_in_sweep(jobs[1].run, jobs[1].config) == f"2 of 4 · about {about(50 + 100 * ratio)} left"
+    assert place_in_sweep(jobs[1].run, jobs[1].config) == "" and "RESNET_SWEEP" not in os.environ
 
 
 def test_the_time_that_is_left_is_known_from_runs_of_less_than_an_epoch(tmp_path):
@@ -169,7 +170,7 @@ def test_the_time_that_is_left_is_known_from_runs_of_less_than_an_epoch(tmp_path
         job.config = replace(job.config, epochs=Epochs(None, 5))
     complete(jobs[0], 100, 0.5, 0.5)
     with listed(jobs, 1, tmp_path / "runs"):
-        assert place_in_sweep(jobs[1].run) == f"2 of 2 · about {about(100)} left"
+        assert place_in_sweep(jobs[1].run, jobs[1].config) == f"2 of 2 · about {about(100)} left"
 
 
 def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
@@ -180,7 +181,7 @@ def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda path: looked_at.append(path) or exists(path))
     with listed(jobs, 1, tmp_path / "runs"):
         looked_at.clear()
-        place, _, left = place_in_sweep(jobs[302].run).partition(" · ")
+        place, _, left = place_in_sweep(jobs[302].run, jobs[302].config).partition(" · ")
         assert place == "303 of 1000" and left == f"about {about(100 * 1000)} left"
         assert len(looked_at) < 1000
 
@@ -247,7 +248,7 @@ def test_configurations_are_told_apart_wherever_their_runs_are(tmp_path):
     assert [line.split()[:3] for line in accuracies(jobs)[1:3]] == [["[1]", "2", "55.00%"], ["[2]", "2", "75.00%"]]
     (jobs[3].run.path / "result.json").unlink()
     with listed(jobs, 1, tmp_path):
-        assert place_in_sweep(jobs[3].run) == f"4 of 4 · about {about(200)} left"
+        assert place_in_sweep(jobs[3].run, jobs[3].config) == f"4 of 4 · about {about(200)} left"
 
 
 @pytest.mark.slow
@@ -300,7 +301,7 @@ def test_complete_runs_that_are_to_start_over_are_work_that_is_left(tmp_path):
         complete(job, 100, 0.5, 0.5)
     time.sleep(0.01)
     with listed([start_over(job) for job in jobs], 1, tmp_path / "runs"):
-        assert place_in_sweep(jobs[0].run) == f"1 of 3 · about {about(300)} left"
+        assert place_in_sweep(jobs[0].run, jobs[0].config) == f"1 of 3 · about {about(300)} left"
 
 
 def test_a_plan_names_what_would_be_refused_and_counts_no_time_for_it(tmp_path):
@@ -325,4 +326,4 @@ def test_a_list_of_another_version_is_no_place_in_a_sweep(tmp_path, change):
     with listed(jobs, 1, tmp_path / "runs"):
         file = Path(os.environ["RESNET_SWEEP"])
         file.write_text(json.dumps(json.loads(file.read_text()) | change))
-        assert place_in_sweep(jobs[1].run) == ""
+        assert place_in_sweep(jobs[1].run, jobs[1].config) == ""
