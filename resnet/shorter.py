@@ -53,7 +53,7 @@ def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
         for start in reversed(run.starts()):
             if not counted or start["epoch"] < counted[-1]["epoch"]:
                 counted.append(start)
-    except (OSError, ValueError, KeyError):  # none there, or damaged
+    except (OSError, ValueError, KeyError, TypeError):  # none there, or damaged
         return False
     return bool(counted) and all(start.get(key) == value for start in counted for key, value in alike.items())
 

@@ -26,4 +26,6 @@ def not_started(folders: Iterable[str], config: Settings) -> int:
             runs |= {Path(run) for run, name in zip(content["runs"], content["names"]) if name in own}
         except (OSError, ValueError, KeyError, TypeError):
             continue  # of another version, or no list
-    return sum(not studies.isdisjoint(run.parents) and not (run / "config.yaml").exists() for run in runs)
+    return sum(
+        not studies.isdisjoint((run.parent, run.parent.parent)) and not (run / "config.yaml").exists() for run in runs
+    )

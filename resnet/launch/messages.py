@@ -161,7 +161,7 @@ def _unknown_choice(match: re.Match[str], text: str) -> str:
 def _nowhere(match: re.Match[str], text: str) -> str:
     """Return the answer to a ${...} that names what is not there, with the argument that holds it, or the key."""
     what, name = match.groups()
-    holder = next((argument for argument in sys.argv[1:] if name in argument), None)
+    holder = next((argument for argument in sys.argv[1:] if "${" in argument and name in argument), None)
     key = re.search(r"full_key: (\S+)", text)
     return f"{holder or (key[1] if key else 'conf')}: there is no {what.lower()} {name}"
 

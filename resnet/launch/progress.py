@@ -38,6 +38,7 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
     configs = {name: asdict(job.config) for name, job in zip(names, jobs)}
     content = json.dumps({"runs": paths, "names": names, "configs": configs, "at_once": at_once}).encode()
     file = root / ".sweeps" / f"{hashlib.sha256(content).hexdigest()[:8]}.json"
+    os.environ.pop(VARIABLE, None)  # of a sweep that this one is a part of
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content)
@@ -75,7 +76,10 @@ def place_in_sweep(folder: RunFolder, config: Config) -> str:
     except Exception:  # no sweep, one that does not list this run, or one of another version: it takes no run down
         return ""
     if not planned:
-        raise ConfigError("a configuration file has changed since this sweep began; repeat the command")
+        raise ConfigError(
+            f"this sweep did not plan {run_name(config)}: a file of conf/, or the pictures of data=folder, have "
+            "changed since it began; repeat the command"
+        )
     return f"{place + 1} of {len(sweep['runs'])}" + (f" · about {about(left)} left" if left else "")
 
 

@@ -22,7 +22,8 @@ from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch import plugins
 from resnet.launch.compose import config_error_in
 from resnet.launch.jobs import ENDED_WELL, Job, by_folder, make_job, note_refusals
-from resnet.launch.messages import launcher_failure
+from resnet.launch.messages import launcher_failure, leave_out_hydras_line
+from resnet.launch.progress import VARIABLE
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper, grid_of
 from resnet.record.environment import program
@@ -65,6 +66,7 @@ class Search(OptunaSweeper):
         check_seeds(space)
         check_space(space)
         check_study(self.master.hydra.sweeper)
+        os.environ.pop(VARIABLE, None)  # of a sweep that this search is a part of
         try:
             self.sweeper.sweep(arguments)
         except ValueError as error:  # Optuna's, where it is asked for the best of runs of which none is complete
@@ -84,32 +86,32 @@ class Search(OptunaSweeper):
 
         So is what makes no sense, as two values may that do not go together; the first proposal must make sense.
         """
-        returns: dict[int, JobReturn] = {}
-        to_do: dict[int, Job] = {}
-        for place, overrides in enumerate(job_overrides):
-            refused = None
+        answers: list[Job | JobReturn] = []
+        for overrides in job_overrides:
             try:
-                job = self._job(overrides)
+                answer: Job | JobReturn = self._job(overrides)
             except Exception as error:
                 refused = config_error_in(error)
                 if refused is None or not self.jobs:
                     raise
+                answer = failed(str(refused))
             self.tried += 1
             log.info(f"{self.tried} of {self.sweeper.n_trials}: {' '.join(overrides)}")
-            if refused is not None:
-                log.error(refused)
-                returns[place] = failed(str(refused))
-            elif job.complete:
-                log.info(f"{job.run.path}: already there")
-                returns[place] = JobReturn(status=JobStatus.COMPLETED, _return_value=job.run.accuracy())
-            else:
-                to_do[place] = job
-        returns |= zip(to_do, self._launch(list(to_do.values()), initial_job_idx))
-        return [returns[place] for place in range(len(job_overrides))]
+            if isinstance(answer, JobReturn):
+                log.error(answer._return_value)
+            elif answer.complete:
+                log.info(f"{answer.run.path}: already there" + f", {answer.reason}" * bool(answer.reason))
+                answer = completed(answer)
+            answers.append(answer)
+        to_do = {job.run.path: job for job in answers if isinstance(job, Job)}  # one may come twice
+        launched = dict(zip(to_do, self._launch(list(to_do.values()), initial_job_idx)))
+        return [launched[answer.run.path] if isinstance(answer, Job) else answer for answer in answers]
 
     def _job(self, overrides: Sequence[str]) -> Job:
         """Return the job of a proposal; raises ConfigError, or another exception over one."""
         job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), program()["code"])
+        if job.config.task != "train":
+            raise ConfigError(f"task={job.config.task}: has no accuracy to search for")
         if not job.config.data.val_fraction:
             raise ConfigError(
                 "data.val_fraction=0: a search looks for the highest validation accuracy, so hold out some images"
@@ -118,7 +120,7 @@ class Search(OptunaSweeper):
         return job
 
     def _launch(self, jobs: list[Job], number: int) -> Sequence[JobReturn]:
-        """Launch jobs; where the launcher itself fails, as when a worker is killed, they have failed."""
+        """Launch jobs; where the launcher itself fails, as when a worker is killed, those not complete have failed."""
         if not jobs:
             return []
         try:
@@ -127,12 +129,9 @@ class Search(OptunaSweeper):
             raise
         except Exception as error:
             log.error(f"The launcher failed ({launcher_failure(error)}).")
-            returns = [failed(launcher_failure(error)) for _ in jobs]
+            reason = launcher_failure(error)
+            returns = [completed(job) if job.run.state() == "complete" else failed(reason) for job in jobs]
         note_refusals([self.jobs[job.run.path] for job in jobs], returns)
-        for returned in returns:
-            value: Any = returned._return_value
-            if returned.status == JobStatus.COMPLETED and value != value:  # NaN, Optuna would blame us
-                returned.status, returned.return_value = JobStatus.FAILED, RunFailed("it has no accuracy")
         return returns
 
     def _keep_results(self) -> None:
@@ -143,8 +142,14 @@ class Search(OptunaSweeper):
                 os.replace(Path(self.master.hydra.sweep.dir) / RESULTS, studies[0] / RESULTS)
 
 
+def completed(job: Job) -> JobReturn:
+    """Return what a launcher does of a job that is complete."""
+    return JobReturn(status=JobStatus.COMPLETED, _return_value=job.run.accuracy())
+
+
 def failed(reason: str) -> JobReturn:
     """Return what a launcher does of a job that failed."""
+    leave_out_hydras_line()
     return JobReturn(status=JobStatus.FAILED, _return_value=RunFailed(reason))
 
 

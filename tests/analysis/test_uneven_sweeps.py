@@ -351,6 +351,8 @@ def test_runs_in_folders_named_by_hand_that_have_not_begun_are_counted(build, ta
     (build.root / "mine" / ".sweeps").mkdir()
     (build.root / "mine" / ".sweeps" / "a.json").write_text(json.dumps(content))
     assert "1 run of a sweep has not started" in table()
+    build.complete(1, study="mine").rename(build.root / "alone")
+    assert table().count("has not started") == 1, "what is in a study below is not that of the folder above"
 
 
 def test_an_axis_plays_one_part_in_a_figure(build, capsys):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from resnet.config import run_name
-from resnet.errors import ConfigError, OutOfMemory, naming_memory
+from resnet.errors import ConfigError, OutOfMemory, explain_os_error, naming_memory
 from resnet.launch.compose import compose_config
 from resnet.training.device import resolve_precision
 from tests.conftest import small
@@ -197,5 +197,7 @@ def test_out_of_memory_is_answered_in_a_line(tmp_path, plan):
 def test_memory_is_lacking_on_any_device(error):
     with pytest.raises(OutOfMemory, match="batch_size=8 with model.width=4"), naming_memory(8, 4):
         raise error
+    assert explain_os_error(error) == explain_os_error(MemoryError()), "where no training asks for it"
     with pytest.raises(RuntimeError, match="a bug"), naming_memory(8, 4):
         raise RuntimeError("a bug")
+    assert explain_os_error(RuntimeError("a bug")) is None

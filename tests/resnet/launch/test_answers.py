@@ -68,6 +68,7 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
             "error: data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0",
         ),
         ("study=${nope}", "error: study=${nope}: there is no key nope"),
+        ("optimizer.lr=0.1 study=${lr}", "error: study=${lr}: there is no key lr"),
         ("hydra.run.dir=${nope}/x", "error: hydra.run.dir=${nope}/x: there is no key nope"),
         ("seed=${oc.env:NOPE}", "error: seed=${oc.env:NOPE}: there is no environment variable NOPE"),
         ("-m seed=1,x", "error: seed=x: Value 'x' of type 'str' could not be converted to Integer"),

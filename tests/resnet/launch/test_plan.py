@@ -157,7 +157,7 @@ def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_pat
         ratio = work_of(jobs[2].config).total / work_of(jobs[0].config).total
         assert place == "2 of 4" and left == f"about {about(100 + 200 * ratio)} left"
         assert place_in_sweep(RunFolder(tmp_path / "elsewhere"), jobs[0].config) == ""
-        with pytest.raises(ConfigError, match="a configuration file has changed since this sweep began"):
+        with pytest.raises(ConfigError, match="have changed since it began"):
             place_in_sweep(jobs[1].run, replace(jobs[1].config, batch_size=32))
     with listed(jobs, 2, tmp_path / "runs"):  # two at once
         assert place_in_sweep(jobs[1].run, jobs[1].config) == f"2 of 4 · about {about(50 + 100 * ratio)} left"

@@ -3,12 +3,16 @@
 import csv
 import json
 import re
+from types import SimpleNamespace
 
 import hydra
 import pytest
 import yaml
 
+from resnet.config import Config
 from resnet.errors import ConfigError
+from resnet.launch.jobs import Job
+from resnet.record.folder import RunFolder
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
 pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="its sampler needs Hydra 1.3")
@@ -50,7 +54,24 @@ def test_two_values_that_do_not_go_together_are_a_bad_try(train, tmp_path):
     space = ("optimizer=choice(adam,sgd)", "optimizer.momentum=choice(0,0.9)", "hydra.sweeper.n_trials=8")
     done = train("-m", "hydra/sweeper=search", *space, "epochs.count=1", "data.limit=20")
     assert "8 of 8: " in done.stdout and "momentum and nesterov belong to optimizer=sgd" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr and list(tmp_path.glob("runs/*/*/*/result.json"))
+    assert not done.stderr and list(tmp_path.glob("runs/*/*/*/result.json"))
+
+
+def test_a_worker_that_is_killed_fails_the_runs_that_are_not_complete(tmp_path):
+    from resnet.launch.search import Search
+
+    jobs = [Job([name], RunFolder(tmp_path / name), False, None, None, "", Config()) for name in ("done", "killed")]
+
+    def launch(overrides, initial_job_idx):
+        jobs[0].run.path.mkdir()
+        jobs[0].run.complete({"status": "complete", "final": {"val_acc": 0.5}, "test": {"acc": 0.4}}, {})
+        raise RuntimeError("a worker was killed")
+
+    search = Search.__new__(Search)
+    search.real_launcher, search.jobs = SimpleNamespace(launch=launch), {job.run.path: job for job in jobs}
+    returns = search._launch(jobs, 0)
+    assert [returned.status.name for returned in returns] == ["COMPLETED", "FAILED"]
+    assert returns[0].return_value == 0.5 and jobs[1].outcome() == ("failed", "RuntimeError: a worker was killed")
 
 
 @pytest.mark.parametrize("space", [["seed=0,1"], ["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
@@ -78,6 +99,7 @@ def test_what_nothing_can_be_drawn_from_is_refused(argument):
         ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
         ("hydra.sweeper.direction=up", "hydra.sweeper.direction=up: must be one of maximize, minimize"),
         ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
+        ("task=inspect", "task=inspect: has no accuracy to search for"),
         ("data.val_fraction=choice(0)", "data.val_fraction=0: a search looks for the highest validation accuracy"),
         ("hydra.sweeper.params={seed: '3'}", "hydra.sweeper.params: no such key"),
     ],
