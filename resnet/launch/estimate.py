@@ -57,6 +57,13 @@ def work_of(config: Config) -> Work:
     return Work(network, facts.size, network.cost(facts.size).multiply_adds, images)
 
 
+def conditions_of(config: Config, work: Work, device: torch.device) -> tuple[str, bool]:
+    """Return in which precision a configuration's training computes here, and whether it is compiled."""
+    precision = resolve_precision(config.precision, device)
+    decisive = training_work(config, work.network, work.size, total_steps(config.epochs, steps_per_epoch(config)))
+    return precision, resolve_compile(config.compile, device, precision == "bf16", decisive)
+
+
 def rate_of(result: dict[str, Any]) -> float:
     """Return the seconds that a finished run of whole epochs took for a multiply-add of a forward pass."""
     data = result["data"]
@@ -77,10 +84,7 @@ class Estimator:
         if config.task != "train":
             return None
         work, device = work_of(config), resolve_device(config.device)
-        precision = resolve_precision(config.precision, device)
-        steps = total_steps(config.epochs, steps_per_epoch(config))
-        decisive = training_work(config, work.network, work.size, steps)
-        compiled = resolve_compile(config.compile, device, precision == "bf16", decisive)
+        precision, compiled = conditions_of(config, work, device)
         finished, here = self.finished, machine(device)
         known = [
             rate_of(run)

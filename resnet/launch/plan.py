@@ -67,11 +67,10 @@ def share_left(job: Job) -> float:
 
 def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     """Return how many epochs of a finished, shorter run on the same data a run would begin with: see `shorter`."""
-    from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
-    from resnet.prepare import training_work
+    from resnet.launch.estimate import conditions_of, work_of  # PyTorch takes seconds to import
     from resnet.record.environment import environment
     from resnet.shorter import began_alike, but_for_epochs
-    from resnet.training.device import resolve_compile, resolve_device, resolve_precision
+    from resnet.training.device import resolve_device
     from resnet.training.optim import rates_agree
 
     finished = list(but_for_epochs(run, config))
@@ -80,9 +79,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
     total, device = total_steps(config.epochs, each), resolve_device(config.device)
     alike = {key: value for key, value in environment(device).items() if key != "git"}
-    precision, work = resolve_precision(config.precision, device), work_of(config)
-    decisive = training_work(config, work.network, work.size, total)
-    compiled = resolve_compile(config.compile, device, precision == "bf16", decisive)
+    precision, compiled = conditions_of(config, work_of(config), device)
     alike |= {"device": device.type, "precision": precision, "compiled": compiled}
     for shorter in finished:
         epochs = shorter.result()["epochs"]

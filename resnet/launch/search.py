@@ -82,9 +82,9 @@ class Search(OptunaSweeper):
         self._keep_results()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Launch what Optuna proposes and is not complete; what has no accuracy is returned as failed.
+        """Launch what Optuna proposes and is not complete.
 
-        So is what makes no sense, as two values may that do not go together; the first proposal must make sense.
+        Two values that do not go together are returned as a run that failed; the first proposal must make sense.
         """
         answers: list[Job | JobReturn] = []
         for overrides in job_overrides:
@@ -128,8 +128,8 @@ class Search(OptunaSweeper):
         except (UserError, BrokenPipeError):
             raise
         except Exception as error:
-            log.error(f"The launcher failed ({launcher_failure(error)}).")
             reason = launcher_failure(error)
+            log.error(f"The launcher failed ({reason}).")
             returns = [completed(job) if job.run.state() == "complete" else failed(reason) for job in jobs]
         note_refusals([self.jobs[job.run.path] for job in jobs], returns)
         return returns

@@ -77,11 +77,12 @@ class SlurmArray(SlurmLauncher):
     def _submit(self, composed: dict[Path, bytes]) -> dict[Path, str]:
         """Submit jobs, after archiving their runs if they are to start over; return each run directory's job id."""
         there = [RunFolder(folder) for folder in composed if self.start_over and folder.exists()]
-        for act in (lambda run: None, RunFolder.archive):  # nothing is moved where one of them is in use
+        for archiving in (False, True):  # nothing is moved where one of them is in use
             for run in there:
                 try:
                     with run.lock():
-                        act(run)
+                        if archiving:
+                            run.archive()
                 except RecordError as error:
                     raise RecordError(f"{run.path}: {error}") from None
         assert self.hydra_context is not None
