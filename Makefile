@@ -36,7 +36,7 @@ results: $(INSTALLED)
 	cp figures/rates/reference/depth_rate/degradation.svg runs/reference/
 	cp figures/reference/initialization/untrained_gradients.svg runs/reference/gradients.svg
 	cp figures/reference/initialization/cosines.svg figures/reference/initialization/curvature.svg runs/reference/
-	cp figures/reference/depth/lesions.svg runs/reference/
+	cp figures/reference/depth/lesions.svg figures/reference/depth/gradient_ratio.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report $(REPORTED) --out runs/reference/report.html
 	$(VENV)/bin/python docs/generate.py
 

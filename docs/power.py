@@ -4,12 +4,12 @@ Contrasts are of two networks, with seeds that are normally distributed; test im
 """
 
 import numpy as np
-from contrasts import CLOSE, CONTRASTS, LEVEL, SEEDS
+from contrasts import CLOSE, LEVEL, SEEDS
 from scipy import stats
 
 ROUNDS = 20_000  # studies per cell: a standard error of at most 0.4 %
 DEVIATIONS = ((0.3, 0.3), (0.3, 0.74), (0.3, 1.0))  # of the two networks, in points
-LEVELS = (LEVEL / len(CONTRASTS), LEVEL)  # Holm's strictest, and without a correction
+LEVELS = (LEVEL / 2, LEVEL)  # Holm's for the last two contrasts, the first two taken as found, and uncorrected
 DIFFERENCES = (0.5, 0.75, 1.0, 2.0)  # that are there, in points
 
 
@@ -24,7 +24,7 @@ def simulate(deviations: tuple[float, float], difference: float) -> tuple[np.nda
 
 
 def power(deviations: tuple[float, float], difference: float) -> str:
-    """Return in how many of 100 studies the difference gets a verdict: by Holm's strictest level, and without it."""
+    """Return in how many of 100 studies the difference gets a verdict: by Holm's level, and without it."""
     points, ps, _ = simulate(deviations, difference)
     return share(*((ps < level) & (points > 0) for level in LEVELS))
 

@@ -17,10 +17,11 @@ from analysis.claims.findings import find
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.frames.experiments import parts_of
+from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.runs import load_runs
 from analysis.frames.statistics import Difference, estimate, welch
 from analysis.frames.study import load_studies
-from analysis.frames.tables import load_epochs
+from analysis.frames.tables import load_epochs, load_layers
 from resnet.config import Config, default_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,6 +107,17 @@ def over_epochs(study: str, first: str, last: str, a: str, b: str, template: str
     """Return by how much runs `b` exceed runs `a` in validation accuracy, in the mean over some epochs."""
     sides = (epochs_of(study, side.split(";"), "val_acc", int(first), int(last)) for side in (a, b))
     return say(welch(*sides), template)
+
+
+def gradient_ratios(studies: str, first: str, last: str, kind: str, *filters: str) -> str:
+    """Return the range, over runs and some epochs, of the first layers' gradient norm over that of the last ones.
+
+    Of `kind` scaled, each norm is times that of the layer's weights; else it is raw.
+    """
+    tables = [load_layers(selected(study, filters)) for study in studies.split(",")]
+    ratios = 10 ** pd.concat([end_ratios(table, kind == "scaled") for table in tables])
+    some = ratios[ratios.index.get_level_values("epoch").to_series().between(int(first), int(last)).to_numpy()]
+    return " to ".join(f"{some.agg(end):,.{0 if some.min() > 10 else 1}f}" for end in ("min", "max"))
 
 
 def minutes(study: str, *filters: str) -> str:

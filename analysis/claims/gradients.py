@@ -30,6 +30,9 @@ def find_gradients(
             facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)} | also(*groups)
             if all(map(len, scaled)):  # older runs did not look at their weights
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
+            before = [end_ratios(part[part["epoch"] == 0]) for part in rows]
+            if all(map(len, before)):  # nor at the gradients before the first step
+                facts["before"] = tuple(10 ** estimate(side).mean for side in before)
             yield Finding(
                 "gradients",
                 networks(study, residual),

@@ -44,7 +44,7 @@ TEMPLATES = {
     "published figure": "{label}: {own:.2f} % test accuracy ({each}). With the same recipe, {by}: {theirs:.2f} %.",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
-    "{change}",
+    "{change}{before}",
     "gap": "Training minus validation accuracy (the gap) of {networks} is {points[0]:+.2f} pp at {depths[0]} layers "
     "and {points[1]:+.2f} pp at {depths[1]}. From {depths[0]} to {depths[1]} layers, the gap {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
@@ -101,7 +101,7 @@ def sentence(finding: Finding) -> str:
     if finding.kind in inside.TEMPLATES:
         return inside.say(finding)
     facts: dict[str, Any] = {name: SAY.get(name, lambda value: value)(value) for name, value in finding.facts.items()}
-    facts |= {"counted": say_counts(finding), "scaled": facts.get("scaled", "")}
+    facts |= {"counted": say_counts(finding), "scaled": facts.get("scaled", ""), "before": facts.get("before", "")}
     if finding.difference is not None:
         facts["change"] = SAY_DIFFERENCE.get(finding.kind, say_change)(finding)
     elif finding.kind == "axis":
@@ -247,6 +247,11 @@ def say_scaled(ratios: Sequence[float]) -> str:
     return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
+def say_before(ratios: Sequence[float]) -> str:
+    """Return the ratios of a comparison's two sides before the first step."""
+    return f" Before the first step, the ratios are {say_factor(ratios[1])} and {say_factor(ratios[0])}."
+
+
 def say_changes(changes: Mapping[str, Sequence[Any]]) -> str:
     """Return keys with their values."""
     return ", ".join(f"{key} ({' against '.join(map(as_text, values))})" for key, values in changes.items())
@@ -283,4 +288,5 @@ SAY = {
     "absent": lambda depths: f" that have complete runs ({in_a_row(depths)} layers have none)" if depths else "",
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
     "scaled": say_scaled,
+    "before": say_before,
 }

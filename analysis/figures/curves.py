@@ -1,4 +1,4 @@
-"""Figures over epochs: loss and accuracy, and the training error of residual against plain networks.
+"""Figures over epochs: loss and accuracy, the training error of residual against plain networks, where the gradient is.
 
 A line is the mean over seeds, the band around it reaches from the lowest to the highest seed.
 """
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, whole_numbers
+from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
@@ -81,6 +82,30 @@ def draw_degradation(study: Study) -> Figure:
     return figure
 
 
+def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
+    """Return the gradient norm of the first layers over that of the last ones by epoch; raises NoData."""
+    keys = study.layers.drop_duplicates(["path", "epoch"]).set_index(["path", "epoch"])["configuration"]
+    ratios = end_ratios(study.layers).rename("ratio").to_frame().join(keys).reset_index()
+    shown = study.configurations[study.configurations["configuration"].isin(ratios["configuration"])]
+    if shown.empty:
+        raise NoData("no run has looked inside its network (probe_every=0)")
+    drawn = lines_of(study, shown, by_shortcut(study, options))
+    panels = list(drawn.rows())
+    figure = new_figure(study, "Gradient norm of the first over that of the last layers", 4.4, note=drawn.note)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    by_epoch = ratios.set_index(["configuration", "epoch"])["ratio"]
+    for axis, (title, configurations) in zip(axes, panels):
+        axis.axhline(1, color=MUTED, linewidth=0.8)
+        lines(axis, by_epoch, configurations, drawn.colors, log=True)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("epoch (0: before training)" if ratios["epoch"].min() == 0 else "epoch")
+        axis.set_yscale("log")
+        whole_numbers(axis)
+    axes[0].set_ylabel("first over last tenth of the 3x3 layers")
+    legend(figure, drawn.handles(), drawn.legend_title)
+    return figure
+
+
 def begun(study: Study) -> pd.DataFrame:
     """Return the configurations that have finished an epoch; raises NoData."""
     if study.epochs.empty:
@@ -95,10 +120,16 @@ def lines(
     colors: dict[str, Any],
     style: str = "-",
     fill: str | None = None,
+    log: bool = False,
 ) -> None:
-    """Draw the mean of each configuration and its seeds' band; `values` is by configuration and epoch."""
+    """Draw the mean of each configuration and its seeds' band; `values` is by configuration and epoch.
+
+    With `log`, values are decimal logarithms, and the mean is a geometric one.
+    """
     own = values[values.index.get_level_values("configuration").isin(configurations["configuration"])]
     means = over_seeds(own.rename("value").reset_index(), ["epoch"], "value")
+    if log:
+        means = means.assign(**10 ** means[["mean", "low", "high"]])
     for name in configurations["configuration"]:
         if name not in means.index:
             continue

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
-from analysis.figures.curves import draw_curves, draw_degradation
+from analysis.figures.curves import draw_curves, draw_degradation, draw_gradient_ratio
 from analysis.figures.grid import draw_grid
 from analysis.figures.inside.branches import draw_branches
 from analysis.figures.inside.cosines import draw_cosines
@@ -60,6 +60,12 @@ PLOTS = (
         "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
     ),
     Plot("degradation", draw_degradation, "Training error by epoch, residual networks beside plain ones.", fixed=True),
+    Plot(
+        "gradient_ratio",
+        draw_gradient_ratio,
+        "Gradient norm of the first tenth of the 3x3 layers over that of the last tenth by epoch; of several seeds, "
+        "the geometric mean, and a band from the lowest to the highest.",
+    ),
     Plot(
         "gradients",
         draw_gradients,

@@ -28,7 +28,7 @@ WHY = (
     ("lesions", "Lesions"),
     ("branches", "Residual branches"),
 )
-FOLDED = {"gradients": "Gradients", "responses": "", "classes": "", "confusion": ""}
+FOLDED = {"gradient_ratio": "Gradients", "gradients": "", "responses": "", "classes": "", "confusion": ""}
 CAVEATS = ("Runs", MIXES)  # in this order
 
 

@@ -248,6 +248,7 @@ def test_the_gradient_of_the_first_layers_is_compared_as_a_ratio():
     (found,) = findings(residual, plain, layers=layers, topic="Gradients")
     assert found.depths == (14,) and found.seeds == (2, 2) and found.networks == "residual (projection) networks"
     assert found.facts["ratios"] == pytest.approx((0.00105, 1.05), rel=1e-2) and found.difference.verdict == "more"
+    assert found.facts["before"] == pytest.approx((0.01005, 10.05), rel=1e-3)
     low, high = (10 ** (bound / 100) for bound in (found.difference.low, found.difference.high))
     assert (low, high) == pytest.approx((748, 1336), rel=1e-3)
 

@@ -80,6 +80,7 @@ def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(b
     }
     assert set(written["curves"]) > {"8", "56", "layers", "training", "validation", "epoch", "accuracy (%)"}
     assert set(written["degradation"]) > {"plain", "residual (projection)", "training error (%)"}
+    assert set(written["gradient_ratio"]) > {"epoch (0: before training)", "plain", "residual (projection)"}
     assert set(written["gradients"]) > {"8 layers", "20 layers", "norm of the gradient (mean over seeds)"}
     assert set(written["responses"]) > {"standard deviation", "3x3 layer, sorted by magnitude"}
     assert set(written["classes"]) > {"cat", "dog", "frog", "test accuracy (%)"}
@@ -94,6 +95,7 @@ def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
         "depth (cifar10): no figure of accuracy, nothing varies but the seed",
         "depth (cifar10): no figure of grid, it takes two numeric axes",
         "depth (cifar10): no figure of degradation, it takes residual and plain networks",
+        "depth (cifar10): no figure of gradient_ratio, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of gradients, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of responses, no run has looked inside its network (probe_every=0)",
     ]
@@ -106,7 +108,7 @@ def rates_by_depth(build) -> None:
         sweep(build, 1, few, val=0.8 - 0.1 * place, **{"optimizer.lr": lr})
 
 
-@pytest.mark.parametrize("name", ["curves", "degradation", "gradients", "responses", "classes"])
+@pytest.mark.parametrize("name", ["curves", "degradation", "gradient_ratio", "gradients", "responses", "classes"])
 def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build, name):
     rates_by_depth(build)
     drawn = figure(name)
@@ -439,6 +441,17 @@ def test_training_is_dashed_and_validation_solid_each_with_its_own_figures(build
         assert drawn["--"] == pytest.approx(training) and drawn["-"] == pytest.approx(validation)
 
 
+def test_the_gradient_ratio_is_the_geometric_mean_over_seeds_from_before_training_on(build):
+    for seed, first in enumerate((10.0, 1000.0)):
+        build.look_inside(build.complete(seed=seed), epochs=2, first=first)
+    (axis,) = figure("gradient_ratio").axes
+    (ratio,) = [line for line in axis.lines if len(line.get_xdata()) == 3]
+    assert list(ratio.get_xdata()) == [0, 1, 2] and list(ratio.get_ydata()) == pytest.approx([100, 100, 100])
+    assert axis.get_yscale() == "log"
+    band = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((10, 1000))
+
+
 def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_right(build):
     build.look_inside(build.complete(), layers=3, first=100.0, last=1.0)
     (image,) = figure("gradients").axes[0].get_images()
@@ -453,7 +466,7 @@ def test_a_heading_stays_within_its_figure(build, study):
     build.look_inside(run)
     build.classify(run)
     figures = [drawn for _, drawn in draw_all(*load_studies(["runs"])) if isinstance(drawn, Figure)]
-    assert len(figures) == 6
+    assert len(figures) == 7
     for drawn in figures:
         drawn.canvas.draw()
         heading = drawn.get_suptitle()

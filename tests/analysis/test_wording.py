@@ -95,11 +95,12 @@ SENTENCES = {
             depths=(56,),
             difference=Difference(300, 100, 400, 0.01),
             seeds=(2, 2),
-            facts={"ratios": (0.001, 1234.5)},
+            facts={"ratios": (0.001, 1234.5), "before": (200.0, 3.0)},
         ),
         "At 56 layers, the first layers of residual (pad) networks get 1,230 times the gradient norm of the last ones, "
         "those of their plain counterparts 0.001 times (geometric mean over epochs, 2 seeds each). With skip "
-        "connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval over seeds).",
+        "connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval over seeds). Before the first "
+        "step, the ratios are 3 and 200.",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
