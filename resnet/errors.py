@@ -1,5 +1,6 @@
 """What a user can do wrong, and how a command answers: one or two lines on standard error, and an exit code."""
 
+import io
 import os
 import re
 import sys
@@ -76,6 +77,8 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
     after a signal. A reader of the output that is gone, such as `head`, is no error: exit code 141, nothing printed.
     """
     raise_on_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of classes and folders may be in any script
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             yield

@@ -45,7 +45,7 @@ def describe(path: Path, rows: list[dict]) -> str:
     for lesion, words in (("remove", "without one block"), ("swap", "with two neighbours swapped")):
         found = [row["accuracy"] for row in rows if row["lesion"] == lesion]
         if found:
-            lines.append(f"  {words}: {min(found):.2%} to {max(found):.2%}, {len(found)} way{'s' * (len(found) > 1)}")
+            lines.append(f"  {words}: {min(found):.2%} to {max(found):.2%}, {len(found)} case{'s' * (len(found) > 1)}")
     return "\n".join(lines)
 
 

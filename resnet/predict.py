@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=Path, help="a picture in any format that Pillow reads"
     )
-    parser.add_argument("--top", metavar="K", type=positive, default=3, help="show so many classes (default: 3)")
+    parser.add_argument("--top", metavar="K", type=positive, default=3, help="how many classes to show (default: 3)")
     given = parser.parse_args(arguments)
     trained = load_trained(given.run)
     code = 0

@@ -20,9 +20,15 @@ def parts_of(experiment: str) -> dict[str, str]:
 
 
 def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the parts of the experiment that all of some runs came from; none if they are of several."""
-    names = {row["choices"].get("experiment") for row in rows}
-    return parts_of(names.pop()) if len(names) == 1 else {}
+    """Return the parts of the experiment that all of some runs came from; none if they are of several.
+
+    A study of an experiment's name came from that one, whatever it was called then.
+    """
+    names = {(row["choices"].get("experiment"), row["study"].rpartition("/")[2]) for row in rows}
+    if len(names) != 1:
+        return {}
+    experiment, study = names.pop()
+    return (parts_of(study) or parts_of(experiment)) if experiment else {}
 
 
 def question_of(rows: Iterable[Row]) -> str:

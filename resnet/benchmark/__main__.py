@@ -4,7 +4,7 @@
     python -m resnet.benchmark harness model=blocks4      what recording, checkpoint and probes cost of an epoch
     python -m resnet.benchmark scaling                    how cost grows with depth, data and epochs
     python -m resnet.benchmark seeds                      four seeds of one small run: how many processes and threads
-    python -m resnet.benchmark sweep                      what a job of a sweep costs that is complete already
+    python -m resnet.benchmark sweep                      what an already complete run costs a sweep
     python -m resnet.benchmark plan                       how far off plan=true is, on a sweep of mixed depths
 
 Overrides are those of resnet.run. The images are random, but for `seeds`, `sweep` and `plan`, which train on digits.

@@ -3,10 +3,12 @@
 import csv
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -174,6 +176,21 @@ def test_an_experiment_is_the_grid_of_its_runs_in_the_reference(experiment):
     assert {job.config.study for job in jobs} == {experiment}
     committed = {path.parent.name for path in REFERENCE.glob(f"{experiment}/*/seed*")}
     assert committed and committed <= {job.run.path.parent.name for job in jobs}
+
+
+def typed() -> Iterator[list[str]]:
+    """Yield what the comments of experiments say can be typed."""
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        for words in re.findall(r"^# Scaled down  (.*)", text, re.MULTILINE):
+            yield [f"experiment={path.stem}", *shlex.split(words)]
+        yield from map(shlex.split, re.findall(r"^# Other half   (.*)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("words", list(typed()), ids=" ".join)
+def test_what_an_experiment_says_can_be_typed_is_accepted(words):
+    jobs = jobs_of(words)
+    assert jobs and all(job.config.study == words[0].partition("=")[2] for job in jobs)
 
 
 def test_the_quickstart_compares_two_depths_with_several_seeds():
