@@ -56,6 +56,7 @@ def table_seconds(runs: int, epochs: int) -> float:
 
 
 def main() -> None:
+    """Print how long the table takes for a quarter, half and all of the runs."""
     parser = argparse.ArgumentParser(prog="python -m analysis.benchmark", description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=200)

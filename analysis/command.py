@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -40,8 +41,11 @@ def exit_on_error(main: Main) -> Main:
     @functools.wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
         try:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders and classes may be in any script
+                sys.stdout.reconfigure(errors="backslashreplace")
             code = main(arguments)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it was closed
+                sys.stdout.flush()
             return code
         except RunsError as error:
             print(error, file=sys.stderr)
@@ -49,7 +53,7 @@ def exit_on_error(main: Main) -> Main:
         except OSError as error:
             if error.filename is not None:
                 raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would try again as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again as it ends
             if isinstance(error, BrokenPipeError):  # the reader, `head` for one, has closed the pipe
                 return 141
             print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
@@ -59,11 +63,6 @@ def exit_on_error(main: Main) -> Main:
             return 130
 
     return run
-
-
-def accept_any_name() -> None:
-    """Let stdout take folder names that are not text in the terminal's encoding."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def write_to(file: Path, write: Callable[[Path], object]) -> None:
@@ -77,7 +76,6 @@ def write_to(file: Path, write: Callable[[Path], object]) -> None:
 def write_text(text: str, file: Path | None) -> None:
     """Write a text to a file, or to stdout without one; raises BadRequest."""
     if file is None:
-        accept_any_name()
-        sys.stdout.write(text)
+        print(text, end="")
     else:
         write_to(file, lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command import accept_any_name, add_best, add_folders, exit_on_error, write_to
+from analysis.command import add_best, add_folders, exit_on_error, write_to
 from analysis.figures.gallery import UNDATED, draw_all, save
 from analysis.figures.roles import PlotOptions
 from analysis.frames.find import RunsError, searched
@@ -43,13 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--out", metavar="DIR", type=Path, default=Path("figures"), help="output directory (default: figures)")
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
-    add("--x", metavar="AXIS", default="", help="the horizontal axis: an axis, multiply_adds, parameters, wall_seconds")
+    add("--x", metavar="AXIS", default="", help="what is across: an axis, multiply_adds, parameters or wall_seconds")
     add("--by", metavar="AXIS", default="", help="a line for each value of this axis")
     add("--panels", metavar="AXIS", default="", help="a panel for each value of this axis")
     add("--measure", choices=ACCURACIES, default="", help="the vertical axis (default: test_acc and val_acc)")
     add_best(parser)
     given = parser.parse_args(arguments)
-    accept_any_name()
     options = PlotOptions(given.x, given.by, given.panels, given.measure)
     plot_all(given.folders, given.out, given.format, options, given.best)
     return 0

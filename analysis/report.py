@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command import accept_any_name, add_best, add_folders, exit_on_error, write_text
+from analysis.command import add_best, add_folders, exit_on_error, write_text
 from analysis.page.report import render_report
 
 
@@ -18,7 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--out", metavar="FILE", type=Path, default=Path("report.html"), help="output file (default: report.html)")
     add_best(parser)
     given = parser.parse_args(arguments)
-    accept_any_name()
     write_text(render_report(given.folders, given.best), given.out)
     print(given.out)
     return 0

@@ -6,6 +6,7 @@ comes to in a sentence or two; a file or a pipe gets the whole table.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import textwrap
@@ -81,7 +82,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--pivot", nargs=2, metavar=("A", "B"), help="a two-way table: rows by axis A, columns by axis B")
     add_best(parser)
     add("--wide", action="store_true", help="show all columns, however narrow the terminal")
-    add("--compare", nargs=2, metavar=("A", "B"), help="compare two: optimizer.lr=0.1, blocks3, a folder …")
+    add("--compare", nargs=2, metavar=("A", "B"), help="compare two: each a model, a folder, optimizer.lr=0.1 …")
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
         parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
@@ -96,10 +97,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     given = parse(arguments)
-    if given.compare and all(map(Path.is_dir, map(Path, given.compare))):
+    if given.compare and all(map(os.path.isdir, given.compare)):
         given.folders = given.compare
     studies = load_studies(given.folders, given.best)
-    terminal = given.out is None and sys.stdout.isatty() and not given.wide and given.format == "markdown"
+    to_screen = given.out is None and sys.stdout is not None and sys.stdout.isatty()
+    terminal = to_screen and not given.wide and given.format == "markdown"
     width = shutil.get_terminal_size().columns if terminal else None
     if given.compare:
         text = compare_two(given.compare[0], given.compare[1], studies)

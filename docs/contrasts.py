@@ -11,12 +11,12 @@ import pandas as pd
 from rates import Network, chosen_rates, ended, rate_of, require_one
 
 from analysis.claims.differences import weigh
-from analysis.frames.statistics import Difference, holm
+from analysis.frames.statistics import LEVEL, Difference, holm
 
-LEVEL = 0.05  # of all together
 SEEDS = (0, 1, 2, 3, 4)
 STUDIES = ("depth", "depth_or_width")
 CLOSE = 1.0  # points: intervals within it rule out a greater difference
+Runs = dict[str, pd.DataFrame]  # by study
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
 
@@ -56,12 +56,8 @@ CELLS: dict[Cell, str] = {  # the columns of `by_seed`
 }
 
 
-def judged(reference: Path) -> str:
-    """Return a table of the contrasts, as far as the runs in a folder of studies go.
-
-    Raises ValueError for runs that were not computed as designed, at the chosen rates, and with one code and data.
-    """
-    runs = runs_of(reference)
+def judged(runs: Runs) -> str:
+    """Return a table of the contrasts, as far as their runs go."""
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     ps = [p_of(difference, own) for difference, own in zip(found, groups)]
@@ -78,9 +74,8 @@ def judged(reference: Path) -> str:
     return "\n".join(lines)
 
 
-def described(reference: Path) -> str:
-    """Return a table of what is described without a verdict; raises ValueError as `judged`."""
-    runs = runs_of(reference)
+def described(runs: Runs) -> str:
+    """Return a table of what is described without a verdict."""
     lines = ["| described | difference | over seeds | over seeds and images |", "| --- | ---: | ---: | ---: |"]
     for contrast in DESCRIBED:
         groups = groups_of(contrast.cells, runs)
@@ -106,13 +101,13 @@ def missing(found: Difference | None, groups: list[pd.DataFrame]) -> str:
     return "the seeds do not differ" if found else f"{min(map(len, groups))} of {len(SEEDS)} seeds"
 
 
-def by_seed(reference: Path) -> str:
-    """Return a table of the test accuracies, a row per seed, a column per network; raises ValueError as `judged`."""
-    runs = runs_of(reference)
+def by_seed(runs: Runs) -> str:
+    """Return a table of the test accuracies, a row per seed, a column per network."""
     lines = ["| " + " | ".join(["seed", *CELLS.values()]) + " |", "| ---: |" + " ---: |" * len(CELLS)]
+    groups = groups_of(CELLS, runs)
     for seed in sorted({seed for own in runs.values() for seed in own["seed"]}):
-        groups = [group[group["seed"] == seed] for group in groups_of(CELLS, runs)]
-        cells = ["" if own.empty else outcome(own.iloc[0]) for own in groups]
+        of_seed = [group[group["seed"] == seed] for group in groups]
+        cells = ["" if own.empty else outcome(own.iloc[0]) for own in of_seed]
         lines.append(f"| {seed} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -122,12 +117,15 @@ def outcome(run: pd.Series) -> str:
     return f"{100 * run['test_acc']:.2f}" if run["status"] == "complete" else "diverged"
 
 
-def runs_of(reference: Path) -> dict[str, pd.DataFrame]:
-    """Return the runs of both studies; raises ValueError for any that were not computed as designed."""
+def runs_of(reference: Path, tuned: dict[Network, pd.DataFrame]) -> Runs:
+    """Return the runs of both studies, below a folder of studies.
+
+    Raises ValueError for runs that were not computed as designed, at the rates chosen, and with one code and data.
+    """
     runs = {study: ended(reference, study, SEEDS) for study in STUDIES}
     both = pd.concat(list(runs.values()))
     require_one(both)
-    require_rates(both, chosen_rates(reference))
+    require_rates(both, chosen_rates(tuned))
     return runs
 
 
@@ -139,7 +137,7 @@ def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> No
             raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen for such a network is {rate or 'none'}")
 
 
-def groups_of(cells: Iterable[Cell], runs: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
+def groups_of(cells: Iterable[Cell], runs: Runs) -> list[pd.DataFrame]:
     """Return the runs of each network."""
     return [
         runs[study][(runs[study]["depth"] == depth) & (runs[study]["shortcut"] == shortcut)]

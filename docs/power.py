@@ -4,8 +4,10 @@ Contrasts are of two networks, with seeds that are normally distributed; test im
 """
 
 import numpy as np
-from contrasts import CLOSE, LEVEL, SEEDS
+from contrasts import CLOSE, SEEDS
 from scipy import stats
+
+from analysis.frames.statistics import LEVEL
 
 ROUNDS = 20_000  # studies per cell: a standard error of at most 0.4 %
 DEVIATIONS = ((0.3, 0.3), (0.3, 0.74), (0.3, 1.0))  # of the two networks, in points

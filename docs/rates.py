@@ -118,16 +118,15 @@ def rate_of(network: Network, chosen: dict[Network, float | None]) -> float | No
     return None if None in rates else min(rates)
 
 
-def chosen_rates(reference: Path) -> dict[Network, float | None]:
+def chosen_rates(tuned: dict[Network, pd.DataFrame]) -> dict[Network, float | None]:
     """Return the rate of each tuned network, None while it is not decided."""
-    return {network: choose(runs)[0] for network, runs in tuning(reference).items()}
+    return {network: choose(runs)[0] for network, runs in tuned.items()}
 
 
-def table(reference: Path) -> str:
+def table(tuned: dict[Network, pd.DataFrame]) -> str:
     """Return a table of the validation accuracies that choose the rates: one row per network, one column per rate."""
-    tuned = tuning(reference)
     columns = sorted({*GRID, *(lr for runs in tuned.values() for lr in runs["lr"])})
-    head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen, or still to run"]
+    head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen, or next to run"]
     lines = [head, ["---:", "---:", "---", *["---:"] * len(columns), "---"]]
     for (depth, width, shortcut), runs in tuned.items():
         rate, missing = choose(runs)

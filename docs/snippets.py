@@ -11,6 +11,7 @@ import contrasts as designed
 import pandas as pd
 from power import table as power_table
 from rates import table as rates_table
+from rates import tuning
 
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
@@ -19,6 +20,7 @@ from analysis.claims.wording import by_topic
 from analysis.frames.experiments import parts_of
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.runs import load_runs
+from analysis.frames.settings import as_text
 from analysis.frames.statistics import Difference, estimate, welch
 from analysis.frames.study import load_studies
 from analysis.frames.tables import load_epochs, load_layers
@@ -144,19 +146,31 @@ def findings_inside(study: str, *topics: str) -> str:
     return as_list([finding for finding in find_inside(found) if not topics or finding.topic in topics])
 
 
+@cache
+def tuned() -> dict[Any, pd.DataFrame]:
+    """Return the runs that choose the rates of the study of depth."""
+    return tuning(REFERENCE)
+
+
+@cache
+def designed_runs() -> designed.Runs:
+    """Return the runs that the contrasts of the study of depth are about."""
+    return designed.runs_of(REFERENCE, tuned())
+
+
 def contrasts() -> str:
     """Return the contrasts that the study of depth was designed for, as far as they are measured."""
-    return designed.judged(REFERENCE)
+    return designed.judged(designed_runs())
 
 
 def gains() -> str:
     """Return what the study of depth describes without a verdict, as far as it is measured."""
-    return designed.described(REFERENCE)
+    return designed.described(designed_runs())
 
 
 def by_seed() -> str:
     """Return the test accuracy of each run that the contrasts are about."""
-    return designed.by_seed(REFERENCE)
+    return designed.by_seed(designed_runs())
 
 
 def power() -> str:
@@ -166,7 +180,7 @@ def power() -> str:
 
 def rates() -> str:
     """Return the validation accuracies that choose the rates of the study of depth, and what they choose."""
-    return rates_table(REFERENCE)
+    return rates_table(tuned())
 
 
 def as_list(findings: Sequence[Finding]) -> str:
@@ -227,7 +241,8 @@ def keys(group: str = "") -> str:
 def key_row(key: str, field: Any) -> str:
     """Return a row about one key; a star marks what is no part of a run's identity."""
     star = "" if field.metadata.get("identity", True) else " \\*"
-    return f"| `{key}`{star} | `{as_yaml(default_of(field))}` | {values(field)} | {MEANINGS[key]} |"
+    default = as_text(default_of(field)) or "''"
+    return f"| `{key}`{star} | `{default}` | {values(field)} | {MEANINGS[key]} |"
 
 
 def values(field: Any) -> str:
@@ -246,18 +261,11 @@ def as_number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
-def as_yaml(value: Any) -> str:
-    """Return a value as one types it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value).replace(" ", "") or "''"
-
-
 MEANINGS: dict[str, str] = {
     "data.name": "the data set",
     "data.root": "the folder that holds it, or will; `RESNET_DATA` changes the default (not for `folder`)",
     "data.val_fraction": "share of the training images held out for validation, stratified by class; 0: train on all",
-    "data.limit": "use only the first N training images of each class, for trials",
+    "data.limit": "use only the first N training images of each class, held-out ones included, for trials",
     "data.size": "for `folder`: the side, in pixels, to which pictures are scaled",
     "data.grey": "for `folder`: one channel instead of three",
     "data.pictures": "computed: a digest of a folder's files, so that different pictures make a different run",
@@ -275,9 +283,10 @@ MEANINGS: dict[str, str] = {
     "optimizer.momentum": "for `sgd`",
     "optimizer.nesterov": "for `sgd`: Nesterov momentum",
     "schedule.name": "the learning rate over time",
-    "schedule.milestones": "for `multistep`: where the rate drops, as fractions of the training",
+    "schedule.milestones": "for `multistep`: where the rate drops, as fractions of the training, above 0 and below 1, "
+    "ascending",
     "schedule.gamma": "for `multistep`: the factor by which it drops",
-    "schedule.warmup": "initial fraction of the training, at a lower rate",
+    "schedule.warmup": "initial fraction of the training (below 1) at a lower rate",
     "schedule.warmup_factor": "the factor on the rate during warm-up",
     "epochs.count": "epochs to train; takes precedence over steps",
     "epochs.steps": "optimizer steps to train, where `epochs.count=null`",

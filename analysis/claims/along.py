@@ -11,15 +11,15 @@ from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
 from analysis.frames.settings import Settings
-from analysis.frames.statistics import CONFIDENCE, Difference, holm
+from analysis.frames.statistics import LEVEL, Difference, holm
 from analysis.frames.study import SCORE, Study, edge, slices, tried_of
 
 EDGE = 3  # values; of fewer, each is at an end
 TIE = 1e-9  # of accuracies that are equal but for rounding
 DIGITS = 12  # beyond which effects are rounding
 FEW = 5  # values that are counted one by one
-LISTED = 12  # combinations of which each has its best value named
-SCATTERED = 10  # configurations; of fewer, even a grid is small
+LISTED = 12  # up to so many combinations have their best value named
+SCATTERED = 10  # fewer configurations are never taken for a random search
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
@@ -93,7 +93,7 @@ def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
     """Count what differences say, corrected for being several by Holm's method."""
     known = [(each.verdict, p) for each in found if each is not None and (p := each.largest_p) is not None]
     corrected = holm([p for _, p in known])
-    return Counter(verdict for (verdict, _), p in zip(known, corrected) if p < 1 - CONFIDENCE)
+    return Counter(verdict for (verdict, _), p in zip(known, corrected) if p < LEVEL)
 
 
 def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TypeVar
 
-from analysis.claims.finding import Finding
+from analysis.claims.finding import DECIDED, Finding
 
 T = TypeVar("T")
 
@@ -15,7 +15,6 @@ OF_A_KIND = 2  # residual and plain networks; of more that are alike, none can s
 # Of each kind, how soon it answers somebody who asks what depth, skip connections and other axes do.
 RANK = ("best", "axis", "gain", "interaction", "each best", "turn", "no turn", "training", "published step", "twins")
 RANK += ("gap", "gradients")
-DECIDED = ("more", "less")
 
 
 def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T, Finding]]:
@@ -30,7 +29,7 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
     candidates = [(study, findings) for study, findings in candidates if findings]
     first = [(study, found) for study, findings in candidates[:1] for found in sorted(findings, key=rank)[:OF_ONE]]
     later = [(study, best_of(findings)) for study, findings in candidates[1:]]
-    return [*first, *sorted(later, key=lambda pair: verdict(pair[1]) not in DECIDED)][:MOST]
+    return [*first, *sorted(later, key=lambda pair: pair[1].verdict not in DECIDED)][:MOST]
 
 
 def telling(findings: Sequence[Finding]) -> list[Finding]:
@@ -42,7 +41,7 @@ def telling(findings: Sequence[Finding]) -> list[Finding]:
 
 def best_of(findings: Sequence[Finding]) -> Finding:
     """Return the finding that a study after the first may have in the answer: one that is decided, if there is one."""
-    return min(findings, key=lambda found: (verdict(found) not in DECIDED, rank(found)))
+    return min(findings, key=lambda found: (found.verdict not in DECIDED, rank(found)))
 
 
 def rank(finding: Finding) -> int:
@@ -52,9 +51,4 @@ def rank(finding: Finding) -> int:
 
 def is_judged(finding: Finding) -> bool:
     """Return whether there is an interval; what is best, which has none, is an answer as well."""
-    return finding.kind in ("best", "each best") or verdict(finding) in (*DECIDED, "noise")
-
-
-def verdict(finding: Finding) -> str:
-    """Return what a finding's difference says; `open` without one."""
-    return finding.difference.verdict if finding.difference is not None else "open"
+    return finding.kind in ("best", "each best") or finding.verdict != "open"

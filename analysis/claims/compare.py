@@ -37,6 +37,12 @@ class Side:
         return self.study.runs[self.study.runs["folder"] == self.row["folder"]]
 
     @property
+    def data(self) -> tuple[str, str]:
+        """The data set, and of one's own pictures which ones."""
+        config = self.row["config"]
+        return config.get("data.name", ""), config.get("data.pictures") or ""
+
+    @property
     def folder(self) -> str:
         return f"{self.row['study']}/{self.row['configuration']}"
 
@@ -85,8 +91,8 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
     sides = side_a, side_b = choose(a, studies), choose(b, studies)
     if side_a.row["folder"] == side_b.row["folder"]:
         raise BadRequest(f"{a} and {b} are the same configuration, {side_a.folder}")
-    if side_a.row["data"] != side_b.row["data"]:
-        datas = f"{side_a.row['data']} and {side_b.row['data']}"
+    if side_a.data != side_b.data:
+        datas = " and ".join(" ".join(filter(None, side.data)) for side in sides)
         raise BadRequest(f"{side_a.folder} and {side_b.folder} cannot be compared: they are about {datas}")
     every = with_common_settings(pd.concat([side.runs for side in sides], ignore_index=True))
     runs_a, runs_b = (complete(every[every["folder"] == side.row["folder"]], side.folder) for side in sides)

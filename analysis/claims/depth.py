@@ -53,8 +53,7 @@ def find_gains(series: Series) -> Iterator[Finding]:
     for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
         gain = versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
-        rises = gain.difference is not None and gain.difference.verdict == "more"
-        level = find_plateau(by_depth) if rises else None
+        level = find_plateau(by_depth) if gain.verdict == "more" else None
         if level is not None:
             sides = [by_depth[depth] for depth in (low, level, high)]
             further = difference(sides[1], sides[2], "test_acc"), (len(sides[1]), len(sides[2]))
@@ -77,20 +76,18 @@ def find_plateau(by_depth: ByDepth) -> int | None:
 
 def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
-    for residual, plain in twins(study, configurations):
-        common = set(residual["depth"]) & set(plain["depth"])
-        for depth in dict.fromkeys((min(common), max(common))):
+    for residual, plain, common in twins(study, configurations):
+        for depth in dict.fromkeys((common[0], common[-1])):
             a, b = (runs_of(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
             yield versus("twins", a, b, "test_acc", networks=networks(study, residual), depths=(depth,))
 
 
 def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Compare what depth does to residual networks with what it does to their plain twins."""
-    for residual, plain in twins(study, configurations):
-        common = set(residual["depth"]) & set(plain["depth"])
+    for residual, plain, common in twins(study, configurations):
         if len(common) < 2:
             continue
-        ends = min(common), max(common)
+        ends = common[0], common[-1]
         cells = [runs_of(runs, side[side["depth"] == depth]) for side in (plain, residual) for depth in ends]
         found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
         names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
@@ -135,7 +132,7 @@ def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
         for kind, measure in (("turn", "test_acc"), ("degradation", "train_acc"))
     )
     yield turn
-    if all(found.difference is not None and found.difference.verdict == "less" for found in (turn, training)):
+    if turn.verdict == training.verdict == "less":
         yield training
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
     from analysis.frames.statistics import Difference
 
+DECIDED = ("more", "less")  # verdicts that are more than noise
 MIXES, NOISE, BEYOND = "Confounds", "Noise", "Beyond the best depth"
 TOPICS = {  # of each kind
     "gain": "Depth",
@@ -80,6 +81,11 @@ class Finding:
     seeds: tuple[int, int] = (0, 0)
     programs: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """What the difference says; `open` without one."""
+        return "open" if self.difference is None else self.difference.verdict
 
     @property
     def topic(self) -> str:

@@ -15,16 +15,13 @@ from analysis.claims.depth import conclude, find_depth, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
 from analysis.claims.several import correct, find_spread
-from analysis.frames.axes import Axis
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import Study, pick, slices, validated
 
-MOST_SERIES = (
-    3  # of networks of several depths, each of which has sentences of its own; of more, each network at its best
-)
+MOST_SERIES = 3  # series of depths that have sentences of their own; of more, each network is compared at its best
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
 VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
@@ -40,7 +37,8 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
-    effects = effects if validated(done) or not study.others else [not_validated(study.others), *effects]
+    if study.others and not validated(done):
+        effects.insert(0, Finding("no validation", facts={"axes": in_a_row(axis.name for axis in study.others)}))
     effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
         *conclude(correct(effects)),
@@ -71,11 +69,6 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     elif special and validated(done):
         yield from find_depth_at_best(study, distinct, others)
     yield from find_published(complete, done)
-
-
-def not_validated(axes: Sequence[Axis]) -> Finding:
-    """Say that no value of these axes can be called the best."""
-    return Finding("no validation", facts={"axes": in_a_row(axis.name for axis in axes)})
 
 
 def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:
@@ -127,7 +120,8 @@ def find_pair(study: Study) -> Iterator[Finding]:
     runs, configurations = study.complete, study.configurations
     if len(configurations) == 2 == runs["configuration"].nunique() and len(study.axes.axes) > 1:
         a, b = (runs[runs["configuration"] == name] for name in configurations["configuration"])
-        yield versus("pair", a, b, "test_acc", facts={"labels": tuple(configurations["label"])})
+        found = versus("pair", a, b, "test_acc", facts={"labels": tuple(configurations["label"])})
+        yield but_for_chosen(found, study.chosen)
 
 
 def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:

@@ -20,8 +20,7 @@ def find_gradients(
     Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
     """
     known = configurations[configurations["configuration"].isin(layers["configuration"])]
-    for residual, plain in twins(study, known):
-        depth = max(set(residual["depth"]) & set(plain["depth"]))
+    for residual, plain, (*_, depth) in twins(study, known):
         sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
         rows = [layers[layers["configuration"].isin(names)] for names in sides]
         ratios, scaled = ([first_over_last(part, by_weights) for part in rows] for by_weights in (False, True))

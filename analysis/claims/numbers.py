@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
-    from analysis.frames.statistics import Estimate
+    from analysis.frames.statistics import Difference, Estimate
 
 OPEN = "Whether other seeds agree is open."
+
+
+def unclear(verdict: str, what: str = "difference between them") -> str:
+    """Return that a question is open, or that what was found could be noise; nothing where it is clear."""
+    return {"open": OPEN, "noise": f"No {what} can be claimed: it could be noise."}.get(verdict, "")
 
 
 def count_seeds(n: int) -> str:
@@ -40,6 +45,12 @@ def say_factor(factor: float) -> str:
     if factor >= 1000:
         factor = float(f"{factor:.3g}")
     return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+
+
+def say_factors(found: Difference) -> str:
+    """Return by what factor a ratio differs, given its difference in hundredths of the decimal logarithm."""
+    factors = span(*found.span, lambda points: say_factor(10 ** (points / 100)))
+    return f"{'larger' if found.verdict == 'more' else 'smaller'} by a factor of {factors}"
 
 
 def say_fine(factor: float) -> str:

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.claims.differences import HEADLINE
-from analysis.claims.finding import Finding
-from analysis.frames.statistics import CONFIDENCE, holm, pool
+from analysis.claims.finding import DECIDED, Finding
+from analysis.frames.statistics import LEVEL, holm, pool
 
 
 def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
     """Pool the deviation of seeds over residual and over plain networks, or say why it is not pooled."""
     plain = runs["shortcut"] == "none"
     for networks, rows in (("residual networks", runs[~plain]), ("plain networks", runs[plain])):
-        groups = [part.dropna() for _, part in rows.groupby("folder")[HEADLINE]]
-        found = pool([part for part in groups if len(part) > 1])
+        groups = [part for _, part in rows.dropna(subset=HEADLINE).groupby("folder")[HEADLINE] if len(part) > 1]
+        found = pool(groups)
         if found is not None:
-            facts = {**vars(found), "count": sum(len(part) > 1 for part in groups)}
+            facts = {**vars(found), "count": len(groups)}
             yield Finding("spread" if found.alike else "no spread", networks, facts=facts)
 
 
@@ -26,21 +26,19 @@ def correct(findings: Sequence[Finding]) -> list[Finding]:
 
     A finding that counts the verdicts follows where there are several.
     """
-    judged = [place for place, finding in enumerate(findings) if p_of(finding) is not None]
-    if len(judged) < 2:
+    ps = {place: p for place, finding in enumerate(findings) if (p := p_of(finding)) is not None}
+    if len(ps) < 2:
         return list(findings)
-    corrected = dict(zip(judged, holm([p for finding in findings if (p := p_of(finding)) is not None])))
-    marked, counts = list(findings), {"count": len(judged), "clear": 0, "held": 0}
-    for place, p in corrected.items():
-        difference = findings[place].difference
-        if difference is None or difference.verdict not in ("more", "less"):
+    marked, counts = list(findings), {"count": len(ps), "clear": 0, "held": 0}
+    for place, p in zip(ps, holm(list(ps.values()))):
+        finding = findings[place]
+        if finding.verdict not in DECIDED:
             continue
         counts["clear"] += 1
-        if p < 1 - CONFIDENCE:
+        if p < LEVEL:
             counts["held"] += 1
         else:
-            facts = findings[place].facts | {"one_of": len(judged)}
-            marked[place] = replace(findings[place], facts=facts)
+            marked[place] = replace(finding, facts=finding.facts | {"one_of": len(ps)})
     return [*marked, Finding("several", facts=counts)]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import wording as inside
-from analysis.claims.numbers import OPEN, count_seeds, in_a_row, say_factor, say_sides, say_twins, span
+from analysis.claims.numbers import count_seeds, in_a_row, say_factor, say_factors, say_sides, say_twins, unclear
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -223,13 +223,9 @@ def say_order(finding: Finding) -> dict[str, Any]:
 def say_ratio(finding: Finding) -> str:
     """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
     found = finding.difference
-    if found is None or found.low is None or found.high is None:
-        return OPEN
-    if found.verdict == "noise":
-        return "No difference between them can be claimed: it could be noise."
-    size = "larger" if found.verdict == "more" else "smaller"
-    factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
-    return f"With skip connections, this ratio is {size} by a factor of {factors} (95 % interval over seeds)."
+    assert found is not None  # it is asked for only then
+    clear = "With skip connections, this ratio is {} (95 % interval over seeds)."
+    return unclear(found.verdict) or clear.format(say_factors(found))
 
 
 def say_counts(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import LOOKS, MOST, NoData, colors_of, legend, new_figure, some_of
+from analysis.figures.style import MOST, NoData, colors_of, legend, look_of, new_figure, some_of
 from analysis.frames.configurations import MEASURES
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
@@ -82,10 +82,11 @@ def places(table: pd.DataFrame, roles: Roles) -> list[int]:
 
 def look(roles: Roles, place: int) -> Line2D:
     """Return how the line of a value is drawn, which is also its legend entry."""
-    color, marker, style = colors_of(roles.by)[place] if roles.by else roles.color, "o", "-"
-    if roles.by is not None and roles.by.name == "shortcut":
-        _, marker, style = LOOKS.get(str(roles.by.values[place]), (color, marker, style))
-    label = "" if roles.by is None else roles.by.label(place) if roles.by.name == "shortcut" else roles.by.text(place)
+    color, marker, style, label = roles.color, "o", "-", ""
+    if roles.by is not None:
+        color, label = colors_of(roles.by)[place], roles.by.entry(place)
+        if roles.by.name == "shortcut":
+            _, marker, style = look_of(str(roles.by.values[place]))
     return Line2D([], [], color=color, marker=marker, ls=style, ms=5, lw=1.4, label=label)
 
 

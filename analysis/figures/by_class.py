@@ -15,7 +15,7 @@ from analysis.figures.roles import PlotOptions, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.study import Study, best_rows
 
-MOST_CLASSES = 20  # of more, those that are recognised worst are shown
+MOST_CLASSES = 20  # at most, the worst recognised
 MARKERS = "os^D"  # a sign a panel, where there are panels
 
 

@@ -17,8 +17,9 @@ from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
 
 PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
-FLAT, TOP = 2.0, 1.1  # times the highest loss of complete runs: from where others flatten these, and where an axis ends
-FEW = 10  # epochs, of which each one has a mark
+# An axis of losses is cut where some exceed FLAT times the highest complete one; it ends at TOP times that.
+FLAT, TOP = 2.0, 1.1
+FEW = 10  # trainings of fewer epochs get a mark at each
 PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 
 
@@ -129,7 +130,7 @@ def lines(
     own = values[values.index.get_level_values("configuration").isin(configurations["configuration"])]
     means = over_seeds(own.rename("value").reset_index(), ["epoch"], "value")
     if log:
-        means = means.assign(**10 ** means[["mean", "low", "high"]])
+        means[["mean", "low", "high"]] = 10 ** means[["mean", "low", "high"]]
     for name in configurations["configuration"]:
         if name not in means.index:
             continue

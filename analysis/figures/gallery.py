@@ -1,11 +1,17 @@
 """All figures that there can be of a study, and how they are saved."""
 
-from collections.abc import Callable, Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis.figures.accuracy import draw_accuracy
 from analysis.figures.by_class import draw_classes, draw_confusion
@@ -20,13 +26,15 @@ from analysis.figures.inside.panels import NotMeasured
 from analysis.figures.layers import draw_gradients, draw_responses
 from analysis.figures.roles import PlotOptions
 from analysis.figures.style import WIDTH, NoData
-from analysis.frames.find import BadRequest
+from analysis.frames.find import BadRequest, warn
 from analysis.frames.study import Study
 
 # A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
 STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u2e80-\uffef]")
+EAST_ASIAN_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Apple SD Gothic Neo", "Malgun Gothic")
 DOTS_PER_INCH = 160
 DEFAULT = PlotOptions()
 
@@ -140,7 +148,7 @@ def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float 
     if plot is None:
         raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
     size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
-    with matplotlib.rc_context(STYLE | size):
+    with own_style(size):
         return plot.draw(study) if plot.fixed else plot.draw(study, options)
 
 
@@ -162,7 +170,27 @@ def draw_all(
             yield plot, figure
 
 
+@contextmanager
+def own_style(more: Mapping[Any, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Draw in this project's style alone, whatever the user's matplotlibrc says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**STYLE, **more})
+        yield
+
+
 def save(figure: Figure, target: Any, form: str) -> None:
-    """Write a figure to a file or buffer, `form` being png, svg or pdf."""
-    with matplotlib.rc_context(STYLE):
+    """Write a figure to a file or buffer, `form` being png, svg or pdf.
+
+    Texts that the style's font cannot write, such as Korean names of classes, get one that can, if any is installed.
+    """
+    foreign = [text for text in figure.findobj(Text) if EAST_ASIAN.search(text.get_text())]
+    if foreign:
+        fonts = [name for name in EAST_ASIAN_FONTS if name in font_manager.get_font_names()]
+        if not fonts:
+            warn(f"no font here can write {foreign[0].get_text()} in a picture; install one, such as Noto Sans CJK")
+        for text in foreign:
+            text.set_fontfamily([*fonts, "sans-serif"])
+    with own_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # one for each letter
         figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])

@@ -61,7 +61,7 @@ def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
 
 
 def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
-    """Return a logarithmic scale over all norms; a gradient of exactly zero is off it."""
+    """Return a logarithmic scale over all norms; a gradient of exactly zero is off it. Raises NoData without others."""
     values = np.concatenate([table.to_numpy().ravel() for table in tables])
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
@@ -70,12 +70,14 @@ def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
 
 
 def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
-    """Draw a table as an image, the first layer on top."""
+    """Draw a table as an image, the first layer on top, and a column for each epoch that may have been probed."""
     epochs = table.columns.to_numpy()
+    epochs = np.arange(epochs[0], epochs[-1] + 1, np.gcd.reduce(np.diff(epochs)) or 1)
+    table = table.reindex(columns=epochs)
     half = (epochs[-1] - epochs[0]) / (len(epochs) - 1) / 2 if len(epochs) > 1 else 0.5
     extent = (epochs[0] - half, epochs[-1] + half, len(table) + 0.5, 0.5)
-    image = np.ma.masked_invalid(np.where(table > 0, table, np.nan))
-    axis.imshow(image, norm=norm, cmap="viridis", aspect="auto", interpolation="none", extent=extent)
+    image, look = table.where(table > 0).to_numpy(), {"aspect": "auto", "interpolation": "none", "extent": extent}
+    axis.imshow(image, norm=norm, cmap="viridis", **look)
     axis.set_facecolor("#BBBBBB")
     axis.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))

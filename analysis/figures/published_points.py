@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import LOOKS, MUTED
+from analysis.figures.style import MUTED, look_of
 from analysis.frames.axes import Axis, name_shortcut
-from analysis.frames.published import ORIGINAL, Row, add_published, network, other_recipe
+from analysis.frames.published import ORIGINAL, add_published, network, other_recipe
+from analysis.frames.settings import Row
 
 SIGNS = "*PXDv<>"  # a sign a source
 
@@ -28,7 +29,7 @@ def find_published(configurations: pd.DataFrame, by: Axis | None = None) -> pd.D
     several = configurations["shortcut"].nunique() > 1
     labels = [label(row, is_same_recipe(row, own), several) for row in theirs.to_dict("records")]
     kinds = by is None or by.name == "shortcut"
-    colors = [LOOKS[name][0] if kinds and name in LOOKS else MUTED for name in theirs["shortcut"]]
+    colors = [look_of(name)[0] if kinds else MUTED for name in theirs["shortcut"]]
     return theirs.assign(label=pd.Series(labels, theirs.index, dtype=object), color=pd.Series(colors, theirs.index))
 
 

@@ -12,7 +12,7 @@ from analysis.frames.axes import Axis
 from analysis.frames.find import BadRequest
 from analysis.frames.study import SCORE, Study, best_rows, validated
 
-MANY = 24  # values, of which each is a dot of its own and none is joined
+MANY = 24  # values that a line joins; more are dots of their own
 PANELS = 4  # rows or columns of panels
 # What accuracy may be drawn against, besides the axes: a label, and by what it is divided.
 QUANTITIES = {
@@ -106,7 +106,7 @@ class Lines:
         if self.line is None:
             return []
         colors, places = self._colors, sorted(set(self.table[self.line.column]))
-        return [Line2D([], [], color=colors[place], linewidth=4, label=self.line.text(place)) for place in places]
+        return [Line2D([], [], color=colors[place], linewidth=4, label=self.line.entry(place)) for place in places]
 
     @property
     def legend_title(self) -> str:

@@ -46,7 +46,7 @@ def colors_of(axis: Axis | None) -> list[Any]:
 def new_figure(study: Study, about: str, height: float, share: float = 1.0, note: str = "") -> Figure:
     """Return an empty figure that is headed by its subject, and by what of it is shown.
 
-    It takes a share of the width that figures have at the time, see `gallery.draw_all`.
+    It takes a share of the width that figures have at the time, see `gallery.draw`.
     """
     width = share * matplotlib.rcParams["figure.figsize"][0]
     figure = Figure(figsize=(width, height), layout="constrained")

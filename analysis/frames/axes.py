@@ -63,6 +63,10 @@ class Axis:
             return f"{self.text(place)} {self.name[: -1 if value == 1 else None]}"
         return f"{self.name}={self.text(place)}"
 
+    def entry(self, place: int) -> str:
+        """Return a value as a legend headed by its axis has it: a shortcut in words, others as one types them."""
+        return self.label(place) if self.name == "shortcut" else self.text(place)
+
 
 @dataclass(frozen=True)
 class Axes:

@@ -30,7 +30,7 @@ def warn(message: object) -> None:
 
 def default_folder() -> str:
     """Return where one's runs are: $RESNET_RUNS, or `runs`."""
-    return os.path.expanduser(os.environ.get("RESNET_RUNS") or "runs")
+    return os.path.normpath(os.path.expanduser(os.environ.get("RESNET_RUNS") or "runs"))
 
 
 def searched(folders: Iterable[str | Path]) -> str:
@@ -67,6 +67,15 @@ def _own(runs: list[Path]) -> list[Path]:
     return own or runs
 
 
+def is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a folder; a link that leads nowhere one may go is none, and warned of."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        warn(f"{entry.path}: {error.strerror}")
+        return False
+
+
 def _search(folder: str, levels: int, seen: set[tuple[int, int]]) -> list[str] | None:
     """Return the run folders of a tree; None where it is empty, unreadable or was visited before.
 
@@ -84,7 +93,7 @@ def _search(folder: str, levels: int, seen: set[tuple[int, int]]) -> list[str] |
     seen.add(inode)
     if any(entry.name in RUN_FILES for entry in visible):
         return [folder]
-    below = sorted((entry.is_symlink(), entry.path) for entry in visible if entry.is_dir()) if levels else []
+    below = sorted((entry.is_symlink(), entry.path) for entry in visible if is_folder(entry)) if levels else []
     found = {path: _search(path, levels - 1, seen) for _, path in below}
     runs = [run for part in found.values() for run in part or []]
     if all(entry.name == HYDRA_LOG or found.get(entry.path, []) is None for entry in visible):

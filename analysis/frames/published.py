@@ -30,7 +30,7 @@ RECIPES: dict[str, Settings] = {
     AKAMASTER: {"batch_size": 128, **SGD, **FLIP_CROP, "data.val_fraction": 0},
 }
 WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # of 110 layers alone, as a part of the training
-# Of an own identity, no part of a recipe: the network and the data, which are the same in the two rows, and rounding.
+# Keys of an identity that are not part of a recipe: network and data, equal in both rows, and what rounds.
 NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
 

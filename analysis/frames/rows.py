@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.frames.find import warn
+from analysis.frames.find import REFERENCE, warn
 from analysis.frames.read import Damaged, complete_lines, read_config, read_json, read_json_lines
 from analysis.frames.settings import Row, split_config
 
@@ -40,7 +40,6 @@ COLUMNS += ("folder", "path")
 OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are called after their blocks or layers
 SEED_FOLDER = re.compile(r"seed\d+")
 TRAIN = "train"  # the task of runs that do not name another
-REFERENCE = "reference/"  # prefix of the names of studies that come with the project
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
 UNKNOWN = "unknown"  # a checksum
 SEVERAL = " and "  # joins the checksums of a run that several programs computed
@@ -76,9 +75,9 @@ def _read_configuration(path: Path) -> Row:
     config, identity, choices = split_config(file)
     place = Path(os.path.abspath(path))
     folder = place.parent if SEED_FOLDER.fullmatch(place.name) else place  # named by hand: a configuration of its own
-    in_reference = len(folder.parents) > 1 and folder.parents[1].name == "reference"
+    in_reference = len(folder.parents) > 1 and folder.parents[1].name == REFERENCE
     return {
-        "study": REFERENCE * in_reference + folder.parent.name,
+        "study": f"{REFERENCE}/" * in_reference + folder.parent.name,
         "configuration": folder.name,
         "seed": int(file["seed"]),
         "task": str(file.get("task", TRAIN)),
@@ -134,7 +133,7 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
     """Return how a run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
-    # git and versions are a report's, which has to find mappings there
+    # the report reads git and versions, and expects mappings
     parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}
     starts = _counted(starts)
     machines = [dict(machine) for machine in (*(start.get("machine") for start in starts), parts["machine"]) if machine]

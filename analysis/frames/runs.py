@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.find import RunsError, find_runs, searched, warn
-from analysis.frames.rows import COLUMNS, COUNTS, REFERENCE, read_run
+from analysis.frames.find import REFERENCE, RunsError, find_runs, searched, warn
+from analysis.frames.rows import COLUMNS, COUNTS, read_run
 from analysis.frames.settings import contradicting_keys, telling_settings
 
 
@@ -32,7 +32,7 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     runs = pd.concat([with_common_settings(part) for _, part in runs.groupby("task")])
     runs["study"] = _unambiguous_studies(runs)
     runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")
-    last = runs["study"].str.startswith(REFERENCE)  # one's own come first
+    last = runs["study"].str.startswith(f"{REFERENCE}/")  # one's own come first
     return pd.concat([runs[~last], runs[last]], ignore_index=True)
 
 

@@ -8,7 +8,7 @@ Runs of versions that wrote no identity are compared with others by every key of
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Settings = dict[str, Any]  # by dotted key
@@ -58,7 +58,8 @@ def telling_settings(configs: Iterable[Settings], identities: Iterable[Settings 
     """
     rows = list(zip(configs, identities))
     keys = {key for _, identity in rows for key in identity or ()}
-    keys |= _varying([config for config, identity in rows if identity is None])
+    old = varied_settings(config for config, identity in rows if identity is None)
+    keys |= {key for varied in old for key in varied}
     order = dict.fromkeys(key for config, _ in rows for key in config if key in keys)
     defaults: Settings = {}
     for config, identity in rows:
@@ -66,15 +67,6 @@ def telling_settings(configs: Iterable[Settings], identities: Iterable[Settings 
             for key in keys & config.keys() - identity.keys():
                 defaults.setdefault(key, config[key])
     return [{key: both[key] for key in order if key in both} for both in (defaults | config for config, _ in rows)]
-
-
-def _varying(configs: Sequence[Settings]) -> set[str]:
-    """Return the keys whose values vary."""
-    values: dict[str, set[str]] = {}
-    for config in configs:
-        for key, value in config.items():
-            values.setdefault(key, set()).add(repr(value))
-    return {key for key, found in values.items() if len(found) > 1 or any(key not in config for config in configs)}
 
 
 def varied_settings(settings: Iterable[Settings]) -> list[Settings]:

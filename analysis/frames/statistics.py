@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-CONFIDENCE = 0.95
+CONFIDENCE, LEVEL = 0.95, 0.05  # of intervals, and of verdicts
+
+
+def side_of(low: float | None, high: float | None, value: float = 0.0) -> str:
+    """Return where an interval lies: at `more` or `less` than a value, `noise` if around it, `open` without one."""
+    if low is None or high is None:
+        return "open"
+    return "more" if low > value else "less" if high < value else "noise"
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,10 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+    def beside(self, value: float = 0.0) -> str:
+        """Return on which side of a value the interval over seeds is, as `side_of`."""
+        return side_of(self.low, self.high, value)
 
 
 @dataclass(frozen=True)
@@ -48,10 +59,7 @@ class Difference:
     @property
     def verdict(self) -> str:
         """What seeds say: `open` without an interval over them, `noise` if one includes zero, else `more` or `less`."""
-        if self.p is None or self.low is None or self.high is None:
-            return "open"
-        low, high = self.span
-        return "more" if low > 0 else "less" if high < 0 else "noise"
+        return "open" if self.p is None else side_of(*self.span)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -69,8 +77,7 @@ def estimate(values: ArrayLike) -> Estimate:
     if n < 2:
         return Estimate(mean, None, None, None, n)
     std = float(np.std(sample, ddof=1))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * std / math.sqrt(n)
-    return Estimate(mean, std, mean - margin, mean + margin, n)
+    return Estimate(mean, std, *_interval(mean, std**2 / n, n - 1), n)
 
 
 def welch(a: ArrayLike, b: ArrayLike) -> Difference:
@@ -153,7 +160,7 @@ def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
         return None
     dof = sum(len(array) - 1 for array in arrays)
     std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / dof)
-    alike = float(stats.bartlett(*arrays).pvalue) >= 1 - CONFIDENCE
+    alike = float(stats.bartlett(*arrays).pvalue) >= LEVEL
     low, high = (std * factor for factor in deviation_factors(dof))
     return PooledDeviation(std, low, high, dof, min(stds), max(stds), alike)
 

@@ -258,10 +258,11 @@ def networks(study: Study, rows: pd.DataFrame) -> str:
     return f"{name_shortcut(row['shortcut'])} networks" + (rest and f" with {rest}")
 
 
-def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield the residual and the plain configurations that share all but depth, and at least one depth."""
+def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[int]]]:
+    """Yield the residual and the plain configurations that share all but depth, and the depths that both have."""
     for _, rows in slices(configurations, study.others, None):
         plain = rows[rows["shortcut"] == "none"]
         for shortcut, residual in rows.groupby("shortcut", sort=False):
-            if shortcut != "none" and set(residual["depth"]) & set(plain["depth"]):
-                yield residual, plain
+            common = sorted(set(residual["depth"]) & set(plain["depth"]))
+            if shortcut != "none" and common:
+                yield residual, plain, common

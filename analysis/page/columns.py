@@ -18,9 +18,8 @@ from analysis.frames.study import Study
 class Column:
     """A column for people: its name on the command line, its label, its text, and by which number rows are sorted.
 
-    `constant` makes of the text what a heading says where all rows have the same; a column without it is never left out
-    for that.
-    `rare` ones are left out where they would be empty.
+    `constant` turns a text that all rows share into the heading's words; a column without it is always shown. `rare`
+    ones are left out where they would be empty.
     """
 
     name: str
@@ -97,7 +96,7 @@ MEASURED = tuple(
 MERGED = Column("acc", "train / val / test acc (%)", accuracies, "test_acc_mean")
 SOURCE = Column("source", "source", lambda row: optional(row, "source"), numeric=False, rare=True)
 LAST = (
-    Column("seeds", "seeds", lambda row: row["seeds"], numeric=False),
+    Column("seeds", "seeds", lambda row: row["seeds"], "n", numeric=False),
     Column("published", "against published", against_published, numeric=False, rare=True),
 )
 NETWORK = (

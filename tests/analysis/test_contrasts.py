@@ -1,5 +1,6 @@
 """The contrasts that the study of depth is judged by, on made-up runs whose answers are known."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,17 @@ def train(
     return settings
 
 
+def there(contrasts):
+    """Return the runs that there are, as docs/snippets.py has them."""
+    return contrasts.runs_of(Path("runs"), sys.modules["rates"].tuning(Path("runs")))
+
+
 def rows(table):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def verdicts(contrasts):
-    return [row[-1] for row in rows(contrasts.judged(Path("runs")))]
+    return [row[-1] for row in rows(contrasts.judged(there(contrasts)))]
 
 
 def test_nothing_is_judged_before_all_seeds_of_every_network_have_ended(build, contrasts):
@@ -62,7 +68,7 @@ def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
     train(build, "depth_or_width", 20, "pad", 0.87, lr=0.03, width=28)
-    interaction, degradation, deeper, wide = rows(contrasts.judged(Path("runs")))
+    interaction, degradation, deeper, wide = rows(contrasts.judged(there(contrasts)))
     assert interaction[1] == "+24.10" and interaction[-1] == "as predicted"
     assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
     assert deeper[1] == "+0.10" and deeper[-1] == CLOSE
@@ -87,17 +93,17 @@ def test_the_larger_p_is_corrected_and_shown(build, contrasts):
             build.amend(run, **ONE_THREAD)
             order = np.random.default_rng(depth).permutation(10000)  # all seeds get the same images right
             predict(run, order < round(10000 * (accuracy + off / 20)))
-    row = rows(contrasts.judged(Path("runs")))[1]
+    row = rows(contrasts.judged(there(contrasts)))[1]
     over_seeds, over_both = (tuple(map(float, cell.split(" to "))) for cell in row[2:4])
     assert over_seeds[0] > 1 and over_both[0] > 0 and 0.0125 < float(row[4]) < 0.05 < float(row[5])
     assert row[-1] == "no difference can be claimed"
 
 
 def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
-    assert rows(contrasts.described(Path("runs")))[0][1:] == ["not measured: 0 of 5 seeds", "", ""]
+    assert rows(contrasts.described(there(contrasts)))[0][1:] == ["not measured: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
-    residual, plain = rows(contrasts.described(Path("runs")))
+    residual, plain = rows(contrasts.described(there(contrasts)))
     assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:])
     assert plain[1] == "not measured: 0 of 5 seeds"
 
@@ -106,7 +112,7 @@ def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
     train(build, "depth", 8, "pad", 0.80, seeds=SEEDS[:2])
     train(build, "depth_or_width", 20, "pad", 0.85, lr=0.03, width=28, seeds=SEEDS[:1])
     build.fail(1, "diverged", ONE_THREAD, study="depth", **as_designed(56, "none", 0.1, 15))
-    first, second = rows(contrasts.by_seed(Path("runs")))
+    first, second = rows(contrasts.by_seed(there(contrasts)))
     assert first == ["0", "79.60", "", "", "", "", "", "84.60"]
     assert second == ["1", "79.80", "", "", "", "", "diverged", ""]
 
@@ -122,7 +128,7 @@ def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy, predictions=(depth, shortcut) != (56, "none"))
     missing, none = "not judged: predictions are missing", "not judged: 0 of 5 seeds"
-    assert [row[4:6] for row in rows(contrasts.judged(Path("runs")))][0] == ["", ""]
+    assert [row[4:6] for row in rows(contrasts.judged(there(contrasts)))][0] == ["", ""]
     assert verdicts(contrasts) == [missing, missing, CLOSE, none]
 
 
@@ -132,7 +138,7 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
         settings = train(build, "depth", depth, shortcut, accuracy, seeds=fourth)
         if len(fourth) == 4:
             build.fail(4, "diverged", ONE_THREAD, study="depth", **settings)
-    degradation = rows(contrasts.judged(Path("runs")))[1]
+    degradation = rows(contrasts.judged(there(contrasts)))[1]
     plain = [0.60 + off for off in SEEDS[:4]] + [0.1]
     found = welch(plain, [0.83 + off for off in SEEDS])
     assert degradation[1:3] == [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"]
@@ -170,7 +176,7 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
 def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, wrong, message):
     train(build, "depth", 20, "pad", 0.84, **wrong)
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 @pytest.mark.parametrize("wrong, message", [
@@ -181,7 +187,7 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
 def test_runs_that_diverged_are_held_to_the_design_as_well(build, contrasts, wrong, message):
     build.fail(0, "diverged", ONE_THREAD, study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 @pytest.mark.parametrize("start, message", [
@@ -194,26 +200,26 @@ def test_runs_that_diverged_are_held_to_how_the_others_were_computed(build, cont
     train(build, "depth", 20, "pad", 0.84, code="a" * 64)
     build.fail(0, "diverged", start, study="depth", **as_designed(14, "none", 0.1, 15))
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 def test_a_wide_network_is_no_20_layers_of_width_16(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84)
     with pytest.raises(ValueError, match="model.width is not that of experiment=depth_or_width"):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 def test_a_run_under_another_name_does_not_count_twice(build, contrasts):
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:3])
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:2], more={"model.name": "blocks9"})
     with pytest.raises(ValueError, match="a second run of its network, rate and seed"):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 def test_a_wide_network_has_its_own_rate(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.1, width=28)
     with pytest.raises(ValueError, match="its rate is 0.1, chosen for such a network is 0.03"):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 @pytest.mark.parametrize("first, other", [
@@ -225,11 +231,11 @@ def test_runs_of_several_codes_or_data_are_refused(build, contrasts, first, othe
     train(build, "depth", 20, "pad", 0.84, **first)
     train(build, "depth", 56, "pad", 0.84, **other)
     with pytest.raises(ValueError, match="2 values of"):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))
 
 
 def test_the_two_studies_are_of_one_code(build, contrasts):
     train(build, "depth", 56, "pad", 0.84, code="a" * 64)
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.03, width=28, code="b" * 64)
     with pytest.raises(ValueError, match="depth and depth_or_width: 2 values of code"):
-        contrasts.judged(Path("runs"))
+        contrasts.judged(there(contrasts))

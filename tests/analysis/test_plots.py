@@ -1,17 +1,24 @@
 """Which figures are made of what there is, and that what is written on them is right."""
 
+import io
 import itertools
+import os
 import re
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from analysis.figures import gallery
 from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
@@ -458,6 +465,45 @@ def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_
     left, right, bottom, top = image.get_extent()
     assert (left, right, bottom, top) == (-0.5, 3.5, 3.5, 0.5) and image.origin == "upper"
     assert list(image.get_array()[:, 0]) == pytest.approx([100, 10, 1])
+
+
+def test_epochs_that_were_not_probed_leave_their_place_empty(build):
+    run = build.complete()
+    build.look_inside(run, epochs=6)
+    lines = (run / "layers.csv").read_text().splitlines(keepends=True)
+    (run / "layers.csv").write_text("".join(line for line in lines if line[:2] not in ("3,", "5,")))
+    (image,) = figure("gradients").axes[0].get_images()
+    assert [not column.all() for column in np.ma.getmaskarray(image.get_array()).T] == [True] * 3 + [False, True] * 2
+    assert list(image.get_extent()[:2]) == [-0.5, 6.5]
+
+
+def test_a_matplotlibrc_changes_nothing(build, plots):
+    sweep(build, seeds=1)
+    assert plots("--out", "own", "--format", "svg")[0]
+    with matplotlib.rc_context({"image.origin": "lower", "text.usetex": True, "axes.facecolor": "red"}):
+        assert plots("--out", "theirs", "--format", "svg")[0]
+    for file in sorted(Path("own/depth").iterdir()):
+        assert file.read_bytes() == (Path("theirs/depth") / file.name).read_bytes(), file.name
+
+
+def test_korean_names_get_a_font_that_can_write_them_or_a_line_says_that_there_is_none(build, monkeypatch, capsys):
+    build.classify(build.complete(), ["고양이", "dog"])
+    drawn = figure("classes")
+    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("DejaVu Serif",))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gallery.save(drawn, io.BytesIO(), "png")
+    fonts = {text.get_text(): text.get_fontfamily() for text in drawn.findobj(Text)}
+    assert fonts["고양이"] == ["DejaVu Serif", "sans-serif"] != fonts["dog"] and capsys.readouterr().err == ""
+    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("not installed",))
+    gallery.save(drawn, io.BytesIO(), "png")
+    assert capsys.readouterr().err.startswith("warning: no font here can write 고양이 in a picture")
+
+
+def test_a_backend_that_matplotlib_no_longer_has_is_left_alone():
+    command = [sys.executable, "-c", "import os, analysis.plots; print(os.environ['MPLBACKEND'])"]
+    done = subprocess.run(command, env=os.environ | {"MPLBACKEND": "Qt4Agg"}, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("Qt4Agg\n", "")
 
 
 @pytest.mark.parametrize("study", ["degradation_fp32", "-".join(["a-name"] * 9)])

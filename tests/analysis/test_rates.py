@@ -17,7 +17,8 @@ def rates(scripts):
 
 def row(rates, place=0):
     """Return the accuracies of all rates and the choice, of a network in the order of the table."""
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in rates.table(Path("runs")).splitlines()]
+    table = rates.table(rates.tuning(Path("runs")))
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return lines[2 + place][3:]
 
 
@@ -102,7 +103,7 @@ def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates, sh
     for depth, best in ((8, shallow), (20, deep)):
         tune(build, depth, "pad", {lr: 0.7 if lr == best else 0.5 for lr in rates.GRID})
     tune(build, 20, "pad", {lr: 0.7 if lr == 0.1 else 0.5 for lr in rates.GRID}, width=28)
-    chosen = rates.chosen_rates(Path("runs"))
+    chosen = rates.chosen_rates(rates.tuning(Path("runs")))
     assert rates.rate_of((14, 16, "pad"), chosen) == 0.03
     assert rates.rate_of((32, 16, "pad"), chosen) is None  # 56 layers are not decided
     assert rates.rate_of((20, 28, "pad"), chosen) == 0.1
@@ -111,4 +112,4 @@ def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates, sh
 def test_runs_that_were_not_computed_as_designed_are_refused(build, rates):
     tune(build, 8, "pad", INSIDE, batch_size=64)
     with pytest.raises(ValueError, match="batch_size is not that of experiment=depth_rate"):
-        rates.table(Path("runs"))
+        rates.table(rates.tuning(Path("runs")))

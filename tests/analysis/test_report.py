@@ -97,7 +97,7 @@ def test_the_page_holds_all_its_parts(text):
     ):
         assert part in page.text
     assert "1 unfinished" in page.text and "2 of 3 (1 unfinished: epoch 3/20)" in page.text
-    assert len(page.all("figure")) == 8 and "degradation: it takes residual and plain networks" in page.text
+    assert len(page.all("figure")) == 9 and "degradation: it takes residual and plain networks" in page.text
     assert page.text.count("python -m resnet.run -m ") == 2
     assert "Made by python -m analysis.report\n" in page.text
 
@@ -126,7 +126,7 @@ def test_figures_have_a_text_and_ids_of_their_own(build, report):
     pair(build, **{"data.name": "digits"})
     page = Page(report())
     pictures = page.all("svg")
-    assert len(pictures) == 16 and {picture["role"] for picture in pictures} == {"img"}
+    assert len(pictures) == 18 and {picture["role"] for picture in pictures} == {"img"}
     descriptions = [picture["aria-label"] for picture in pictures]
     assert "Legend: 2, 3" in descriptions[0] and "Horizontal: epoch" in descriptions[2]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]

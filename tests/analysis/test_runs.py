@@ -28,6 +28,13 @@ def test_a_run_below_two_given_folders_counts_once(build):
     assert find_runs([run.parents[1], build.root, run]) == [run]
 
 
+def test_a_link_to_itself_is_warned_of_and_stops_nothing(build, capsys):
+    run = build.complete()
+    (build.root / "odd").symlink_to("odd")
+    assert list(load_runs(["runs"])["path"]) == [str(run.relative_to(build.root.parent))]
+    assert capsys.readouterr().err == "warning: runs/odd: Too many levels of symbolic links\n"
+
+
 def test_a_linked_study_is_followed_and_a_loop_is_not(build, tmp_path, capsys):
     build.complete()
     build.root.rename(tmp_path / "elsewhere")

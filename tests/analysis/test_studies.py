@@ -411,7 +411,8 @@ def test_a_value_has_one_colour_in_all_figures(build):
         {text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines())}
         for legend in legends
     ]
-    assert colors[0]["none"] == colors[1]["plain"] and colors[0]["projection"] == colors[1]["residual (projection)"]
+    for label in ("plain", "residual (projection)"):
+        assert colors[0][label] == colors[1][label]
 
 
 def test_a_difference_carries_the_noise_of_seeds_and_of_images(build, table):

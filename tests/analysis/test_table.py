@@ -472,8 +472,17 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monk
     assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
     build.root.rename("elsewhere")
     monkeypatch.setenv("HOME", os.getcwd())
-    monkeypatch.setenv("RESNET_RUNS", "~/elsewhere")
-    assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
+    for folder in ("~/elsewhere", "./x/../elsewhere"):
+        monkeypatch.setenv("RESNET_RUNS", folder)
+        assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
+
+
+def test_rows_are_sorted_by_how_many_seeds_they_have_not_by_its_text(build, table):
+    for lr, seeds in ((0.1, 10), (0.01, 3)):
+        for seed in range(seeds):
+            build.complete(seed, **{"optimizer.lr": lr})
+    rows = [line for line in table("--sort", "seeds").splitlines() if line.startswith("|")][2:]
+    assert [row.split("|")[-2].strip() for row in rows] == ["3", "10"]
 
 
 def test_ones_own_studies_come_before_those_of_the_reference(build, table):

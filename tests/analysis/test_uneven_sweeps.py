@@ -5,13 +5,14 @@ import io
 import itertools
 import json
 import random
+import re
 import shutil
 
 import pytest
 import yaml
 
-from analysis.claims.findings import find
-from analysis.claims.wording import by_topic
+from analysis.claims.findings import find, verdict
+from analysis.claims.wording import by_topic, sentence
 from analysis.figures.accuracy import look
 from analysis.figures.published_points import find_published
 from analysis.figures.roles import PlotOptions, roles_of
@@ -296,6 +297,18 @@ def test_what_was_chosen_is_no_other_difference_unless_it_is_another_network(bui
     assert any("more than one thing" in text for text in texts.get("Confounds", [])) is stays
 
 
+def test_a_sentence_on_two_configurations_names_no_setting_that_was_chosen_for_each(build):
+    for depth, shortcut, best in ((8, "pad", 0.1), (20, "none", 0.01)):
+        for lr in (0.1, 0.01):
+            for seed in (0, 1):
+                acc = 0.7 + depth / 1000 - 0.1 * (lr != best) + seed / 1000
+                network = layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr}
+                build.complete(seed, val=acc, test=acc, **network)
+    (study,) = load_studies(["runs"], ["optimizer.lr"])
+    pair, *_ = map(sentence, verdict(study))
+    assert pair.startswith("From ") and "optimizer.lr" not in pair.partition("also differ in")[2]
+
+
 def test_a_copy_of_the_best_configuration_is_passed_over(build):
     for depth, shortcut, lr in itertools.product((8, 20), ("pad", "none"), (0.001, 0.01, 0.1, 1.0)):
         acc = 0.6 + depth / 100 - abs(lr - 0.1)
@@ -322,8 +335,14 @@ def test_two_sets_of_ones_own_pictures_are_two_data_sets(build, table):
         (run / "config.yaml").write_text(yaml.safe_dump(config))
     printed = table()
     assert "folder-ad972132" in printed and "folder-b1946ac9" in printed and printed.count("## ") == 2
-    refused = table("--compare", "optimizer.lr=0.8", "optimizer.lr=0.9", code=2)
-    assert "cannot be compared: they are about folder-" in refused
+    apart = [str(path.parent) for path in sorted(build.root.glob("*/*/seed0"))]
+    for sides in (
+        ["--compare", "optimizer.lr=0.8", "optimizer.lr=0.9"],
+        ["--compare", *apart],
+        [apart[0], "--compare", "optimizer.lr=0.8", apart[1]],
+    ):
+        refused = table(*sides, code=2)
+        assert re.search("cannot be compared: they are about folder [0-9a-f]{8} and folder [0-9a-f]{8}", refused)
 
 
 def test_a_gradient_is_not_said_to_be_the_shortcuts_alone_where_more_differs(build):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
-from analysis.claims.numbers import OPEN, count_seeds, say_factor, say_log, span
+from analysis.claims.numbers import count_seeds, say_factor, say_log, span, unclear
 
 NAMED = 6  # blocks in a sentence; of more, the rest is counted
 
@@ -56,12 +56,9 @@ def say_average(finding: Finding) -> str:
 def say_removals(finding: Finding) -> str:
     """Return how many points less or more a removal costs with skip connections."""
     found = finding.difference
-    if found is None or found.low is None or found.high is None:
-        return OPEN
-    if found.verdict == "noise":
-        return "No difference between them can be claimed: it could be noise."
-    points = span(found.low, found.high, "{:.1f}".format)
-    return f"With skip connections that is {points} points {found.verdict} (95 % interval over seeds)."
+    assert found is not None  # lesions.py always has one
+    clear = "With skip connections that is {} points {} (95 % interval over seeds)."
+    return unclear(found.verdict) or clear.format(span(*found.span, "{:.1f}".format), found.verdict)
 
 
 def say_removed(finding: Finding) -> str:
@@ -73,12 +70,10 @@ def say_removed(finding: Finding) -> str:
 def say_branches(finding: Finding) -> str:
     """Return whether training makes the residual branches stronger or weaker beside their shortcuts."""
     change = finding.facts["change"]
-    if change.low is None or change.high is None:
-        return OPEN
-    if change.low <= 0 <= change.high:
-        return "No change through training can be claimed: it could be noise."
+    if text := unclear(verdict := change.beside(), "change through training"):
+        return text
     factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
-    verb = "strengthens" if change.low > 0 else "weakens"
+    verb = "strengthens" if verdict == "more" else "weakens"
     return f"Training {verb} the branches by a factor of {factors} (95 % interval over seeds)."
 
 

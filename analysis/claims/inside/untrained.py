@@ -25,13 +25,6 @@ def find_untrained(untrained: Untrained) -> Iterator[Finding]:
         yield from find_curvature(runs)
 
 
-def beside(found: Estimate, value: float) -> str:
-    """Return on which side of a value the interval over seeds is: `more`, `less`, or `noise`; `open` without one."""
-    if found.low is None or found.high is None:
-        return "open"
-    return "more" if found.low > value else "less" if found.high < value else "noise"
-
-
 def sides_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     """Return the runs that have a figure, by shortcut, plain ones first."""
     known = runs[np.isfinite(runs[column])]
@@ -72,10 +65,10 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
         facts["at_depths"][name] = int(rows["depth"].iloc[0])
         ratio, scaled = (np.log10(rows[column].dropna()) for column in ("gradient_ratio", "scaled_ratio"))
         facts["ratios"][name] = estimate(ratio)
-        facts["directions"][name] = beside(estimate(ratio), 0)
+        facts["directions"][name] = estimate(ratio).beside()
         if len(scaled):  # older runs did not look at their weights
             facts["scaled"][name] = estimate(scaled)
-            facts["scaled_directions"][name] = beside(estimate(scaled), 0)
+            facts["scaled_directions"][name] = estimate(scaled).beside()
     if ends:
         yield Finding("ends", **basis(ends), facts=facts)
     yield from twins("ends twins", sides, "gradient_ratio", log=True)
@@ -86,7 +79,7 @@ def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
     plain = deepest(sides_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
     for rows in plain.values():
         found, scaled = estimate(np.log10(rows["growth"])), np.log10(rows["scaled_growth"].dropna())
-        facts = {"growth": found, "theory": GROWTH, "verdict": beside(found, math.log10(GROWTH))}
+        facts = {"growth": found, "theory": GROWTH, "verdict": found.beside(math.log10(GROWTH))}
         yield Finding("growth", **basis(plain), facts=facts | ({"scaled": estimate(scaled)} if len(scaled) else {}))
 
 
@@ -127,6 +120,6 @@ def verdicts(by_depth: dict[int, Estimate], bound: float) -> dict[str, list[int]
     """Return the depths whose curvature is more than a bound, less, or neither as far as the seeds tell."""
     found: dict[str, list[int]] = {"more": [], "less": [], "open": []}
     for depth, curvature in by_depth.items():
-        verdict = beside(curvature, math.log10(bound))
+        verdict = curvature.beside(math.log10(bound))
         found[verdict if verdict in found else "open"].append(depth)
     return found

@@ -10,7 +10,7 @@ from analysis.claims.numbers import (
     OPEN,
     in_a_row,
     say_cosine,
-    say_factor,
+    say_factors,
     say_fine,
     say_interval,
     say_log,
@@ -44,6 +44,7 @@ DIRECTIONS = {
     "noise": "has no clear direction in {}",
     "open": "may grow or shrink in {}, of which there is one seed",
 }
+UNCLEAR_SHIFT = {"open": "from one seed", "noise": "no change that can be claimed"}
 OPPOSITE = {("more", "less"), ("less", "more")}
 
 
@@ -64,7 +65,8 @@ def say_ratios(finding: Finding) -> str:
 def say_directions(finding: Finding) -> str:
     """Return which way the gradient goes, and where scaling by the weights turns it round."""
     raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
-    parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in by_value(raw).items()]
+    sides = {verdict: [name for name in raw if raw[name] == verdict] for verdict in DIRECTIONS}
+    parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in sides.items() if names]
     told = [name for name in raw if raw[name] in ("more", "less")]
     turned = [name for name in told if (raw[name], scaled.get(name)) in OPPOSITE]
     unsure = [name for name in told if scaled.get(name) == "noise"]
@@ -72,14 +74,6 @@ def say_directions(finding: Finding) -> str:
     scaling = " With each norm times that of the layer's weights, it"
     text += f"{scaling} goes the other way in {networks(turned)}." if turned else ""
     return text + (f"{scaling} has no clear direction in {networks(unsure)}." if unsure else "")
-
-
-def by_value(verdicts: dict[str, str]) -> dict[str, list[str]]:
-    """Return the keys of each value."""
-    found: dict[str, list[str]] = {}
-    for name, verdict in verdicts.items():
-        found.setdefault(verdict, []).append(name)
-    return {verdict: found[verdict] for verdict in DIRECTIONS if verdict in found}
 
 
 def networks(shortcuts: Iterable[str]) -> str:
@@ -124,31 +118,23 @@ def say_range(found: Estimate) -> str:
 
 
 def say_shift(found: Difference, more: str, less: str) -> str:
-    """Return a change of a cosine with its interval, or that it could be noise."""
-    if found.low is None or found.high is None:
-        return "from one seed"
-    if found.verdict == "noise":
-        return "no change that can be claimed"
-    change = span(found.low, found.high, lambda points: f"{points / 100:.2f}")
+    """Return a change of a cosine with its interval, that it could be noise, or that there is one seed."""
+    if found.verdict in UNCLEAR_SHIFT:
+        return UNCLEAR_SHIFT[found.verdict]
+    change = span(*found.span, lambda points: f"{points / 100:.2f}")
     return f"{more if found.verdict == 'more' else less} {change}"
 
 
 def say_difference(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
     """Return how a figure differs with skip connections; `say` tells by how much, where that is more than noise."""
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
-    if found is None or found.low is None or found.high is None:
+    assert found is not None  # untrained.py always has one
+    if found.verdict == "open":
         return f"whether the {figure} of {own} differs from that of plain ones is open: one seed does not tell."
     if found.verdict == "noise":
         return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
     interval = f"95 % interval, {say_twins(finding.seeds)}"
     return f"the {figure} of {own}, compared with that of plain ones, is {say(found)} ({interval})."
-
-
-def say_factors(found: Difference) -> str:
-    """Return by what factor a ratio differs, given its difference in hundredths of the decimal logarithm."""
-    assert found.low is not None and found.high is not None
-    factors = span(found.low, found.high, lambda points: say_factor(10 ** (points / 100)))
-    return f"{'larger' if found.verdict == 'more' else 'smaller'} by a factor of {factors}"
 
 
 def say_curvatures(finding: Finding) -> str:

@@ -15,7 +15,7 @@ from analysis.frames.inside.untrained import Untrained, condition, plain_first
 from analysis.frames.study import Study, name_shortcut
 
 NEXT_LINE = ",\n"
-ROWS, COLUMNS = 3, 3  # of panels, at most: of more, an even choice is shown
+ROWS, COLUMNS = 3, 3  # of panels, at most; of more, an even selection
 
 
 class NotMeasured(NoData):
