@@ -43,7 +43,7 @@ class ConfigError(UserError):
 
 @contextmanager
 def naming_memory(batch_size: int, width: int) -> Iterator[None]:
-    """Raise OutOfMemory, which names what takes the memory, for the exceptions by which Python and PyTorch lack it."""
+    """Turn the exceptions that report a lack of memory into OutOfMemory, which names the cause."""
     try:
         yield
     except Exception as error:
@@ -55,7 +55,7 @@ def naming_memory(batch_size: int, width: int) -> Iterator[None]:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Return whether Python or PyTorch lack memory."""
+    """Return whether an exception says that Python or PyTorch ran out of memory."""
     said = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))
     return isinstance(error, MemoryError) or bool(said)
 
@@ -122,5 +122,5 @@ def let_go_of_output() -> None:
 
 
 def drop_output() -> None:
-    """Have what is printed go nowhere from now on: who read it, such as `head`, is gone."""
+    """Discard all further output: its reader, such as `head`, is gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

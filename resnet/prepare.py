@@ -6,7 +6,6 @@ from typing import Any
 from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
 from resnet.errors import ConfigError
 from resnet.training.augment import Augmenter
-from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import Dataset, load
 from resnet.training.device import memory_format_of, resolve_device, resolve_precision, set_up_process
 from resnet.training.model import Network
@@ -76,19 +75,6 @@ def network_of(config: Config, classes: int, channels: int) -> Network:
 def training_work(config: Config, network: Network, size: int, steps: int) -> int:
     """Return the multiply-adds of the forward passes of a training's steps, from how many on compiling pays."""
     return steps * config.batch_size * network.cost(size).multiply_adds
-
-
-def check_sizes(config: Config) -> None:
-    """Hold a configuration to the size of its data, without reading these; raises ConfigError, as a run would."""
-    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
-    train, held_out = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    if held_out and min(train, held_out) < facts.classes:
-        raise ConfigError(
-            f"data.val_fraction={config.data.val_fraction}: {train + held_out} images of {facts.classes} classes "
-            "cannot be split so"
-        )
-    if config.task == "train":
-        check_batches(config, train, facts.size)
 
 
 def check_batches(config: Config, images: int, size: int) -> None:

@@ -1,7 +1,6 @@
 """Where a training begins: at its last whole checkpoint, with the epochs of a shorter run, or at its first step."""
 
 import logging
-from datetime import datetime, timezone
 from typing import Any
 
 from resnet.prepare import Training
@@ -16,7 +15,7 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     """Go back to the last whole checkpoint, note this start, and say so; return the number of epochs done."""
     device = {"device": training.data.mean.device.type}
     computes = {"code": here["code"], "data": training.data.sha256()}
-    decisive = {"code": here["code"], "machine": here["machine"], "versions": here["versions"]} | training.conditions
+    decisive = {key: here[key] for key in ("machine", "versions")} | device | computes | training.conditions
     changed: list[str] = []
 
     def restore(checkpoint: dict[str, Any]) -> None:
@@ -25,11 +24,10 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
         training.trainer.restore(checkpoint)
         changed[:] = [name for name, now in computes.items() if checkpoint[name] != now]
 
-    shorter = adopt_shorter(folder, training, decisive | device, computes["data"])
+    shorter = adopt_shorter(folder, training, decisive)
     done = folder.resume(restore)
-    time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     origin = {"begun_with": str(shorter.path)} if shorter is not None and done else {}
-    folder.start({"time": time, "epoch": done} | device | origin | training.conditions | here | computes)
+    folder.start({"epoch": done} | device | origin | training.conditions | here | computes)
     start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"
     log.info(f"{folder.path}: {start}")
     if changed:

@@ -46,8 +46,7 @@ def run_or_resume(
         if config.resume != "never":
             if is_there(folder, config):  # by now
                 return folder.result()
-            if conflict := folder.config_conflict(config):
-                raise RecordError(conflict)
+            folder.check_owner(config)
             if folder.state() == "diverged":  # and would again, to the byte
                 error = folder.failure()["error"]
                 raise RecordError(f"diverged before, {error}; resume=never starts it over all the same")

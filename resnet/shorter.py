@@ -19,18 +19,17 @@ from resnet.training.optim import rates_agree
 log = logging.getLogger(__name__)
 
 
-def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any], data: str) -> RunFolder | None:
+def adopt_shorter(folder: RunFolder, training: Training, alike: dict[str, Any]) -> RunFolder | None:
     """Give a run that has no epoch yet those of a finished, shorter one of its study; return that, None if none fits.
 
-    `computed` are the entries of result.json that decide the bytes, `data` is the checksum of the data: those of each
-    process that trained the shorter run.
+    `alike` decides the bytes: what each process that trained the shorter run must have noted as it started.
     """
     config, schedule = training.config, training.schedule
     if config.resume == "never" or any((folder.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
         return None
     for shorter in but_for_epochs(folder, config):
         try:
-            if not began_alike(shorter, computed | {"data": data}):
+            if not began_alike(shorter, alike):
                 continue
             checkpoint = load_checkpoint(shorter.path / CHECKPOINT)
             own, steps = checkpoint["schedule"], checkpoint["epoch"] * training.steps_per_epoch
@@ -46,7 +45,7 @@ def adopt_shorter(folder: RunFolder, training: Training, computed: dict[str, Any
 def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
     """Return whether each process that trained a run, as far as it is known, noted these entries as it started.
 
-    One whose epochs were lost, as a later one started no further on, did not train it.
+    A start whose epochs were lost, because a later one began no further on, does not count.
     """
     counted: list[dict[str, Any]] = []
     try:

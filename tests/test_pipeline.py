@@ -11,8 +11,24 @@ from pathlib import Path
 import pytest
 
 from analysis.frames.inside.gradients import with_places
+from analysis.frames.rows import _counted
 from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
+from resnet.record.folder import RunFolder
+from resnet.shorter import began_alike
+
+
+@pytest.mark.parametrize(
+    "epochs, counted", [([0], [0]), ([0, 3], [0, 1]), ([0, 3, 0], [2]), ([0, 3, 3, 5], [0, 2, 3]), ([2, 0, 0], [2])]
+)
+def test_both_packages_count_the_same_starts(tmp_path, epochs, counted):
+    """They share nothing but files, so each has the rule: one whose epochs were lost did not compute the run."""
+    starts = [{"epoch": epoch, "number": number} for number, epoch in enumerate(epochs)]
+    assert [start["number"] for start in _counted(starts)] == counted
+    for other in range(len(starts)):
+        lines = [json.dumps(start | {"code": "x" if start["number"] == other else "same"}) for start in starts]
+        (tmp_path / "starts.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        assert began_alike(RunFolder(tmp_path), {"code": "same"}) == (other not in counted)
 
 
 def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):

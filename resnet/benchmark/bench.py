@@ -15,7 +15,7 @@ import torch
 from resnet.config import steps_in_epoch
 from resnet.errors import ConfigError
 from resnet.launch.compose import compose_config
-from resnet.prepare import network_of
+from resnet.prepare import network_of, training_work
 from resnet.training.augment import Augmenter
 from resnet.training.compiling import compile_network
 from resnet.training.data import Dataset, Split, channel_statistics
@@ -40,9 +40,9 @@ class Bench:
         self.device = resolve_device(self.config.device)
         self.precision = resolve_precision(self.config.precision, self.device)
         self.batch_size = self.config.batch_size
-        self.images = images or max(4096, STEPS * self.batch_size)  # an epoch has all the steps that are measured
-        self.data = random_data(self.images).to(self.device)
-        self.steps_per_epoch = steps_in_epoch(self.images, self.batch_size)
+        images = images or max(4096, STEPS * self.batch_size)  # an epoch has all the steps that are measured
+        self.data = random_data(images).to(self.device)
+        self.steps_per_epoch = steps_in_epoch(images, self.batch_size)
         self.network = network_of(self.config, len(self.data.classes), self.data.channels)
 
     def trainer(self) -> Trainer:
@@ -51,12 +51,13 @@ class Bench:
         normalize = Normalize(self.data.mean, self.data.std, memory_format_of(self.device))
         bf16, optimizer = self.precision == "bf16", asdict(self.config.optimizer)
         trainer = make_trainer(self.network, normalize, self.config.seed, bf16, optimizer, schedule)
-        work = LONG * self.batch_size * self.network.cost().multiply_adds
+        work = training_work(self.config, self.network, self.data.size, LONG)
         if resolve_compile(self.config.compile, self.device, bf16, work):
             trainer.compiled = compile_network(trainer, self.data.train, self.batch_size)
         return trainer
 
     def augmenter(self) -> Augmenter:
+        """Return what augments the images, as the configuration says."""
         return Augmenter(self.data.train.images, self.data.mean, **asdict(self.config.augmentation))
 
     def device_name(self) -> str:
@@ -71,6 +72,7 @@ class Bench:
         return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MiB"
 
     def synchronize(self) -> None:
+        """Wait until a GPU has computed what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 

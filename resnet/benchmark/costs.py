@@ -15,7 +15,7 @@ import torch
 
 from resnet.benchmark.bench import STEPS, Bench, in_turns
 from resnet.benchmark.speed import our_loop
-from resnet.config import Config, run_name
+from resnet.config import run_name
 from resnet.launch.compose import compose_config
 from resnet.launch.estimate import Estimator, threads_of
 from resnet.record.folder import RunFolder
@@ -117,17 +117,12 @@ def plan(overrides: Sequence[str]) -> list[dict[str, Any]]:
         seconds(
             [[*digits(*grid), "model.stages=" + ",".join(depth.split("=")[1] for depth in depths)]], folder, threads
         )
-        runs = {run_name(config): RunFolder(path.parent) for config in configs for path in found(folder, config)}
-        taken = [runs[run_name(config)].result()["wall_seconds"] for config in configs]
+        results = [next(Path(folder).glob(f"runs/*/{run_name(config)}/*/result.json")) for config in configs]
+        taken = [RunFolder(path.parent).result()["wall_seconds"] for path in results]
     for config, guess, true in zip(configs + [None], [*planned, sum(planned)], [*taken, sum(taken)]):
         name = config.model.name if config else "together"
         rows.append({"what": name, "planned s": round(guess, 1), "taken s": round(true, 1)})
     return [row | {"off by": f"{row['planned s'] / row['taken s'] - 1:+.0%}"} for row in rows]
-
-
-def found(folder: str, config: Config) -> list[Path]:
-    """Return the result of a configuration's run."""
-    return list(Path(folder).glob(f"runs/*/{run_name(config)}/*/result.json"))
 
 
 def digits(*overrides: str) -> list[str]:

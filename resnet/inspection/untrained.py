@@ -33,7 +33,8 @@ def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[st
     config = training.config
     data, model = training.data, training.trainer.model
     here = environment(data.mean.device)
-    folder.start({"epoch": 0, "data": data.sha256()} | training.conditions | here)
+    device = {"device": data.mean.device.type}
+    folder.start({"epoch": 0, "data": data.sha256()} | device | training.conditions | here)
     images = training.trainer.normalize(data.train.images[:IMAGES])
     labels = data.train.labels[:IMAGES]
 

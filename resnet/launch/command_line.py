@@ -18,8 +18,9 @@ USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batch
 def arrange(words: Sequence[str]) -> list[str]:
     """Return the words in Hydra's order, options first, and names as they were typed.
 
-    An experiment makes a sweep, and so does a plan. Raises ConfigError for an option that there is not, for a value in
-    the place of a launcher or sweeper, and for a plan of a configuration that says nothing of this project's sweeper.
+    An experiment makes a sweep, and so does a plan. Raises ConfigError for an unknown option, for a value given to
+    `hydra.launcher` or `hydra.sweeper` itself, and for a plan with --config-path, whose configuration names no sweeper
+    of this project.
     """
     options, overrides = split_options(words)
     for override in overrides:

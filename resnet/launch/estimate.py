@@ -5,6 +5,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,12 @@ import torch
 import yaml
 from joblib import cpu_count
 
-from resnet.config import Config, epochs_of, total_steps
+from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
 from resnet.errors import Diverged, naming_memory
-from resnet.launch.jobs import steps_per_epoch
+from resnet.launch.jobs import sizes_of
 from resnet.prepare import network_of, training_work
 from resnet.record.environment import machine
 from resnet.training.augment import Augmenter
-from resnet.training.catalogue import facts_of, split_sizes
 from resnet.training.data import channel_statistics, training_batches
 from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
 from resnet.training.model import Network
@@ -32,35 +32,37 @@ ROUNDS, ENOUGH = 5, 1.0  # times that two steps are timed, and seconds after whi
 
 @dataclass(frozen=True)
 class Work:
-    """What a training computes: its network, its image size, and how many multiply-adds of forward passes it takes.
+    """What a training computes: its network, its image size, and how many images go through the network.
 
-    A step counts three passes of each image, an evaluation one.
+    `multiply_adds` are those of an image's forward pass; `images` counts three for each image of a step, whose
+    backward pass takes two such passes, and one for each of an evaluation.
     """
 
     network: Network
     size: int
     multiply_adds: int
-    images: float  # that go through the network, forward
+    images: float
+    steps: int
 
     @property
     def total(self) -> float:
+        """The multiply-adds of the whole training."""
         return self.multiply_adds * self.images
 
 
 def work_of(config: Config) -> Work:
     """Return what a configuration will compute, without its data."""
-    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
-    train, val = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    network, each = network_of(config, facts.classes, facts.channels), steps_per_epoch(config)
+    facts, train, val = sizes_of(config)
+    network, each = network_of(config, facts.classes, facts.channels), steps_in_epoch(train, config.batch_size)
     steps = total_steps(config.epochs, each)
     images = 3 * train * steps / each + val * epochs_of(steps, each)
-    return Work(network, facts.size, network.cost(facts.size).multiply_adds, images)
+    return Work(network, facts.size, network.cost(facts.size).multiply_adds, images, steps)
 
 
 def conditions_of(config: Config, work: Work, device: torch.device) -> tuple[str, bool]:
     """Return in which precision a configuration's training computes here, and whether it is compiled."""
     precision = resolve_precision(config.precision, device)
-    decisive = training_work(config, work.network, work.size, total_steps(config.epochs, steps_per_epoch(config)))
+    decisive = training_work(config, work.network, work.size, work.steps)
     return precision, resolve_compile(config.compile, device, precision == "bf16", decisive)
 
 
@@ -72,10 +74,14 @@ def rate_of(result: dict[str, Any]) -> float:
 
 
 class Estimator:
-    """Estimate how long runs take here; `root` is where finished runs are looked for, `threads` what each run has."""
+    """Estimate how long runs take here; `root` is where finished runs are looked for.
+
+    `threads` is what each run has, and this process from now on.
+    """
 
     def __init__(self, root: Path, threads: int):
-        self.root, self.threads = root, threads
+        torch.set_num_threads(threads)  # which `machine` says, too
+        self.root = root
         self.timed: dict[str, float] = {}
         self.by_runs = self.by_steps = 0  # how many configurations were estimated by which
 
@@ -97,7 +103,6 @@ class Estimator:
     @cached_property
     def finished(self) -> list[dict[str, Any]]:
         """Return the results of finished runs."""
-        torch.set_num_threads(self.threads)  # which `machine` says, too
         found = []
         for path in (path for depth in (3, 4) for path in self.root.glob("*/" * depth + "result.json")):
             try:
@@ -112,7 +117,6 @@ class Estimator:
         how = [config.batch_size, config.device, config.precision, asdict(config.augmentation)]
         key = json.dumps([work.network.as_dict(), work.size, *how])
         if key not in self.timed:
-            torch.set_num_threads(self.threads)
             with naming_memory(config.batch_size, config.model.width):
                 self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
         return self.timed[key]
@@ -149,10 +153,8 @@ def time_steps(config: Config, work: Work) -> float:
     augmenter = Augmenter(images, mean, **asdict(config.augmentation))
 
     def two_steps() -> None:
-        try:
+        with suppress(Diverged):  # an untrained network without norms may; that costs no time
             trainer.train_epoch(training_batches(labels, augmenter, config.batch_size, 0, 1), first_step=0)
-        except Diverged:  # an untrained network without norms may; that costs no time
-            pass
 
     return statistics.median(times_of(two_steps)) / len(images)
 

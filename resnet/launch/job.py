@@ -14,7 +14,7 @@ from resnet.errors import ConfigError, RunFailed, UserError
 from resnet.launch.compose import checked, choices_of
 from resnet.launch.messages import leave_out_hydras_line, quiet_hydra
 from resnet.launch.progress import place_in_sweep
-from resnet.record.folder import RecordError, RunFolder
+from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.signals import Interrupted, blocked_signals
 
@@ -46,8 +46,8 @@ def _run_checked(composed: DictConfig, hydra: Any) -> float:
         raise ConfigError("plan: give it on the command line, as plan=true")
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
-        if config.resume != "never" and (conflict := folder.config_conflict(config)):
-            raise RecordError(conflict)  # not logged: run.log is the other run's
+        if config.resume != "never":
+            folder.check_owner(config)  # not logged: run.log is the other run's
         _run(folder, config, hydra)
     except UserError as failure:
         if hydra.mode == RunMode.MULTIRUN and config.fail_fast and not stops_by_itself(hydra.runtime.choices):
@@ -97,7 +97,7 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
 
 
 def failed(error: Exception, exit_code: int) -> RunFailed:
-    """Return what a failure is told as to Hydra: its type and text, and the exit code of a single run."""
+    """Return the exception that tells Hydra of a failure, with the exit code of a single run."""
     failure = RunFailed(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
     failure.exit_code = exit_code
     return failure

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from resnet.config import Config, epochs_of, run_name, steps_in_epoch, total_steps
 from resnet.errors import ConfigError
-from resnet.launch.compose import to_config
+from resnet.launch.compose import checked
 from resnet.record.folder import RecordError, RunFolder
-from resnet.training.catalogue import facts_of, split_sizes
+from resnet.training.catalogue import Facts, facts_of, split_sizes
 
 OTHER_CODE = "computed by other code"
 ENDED_WELL = ("complete", "already there")
@@ -20,9 +20,9 @@ ENDED_WELL = ("complete", "already there")
 
 @dataclass
 class Job:
-    """A point of the grid: its overrides and configuration, its run directory, and what was there before the sweep.
+    """A point of the grid: its overrides and configuration, its run folder, and what was there before the sweep.
 
-    `complete` means that there is nothing to do; `begun_before` and `ended_before` are the directory's `begun_at` and
+    `complete` means that there is nothing to do; `begun_before` and `ended_before` are the folder's `begun_at` and
     `ended_at`. `reason` is why it cannot be used or, if it is complete, what to know about it.
     """
 
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def refused(self) -> bool:
-        """Whether what is in its directory keeps the run from being computed."""
+        """Whether what is in its folder keeps the run from being computed."""
         return bool(self.reason) and not self.complete
 
     def standing(self) -> str:
@@ -81,11 +81,16 @@ class Job:
             return f"stopped at {len(self.run.metrics())}"
 
 
+def sizes_of(config: Config) -> tuple[Facts, int, int]:
+    """Return what is known of a configuration's data, unread, and how many images are for training and held out."""
+    data = config.data
+    facts = facts_of(data.name, data.root, data.size, data.grey)
+    return facts, *split_sizes(facts, data.val_fraction, data.limit)
+
+
 def steps_per_epoch(config: Config) -> int:
     """Return the steps of an epoch, without its data."""
-    facts = facts_of(config.data.name, config.data.root, config.data.size, config.data.grey)
-    train, _ = split_sizes(facts, config.data.val_fraction, config.data.limit)
-    return steps_in_epoch(train, config.batch_size)
+    return steps_in_epoch(sizes_of(config)[1], config.batch_size)
 
 
 def last_epoch(config: Config) -> int:
@@ -105,7 +110,7 @@ def part_left(run: RunFolder, config: Config) -> float:
 def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
     """Return the job of a composed configuration; `code` is the checksum that a run of today would record."""
     run = RunFolder(Path(composed.hydra.sweep.dir) / composed.hydra.sweep.subdir)
-    config = to_config(composed)
+    config = checked(composed, composed.hydra)
     complete, reason = False, ""
     if config.resume != "never":
         reason = run.config_conflict(config)
@@ -113,7 +118,7 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
     if complete:
         try:
             reason = OTHER_CODE if run.result().get("code") != code else ""
-        except RecordError as error:  # launched, the run says the same
+        except (RecordError, OSError) as error:  # launched, the run says the same
             complete, reason = False, str(error)
     return Job(overrides, run, complete, run.begun_at(), run.ended_at(), reason, config)
 

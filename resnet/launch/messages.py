@@ -14,6 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import GROUPS
+from resnet.errors import explain_os_error
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
@@ -57,7 +58,7 @@ def explain_training(error: Exception) -> tuple[int, str] | None:
 def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | None:
     """Return exit code and text for one of Hydra's exceptions, None for a bug; `sweeps` says if the command takes -m.
 
-    An OSError means that Hydra could not make the run directory or open run.log; it raises some as a ValueError.
+    An OSError means that Hydra could not make the run folder or open run.log; it raises some as a ValueError.
     """
     if file := file_being_read(error):
         reason = getattr(error, "strerror", None) or error
@@ -69,7 +70,7 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
         return 2, not_yaml(error)
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
         return 2, explain(error, sweeps)
-    return None
+    return explain_os_error(error)  # of which a lack of memory alone is left
 
 
 def file_being_read(error: Exception) -> str:
@@ -84,7 +85,7 @@ def file_being_read(error: Exception) -> str:
 
 
 def unwritable(error: OSError) -> str:
-    """Return why Hydra could not make a run directory, or write to it."""
+    """Return why Hydra could not make a run folder, or write to it."""
     no_folder = "it is not a directory, nor a link to one"
     reason = no_folder if isinstance(error, FileExistsError) else error.strerror or error
     return f"{error.filename or 'runs'}: cannot be written: {reason}"
@@ -111,7 +112,7 @@ def explain(error: BaseException, sweeps: bool) -> str:
     text = str(error)
     for pattern, answer in ANSWERS.items():
         if match := re.search(pattern, text):
-            return answer(match, text)
+            return answer(match)
     if match := re.search(r"Error merging override (.+)", text):
         reason = str(error.__cause__).splitlines()[0]
         return f"{match[1]}: {'must be a list, e.g. [3,3,3]' if 'ListConfig' in reason else reason}"
@@ -126,7 +127,7 @@ def explain(error: BaseException, sweeps: bool) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _unknown_key(match: re.Match[str], text: str) -> str:
+def _unknown_key(match: re.Match[str]) -> str:
     if match[1].startswith("hydra."):
         return f"{match[1]}: no such key; {ALL_KEYS.replace('job', 'hydra')}, +{match[1]}=VALUE adds one"
     group, _, name = match[1].rpartition(".")
@@ -141,7 +142,7 @@ def _unknown_key(match: re.Match[str], text: str) -> str:
     return f"{match[1]}: no such key{suggestion}; {ALL_KEYS}"
 
 
-def _no_package(match: re.Match[str], text: str) -> str:
+def _no_package(match: re.Match[str]) -> str:
     """Return the answer to a file whose keys belong at the top, where Hydra puts them under the group's name."""
     return (
         f"{match[1]}.yaml: its first line must be '# @package _global_', "
@@ -149,30 +150,30 @@ def _no_package(match: re.Match[str], text: str) -> str:
     )
 
 
-def _not_installed(match: re.Match[str], text: str) -> str:
+def _not_installed(match: re.Match[str]) -> str:
     return f'hydra/{match[1]}={match[2]}: is not installed; pip install -e ".[{match[2]}]"'
 
 
-def _unknown_choice(match: re.Match[str], text: str) -> str:
-    choices = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+def _unknown_choice(match: re.Match[str]) -> str:
+    choices = re.findall(r"^\t(\S+)$", match.string, re.MULTILINE)
     return f"{match[1]}={match[2]}: must be one of {', '.join(choices)}"
 
 
-def _nowhere(match: re.Match[str], text: str) -> str:
+def _nowhere(match: re.Match[str]) -> str:
     """Return the answer to a ${...} that names what is not there, with the argument that holds it, or the key."""
     what, name = match.groups()
     holder = next((argument for argument in sys.argv[1:] if "${" in argument and name in argument), None)
-    key = re.search(r"full_key: (\S+)", text)
+    key = re.search(r"full_key: (\S+)", match.string)
     return f"{holder or (key[1] if key else 'conf')}: there is no {what.lower()} {name}"
 
 
-def _choice_of_an_experiment(match: re.Match[str], text: str) -> str:
+def _choice_of_an_experiment(match: re.Match[str]) -> str:
     """Return the answer to a group in the defaults of an experiment, which Hydra looks for below `experiment/`."""
     file, group, name = match.groups()
     return f"experiment/{file}: {group}={name} is of another group; in its defaults, write override /{group}: {name}"
 
 
-def _not_a_choice(match: re.Match[str], text: str) -> str:
+def _not_a_choice(match: re.Match[str]) -> str:
     """Return the answer to `epochs=7`, which Hydra's text does not name: it has to be among the arguments."""
     for argument in sys.argv[1:]:
         group, _, value = argument.lstrip("+").partition("=")
@@ -181,11 +182,11 @@ def _not_a_choice(match: re.Match[str], text: str) -> str:
             return f"{argument}: must be the name of a choice, see --help; a single value is {key}.KEY=VALUE"
         if group == "experiment" and not is_text(value):
             return f"{argument}: must be the name of an experiment; without one, leave it out"
-    return text
+    return match.string
 
 
 # By a pattern in Hydra's text, what to say instead. The first that matches counts.
-ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
+ANSWERS: dict[str, Callable[[re.Match[str]], str]] = {
     r"Could not override '([^']+)'": _unknown_key,
     r"In '(experiment/[^']+)': ConfigKeyError[\s\S]*Key 'experiment' not in": _no_package,
     r"In 'hydra/(launcher|sweeper)/(\w+)': Could not load": _not_installed,  # it builds on one from another package

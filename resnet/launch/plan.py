@@ -8,8 +8,9 @@ from pathlib import Path
 
 from resnet.config import Config, total_steps
 from resnet.duration import about
+from resnet.errors import ConfigError
 from resnet.launch.columns import layout
-from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, steps_per_epoch
+from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, sizes_of, steps_per_epoch
 from resnet.record.folder import CHECKPOINT, RunFolder
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     `at_once` runs compute side by side; `elsewhere` says that they do so on a cluster.
     """
     from resnet.launch.estimate import Estimator, threads_of, work_of  # PyTorch takes seconds to import
-    from resnet.prepare import check_sizes
     from resnet.training.device import set_up_process
 
     set_up_process()
@@ -47,6 +47,20 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
         log.info(line)
     measured = sum(job.config.task == "inspect" and not job.complete for job in jobs)
     log.info("\n" + sentence(all_left, measured, at_once, elsewhere, estimator.by_runs, estimator.by_steps))
+
+
+def check_sizes(config: Config) -> None:
+    """Hold a configuration to the size of its data, without reading these; raises ConfigError, as a run would."""
+    from resnet.prepare import check_batches  # PyTorch takes seconds to import
+
+    facts, train, held_out = sizes_of(config)
+    if held_out and min(train, held_out) < facts.classes:
+        raise ConfigError(
+            f"data.val_fraction={config.data.val_fraction}: {train + held_out} images of {facts.classes} classes "
+            "cannot be split so"
+        )
+    if config.task == "train":
+        check_batches(config, train, facts.size)
 
 
 def tally(seeds: Sequence[Job]) -> str:

@@ -1,7 +1,7 @@
 """How far a sweep is, as reported by each of its runs.
 
 The sweep lists its runs in a file, which an environment variable names: a worker on this machine inherits that, and so
-does a Slurm job. How far each run is, and how long it took, is in its run directory. The list of a sweep that ends
+does a Slurm job. How far each run is, and how long it took, is in its run folder. The list of a sweep that ends
 before each of its runs has begun stays, so that a table can count those.
 """
 
@@ -55,7 +55,7 @@ def drop_begun(lists: Path, refused: set[str]) -> None:
     for file in lists.glob("*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or no list
             runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused
-            if all(RunFolder(Path(run)).begun_at() for run in runs):  # a Slurm job that died early left a failure alone
+            if all(RunFolder(Path(run)).begun_at() for run in runs):  # a job that died early left only its failure
                 file.unlink()
     with suppress(OSError):
         lists.rmdir()  # where no sweep is listed

@@ -143,12 +143,12 @@ class Search(OptunaSweeper):
 
 
 def completed(job: Job) -> JobReturn:
-    """Return what a launcher does of a job that is complete."""
+    """Return what a launcher returns for a complete job."""
     return JobReturn(status=JobStatus.COMPLETED, _return_value=job.run.accuracy())
 
 
 def failed(reason: str) -> JobReturn:
-    """Return what a launcher does of a job that failed."""
+    """Return what a launcher returns for a job that failed."""
     leave_out_hydras_line()
     return JobReturn(status=JobStatus.FAILED, _return_value=RunFailed(reason))
 

@@ -1,7 +1,7 @@
-"""A grid sweep that can be repeated: Hydra's own, except that it looks into the run directories first and last.
+"""A grid sweep that can be repeated: Hydra's own, except that it looks into the run folders first and last.
 
 Hydra composes each job of a sweep before it launches any, to find mistakes early. This sweeper uses that pass to learn
-each job's run directory: complete runs are not launched again, and the summary at the end is read from the directories,
+each job's run folder: complete runs are not launched again, and the summary at the end is read from the folders,
 so that it is right whatever became of the processes that did the work.
 """
 
@@ -76,7 +76,7 @@ class ResumableSweeper(Sweeper):
     def _launch(self, jobs: list[Job]) -> list[Any]:
         """Launch jobs; where the launcher itself fails, retry each job that may be the cause by itself.
 
-        A run directory that cannot be made stops Hydra's own launcher; a worker that is killed stops a parallel one,
+        A run folder that cannot be made stops Hydra's own launcher; a worker that is killed stops a parallel one,
         and all that was running there. The jobs that had not begun are then launched together again.
         """
         try:
@@ -107,7 +107,7 @@ class ResumableSweeper(Sweeper):
         return returns + (self._launch(rest) if rest else [])
 
     def _jobs(self, arguments: list[str]) -> list[Job]:
-        """Compose every point of the grid, in order; raises what a wrong point raises. A run directory counts once."""
+        """Compose every point of the grid, in order; raises what a wrong point raises. A run folder counts once."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)

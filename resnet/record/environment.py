@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,8 +55,10 @@ def _is_docstring(node: Any) -> bool:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on, with Triton where it is installed."""
-    found = {package: version(package) for package in PACKAGES}
-    return {"python": platform.python_version()} | found | _installed("triton")
+    found = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    with suppress(PackageNotFoundError):
+        found["triton"] = version("triton")
+    return found
 
 
 def machine(device: "torch.device") -> dict[str, Any]:
@@ -85,14 +88,6 @@ def gpu(device: "torch.device") -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version(),
         "torch": torch.__version__,  # with the build's own part, such as +cu130
     }
-
-
-def _installed(package: str) -> dict[str, str]:
-    """Return the version of a package that may be missing, by its name."""
-    try:
-        return {package: version(package)}
-    except PackageNotFoundError:
-        return {}
 
 
 def git_state() -> dict[str, Any]:

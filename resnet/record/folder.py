@@ -141,11 +141,15 @@ class RunFolder:
 
         Raises RecordError where the folder holds another configuration's run, or nobody knows whose.
         """
-        if conflict := self.config_conflict(config):
-            raise RecordError(conflict)
+        self.check_owner(config)
         if not (self.path / "config.yaml").exists():
             content = asdict(config) | {"identity": identity(config), "choices": dict(choices)}
             write_whole(self.path / "config.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+
+    def check_owner(self, config: Config) -> None:
+        """Raise RecordError where the folder holds another configuration's run, or nobody knows whose."""
+        if conflict := self.config_conflict(config):
+            raise RecordError(conflict)
 
     def config_conflict(self, config: Config) -> str:
         """Return a line that says so where the folder holds another configuration's run, or nobody knows whose."""
@@ -156,13 +160,16 @@ class RunFolder:
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             same = found["seed"] == config.seed and found["identity"] == identity(config)
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
         except (yaml.YAMLError, ValueError, AttributeError, TypeError, KeyError):
             same = False
         return "" if same else f"{path} is not this run's configuration; {instead}"
 
     def start(self, start: dict[str, Any]) -> None:
-        """Note a process that starts to train here, a line of starts.jsonl; an earlier failure is past."""
-        starts = [*whole_lines(self.path / "starts.jsonl"), json.dumps(start)]
+        """Note a process that starts to compute here, and when: a line of starts.jsonl; an earlier failure is past."""
+        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        starts = [*whole_lines(self.path / "starts.jsonl"), json.dumps({"time": time} | start)]
         write_whole(self.path / "starts.jsonl", "".join(f"{line}\n" for line in starts).encode())
         (self.path / "failure.json").unlink(missing_ok=True)
 

@@ -1,6 +1,6 @@
 """Trackers: TensorBoard or Weights & Biases get the configuration, the rows of metrics.csv, and the final figures.
 
-The run directory stays the record, and a tracker gets all of it whenever a run starts or resumes. So a tracker may
+The run folder stays the record, and a tracker gets all of it whenever a run starts or resumes. So a tracker may
 fail, and may be chosen late; neither changes the run.
 """
 

@@ -56,6 +56,7 @@ class Trained:
 
     @property
     def channels(self) -> int:
+        """The channels of an image."""
         return len(self.mean)
 
     def data_settings(self, root: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -490,6 +491,22 @@ def test_ones_own_studies_come_before_those_of_the_reference(build, table):
         build.complete(study=study)
     titles = re.findall("^## (.*) ", table("runs"), re.MULTILINE)
     assert titles == ["depth", "zero", "reference/a", "reference/depth"]
+
+
+@pytest.mark.parametrize("module", ["analysis.table", "resnet.predict"])
+def test_help_is_printed_in_any_encoding(module):
+    command = (sys.executable, "-m", module, "--help")
+    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True)
+    assert done.returncode == 0 and "\\u2026" in done.stdout, done.stderr
+
+
+def test_a_closed_output_is_no_error(build, tmp_path):
+    build.complete()
+    for words in ([], ["--out", "table.md"]):
+        command = shlex.join([sys.executable, "-m", "analysis.table", *words])
+        done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "table.md").read_text().startswith("## depth")
 
 
 def test_the_table_goes_to_a_file(build, table, tmp_path):

@@ -16,6 +16,7 @@ import torch
 from resnet.config import run_name
 from resnet.errors import ConfigError, OutOfMemory, explain_os_error, naming_memory
 from resnet.launch.compose import compose_config
+from resnet.launch.messages import explain_hydra
 from resnet.training.device import resolve_precision
 from tests.conftest import small
 
@@ -115,6 +116,15 @@ def test_a_directory_with_another_configuration_is_refused(train, tmp_path, fold
     assert (folder / "seed0" / "config.yaml").read_text() == "seed: 0\nbatch_size: 32\n"
 
 
+def test_a_configuration_that_cannot_be_read_is_reported_and_the_others_run(train, tmp_path, folder):
+    (folder / "seed0" / "config.yaml").mkdir(parents=True)
+    assert "config.yaml cannot be read: Is a directory\n" in output(train(code=1))
+    output(train("-m", "seed=0,1", code=1))
+    (refused, reason), other = summary(tmp_path)
+    assert refused == "failed" and reason.endswith("config.yaml cannot be read: Is a directory")
+    assert other == ("complete", "")
+
+
 def test_a_corrupt_result_is_reported_and_kept(train, copied_run):
     (copied_run / "result.json").write_bytes(b"[]")
     for sweep in ([], ["-m"]):
@@ -201,3 +211,4 @@ def test_memory_is_lacking_on_any_device(error):
     with pytest.raises(RuntimeError, match="a bug"), naming_memory(8, 4):
         raise RuntimeError("a bug")
     assert explain_os_error(RuntimeError("a bug")) is None
+    assert explain_hydra(error) == explain_os_error(error) and explain_hydra(RuntimeError("a bug")) is None

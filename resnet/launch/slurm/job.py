@@ -10,11 +10,12 @@ from pathlib import Path
 
 from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext
+from omegaconf import DictConfig
 
-from resnet.errors import RunFailed, exit_on_error
+from resnet.errors import UserError, exit_on_error
 from resnet.launch.job import run_composed
 from resnet.launch.messages import explain_training, quiet_hydra
-from resnet.launch.slurm.queue import OVER
+from resnet.launch.slurm.queue import OVER, SlurmError, call
 from resnet.record.folder import RunFolder
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
@@ -39,30 +40,35 @@ class RunJob:
     context: HydraContext
 
     def __call__(self, folder: str, composed: bytes) -> None:
-        """Run a pickled configuration; raises Unsuccessful, or SystemExit where the run was stopped."""
+        """Run a configuration, pickled with the time at which its folder's run had begun as it was submitted.
+
+        Raises Unsuccessful, or SystemExit where the run was stopped.
+        """
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until their handlers are set
         signal.signal(signal.SIGUSR2, lambda signum, frame: os.kill(os.getpid(), signal.SIGTERM))
         quiet_hydra()
         run, started = RunFolder(Path(folder)), time.monotonic()
-        epochs = len(run.metrics())
+        config, begun_before = pickle.loads(composed)
+        if run.begun_at() != begun_before:  # requeued, it has started over already
+            config.resume = "auto"
+        epochs = 0 if config.resume == "never" else len(run.metrics())
         try:
             with exit_on_error(explain_training):
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-                self._run(composed)
+                self._run(config)
         except SystemExit as stop:
             for signum in SIGNALS:  # one is enough: Slurm kills what does not end in time
                 signal.signal(signum, signal.SIG_IGN)
             if stop.code != 128 + signal.SIGTERM:
-                known = isinstance(stop.__context__, RunFailed)
+                known = isinstance(stop.__context__, UserError)
                 raise Unsuccessful(str(stop.__context__) if known else f"exit code {stop.code}") from None
             if still_wanted():
                 self._requeue(run, len(run.metrics()) > epochs or time.monotonic() - started < self._time_limit())
             raise
 
-    def _run(self, composed: bytes) -> None:
+    def _run(self, config: DictConfig) -> None:
         """Have Hydra run the configuration as it runs any job, with .hydra/, run.log and callbacks."""
         setup_globals()
-        config = pickle.loads(composed)
         config.hydra.job.id = job_id()
         done = run_job(run_composed, config, "hydra.sweep.dir", "hydra.sweep.subdir", self.context)
         _ = done.return_value  # raises what the run has raised
@@ -81,7 +87,10 @@ class RunJob:
         if refusal:
             run.fail("failed", refusal, "")
             raise Unsuccessful(refusal) from None
-        subprocess.run(["scontrol", "requeue", job_id()], check=True)
+        try:
+            call("scontrol", "requeue", job_id())
+        except SlurmError as error:
+            raise Unsuccessful(f"Slurm did not requeue it, {error}; the same command resumes it") from None
 
 
 def restarts() -> int:

@@ -5,7 +5,7 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from resnet.errors import ConfigError, RunFailed
 from resnet.launch import plugins
 from resnet.launch.slurm.queue import NAME, OVER, Queued, SlurmError, call, queued_runs, wait_for_queue
 from resnet.launch.slurm.submit import submit
-from resnet.record.folder import RecordError, RunFolder
+from resnet.record.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ CANCELLING = 60  # seconds for cancelled jobs to end
 
 
 class SlurmArray(SlurmLauncher):
-    """Run the jobs of a sweep on the cluster; a job that dies leaves a failure.json in its run directory."""
+    """Run the jobs of a sweep on the cluster; a job that dies leaves a failure.json in its run folder."""
 
     def setup(self, **context: Any) -> None:
         """Take what Hydra gives; raises ConfigError for values that cannot work, and where there is no Slurm."""
@@ -37,7 +37,6 @@ class SlurmArray(SlurmLauncher):
         if shutil.which("sbatch") is None:
             raise ConfigError("hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found")
         self.sweep_dir = Path(str(context["config"].hydra.sweep.dir))
-        self.start_over = context["config"].resume == "never"
         self.fail_fast = context["config"].fail_fast
         self.reasons: dict[Path, str] = {}  # why a job ended that left no record in its run's folder
 
@@ -47,14 +46,17 @@ class SlurmArray(SlurmLauncher):
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             config = self._compose(overrides, number)
             folders.append(self.sweep_dir / str(config.hydra.sweep.subdir))
-            composed[folders[-1]] = pickle.dumps(config)  # a tenth of the memory, and there may be thousands
+            begun_before = RunFolder(folders[-1]).begun_at()
+            composed[folders[-1]] = pickle.dumps((config, begun_before))  # of thousands, a tenth of the memory
         ends = {folder: RunFolder(folder).ended_at() for folder in composed}
         try:
             jobs = {folder: job for folder, job in queued_runs(self.sweep_dir).items() if folder in composed}
             if jobs:
                 log.info(f"Slurm: {len(jobs)} of the runs are in the queue already")
                 ends |= dict.fromkeys(jobs)  # however long ago they ended, this command has not seen it
-            jobs |= self._submit({folder: composed[folder] for folder in composed if folder not in jobs})
+            if new := {folder: pickled for folder, pickled in composed.items() if folder not in jobs}:
+                assert self.hydra_context is not None
+                jobs |= submit(new, self.params, self.sweep_dir, self.hydra_context)
             self._wait(jobs, ends)
         except SlurmError as error:  # the queued jobs are not to blame
             raise SlurmError(f"{error}; jobs of this sweep that are in the queue stay there") from None
@@ -71,25 +73,10 @@ class SlurmArray(SlurmLauncher):
         assert self.hydra_context is not None and self.config is not None
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         config.hydra.job.num = number
-        config.resume = "auto"  # a job that started over would do so again whenever it is requeued
         return config
 
-    def _submit(self, composed: dict[Path, bytes]) -> dict[Path, str]:
-        """Submit jobs, after archiving their runs if they are to start over; return each run directory's job id."""
-        there = [RunFolder(folder) for folder in composed if self.start_over and folder.exists()]
-        for archiving in (False, True):  # nothing is moved where one of them is in use
-            for run in there:
-                try:
-                    with run.lock():
-                        if archiving:
-                            run.archive()
-                except RecordError as error:
-                    raise RecordError(f"{run.path}: {error}") from None
-        assert self.hydra_context is not None
-        return submit(composed, self.params, self.sweep_dir, self.hydra_context) if composed else {}
-
     def _wait(self, jobs: dict[Path, str], ends: Mapping[Path, int | None]) -> None:
-        """Wait until each job has left the queue and its run directory says how the run ended.
+        """Wait until each job has left the queue and its run folder says how the run ended.
 
         `ends` holds when each run had ended before. Where that stays the same the job died, which is then recorded.
         """
@@ -104,7 +91,8 @@ class SlurmArray(SlurmLauncher):
                 elif now - missing.setdefault(folder, now) > PATIENCE:
                     del waiting[folder]
                     self._record_death(folder, job, queue[job].state if job in queue else "unknown")
-                if folder not in waiting and self.fail_fast and RunFolder(folder).state() != "complete":
+                failed = folder in self.reasons or RunFolder(folder).state() != "complete"
+                if folder not in waiting and self.fail_fast and failed:
                     return self._cancel(waiting)
             progress = f"Slurm: {len(jobs) - len(waiting)} of {len(jobs)} jobs ended{_rest(queue, waiting.values())}"
             if progress != said:
@@ -117,20 +105,20 @@ class SlurmArray(SlurmLauncher):
         from submitit.core.utils import JobPaths
 
         paths = JobPaths(self.params["submitit_folder"], job)
-        output = paths.stdout.read_text(errors="replace") if paths.stdout.exists() else ""
-        if paths.result_pickle.exists():
-            self.reasons[folder] = _why_unsuccessful(paths.result_pickle)
-            reason = self.reasons[folder] or "not complete"
+        by_itself = paths.result_pickle.exists()
+        reason = _why_unsuccessful(paths.result_pickle) if by_itself else f"its Slurm job {job} died, state {state}"
+        if by_itself or RunFolder(folder).state() == "complete":  # the run that this one was to replace
+            self.reasons[folder] = reason
             log.warning(f"{folder}: {reason}; see {os.path.relpath(paths.stdout)}")
             return
+        output = paths.stdout.read_text(errors="replace") if paths.stdout.exists() else ""
         folder.mkdir(parents=True, exist_ok=True)
-        reason = f"its Slurm job {job} died, state {state}"
         RunFolder(folder).fail("failed", reason, "".join(output.splitlines(keepends=True)[-40:]))
 
-    def _cancel(self, folders: Iterable[Path]) -> None:
+    def _cancel(self, folders: Collection[Path]) -> None:
         """Cancel the jobs of runs, and wait for them to end; a second signal ends the wait."""
         try:
-            jobs = [job for folder, job in queued_runs(self.sweep_dir).items() if folder in set(folders)]
+            jobs = [job for folder, job in queued_runs(self.sweep_dir).items() if folder in folders]
             if jobs:
                 log.warning(f"Slurm: cancelling {len(jobs)} jobs")
                 call("scancel", *jobs)
@@ -167,13 +155,13 @@ def _why_unsuccessful(result: Path) -> str:
     with suppress(Exception):
         outcome, trace = pickle.loads(result.read_bytes())
         if outcome == "error":
-            return trace.strip().splitlines()[-1].partition("Unsuccessful: ")[2]
-    return ""
+            return trace.strip().splitlines()[-1].partition("Unsuccessful: ")[2] or "not complete"
+    return "not complete"
 
 
 def _job_return(overrides: Sequence[str], run: RunFolder, reason: str) -> JobReturn:
     """Return what Hydra's own launcher would return for a job; `reason` is why it failed, if its run does not say."""
-    if run.state() == "complete":
+    if run.state() == "complete" and not reason:
         return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=run.accuracy())
     failure = RunFailed(run.failure().get("error", reason))
     return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=failure)

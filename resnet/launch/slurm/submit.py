@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def submit(
     composed: Mapping[Path, bytes], params: Mapping[str, Any], sweep_dir: Path, context: HydraContext
 ) -> dict[Path, str]:
-    """Submit pickled configurations as an array of jobs; return each run directory's job id.
+    """Submit pickled configurations as an array of jobs; return each run folder's job id.
 
     Takes several arrays where the cluster allows none so large; they share `array_parallelism`.
     """

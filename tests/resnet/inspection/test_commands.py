@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
         assert float(curvature["eigenvalue"]) > 0 and curvature["converged"] in ("True", "False")
         result = json.loads((folder / "result.json").read_text())
         assert (result["status"], result["task"], result["precision"]) == ("complete", "inspect", "fp32")
+        start = json.loads((folder / "starts.jsonl").read_text())
+        assert datetime.fromisoformat(start["time"]) and start["device"] == "cpu"
     assert "6 runs: 6 already there, 0 to do" in inspect("model.stages=[1],[2]").stdout
 
 

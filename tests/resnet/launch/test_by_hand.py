@@ -44,6 +44,18 @@ def test_a_folder_given_by_hand_turns_no_check_off(run, tmp_path, override, answ
     assert not results(tmp_path) and not list(tmp_path.rglob("config.yaml.new"))
 
 
+@pytest.mark.parametrize(
+    "override, answer",
+    [
+        ("epochs.steps=9", "epochs.steps=9: epochs.count=1 wins; add epochs.count=null"),
+        ("optimizer=[adam,sgd]", "optimizer: must be one choice; -m optimizer=A,B makes a run of each"),
+    ],
+)
+def test_a_sweep_into_folders_given_by_hand_is_checked_before_its_first_run(run, tmp_path, override, answer):
+    done = run("-m", "seed=0,1", override, "hydra.sweep.subdir=${seed}", code=2)
+    assert done.stderr == f"error: {answer}\n" and not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["byhand", "runs/s/plain/seed0", "2026_11_28", "1.10/a (b)"])
 def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):

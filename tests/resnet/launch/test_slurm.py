@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from resnet.launch.slurm.job import still_wanted
+from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
+from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import obstacle, slurm, wait_until
 from tests.resnet.launch.test_sweeper import summary
@@ -164,7 +167,7 @@ def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
 
 @on_a_cluster
 def test_a_requeued_run_resumes(cluster, train, tmp_path):
-    """Even with resume=never, which has had its effect by then; and with a sweeper that is not this project's."""
+    """Even with resume=never, which a job heeds once; and with a sweeper that is not this project's."""
     sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", "resume=never", "hydra/sweeper=basic")
     sweep.wait_for_files(1)
     first = Path(f"/proc/{owner(tmp_path, 0)}")
@@ -200,6 +203,65 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     assert still_wanted() is wanted
+
+
+@pytest.fixture
+def signals():
+    """Put the handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_job_says_why_its_run_was_refused(tmp_path, monkeypatch, signals):
+    def refuse(job: RunJob, config: object) -> None:
+        raise RecordError("config.yaml is not this run's")
+
+    monkeypatch.setattr(RunJob, "_run", refuse)
+    with pytest.raises(Unsuccessful, match="config.yaml is not this run's"):
+        RunJob(10, 120, 1, None)(str(tmp_path), pickle.dumps((SimpleNamespace(resume="auto"), None)))
+
+
+@pytest.mark.parametrize("began_since", [True, False])
+def test_a_job_that_was_to_start_over_does_so_once_however_often_it_is_requeued(
+    began_since, tmp_path, monkeypatch, signals
+):
+    (tmp_path / "config.yaml").write_text("")
+    seen: list[str] = []
+    monkeypatch.setattr(RunJob, "_run", lambda job, config: seen.append(config.resume))
+    submitted = None if began_since else RunFolder(tmp_path).begun_at()
+    RunJob(10, 120, 1, None)(str(tmp_path), pickle.dumps((SimpleNamespace(resume="never"), submitted)))
+    assert seen == ["auto" if began_since else "never"]
+
+
+def test_a_job_that_slurm_does_not_requeue_says_so(tmp_path, monkeypatch):
+    (tmp_path / "scontrol").write_text("#!/bin/sh\necho requeueing is disabled >&2\nexit 1\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    with pytest.raises(Unsuccessful, match="did not requeue it, requeueing is disabled; the same command resumes it"):
+        RunJob(10, 120, 1, None)._requeue(RunFolder(tmp_path), progress=True)
+
+
+@on_a_cluster
+def test_a_sweep_that_slurm_refuses_to_start_over_leaves_its_runs_complete(cluster, train, tmp_path):
+    train("-m", "seed=0")
+    (result,) = tmp_path.glob("runs/*/*/seed0/result.json")
+    before = result.read_bytes()
+    sweep = Sweep(tmp_path, cluster, "seed=0", "resume=never", "hydra.launcher.partition=nowhere")
+    assert "sbatch: " in sweep.end() and sweep.process.returncode == 1
+    assert result.read_bytes() == before and not (result.parent / ".archive").exists()
+
+
+@on_a_cluster
+def test_a_complete_run_starts_over_on_the_cluster(cluster, train, tmp_path):
+    train("-m", "seed=0")
+    (result,) = tmp_path.glob("runs/*/*/seed0/result.json")
+    before = RunFolder(result.parent).ended_at()
+    sweep = Sweep(tmp_path, cluster, "seed=0", "resume=never")
+    assert "complete" in sweep.end() and sweep.process.returncode == 0
+    assert RunFolder(result.parent).ended_at() > before and (result.parent / ".archive" / "1" / "result.json").exists()
 
 
 @on_a_cluster
