@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rates import Network, chosen_rates, ended, rate_of, require_one
+from rates import Network, as_table, chosen_rates, ended, rate_of, require_one
 
 from analysis.claims.differences import weigh
 from analysis.frames.statistics import LEVEL, Difference, holm
@@ -16,6 +16,7 @@ from analysis.frames.statistics import LEVEL, Difference, holm
 SEEDS = (0, 1, 2, 3, 4)
 STUDIES = ("depth", "depth_or_width")
 CLOSE = 1.0  # points: intervals within it rule out a greater difference
+INTERVALS = ("difference", "over seeds", "over seeds and images")  # heads of the columns of `figures`
 Runs = dict[str, pd.DataFrame]  # by study
 Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
 
@@ -61,8 +62,7 @@ def judged(runs: Runs) -> str:
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     ps = [p_of(difference, own) for difference, own in zip(found, groups)]
-    head = "| predicted to be above zero | difference | over seeds | over seeds and images | p | corrected | verdict |"
-    lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    rows = []
     corrected = holm(ps)  # of all, however many are there
     for contrast, difference, own, p, p_of_all in zip(CONTRASTS, found, groups, ps, corrected):
         if difference is None or difference.p is None:
@@ -70,20 +70,21 @@ def judged(runs: Runs) -> str:
         else:
             ps_said = ["", ""] if is_partial(difference, own) else [f"{p:.2g}", f"{p_of_all:.2g}"]
             cells = [*figures(difference), *ps_said, judge(difference, own, p_of_all)]
-        lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
-    return "\n".join(lines)
+        rows.append([contrast.name, *cells])
+    head = ["predicted to be above zero", *INTERVALS, "p", "corrected", "verdict"]
+    return as_table(head, rows, text=(0, len(head) - 1))
 
 
 def described(runs: Runs) -> str:
     """Return a table of what is described without a verdict."""
-    lines = ["| described | difference | over seeds | over seeds and images |", "| --- | ---: | ---: | ---: |"]
+    rows = []
     for contrast in DESCRIBED:
         groups = groups_of(contrast.cells, runs)
         found = measure(contrast, groups)
         known = found is not None and found.p is not None
         cells = figures(found) if known else [f"not measured: {missing(found, groups)}", "", ""]
-        lines.append("| " + " | ".join([contrast.name, *cells]) + " |")
-    return "\n".join(lines)
+        rows.append([contrast.name, *cells])
+    return as_table(["described", *INTERVALS], rows)
 
 
 def p_of(found: Difference | None, groups: list[pd.DataFrame]) -> float:
@@ -103,13 +104,11 @@ def missing(found: Difference | None, groups: list[pd.DataFrame]) -> str:
 
 def by_seed(runs: Runs) -> str:
     """Return a table of the test accuracies, a row per seed, a column per network."""
-    lines = ["| " + " | ".join(["seed", *CELLS.values()]) + " |", "| ---: |" + " ---: |" * len(CELLS)]
-    groups = groups_of(CELLS, runs)
+    rows, groups = [], groups_of(CELLS, runs)
     for seed in sorted({seed for own in runs.values() for seed in own["seed"]}):
         of_seed = [group[group["seed"] == seed] for group in groups]
-        cells = ["" if own.empty else outcome(own.iloc[0]) for own in of_seed]
-        lines.append(f"| {seed} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([str(seed), *("" if own.empty else outcome(own.iloc[0]) for own in of_seed)])
+    return as_table(["seed", *CELLS.values()], rows, text=())
 
 
 def outcome(run: pd.Series) -> str:

@@ -5,6 +5,7 @@ Contrasts are of two networks, with seeds that are normally distributed; test im
 
 import numpy as np
 from contrasts import CLOSE, SEEDS
+from rates import as_table
 from scipy import stats
 
 from analysis.frames.statistics import LEVEL
@@ -45,8 +46,8 @@ def share(strict: np.ndarray, plain: np.ndarray) -> str:
 def table() -> str:
     """Return a table of the power, a row for each pair of deviations."""
     heads = ["standard deviations", *(f"{difference:g}" for difference in DIFFERENCES), '"less than a point", at 0']
-    lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    rows = []
     for deviations in DEVIATIONS:
-        cells = [*(power(deviations, difference) for difference in DIFFERENCES), closeness(deviations)]
-        lines.append("| " + " | ".join([" and ".join(f"{std:g}" for std in deviations), *cells]) + " |")
-    return "\n".join(lines)
+        cells = (power(deviations, difference) for difference in DIFFERENCES)
+        rows.append([" and ".join(f"{std:g}" for std in deviations), *cells, closeness(deviations)])
+    return as_table(heads, rows)

@@ -3,7 +3,7 @@
 The rule is that of study.md. `table` says what it has chosen, or which runs it waits for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -127,12 +127,18 @@ def table(tuned: dict[Network, pd.DataFrame]) -> str:
     """Return a table of the validation accuracies that choose the rates: one row per network, one column per rate."""
     columns = sorted({*GRID, *(lr for runs in tuned.values() for lr in runs["lr"])})
     head = ["layers", "width", "shortcuts", *(f"{lr:g}" for lr in columns), "chosen, or next to run"]
-    lines = [head, ["---:", "---:", "---", *["---:"] * len(columns), "---"]]
+    rows = []
     for (depth, width, shortcut), runs in tuned.items():
         rate, missing = choose(runs)
         cells = [accuracies(runs[runs["lr"] == lr]) for lr in columns]
-        lines.append([str(depth), str(width), shortcut, *cells, missing if rate is None else f"**{rate:g}**"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append([str(depth), str(width), shortcut, *cells, missing if rate is None else f"**{rate:g}**"])
+    return as_table(head, rows, text=(2, len(head) - 1))
+
+
+def as_table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[int] = (0,)) -> str:
+    """Return a Markdown table; the columns whose places are in `text` are aligned left, the others right."""
+    rule = ["---" if place in text else "---:" for place in range(len(head))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
 
 
 def accuracies(runs: pd.DataFrame) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import contrasts as designed
 import pandas as pd
 from power import table as power_table
+from rates import as_table, tuning
 from rates import table as rates_table
-from rates import tuning
 
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
@@ -61,13 +61,12 @@ def accuracies(study: str, measure: str, row: str, column: str, values: str, *la
     `labels` are the head's: one for the rows, then one for each of `values`. Rows are in ascending order.
     """
     names = values.split(",")
-    lines = ["| " + " | ".join(labels) + " |", "| ---: |" + " ---: |" * len(names)]
+    rows: list[list[str]] = []
     there = set(runs_of(study)[[row, column]].astype(str).itertuples(index=False, name=None))
     for value in sorted(runs_of(study)[row].unique()):
         pairs = [(f"{row}={value}", f"{column}={name}") if (str(value), name) in there else None for name in names]
-        cells = (accuracy(study, *pair, measure=measure) if pair else "" for pair in pairs)
-        lines.append(f"| {value} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([str(value), *(accuracy(study, *pair, measure=measure) if pair else "" for pair in pairs)])
+    return as_table(labels, rows, text=())
 
 
 def difference(study: str, a: str, b: str, template: str) -> str:
@@ -217,8 +216,8 @@ def choices(group: str) -> str:
 
 def described(group: str) -> str:
     """Return a table of a group's choices, with the comment on top of each."""
-    rows = (f"| `{group}={path.stem}` | {' '.join(comment(path))} |" for path in options(group))
-    return "\n".join(["| choice | what |", "| --- | --- |", *rows])
+    rows = ([f"`{group}={path.stem}`", " ".join(comment(path))] for path in options(group))
+    return as_table(["choice", "what"], rows, text=range(2))
 
 
 def experiments() -> str:
@@ -235,14 +234,14 @@ def keys(group: str = "") -> str:
     config = Config()
     owner, prefix = (getattr(config, group), f"{group}.") if group else (config, "")
     rows = [key_row(f"{prefix}{f.name}", f) for f in fields(owner) if not is_dataclass(getattr(owner, f.name))]
-    return "\n".join(["| key | default | values | meaning |", "| --- | --- | --- | --- |", *rows])
+    return as_table(["key", "default", "values", "meaning"], rows, text=range(4))
 
 
-def key_row(key: str, field: Any) -> str:
+def key_row(key: str, field: Any) -> list[str]:
     """Return a row about one key; a star marks what is no part of a run's identity."""
     star = "" if field.metadata.get("identity", True) else " \\*"
     default = as_text(default_of(field)) or "''"
-    return f"| `{key}`{star} | `{default}` | {values(field)} | {MEANINGS[key]} |"
+    return [f"`{key}`{star}", f"`{default}`", values(field), MEANINGS[key]]
 
 
 def values(field: Any) -> str:
