@@ -18,7 +18,7 @@ from analysis.claims.findings import find
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.frames.experiments import parts_of
-from analysis.frames.inside.gradients import end_ratios
+from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import Difference, estimate, welch
@@ -115,10 +115,24 @@ def gradient_ratios(studies: str, first: str, last: str, kind: str, *filters: st
 
     Of `kind` scaled, each norm is times that of the layer's weights; else it is raw.
     """
-    tables = [load_layers(selected(study, filters)) for study in studies.split(",")]
-    ratios = 10 ** pd.concat([end_ratios(table, kind == "scaled") for table in tables])
-    some = ratios[ratios.index.get_level_values("epoch").to_series().between(int(first), int(last)).to_numpy()]
-    return " to ".join(f"{some.agg(end):,.{0 if some.min() > 10 else 1}f}" for end in ("min", "max"))
+    ratios = 10 ** end_ratios(layers_of(studies, first, last, filters), kind == "scaled")
+    return " to ".join(f"{ratios.agg(end):,.{0 if ratios.min() > 10 else 1}f}" for end in ("min", "max"))
+
+
+def last_stage_growth(studies: str, first: str, last: str, *filters: str) -> str:
+    """Return the range, over runs and some epochs, of the gradient's growth per layer within the last of three stages.
+
+    The factor is that of the raw norm from a layer to the one before it.
+    """
+    layers = layers_of(studies, first, last, filters)
+    factors = 10 ** growth(layers[layers["stage"] == 3])
+    return f"{factors.min():.2f} to {factors.max():.2f}"
+
+
+def layers_of(studies: str, first: str, last: str, filters: Iterable[str]) -> pd.DataFrame:
+    """Return the layers of the selected runs of several studies in some epochs, both ends included."""
+    layers = pd.concat([load_layers(selected(study, filters)) for study in studies.split(",")])
+    return layers[layers["epoch"].between(int(first), int(last))]
 
 
 def minutes(study: str, *filters: str) -> str:

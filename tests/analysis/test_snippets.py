@@ -38,3 +38,13 @@ def test_a_rise_is_said_only_where_there_is_one(snippets):
     for a, b in ((DEEP, SHALLOW), (SHALLOW, f"{DEEP};seed=0")):
         with pytest.raises(KeyError):
             snippets.difference("depth", a, b, template)
+
+
+def test_gradients_are_given_as_the_range_over_runs_and_epochs(snippets, build):
+    for seed, first in ((0, 8.0), (1, 512.0)):  # ten layers, so that an end is one, and a step a ninth of the way
+        run = next(build.root.glob(f"depth/blocks4-*/seed{seed}"))
+        build.look_inside(run, layers=10, first=first)
+        (run / "layers.csv").write_text((run / "layers.csv").read_text().replace("conv1,1,", "conv1,3,"))
+    assert snippets.gradient_ratios("depth", "0", "0", "raw", SHALLOW) == "8.0 to 512.0"
+    assert snippets.gradient_ratios("depth", "1", "3", "scaled", SHALLOW, "seed=1") == "512 to 512"
+    assert snippets.last_stage_growth("depth", "1", "1", SHALLOW) == "1.26 to 2.00"  # the ninth roots of 8 and 512
