@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--out", metavar="DIR", type=Path, default=Path("figures"), help="output directory (default: figures)")
     add("--format", choices=tuple(UNDATED), default="png", help="png for screens, svg and pdf for print")
-    add("--x", metavar="AXIS", default="", help="what is across: an axis, multiply_adds, parameters or wall_seconds")
+    add("--x", metavar="AXIS", default="", help="horizontal: an axis, multiply_adds, parameters or wall_seconds")
     add("--by", metavar="AXIS", default="", help="a line for each value of this axis")
     add("--panels", metavar="AXIS", default="", help="a panel for each value of this axis")
     add("--measure", choices=ACCURACIES, default="", help="the vertical axis (default: test_acc and val_acc)")

@@ -113,7 +113,7 @@ def over_epochs(study: str, first: str, last: str, a: str, b: str, template: str
 def gradient_ratios(studies: str, first: str, last: str, kind: str, *filters: str) -> str:
     """Return the range, over runs and some epochs, of the first layers' gradient norm over that of the last ones.
 
-    Of `kind` scaled, each norm is times that of the layer's weights; else it is raw.
+    With `kind` scaled, each norm is multiplied by that of the layer's weights; else it is raw.
     """
     ratios = 10 ** end_ratios(layers_of(studies, first, last, filters), kind == "scaled")
     return " to ".join(f"{ratios.agg(end):,.{0 if ratios.min() > 10 else 1}f}" for end in ("min", "max"))
@@ -132,7 +132,10 @@ def last_stage_growth(studies: str, first: str, last: str, *filters: str) -> str
 def layers_of(studies: str, first: str, last: str, filters: Iterable[str]) -> pd.DataFrame:
     """Return the layers of the selected runs of several studies in some epochs, both ends included."""
     layers = pd.concat([load_layers(selected(study, filters)) for study in studies.split(",")])
-    return layers[layers["epoch"].between(int(first), int(last))]
+    layers = layers[layers["epoch"].between(int(first), int(last))]
+    if layers.empty:
+        raise ValueError(f"{studies}: nothing was measured in epochs {first} to {last}")
+    return layers
 
 
 def minutes(study: str, *filters: str) -> str:

@@ -89,7 +89,8 @@ def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
     ratios = end_ratios(study.layers).rename("ratio").to_frame().join(keys).reset_index()
     shown = study.configurations[study.configurations["configuration"].isin(ratios["configuration"])]
     if shown.empty:
-        raise NoData("no run has looked inside its network (probe_every=0)")
+        probed = len(study.layers) > 0
+        raise NoData("no ratio is finite" if probed else "no run has looked inside its network (probe_every=0)")
     drawn = lines_of(study, shown, by_shortcut(study, options))
     panels = list(drawn.rows())
     figure = new_figure(study, "Gradient norm of the first over that of the last layers", 4.4, note=drawn.note)

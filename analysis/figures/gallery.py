@@ -33,7 +33,7 @@ from analysis.frames.study import Study
 STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u2e80-\uffef]")
+EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 EAST_ASIAN_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Apple SD Gothic Neo", "Malgun Gothic")
 DOTS_PER_INCH = 160
 DEFAULT = PlotOptions()
@@ -182,15 +182,19 @@ def own_style(more: Mapping[Any, Any] = MappingProxyType({})) -> Iterator[None]:
 def save(figure: Figure, target: Any, form: str) -> None:
     """Write a figure to a file or buffer, `form` being png, svg or pdf.
 
-    Texts that the style's font cannot write, such as Korean names of classes, get one that can, if any is installed.
+    Texts in Chinese, Japanese or Korean, such as names of classes, get a font that has their letters, if one of
+    EAST_ASIAN_FONTS is installed. A warning says so where a picture lacks letters; text of an SVG stays text.
     """
-    foreign = [text for text in figure.findobj(Text) if EAST_ASIAN.search(text.get_text())]
-    if foreign:
-        fonts = [name for name in EAST_ASIAN_FONTS if name in font_manager.get_font_names()]
-        if not fonts:
-            warn(f"no font here can write {foreign[0].get_text()} in a picture; install one, such as Noto Sans CJK")
-        for text in foreign:
+    fonts = [name for name in EAST_ASIAN_FONTS if name in font_manager.get_font_names()]
+    for text in figure.findobj(Text):
+        if EAST_ASIAN.search(text.get_text()):
             text.set_fontfamily([*fonts, "sans-serif"])
-    with own_style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # one for each letter
+    with own_style(), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])
+    lacking = [warning for warning in said if re.match("Glyph .* missing", str(warning.message))]
+    if lacking and form != "svg":
+        warn(f"a picture lacks {len(lacking)} letters that no font here has; install one, such as Noto Sans CJK")
+    for warning in said:
+        if warning not in lacking:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

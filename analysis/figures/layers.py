@@ -61,7 +61,7 @@ def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
 
 
 def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
-    """Return a logarithmic scale over all norms; a gradient of exactly zero is off it. Raises NoData without others."""
+    """Return a logarithmic scale over all norms above zero; raises NoData where there are none."""
     values = np.concatenate([table.to_numpy().ravel() for table in tables])
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):

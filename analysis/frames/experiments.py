@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from analysis.frames.find import REFERENCE
 from analysis.frames.settings import Row
 
 CONF = Path(__file__).parents[2] / "conf"  # not there where only the package is installed
@@ -22,13 +23,15 @@ def parts_of(experiment: str) -> dict[str, str]:
 def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
     """Return the parts of the experiment that all of some runs came from; none if they are of several.
 
-    A study of an experiment's name came from that one, whatever it was called then.
+    A study of the reference with an experiment's name came from that one, whatever it was called then.
     """
-    names = {(row["choices"].get("experiment"), row["study"].rpartition("/")[2]) for row in rows}
+    names = {(row["choices"].get("experiment"), row["study"]) for row in rows}
     if len(names) != 1:
         return {}
     experiment, study = names.pop()
-    return (parts_of(study) or parts_of(experiment)) if experiment else {}
+    folder, _, name = study.rpartition("/")
+    renamed = parts_of(name) if folder == REFERENCE else {}
+    return (renamed or parts_of(experiment)) if experiment else {}
 
 
 def question_of(rows: Iterable[Row]) -> str:

@@ -68,7 +68,7 @@ def _own(runs: list[Path]) -> list[Path]:
 
 
 def is_folder(entry: os.DirEntry) -> bool:
-    """Return whether an entry is a folder; a link that leads nowhere one may go is none, and warned of."""
+    """Return whether an entry is a folder; a link that cannot be followed is not one, as a warning says."""
     try:
         return entry.is_dir()
     except OSError as error:

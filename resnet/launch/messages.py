@@ -70,7 +70,7 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
         return 2, not_yaml(error)
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
         return 2, explain(error, sweeps)
-    return explain_os_error(error)  # of which a lack of memory alone is left
+    return explain_os_error(error)  # only a lack of memory can get here
 
 
 def file_being_read(error: Exception) -> str:

@@ -489,21 +489,23 @@ def test_a_matplotlibrc_changes_nothing(build, plots):
 def test_korean_names_get_a_font_that_can_write_them_or_a_line_says_that_there_is_none(build, monkeypatch, capsys):
     build.classify(build.complete(), ["고양이", "dog"])
     drawn = figure("classes")
-    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("DejaVu Serif",))
+    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("not installed", "DejaVu Serif"))  # which has no Korean letter
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        gallery.save(drawn, io.BytesIO(), "svg")
+        assert capsys.readouterr().err == "", "a browser has fonts of its own"
         gallery.save(drawn, io.BytesIO(), "png")
     fonts = {text.get_text(): text.get_fontfamily() for text in drawn.findobj(Text)}
-    assert fonts["고양이"] == ["DejaVu Serif", "sans-serif"] != fonts["dog"] and capsys.readouterr().err == ""
-    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("not installed",))
-    gallery.save(drawn, io.BytesIO(), "png")
-    assert capsys.readouterr().err.startswith("warning: no font here can write 고양이 in a picture")
+    assert fonts["고양이"] == ["DejaVu Serif", "sans-serif"] != fonts["dog"]
+    assert capsys.readouterr().err.startswith("warning: a picture lacks 3 letters that no font here has")
 
 
 def test_a_backend_that_matplotlib_no_longer_has_is_left_alone():
-    command = [sys.executable, "-c", "import os, analysis.plots; print(os.environ['MPLBACKEND'])"]
-    done = subprocess.run(command, env=os.environ | {"MPLBACKEND": "Qt4Agg"}, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("Qt4Agg\n", "")
+    told = "import os, analysis.plots, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
+    for name, kept in (("Qt4Agg", "agg"), ("svg", "svg")):
+        environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | {"MPLBACKEND": name}
+        done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (f"{name} {kept}\n", ""), "a notebook's own figures need theirs"
 
 
 @pytest.mark.parametrize("study", ["degradation_fp32", "-".join(["a-name"] * 9)])

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from analysis import benchmark
+from analysis.frames.experiments import question_of
 from analysis.frames.find import BadRequest, RunsError, find_runs
 from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
@@ -43,6 +44,14 @@ def test_a_linked_study_is_followed_and_a_loop_is_not(build, tmp_path, capsys):
     (tmp_path / "elsewhere" / "depth" / "loop").symlink_to(build.root)
     assert load_runs(["runs"])["study"].tolist() == ["linked"]
     assert capsys.readouterr().err == ""
+
+
+def test_a_study_of_the_reference_has_the_question_of_the_experiment_with_its_name():
+    asked = [
+        question_of([{"choices": {"experiment": experiment}, "study": study}])
+        for experiment, study in (("depth", "reference/depth_short"), ("depth_short", "mine"), ("depth", "depth_short"))
+    ]
+    assert asked[0] == asked[1] != asked[2] and all(asked), "one's own study may have any name"
 
 
 def test_committed_studies_are_told_from_own_ones(build):

@@ -40,7 +40,7 @@ class RunJob:
     context: HydraContext
 
     def __call__(self, folder: str, composed: bytes) -> None:
-        """Run a configuration, pickled with the time at which its folder's run had begun as it was submitted.
+        """Run a pickled configuration; with it comes when its folder's run had begun at submission.
 
         Raises Unsuccessful, or SystemExit where the run was stopped.
         """
@@ -63,7 +63,9 @@ class RunJob:
                 known = isinstance(stop.__context__, UserError)
                 raise Unsuccessful(str(stop.__context__) if known else f"exit code {stop.code}") from None
             if still_wanted():
-                self._requeue(run, len(run.metrics()) > epochs or time.monotonic() - started < self._time_limit())
+                began = config.resume != "never" or run.begun_at() != begun_before
+                done = len(run.metrics()) if began else 0  # else they are of the run that this one was to replace
+                self._requeue(run, done > epochs or time.monotonic() - started < self._time_limit())
             raise
 
     def _run(self, config: DictConfig) -> None:
@@ -85,12 +87,14 @@ class RunJob:
         elif restarts() >= self.max_num_timeout:
             refusal = f"requeued {restarts()} times, hydra.launcher.max_num_timeout={self.max_num_timeout}"
         if refusal:
-            run.fail("failed", refusal, "")
+            if run.state() != "complete":  # a run that this one was to replace
+                run.fail("failed", refusal, "")
             raise Unsuccessful(refusal) from None
         try:
             call("scontrol", "requeue", job_id())
         except SlurmError as error:
-            raise Unsuccessful(f"Slurm did not requeue it, {error}; the same command resumes it") from None
+            again = "the same command resumes it (add resume=auto if it would start over)"
+            raise Unsuccessful(f"Slurm did not requeue it, {error}; {again}") from None
 
 
 def restarts() -> int:

@@ -47,7 +47,7 @@ class SlurmArray(SlurmLauncher):
             config = self._compose(overrides, number)
             folders.append(self.sweep_dir / str(config.hydra.sweep.subdir))
             begun_before = RunFolder(folders[-1]).begun_at()
-            composed[folders[-1]] = pickle.dumps((config, begun_before))  # of thousands, a tenth of the memory
+            composed[folders[-1]] = pickle.dumps((config, begun_before))  # a tenth of the memory
         ends = {folder: RunFolder(folder).ended_at() for folder in composed}
         try:
             jobs = {folder: job for folder, job in queued_runs(self.sweep_dir).items() if folder in composed}
@@ -101,7 +101,10 @@ class SlurmArray(SlurmLauncher):
                 time.sleep(min(SLOWEST_POLL, POLL + (now - started) / 60))
 
     def _record_death(self, folder: Path, job: str, state: str) -> None:
-        """Write failure.json for a run whose job died; a job that ended by itself has logged why."""
+        """Write failure.json for a run whose job died; a job that ended by itself has logged why.
+
+        A complete run that was to start over, and has not been moved aside yet, stays: the summary alone says so.
+        """
         from submitit.core.utils import JobPaths
 
         paths = JobPaths(self.params["submitit_folder"], job)
@@ -155,7 +158,8 @@ def _why_unsuccessful(result: Path) -> str:
     with suppress(Exception):
         outcome, trace = pickle.loads(result.read_bytes())
         if outcome == "error":
-            return trace.strip().splitlines()[-1].partition("Unsuccessful: ")[2] or "not complete"
+            last = trace.strip().splitlines()[-1]
+            return last.partition("Unsuccessful: ")[2] or last
     return "not complete"
 
 

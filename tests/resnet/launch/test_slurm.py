@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from resnet.launch.slurm import job
 from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
@@ -208,7 +209,7 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
 @pytest.fixture
 def signals():
     """Put the handlers of signals back."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGINT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -235,12 +236,32 @@ def test_a_job_that_was_to_start_over_does_so_once_however_often_it_is_requeued(
     assert seen == ["auto" if began_since else "never"]
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_a_job_that_never_began_to_start_over_has_no_progress_and_leaves_the_complete_run(
+    began, copied_run, monkeypatch, signals
+):
+    run, before = RunFolder(copied_run), (copied_run / "result.json").read_bytes()
+    submitted = None if began else run.begun_at()
+
+    def stop(job: RunJob, config: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    monkeypatch.setattr(RunJob, "_run", stop)
+    monkeypatch.setattr(job, "still_wanted", lambda: True)
+    monkeypatch.setattr(job.RunJob, "_time_limit", lambda self: 0)
+    with pytest.raises(Unsuccessful, match="no epoch ended within hydra.launcher.timeout_min=10"):
+        RunJob(10, 120, 1, None)(str(run.path), pickle.dumps((SimpleNamespace(resume="never"), submitted)))
+    assert (run.path / "result.json").read_bytes() == before and run.state() == "complete" and not run.failure()
+
+
 def test_a_job_that_slurm_does_not_requeue_says_so(tmp_path, monkeypatch):
     (tmp_path / "scontrol").write_text("#!/bin/sh\necho requeueing is disabled >&2\nexit 1\n")
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(Unsuccessful, match="did not requeue it, requeueing is disabled; the same command resumes it"):
+    with pytest.raises(
+        Unsuccessful, match="did not requeue it, requeueing is disabled; the same command resumes it .add"
+    ):
         RunJob(10, 120, 1, None)._requeue(RunFolder(tmp_path), progress=True)
 
 
