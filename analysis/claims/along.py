@@ -125,6 +125,8 @@ def is_scattered(study: Study) -> bool:
     done, axes = study.configurations[study.configurations["n"] > 0], study.axes.axes
     if len(done) < SCATTERED:
         return False
+    if any(set(done["configuration"]) <= set(choice.untested) for choice in study.choices):
+        return True  # what was to be chosen has one value in each
     beside = {name for axis in axes for _, rows in slices(done, axes, axis) if len(rows) > 1 for name in rows["folder"]}
     return len(beside) < len(done) / 2
 

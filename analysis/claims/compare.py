@@ -130,7 +130,9 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
         raise BadRequest(f"{wanted}: inspections of untrained networks have no accuracies to compare")
     if len(found) == 1:
         return found[0]
-    names = listed(list(dict.fromkeys(side.label for side in found or every)), NAMED, "; ", " and ")
+    one_study = len({side.study.name for side in every}) == 1
+    labels = dict.fromkeys(side.row["label"] if one_study else side.label for side in found or every)
+    names = listed(list(labels), NAMED, "; ", " and ")
     if found:
         raise BadRequest(f"{wanted}: could be {names}")
     raise BadRequest(f"{wanted}: no configuration has such a value, or a name that begins like this; there are {names}")

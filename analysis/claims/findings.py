@@ -19,12 +19,12 @@ from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
-from analysis.frames.study import Study, pick, slices, validated
+from analysis.frames.study import SCORE, Study, pick, slices, validated
 
 MOST_SERIES = 3  # series of depths that have sentences of their own; of more, each network is compared at its best
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
-VERDICT = ("gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
+VERDICT = ("best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -152,7 +152,7 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
 
 def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
     """Give the test images' interval of configurations with one run, which have none over seeds."""
-    rows = configurations[configurations["n"] == 1]
+    rows = configurations[configurations["n"] == 1].sort_values(SCORE, ascending=False, kind="stable")
     intervals = {}
     for name, label in zip(rows["configuration"], rows["label"]):
         run = runs[runs["configuration"] == name].iloc[0]

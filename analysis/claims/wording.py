@@ -1,5 +1,6 @@
 """Findings in sentences: a template per kind, filled from the finding's fields and facts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ TEMPLATES = {
     "{test_acc:.2f} % test accuracy ({each}{but}). {next} is {lower} by validation.",
     "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
     "for comparing, not for choosing.",
-    "axis": "Of {values} values of {axis}, {best} is best by validation{rest}. {change}{pairwise}",
+    "axis": "{over}{best} is the best of {values} values of {axis} by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
@@ -27,7 +28,7 @@ TEMPLATES = {
     "share": "The best {top} of {count} configurations by validation: {shares}.",
     "search": "These configurations do not form a grid: settings vary together, and the data do not tell which of them "
     "makes a difference.",
-    "edge": "{best} is the {end} value tried: a better one may lie beyond.",
+    "edge": "{best} is the {end} value of {axis} tried: a better one may lie beyond.",
     "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
     "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
     "interaction": "From {depths[0]} to {depths[1]} layers, the change in test accuracy of {networks} {change}",
@@ -87,9 +88,9 @@ VERBS = {  # for more, for less, for neither
         "equals that of their plain counterparts",
     ),
     "axis": (
-        "is above that of {second}, the next best,",
-        "is below that of {second}, the next best,",
-        "equals that of {second}, the next best,",
+        "is above that of {second}{next}",
+        "is below that of {second}{next}",
+        "equals that of {second}{next}",
     ),
 }
 RISES = ("rises", "falls", "stays the same")  # the verbs of all others
@@ -137,10 +138,11 @@ def say_change(finding: Finding) -> str:
     """Return what can be said of a difference in accuracy, and no more."""
     found = finding.difference
     assert found is not None
-    more, less, same = (verb.format(**finding.facts) for verb in VERBS.get(finding.kind, RISES))
+    facts = {"next": ", the next best," * (finding.facts.get("values") != 2)} | finding.facts
+    more, less, same = (verb.format(**facts) for verb in VERBS.get(finding.kind, RISES))
     equal = abs(found.points) < SAME
     size = same if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
-    interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f} pp"
+    interval = "" if found.low is None or found.high is None else say_points(found.low, found.high)
     seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # of more than two groups of runs
     if finding.kind == "twins":
         seeds = say_twins(finding.seeds)
@@ -152,10 +154,14 @@ def say_change(finding: Finding) -> str:
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
     clear, noise = ", which is more than the noise of seeds", ", but no difference can be claimed: it could be noise"
     if found.with_images is not None:
-        low, high = found.with_images
-        interval += f" over seeds, {low:+.2f} to {high:+.2f} pp over seeds and test images"
+        interval = f"{say_points(*found.span)} over seeds and test images"
     judged = "" if equal else noise if found.verdict == "noise" else clear
     return f"{size}{judged} (95 % interval {interval}, {seeds})."
+
+
+def say_points(low: float, high: float) -> str:
+    """Return an interval in percentage points, one that ends at zero without a sign that rounding left."""
+    return f"{round(low, 2) + 0.0:+.2f} to {round(high, 2) + 0.0:+.2f} pp"
 
 
 def say_plateau(finding: Finding) -> str:
@@ -198,12 +204,19 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value}: {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
-    how = "on average" if facts["balanced"] else "fitted"
-    over = f", {how} over {facts['grids']} combinations of the other axes" * (facts["grids"] > 1)
-    over += f", of which {facts['having']} include it" * (facts["having"] < facts["grids"])
-    over += f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
-    pairwise = " Pair by pair, it is above in {above} and below in {below}, by more than the noise of seeds."
-    return {"rest": f"{over} (relative to it, {said})", "pairwise": pairwise.format(**facts) if facts["below"] else ""}
+    how = "On average" if facts["balanced"] else "Fitted"
+    having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
+    over = f"{how} over {facts['grids']} combinations of the other axes, {having}" * (facts["grids"] > 1)
+    without = f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
+    pairwise = (
+        " But which is better depends on the other axes: pair by pair, it is above in {above} and below in {below}, "
+        "by more than the noise of seeds."
+    )
+    return {
+        "over": over,
+        "rest": f"{without} (relative to it, {said})",
+        "pairwise": pairwise.format(**facts) if facts["below"] else "",
+    }
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
@@ -213,10 +226,13 @@ def say_order(finding: Finding) -> dict[str, Any]:
     where = f" in which it can be compared (of {planned} in all)" * (tried < planned)
     where += f", in {ties} of them together with another" * bool(ties)
     if others:
-        better = listed([f"{value} with {place}" for place, value in others], 3, "; ", "; and ")
+        places: dict[str, list[str]] = {}
+        for place, value in others:
+            places.setdefault(value, []).append(place)
+        better = listed([f"{value} with {' and with '.join(own)}" for value, own in places.items()], 3, "; ", "; and ")
         some = f"{clear} of {len(others)} " * (clear < len(others))
         noise = f"; on test images, {some}by more than the noise of seeds" if clear else ", which may be noise"
-        where += f"; by validation, {better} {'is' if len(others) == 1 else 'are'} better{noise}"
+        where += f"; by validation, {better} {'is' if len(places) == 1 else 'are'} better{noise}"
     return {"agree": f"{tried - len(others)} of {tried}" if others else f"all {tried}", "where": f"{where}."}
 
 
@@ -264,7 +280,13 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
 
 
 def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
-    """Return the best value in each combination of the other axes, and where it is at an end of those tried."""
+    """Return the best value in each combination of the other axes, and where it is at an end of those tried.
+
+    Of many combinations, only how often each value is best.
+    """
+    if len(each) > NAMED:
+        counts = Counter(in_a_row(best) for _, best, _ in each).most_common()
+        return f"{in_a_row(f'{value} in {n}' for value, n in counts)} of {len(each)} combinations of the other axes"
     return "; ".join(f"{in_a_row(best)} with {where}{f' (the {end} tried)' * bool(end)}" for where, best, end in each)
 
 

@@ -17,6 +17,7 @@ from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
+LOST = 3  # configurations without a complete run that a note names
 
 
 def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
@@ -32,6 +33,9 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     if scale.values.nunique() < 2:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
+    if lost := list(study.configurations.loc[study.configurations["n"] == 0, "label"]):
+        more = f"; and {len(lost) - LOST} more" * (len(lost) > LOST)
+        notes.append(f"without a complete run: {'; '.join(lost[:LOST])}{more}")
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
     measures = [name for name in (options.measure,) if name] or SHOWN
     measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
@@ -41,13 +45,18 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
-    axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else False)
+    axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else True)
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
+    points, theirs = {}, {measure: [] for measure in measures}
+    for measure in measures:
+        points[measure] = points_of(study.complete.dropna(subset=measure), table, scale, measure)
+        if published is not None:
+            theirs[measure] = list(100 * published[f"{measure}_mean"].dropna().astype(float))
     for number, measure in enumerate(measures):
-        theirs = [] if published is None else list(100 * published[f"{measure}_mean"].dropna().astype(float))
-        extent = limits(points_of(study.complete.dropna(subset=measure), table, scale, measure), theirs)
+        beside = [measure] if roles.panels else measures  # what shares an axis of accuracy
+        extent = limits(pd.concat([points[name] for name in beside]), [x for name in beside for x in theirs[name]])
         for column, panel in enumerate(panels):
             axis = axes[number, column] if roles.panels else axes[0, number]
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
@@ -68,6 +77,8 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
     axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
     if roles.x is None or len(roles.x.values) <= MANY:
         table, notes = best_of(study, table, axes)
+    elif rest := [axis.name for axis in study.axes.axes if axis not in axes]:
+        notes = [f"each with its own {', '.join(rest)}"]
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
         if axis is not None:
             places, left_out = some_of(sorted(set(table[axis.column])), most, f"values of {axis.name}")

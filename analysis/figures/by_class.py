@@ -109,7 +109,7 @@ def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Norm
     axis.set_xticks(places, plain(table.columns), rotation=90, fontsize=8)
     axis.set_yticks(places, plain(table.index), fontsize=8)
     for (row, column), share in np.ndenumerate(table.to_numpy()):
-        if share >= 0.5 and len(table) <= 12:
+        if np.isfinite(share) and round(share) > 0 and len(table) <= 12:
             dark = row != column and norm(share) > 0.6
             axis.text(
                 column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color="white" if dark else "black"

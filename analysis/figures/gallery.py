@@ -61,7 +61,11 @@ PLOTS = (
         "Accuracy of the last epoch; of several seeds, the 95 % interval, with an arrowhead where it extends "
         "beyond the axis, and each seed as a faint dot.",
     ),
-    Plot("grid", draw_grid, "Test accuracy of the last epoch over two numeric axes, mean over seeds."),
+    Plot(
+        "grid",
+        draw_grid,
+        "Accuracy of the last epoch over two numeric axes, mean over seeds; that of validation, where there is one.",
+    ),
     Plot(
         "curves",
         draw_curves,

@@ -10,14 +10,16 @@ from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of
 from analysis.figures.style import NoData, new_figure, some_of, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
-from analysis.frames.study import Study
+from analysis.frames.study import Study, validated
 
-MEASURE = "test_acc"
 MOST_CELLS = 12  # a side, of which each has its figure written in it
 
 
 def draw_grid(study: Study, options: PlotOptions) -> Figure:
-    """Return the mean test accuracy over the two numeric axes that have most values; raises NoData."""
+    """Return the mean accuracy over the two numeric axes that have most values; raises NoData.
+
+    It is that of validation, by which values are chosen, unless there is none or another is asked for.
+    """
     numbers = sorted((axis for axis in study.axes.axes if axis.numeric), key=lambda axis: -len(axis.values))
     done = study.configurations[study.configurations["n"] > 0]
     if len(numbers) < 2:
@@ -31,10 +33,11 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
     every = [0] if panel is None else sorted(set(table[panel.column]))
     places, left_out = some_of(every, PANELS, f"values of {panel.name}" if panel else "")
     share = 1 if len(places) > 1 else 2 / 3
-    about = f"{MEASURES[MEASURE].long.capitalize()} by {x.name} and {y.name}"
+    measure = options.measure or ("val_acc" if validated(done) else "test_acc")
+    about = f"{MEASURES[measure].long.capitalize()} by {x.name} and {y.name}"
     figure = new_figure(study, about, 1.6 + 0.4 * min(len(y.values), MOST_CELLS), share, "; ".join([*notes, *left_out]))
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
-    values = 100 * table[f"{MEASURE}_mean"]
+    values = 100 * table[f"{measure}_mean"]
     norm = Normalize(values.min(), max(values.max(), values.min() + 0.1))
     for axis, place in zip(axes, places):
         part = table if panel is None else table[table[panel.column] == place]
@@ -43,7 +46,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
         draw_cells(axis, cells, norm, x, y)
         axis.set_title("" if panel is None else panel.label(place), fontsize=10)
     axes[0].set_ylabel(y.name)
-    figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label=MEASURES[MEASURE].long, aspect=30)
+    figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label=MEASURES[measure].long, aspect=30)
     return figure
 
 

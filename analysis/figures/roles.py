@@ -134,7 +134,8 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
         half = MOST // 2
         table = table[table[line.column].isin([*ranked[:half], *ranked[middle : middle + half]])]
         best = "best by validation" if validated(table) else "first"
-        notes.append(f"of {count} values of {line.name}, the {half} {best} and {half} around the median")
+        tops = ", ".join(line.text(int(place)) for place in ranked[:half])
+        notes.append(f"of {count} values of {line.name}, the {half} {best} ({tops}) and {half} around the median")
     return Lines(table, line, row, "; ".join(notes))
 
 
@@ -144,7 +145,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     Of a named choice, all have the same value where they can, so that they do not differ by that as well.
     """
     columns, notes = [axis.column for axis in axes], []
-    best_one = "the best by validation" if validated(configurations) else "the first, nothing was validated"
+    best_one = "the best by validation" if validated(configurations) else "the first, as nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in [axis for axis in others if not axis.numeric]:
         parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore[reportArgumentType]
@@ -157,9 +158,11 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
             best = max(whole, key=lambda place: score(whole[place], columns))
             configurations, notes = whole[best], [*notes, f"{axis.label(best)}, {best_one}"]
             others.remove(axis)
-    table = best_rows(configurations, columns)
+    table, names = best_rows(configurations, columns), ", ".join(axis.name for axis in others)
     if len(table) < len(configurations):
-        notes.append(f"{', '.join(axis.name for axis in others) or 'copies'}: {best_one}")
+        notes.append(f"each with its own {names}, {best_one}" if names else f"copies: {best_one}")
+    elif others:
+        notes.append(f"each with its own {names}")
     return table, notes
 
 

@@ -41,10 +41,10 @@ def measured(name: str, row: Row) -> str:
 
 
 def accuracies(row: Row) -> str:
-    """Return the three accuracies with one decimal, and the deviation of the last."""
+    """Return the three accuracies with one decimal, and the deviation of the last with two."""
     means, std = [row[f"{name}_mean"] for name in ("train_acc", "val_acc", "test_acc")], row["test_acc_std"]
     text = " / ".join("-" if pd.isna(mean) else f"{100 * mean:.1f}" for mean in means)
-    return text if pd.isna(std) else f"{text} ± {100 * std:.1f}"
+    return text if pd.isna(std) else f"{text} ± {100 * std:.2f}"
 
 
 def counted(value: Any, unit: int = 1) -> str:

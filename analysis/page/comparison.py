@@ -65,7 +65,7 @@ def notes(found: Comparison) -> list[str]:
     return [
         "; ".join(sides) + "." + (f" Left out as not complete: {found.left_out}." if found.left_out else ""),
         *([] if text == data else [f"This is about {text}."]),
-        *(note for study in found.studies for note in choice_notes(study)),
+        *(note for study in found.studies for note in choice_notes(study, found.configurations)),
         *basis(found),
         verdict(found.headline),
         cause(found),

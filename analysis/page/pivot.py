@@ -1,7 +1,9 @@
 """A two-way table of one measure: a row per value of one axis, a column per value of another."""
 
+from analysis.frames.axes import UNITS
 from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
+from analysis.frames.settings import Row
 from analysis.frames.study import Study
 from analysis.page.columns import measured
 from analysis.page.rendering import Grid
@@ -20,16 +22,22 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
     front = [*others, down]
     for row in study.configurations.sort_values([axis.column for axis in front]).to_dict("records"):
         line = cells.setdefault(tuple(row[axis.column] for axis in front), {})
-        line[row[across.column]] = ", ".join(filter(None, [line.get(row[across.column]), measured(measure, row)]))
+        line[row[across.column]] = ", ".join(filter(None, [line.get(row[across.column]), cell(measure, row)]))
     places = range(len(across.values))
     rows = [
         [*(axis.text(place) for axis, place in zip(front, line)), *(found.get(place, "") for place in places)]
         for line, found in cells.items()
     ]
-    head = [*(axis.name for axis in front), *(across.label(place) for place in places)]
+    named = across.name == "shortcut" or across.name in UNITS  # others stand in the title
+    head = [*(axis.name for axis in front), *(across.label(place) if named else across.text(place) for place in places)]
     numeric = [*(axis.numeric for axis in front), *[True] * len(places)]
     shown = {axis.name for axis in (*front, across)}
     fixed = constant_columns(study, study.configurations.to_dict("records"))
     heading = heading_of(study, {name: text for name, text in fixed.items() if name not in {*shown, *MEASURES}})
-    title = f"{study.title}: {MEASURES[measure].long}"
+    title = f"{study.title}: {MEASURES[measure].long} by {down.name}, and {across.name} across"
     return Grid(title, head, rows, numeric, table_notes(study, study.configurations, False), heading)
+
+
+def cell(measure: str, row: Row) -> str:
+    """Return a mean, and of how many runs it is where some are not complete."""
+    return measured(measure, row) + (f" ({row['seeds'].partition(' (')[0]})" if " of " in row["seeds"] else "")

@@ -51,7 +51,7 @@ OTHER_RECIPE = (
     "published figure can be reproduced."
 )
 BEST = (
-    "Each row has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
+    "Each configuration has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
     "the test images had no part in that choice."
 )
 # Where a choice is no safe one, and where there is none.
@@ -203,14 +203,14 @@ def rough_notes(study: Study) -> list[str]:
     return [ROUGH.format(n=fewest, low=low, high=high)] if high else []
 
 
-def choice_notes(study: Study) -> list[str]:
-    """Return what was chosen by validation, and where that is no safe choice."""
-    said = []
+def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
+    """Return what was chosen by validation, and where that is no safe choice; of those `shown`, if not of all."""
+    said, every = [], study.configurations
     for choice in study.choices:
         axis = choice.axis.name
         said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and ")))
-        where = {text: choice.of(study.configurations, note) for note, text in UNSAFE.items()}
-        where |= {MISSING: choice.missing}
+        where = {text: choice.of(every if shown is None else shown, note) for note, text in UNSAFE.items()}
+        where |= {MISSING: choice.missing} if shown is None else {}
         said += [text.format(axis=axis, where=listed(found)) for text, found in where.items() if found]
     return said + [sentence(found) for found in find_chosen({name: by for name, by in study.chosen.items() if by})]
 

@@ -122,7 +122,7 @@ def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build
     written = {text.get_text() for legend in drawn.legends for text in legend.get_texts()}
     written |= {axis.get_title() for axis in drawn.axes}
     assert len({f"{n}{unit}" for n in (8, 20, 56) for unit in ("", " layers")} & written) == 3
-    assert "optimizer.lr: the best by validation" in drawn.get_suptitle()
+    assert "each with its own optimizer.lr, the best by validation" in drawn.get_suptitle()
 
 
 def test_curves_of_several_depths_have_one_augmentation(build):
@@ -359,7 +359,10 @@ def test_of_many_values_some_have_a_line_and_it_is_said(build):
     sweep(build, seeds=1, depths=depths)
     drawn = figure("degradation")
     assert max(len(axis.lines) for axis in drawn.axes) == 8
-    assert "of 13 values of layers, the 4 best by validation and 4 around the median" in drawn.get_suptitle()
+    assert (
+        "of 13 values of layers, the 4 best by validation (8, 14, 20, 26) and 4 around the median"
+        in drawn.get_suptitle()
+    )
     assert len(figure("gradients").axes) == 2 * 5 + 1
 
 
@@ -412,7 +415,7 @@ def test_nothing_is_called_best_by_validation_where_nothing_was_validated(build)
         metrics = build.complete(val=None, **settings) / "metrics.csv"
         metrics.write_text(re.sub(r",[^,]*,0\.4,", ",,,", metrics.read_text()))
     drawn = figure("curves")
-    assert "optimizer.lr: the first, nothing was validated" in drawn.get_suptitle()
+    assert "each with its own optimizer.lr, the first, as nothing was validated" in drawn.get_suptitle()
     assert [text.get_text() for text in drawn.legends[0].get_texts()].count("validation") == 0
 
 
@@ -583,3 +586,10 @@ def test_blocks_that_start_at_zero_have_no_gradients_to_draw_before_training(bui
         figure("untrained_gradients")
     said = [text.get_text() for text in figure("branches").legends[0].get_texts()]
     assert said == ["10 layers", "at the last epoch probed"]
+
+
+def test_a_configuration_without_a_complete_run_is_named_on_the_figure(build):
+    for lr in (0.1, 0.01, 0.001):
+        build.complete(**{"optimizer.lr": lr})
+    build.fail(status="diverged", **{"optimizer.lr": 1.0})
+    assert figure("accuracy").get_suptitle().endswith("without a complete run: optimizer.lr=1")

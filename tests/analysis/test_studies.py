@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import random
 import re
 
 import numpy as np
@@ -68,10 +69,12 @@ def test_findings_name_the_best_rate_and_where_another_is(build):
     said = sentences("runs")["optimizer.lr"]
     assert len(said) == 2 and "that of 0.03, the next best" in said[0]
     assert said[0].startswith(
-        "Of 5 values of optimizer.lr, 0.1 is best by validation, on average over 2 combinations of the other axes "
+        "On average over 2 combinations of the other axes, 0.1 is the best of 5 values of optimizer.lr by validation "
         "(relative to it, 0.03: -0.50 pp, 0.3: -2.50 pp, "
     )
-    assert said[0].endswith("Pair by pair, it is above in 1 and below in 1, by more than the noise of seeds.")
+    assert said[0].endswith(
+        "on the other axes: pair by pair, it is above in 1 and below in 1, by more than the noise of seeds."
+    )
     assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
 
 
@@ -101,7 +104,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
 def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
     studies.rates(build, lrs=(0.001, 0.01, 0.03))
     assert "The best optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
-    assert "0.03 is the highest value tried" in " ".join(sentences("runs")["optimizer.lr"])
+    assert "0.03 is the highest value of optimizer.lr tried" in " ".join(sentences("runs")["optimizer.lr"])
     assert "momentum: no axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
 
 
@@ -118,8 +121,11 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     assert list(found[0])[:3] == ["optimizer", "epochs", "augmentation"] and len(found) == 24
     said = sentences("runs")
     assert [len(said[name]) <= 3 for name in ("optimizer", "epochs", "augmentation")] == [True] * 3
-    assert "sgd is best by validation" in said["optimizer"][0] and "It is best in all 12 comb" in said["optimizer"][1]
-    assert "flip_crop is best by validation" in said["augmentation"][0]
+    assert (
+        "sgd is the best of 2 values of optimizer" in said["optimizer"][0]
+        and "It is best in all 12 comb" in said["optimizer"][1]
+    )
+    assert "flip_crop is the best of 3 values of augmentation" in said["augmentation"][0]
     assert "6 of 8 combinations" in said["augmentation"][1] and "cutout with" in said["augmentation"][1]
     assert "whether that is noise is open" in said["optimizer"][0]  # a single seed each
     assert "optimizer=sgd" in said["Best"][0] and "81.50 %" in said["Best"][0]
@@ -180,9 +186,11 @@ def test_exceptions_are_held_against_the_noise_of_seeds(build):
                 settings = studies.SGD | studies.network(model, shortcut) | keys
                 build.complete(seed, "noise", choices={"augmentation": name}, **figures, **settings)
     said = sentences("runs/noise")["augmentation"]
-    assert said[0].endswith("Pair by pair, it is above in 2 and below in 1, by more than the noise of seeds.")
+    assert said[0].endswith(
+        "on the other axes: pair by pair, it is above in 2 and below in 1, by more than the noise of seeds."
+    )
     assert "best in 2 of 4" in said[1] and said[1].endswith(
-        "are better; on test images, 1 of 2 by more than the noise of seeds."
+        "is better; on test images, 1 of 2 by more than the noise of seeds."
     )
 
 
@@ -227,7 +235,7 @@ def test_a_chosen_optimizer_is_no_axis_any_more(build):
 def test_a_value_that_diverged_was_tried(build, table):
     for lr in (0.01, 0.1, 0.3):
         build.complete(0, "ladder", val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
-    assert "0.3 is the highest value tried" in str(sentences("runs/ladder"))
+    assert "0.3 is the highest value of optimizer.lr tried" in str(sentences("runs/ladder"))
     build.fail(0, "diverged", study="ladder", **studies.SGD | {"optimizer.lr": 1.0})
     assert "highest" not in str(sentences("runs/ladder"))
     assert "lies at the edge" not in table("--best", "optimizer.lr", "runs/ladder")
@@ -250,14 +258,16 @@ def test_a_value_is_not_judged_by_the_networks_that_it_was_tried_with(build):
     tried = {("blocks3", "none", 0.01): 0.6, ("blocks3", "none", 0.1): 0.7}
     tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
     said = rate_by_depth(build, tried)["optimizer.lr"]
-    assert "1 is best by validation" in said[0] and "0.1 with 8 layers; 1 with 20 layers" in said[1] and len(said) == 2
+    assert (
+        " 1 is the best of 3 values" in said[0] and "0.1 with 8 layers; 1 with 20 layers" in said[1] and len(said) == 2
+    )
 
 
 def test_no_value_loses_where_it_was_not_tried(build):
     tried = {("blocks3", "none", 0.1): 0.70, ("blocks3", "none", 1.0): 0.80}
     tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
     said = rate_by_depth(build, tried | {("blocks3", "pad", 0.1): 0.70, ("blocks3", "pad", 0.01): 0.60})["optimizer.lr"]
-    assert "1 is best by validation" in said[0]
+    assert " 1 is the best of 3 values" in said[0]
     assert "is 0.1 with 8 layers, residual (pad); 1 with 8 layers, plain; 1 with 20 layers, plain." in said[1]
 
 
@@ -302,7 +312,7 @@ def test_a_comparison_takes_what_a_person_types(build, table):
     assert "+7.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9")
     assert "+7.00" in table("--compare", "blocks3, 8 layers, optimizer.lr=0.1", "20 layers,lr=0.1")
     assert table("--compare", "lr=0.1", "lr=0.01", code=2) == (
-        "lr=0.1: could be rates: blocks3, 8 layers, optimizer.lr=0.1; rates: blocks9, 20 layers, optimizer.lr=0.1\n"
+        "lr=0.1: could be 8 layers, optimizer.lr=0.1; 20 layers, optimizer.lr=0.1\n"
     )
 
 
@@ -482,3 +492,33 @@ def test_csv_has_a_column_for_each_setting_that_varies_those_of_a_choice_too(bui
 def test_a_whole_choice_is_one_change_and_mixes_nothing(build):
     studies.recipes(build)
     assert "Confounds" not in sentences("runs")
+
+
+def test_a_choice_among_values_each_tried_with_one_network_credits_nothing(build):
+    generator = random.Random(0)
+    for _ in range(12):
+        settings = {key: 10 ** generator.uniform(-4, -1) for key in ("optimizer.lr", "optimizer.weight_decay")}
+        build.complete(val=generator.uniform(0.6, 0.9), **settings)
+    said = sentences("runs", "optimizer.lr")
+    assert "do not form a grid" in str(said["Confounds"]) and "best of" not in str(said)
+
+
+def test_many_combinations_have_their_best_values_counted(build):
+    for place, (decay, size) in enumerate(itertools.product((0, 1e-4, 1e-3), (64, 128, 256))):
+        for lr in (0.01, 0.03, 0.1):
+            off = abs(lr - (0.03 if place < 2 else 0.1))
+            network = {"optimizer.weight_decay": decay, "batch_size": size, "optimizer.lr": lr}
+            build.complete(val=0.8 - off, test=0.8 - off, **network)
+    texts = sentences("runs")["optimizer.lr"]
+    assert (
+        "By validation, the best optimizer.lr is 0.1 in 7 and 0.03 in 2 of 9 combinations of the other axes." in texts
+    )
+
+
+def test_the_heat_map_shows_what_values_are_chosen_by(build):
+    for lr, size in itertools.product((0.1, 0.01), (64, 128)):
+        best = (lr, size) == (0.1, 64)
+        build.complete(val=0.9 if best else 0.7, test=0.6 if best else 0.8, **{"optimizer.lr": lr, "batch_size": size})
+    for measure, top in (("", "90.0"), ("test_acc", "80.0")):
+        texts = [text.get_text() for text in figure("grid", measure=measure).axes[0].texts]
+        assert max(texts) == top

@@ -52,7 +52,7 @@ def test_a_value_that_few_combinations_have_is_not_ranked(build):
             settings = studies.SGD | layers(depth) | {"optimizer.lr": lr, "model.shortcut": shortcut}
             build.complete(0, val=accuracy, test=accuracy, **settings)
     first = said()["optimizer.lr"][0]
-    assert first.startswith("Of 3 values of optimizer.lr, 0.3 is best") and "in too few to be ranked: 1)" in first
+    assert "0.3 is the best of 3 values of optimizer.lr" in first and "in too few to be ranked: 1)" in first
 
 
 def test_networks_that_have_no_complete_run_are_named_where_the_best_is_taken(build, table):
@@ -239,7 +239,7 @@ def test_steps_are_numbers_where_all_were_asked_for_in_them(build, table):
     for steps, acc in ((400, 0.6), (2000, 0.7), (10000, 0.8)):
         build.complete(val=acc, test=acc, **{"epochs.count": None, "epochs.steps": steps})
     assert [row["steps"] for row in rows(table())] == ["400", "2000", "10000"]
-    assert "10000 is the highest value tried" in str(said()["steps"])
+    assert "10000 is the highest value of steps tried" in str(said()["steps"])
     assert "steps=" not in str(said())
     assert {rows(table("--best", name))[0]["steps"] for name in ("epochs.steps", "epochs")} == {"10000"}
     assert [row["steps"] for row in csv.DictReader(io.StringIO(table("--format", "csv")))] == ["400", "2000", "10000"]

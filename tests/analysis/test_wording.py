@@ -124,12 +124,13 @@ SENTENCES = {
             seeds=(2, 2),
             facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
-        "Of 5 values of optimizer.lr, 0.1 is best by validation, fitted over 4 combinations of the other axes, of "
-        "which 3 include it, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 pp; tried "
-        "in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test accuracy is above "
-        "that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be noise (95 % interval "
-        "-1.00 to +2.00 pp, 2 seeds each). Pair by pair, it is above in 2 and below in 1, by more than the noise of "
-        "seeds.",
+        "Fitted over 4 combinations of the other axes, 3 of which include it, 0.1 is the best of 5 values of "
+        "optimizer.lr by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 "
+        "pp; tried in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test "
+        "accuracy is above that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be "
+        "noise (95 % interval "
+        "-1.00 to +2.00 pp, 2 seeds each). But which is better depends on the other axes: pair by pair, it is above in "
+        "2 and below in 1, by more than the noise of seeds.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),
@@ -161,7 +162,7 @@ SENTENCES = {
     ),
     "edge": (
         Finding("edge", facts=RATE | {"end": "highest"}),
-        "0.1 is the highest value tried: a better one may lie beyond.",
+        "0.1 is the highest value of optimizer.lr tried: a better one may lie beyond.",
     ),
     "best": (
         Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1} | NEXT),
