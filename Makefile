@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
+RUNS := $(or $(RESNET_RUNS),runs)
 
 MARK ?= not slow
 
@@ -18,9 +19,9 @@ REPORTED := $(addprefix runs/reference/,depth_short depth depth_rate degradation
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python -m resnet.run experiment=quickstart
 	@echo
-	$(VENV)/bin/python -m analysis.table runs/quickstart
+	$(VENV)/bin/python -m analysis.table "$(RUNS)/quickstart"
 	@echo
-	$(VENV)/bin/python -m analysis.plots runs/quickstart
+	$(VENV)/bin/python -m analysis.plots "$(RUNS)/quickstart"
 	@echo
 	@echo "next, on CIFAR-10:"
 	@echo "  source $(VENV)/bin/activate"
@@ -41,7 +42,8 @@ results: $(INSTALLED)
 	$(VENV)/bin/python docs/generate.py
 
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "$(MARK)"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "$(MARK)" \
+		-n $$($(VENV)/bin/python -c "import joblib; print(joblib.cpu_count())")
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -49,6 +51,7 @@ lint: $(INSTALLED)
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 $(INSTALLED): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip install --quiet --editable ".[test]"

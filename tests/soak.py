@@ -22,7 +22,8 @@ CHOICES = {
     "schedule": ("constant", "cosine", "onecycle"),
     "precision": ("auto", "fp32"),
 }
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # fastest for so small a network
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "RESNET_RUNS"}
+ENVIRONMENT |= {"OMP_NUM_THREADS": "1"}  # fastest for so small a network
 
 
 def run(folder: Path, overrides: list[str], seconds: float | None = None) -> None:
@@ -69,7 +70,10 @@ def soak(rounds: int, epochs: int, seed: int) -> int:
         same += passed
         where = f"killed after {moment:.1f} of {seconds:.1f} s and {epoch} of {epochs} epochs"
         print(f"round {n}: {' '.join(choice)}, {where}: {'same' if passed else 'DIFFERENT'}", flush=True)
-        shutil.rmtree(folder)
+        if passed:
+            shutil.rmtree(folder)
+        else:
+            print(f"kept: {folder}", flush=True)
     return same
 
 

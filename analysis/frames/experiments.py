@@ -7,7 +7,8 @@ from pathlib import Path
 from analysis.frames.find import REFERENCE
 from analysis.frames.settings import Row
 
-CONF = Path(__file__).parents[2] / "conf"  # not there where only the package is installed
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT / "resnet" / "conf"  # of a checkout, or as installed
 PART = re.compile(r"^# (\w[\w ]*?)\s{2,}(\S.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 
 

@@ -28,6 +28,8 @@ CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
     "predictions.npy starts.jsonl run.log .hydra .lock".split()
 )
+COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
+needs_a_compiler = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="needs a C++ compiler")
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -326,6 +328,7 @@ def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr and not (only(tmp_path) / "result.json").exists()
 
 
+@needs_a_compiler
 @pytest.mark.slow
 def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     """Nine networks in one process, of which PyTorch by itself compiles eight; then the last of them, killed."""
@@ -350,6 +353,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
     assert json.loads((only(tmp_path) / "result.json").read_text())["compiled"] is False
 
 
+@needs_a_compiler
 @pytest.mark.slow
 def test_compiling_for_a_cpu_says_nothing_of_cuda(train):
     """As PyTorch does where it finds CUDA's compiler, or is told that there is one, and no GPU."""

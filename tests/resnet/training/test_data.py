@@ -1,5 +1,7 @@
 import hashlib
 import shutil
+import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -226,6 +228,7 @@ def small_cifar(monkeypatch, tmp_path):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
     monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive))
     monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", md5(source / "data_batch_1")]])
@@ -283,7 +286,7 @@ def hang_up(connection):
 
 def reset(connection):
     connection.sendall(HALF)
-    connection.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER 0: close with a reset
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with a reset
     connection.close()
 
 
@@ -359,6 +362,8 @@ def test_a_data_folder_that_must_not_be_read(small_cifar):
     with TemporaryDirectory() as folder:  # which, unlike pytest's, others than its owner may enter, if it says so
         os.chmod(folder, 0o755)
         root = shutil.copytree(small_cifar, Path(folder, "data"))
+        for path in (root, *root.rglob("*")):  # whatever root's umask is
+            path.chmod(0o755 if path.is_dir() else 0o644)
         try:
             if privileged:
                 os.seteuid(65534)
