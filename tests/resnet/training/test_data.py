@@ -261,7 +261,6 @@ def test_two_downloads_at_once_do_not_meet(small_cifar):
 
 def dying_server(behaviour):
     """Return the URL of a server that does to each connection what `behaviour` says, once it has read the request."""
-    import socket
     import threading
 
     listening = socket.create_server(("127.0.0.1", 0))
