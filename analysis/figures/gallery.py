@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -152,7 +151,7 @@ def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float 
     if plot is None:
         raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
     size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
-    with own_style(size):
+    with own_style(STYLE | size):
         return plot.draw(study) if plot.fixed else plot.draw(study, options)
 
 
@@ -175,11 +174,11 @@ def draw_all(
 
 
 @contextmanager
-def own_style(more: Mapping[Any, Any] = MappingProxyType({})) -> Iterator[None]:
-    """Draw in this project's style alone, whatever the user's matplotlibrc says."""
+def own_style(settings: Mapping[Any, Any]) -> Iterator[None]:
+    """Draw with these settings alone, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**STYLE, **more})
+        matplotlib.rcParams.update(settings)
         yield
 
 
@@ -193,7 +192,7 @@ def save(figure: Figure, target: Any, form: str) -> None:
     for text in figure.findobj(Text):
         if EAST_ASIAN.search(text.get_text()):
             text.set_fontfamily([*fonts, "sans-serif"])
-    with own_style(), warnings.catch_warnings(record=True) as said:
+    with own_style(STYLE), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])
     lacking = [warning for warning in said if re.match("Glyph .* missing", str(warning.message))]
