@@ -32,7 +32,7 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
         return
     best, second = int(ranked.index[0]), int(ranked.index[1])
     facts = {"axis": axis.name, "best": axis.text(best), "second": axis.text(second), "planned": len(planned)}
-    facts |= ranking(axis, ranked, grids)
+    facts |= {"label": axis.label(best)} | ranking(axis, ranked, grids)
     equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})

@@ -98,7 +98,8 @@ def verdict(study: Study) -> list[Finding]:
     """Return what the comparisons of a study come to, and no more; nothing where nothing was compared."""
     every = find(study)
     kinds = VERDICT if any(finding.kind == "interaction" for finding in every) else ("twins", *VERDICT)
-    found = [finding for finding in every if finding.kind in kinds]
+    alone = len(study.axes.axes) == 1  # what its one axis says of its best value says all
+    found = [finding for finding in every if finding.kind in kinds and not (alone and finding.kind == "best")]
     compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
     return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
 

@@ -11,6 +11,7 @@ from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
 NAMED, MOST = 6, 12  # configurations, and values, in a sentence; of more, the rest is counted
+EACH = 8  # combinations whose best values are named; of more, these are counted
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
@@ -19,7 +20,7 @@ TEMPLATES = {
     "{test_acc:.2f} % test accuracy ({each}{but}). {next} is {lower} by validation.",
     "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
     "for comparing, not for choosing.",
-    "axis": "{over}{best} is the best of {values} values of {axis} by validation{rest}. {change}{pairwise}",
+    "axis": "{over}{label} is the {rank} of {values} values by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
@@ -154,7 +155,9 @@ def say_change(finding: Finding) -> str:
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
     clear, noise = ", which is more than the noise of seeds", ", but no difference can be claimed: it could be noise"
     if found.with_images is not None:
-        interval = f"{say_points(*found.span)} over seeds and test images"
+        with_images = say_points(*found.with_images)
+        same, other = ", with and without test images", f", {with_images} over seeds and test images"
+        interval += f" over seeds{same if with_images == interval else other}"
     judged = "" if equal else noise if found.verdict == "noise" else clear
     return f"{size}{judged} (95 % interval {interval}, {seeds})."
 
@@ -208,14 +211,15 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
     over = f"{how} over {facts['grids']} combinations of the other axes, {having}" * (facts["grids"] > 1)
     without = f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
+    depends = "But which is better depends on the other axes: pair by pair" if facts["above"] else "Pair by pair"
     pairwise = (
-        " But which is better depends on the other axes: pair by pair, it is above in {above} and below in {below}, "
-        "by more than the noise of seeds."
+        f" {depends}, it is above in {facts['above']} and below in {facts['below']}, by more than the noise of seeds."
     )
     return {
         "over": over,
         "rest": f"{without} (relative to it, {said})",
-        "pairwise": pairwise.format(**facts) if facts["below"] else "",
+        "pairwise": pairwise * bool(facts["below"]),
+        "rank": "better" if facts["values"] == 2 else "best",
     }
 
 
@@ -229,7 +233,8 @@ def say_order(finding: Finding) -> dict[str, Any]:
         places: dict[str, list[str]] = {}
         for place, value in others:
             places.setdefault(value, []).append(place)
-        better = listed([f"{value} with {' and with '.join(own)}" for value, own in places.items()], 3, "; ", "; and ")
+        own = [f"{value} with {listed(where, 3, ' and with ', ' and ')}" for value, where in places.items()]
+        better = listed(own, 3, "; ", "; and ")
         some = f"{clear} of {len(others)} " * (clear < len(others))
         noise = f"; on test images, {some}by more than the noise of seeds" if clear else ", which may be noise"
         where += f"; by validation, {better} {'is' if len(places) == 1 else 'are'} better{noise}"
@@ -282,11 +287,15 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
 def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
     """Return the best value in each combination of the other axes, and where it is at an end of those tried.
 
-    Of many combinations, only how often each value is best.
+    Of many combinations, only how often that is so.
     """
-    if len(each) > NAMED:
-        counts = Counter(in_a_row(best) for _, best, _ in each).most_common()
-        return f"{in_a_row(f'{value} in {n}' for value, n in counts)} of {len(each)} combinations of the other axes"
+    if len(each) > EACH:
+        counts = Counter(" together with ".join(best) for _, best, _ in each).most_common()
+        ends = Counter((best[0], end) for _, best, end in each if end)
+        edges = "".join(f"; in {n}, {value} is the {end} tried" for (value, end), n in ends.items())
+        return (
+            f"{in_a_row(f'{value} in {n}' for value, n in counts)} of {len(each)} combinations of the other axes{edges}"
+        )
     return "; ".join(f"{in_a_row(best)} with {where}{f' (the {end} tried)' * bool(end)}" for where, best, end in each)
 
 

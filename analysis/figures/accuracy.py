@@ -77,7 +77,7 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
     axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
     if roles.x is None or len(roles.x.values) <= MANY:
         table, notes = best_of(study, table, axes)
-    elif rest := [axis.name for axis in study.axes.axes if axis not in axes]:
+    elif rest := [a.name for a in study.axes.axes if a not in axes and table[a.column].nunique() > 1]:
         notes = [f"each with its own {', '.join(rest)}"]
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
         if axis is not None:

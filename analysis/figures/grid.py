@@ -27,13 +27,15 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
     x, y = sorted(numbers[:2], key=lambda axis: axis.name == "layers")
     if len(done.drop_duplicates([x.column, y.column])) < len(x.values) * len(y.values) / 2:
         raise NoData(f"{x.name} and {y.name} make no grid")
+    measure = options.measure or ("val_acc" if validated(done) else "test_acc")
+    if done[f"{measure}_mean"].isna().all():
+        raise NoData(f"no run has a {MEASURES[measure].long}")
     roles = roles_of(study, options)
     panel = next((axis for axis in (roles.panels, roles.by, roles.x) if axis and axis not in (x, y)), None)
     table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis])
     every = [0] if panel is None else sorted(set(table[panel.column]))
     places, left_out = some_of(every, PANELS, f"values of {panel.name}" if panel else "")
     share = 1 if len(places) > 1 else 2 / 3
-    measure = options.measure or ("val_acc" if validated(done) else "test_acc")
     about = f"{MEASURES[measure].long.capitalize()} by {x.name} and {y.name}"
     figure = new_figure(study, about, 1.6 + 0.4 * min(len(y.values), MOST_CELLS), share, "; ".join([*notes, *left_out]))
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]

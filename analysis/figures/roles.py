@@ -158,6 +158,7 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
             best = max(whole, key=lambda place: score(whole[place], columns))
             configurations, notes = whole[best], [*notes, f"{axis.label(best)}, {best_one}"]
             others.remove(axis)
+    others = [axis for axis in others if configurations[axis.column].nunique() > 1]
     table, names = best_rows(configurations, columns), ", ".join(axis.name for axis in others)
     if len(table) < len(configurations):
         notes.append(f"each with its own {names}, {best_one}" if names else f"copies: {best_one}")

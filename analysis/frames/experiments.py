@@ -8,7 +8,7 @@ from analysis.frames.find import REFERENCE
 from analysis.frames.settings import Row
 
 ROOT = Path(__file__).parents[2]
-CONF = ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT / "resnet" / "conf"  # of a checkout, or as installed
+CONF = ROOT / "resnet" / "conf" if (ROOT / "resnet" / "conf").is_dir() else ROOT / "conf"  # installed, or a checkout
 PART = re.compile(r"^# (\w[\w ]*?)\s{2,}(\S.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 
 

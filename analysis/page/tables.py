@@ -205,11 +205,12 @@ def rough_notes(study: Study) -> list[str]:
 
 def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
     """Return what was chosen by validation, and where that is no safe choice; of those `shown`, if not of all."""
-    said, every = [], study.configurations
+    said, rows = [], study.configurations
+    rows = rows if shown is None else shown[shown["folder"].isin(rows["folder"])]
     for choice in study.choices:
         axis = choice.axis.name
         said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and ")))
-        where = {text: choice.of(every if shown is None else shown, note) for note, text in UNSAFE.items()}
+        where = {text: choice.of(rows, note) for note, text in UNSAFE.items()}
         where |= {MISSING: choice.missing} if shown is None else {}
         said += [text.format(axis=axis, where=listed(found)) for text, found in where.items() if found]
     return said + [sentence(found) for found in find_chosen({name: by for name, by in study.chosen.items() if by})]

@@ -595,4 +595,7 @@ def test_a_configuration_without_a_complete_run_is_named_on_the_figure(build):
     for lr in (0.1, 0.01, 0.001):
         build.complete(**{"optimizer.lr": lr})
     build.fail(status="diverged", **{"optimizer.lr": 1.0})
-    assert figure("accuracy").get_suptitle().endswith("without a complete run: optimizer.lr=1")
+    drawn = figure("accuracy")
+    assert drawn.get_suptitle().endswith("without a complete run: optimizer.lr=1")
+    test, val = drawn.axes
+    assert test.get_ylim() == val.get_ylim(), "equal heights are equal accuracies"

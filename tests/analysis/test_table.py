@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
@@ -476,6 +477,26 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monk
     for folder in ("~/elsewhere", "./x/../elsewhere"):
         monkeypatch.setenv("RESNET_RUNS", folder)
         assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
+
+
+def test_a_pivot_is_headed_by_values_and_says_where_runs_are_missing(build, table):
+    for lr, size in itertools.product((0.1, 0.01), (64, 128)):
+        for seed in (0, 1):
+            finish = build.complete if (lr, size, seed) != (0.1, 64, 1) else build.fail
+            finish(seed, **{"optimizer.lr": lr, "batch_size": size})
+    printed = table("--pivot", "batch_size", "optimizer.lr")
+    assert "test accuracy (%) by batch_size, and optimizer.lr across" in printed
+    (first, _) = rows(printed)
+    assert list(first) == ["batch_size", "0.01", "0.1"] and first["0.1"] == "83.00 (1 of 2)"
+
+
+def test_the_notes_of_a_comparison_are_about_its_two_configurations(build, table):
+    for depth, rates in (([1, 1, 1], (0.1, 0.01)), ([3, 3, 3], (0.1, 0.01)), ([9, 9, 9], (0.1,))):
+        for lr in rates:
+            network = {"model.name": f"blocks{sum(depth)}", "model.stages": depth, "optimizer.lr": lr}
+            build.complete(val=0.8 + lr, **network)
+    assert "a single optimizer.lr was tried: 56 layers: 0.1" in table("--best", "optimizer.lr")
+    assert "a single optimizer.lr" not in table("--best", "optimizer.lr", "--compare", "blocks3", "blocks9")
 
 
 def test_rows_are_sorted_by_how_many_seeds_they_have_not_by_its_text(build, table):

@@ -9,7 +9,7 @@ from analysis.frames.statistics import Difference
 
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
-RATE = {"axis": "optimizer.lr", "values": 5, "best": "0.1", "second": "0.03"}
+RATE = {"axis": "optimizer.lr", "values": 5, "label": "optimizer.lr=0.1", "best": "0.1", "second": "0.03"}
 FITTED = {
     "pairs": 3,
     "of_pairs": 4,
@@ -124,8 +124,8 @@ SENTENCES = {
             seeds=(2, 2),
             facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
-        "Fitted over 4 combinations of the other axes, 3 of which include it, 0.1 is the best of 5 values of "
-        "optimizer.lr by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 "
+        "Fitted over 4 combinations of the other axes, 3 of which include it, optimizer.lr=0.1 is the best of 5 "
+        "values by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 "
         "pp; tried in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test "
         "accuracy is above that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be "
         "noise (95 % interval "
