@@ -206,7 +206,7 @@ def test_many_findings_that_are_alike_open_no_page(build, report):
     studies.rates(build)
     best, *axes = answers(report())
     assert "optimizer.lr=0.1 is best" in best and len(axes) == 2
-    assert any("5 values of optimizer.lr" in text for text in axes)
+    assert any("optimizer.lr=0.1 is the best of 5 values" in text for text in axes)
 
 
 def test_studies_stand_by_importance(build, report):
