@@ -170,9 +170,8 @@ def say_points(low: float, high: float) -> str:
 def say_plateau(finding: Finding) -> str:
     """Return the depth from which on no further rise is shown, and by how much the deepest networks are above it."""
     depth, further, seeds = finding.facts["plateau"]
-    low, high = further.span
     change = f"{further.points:+.2f} pp from there to {finding.depths[1]}"
-    interval = f"95 % interval {low:+.2f} to {high:+.2f} pp, {say_sides(seeds)}"
+    interval = f"95 % interval {say_points(*further.span)}, {say_sides(seeds)}"
     return f"From {depth} layers on, no further rise can be claimed: {change} ({interval})."
 
 
