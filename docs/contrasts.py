@@ -76,15 +76,25 @@ def judged(runs: Runs) -> str:
 
 
 def described(runs: Runs) -> str:
-    """Return a table of what is described without a verdict."""
+    """Return a table of what is described without a verdict; of every contrast, what it is without diverged runs."""
     rows = []
-    for contrast in DESCRIBED:
+    for contrast in (*DESCRIBED, *CONTRASTS):
         groups = groups_of(contrast.cells, runs)
         found = measure(contrast, groups)
-        known = found is not None and found.p is not None
-        cells = figures(found) if known else [f"not measured: {missing(found, groups)}", "", ""]
-        rows.append([contrast.name, *cells])
+        if contrast in DESCRIBED:
+            rows.append([contrast.name, *describe(found, groups)])
+        whole = [group[group["status"] == "complete"] for group in groups]
+        diverged = sum(map(len, groups)) - sum(map(len, whole))
+        if found and diverged and all(map(len, whole)):
+            among = weigh(whole, list(contrast.cells.values()))
+            rows.append([f"{contrast.name}, without diverged runs ({diverged})", *describe(among, whole)])
     return as_table(["described", *INTERVALS], rows)
+
+
+def describe(found: Difference | None, groups: list[pd.DataFrame]) -> list[str]:
+    """Return the cells of a difference, or why there is none."""
+    known = found is not None and found.p is not None
+    return figures(found) if known else [f"not measured: {missing(found, groups)}", "", ""]
 
 
 def p_of(found: Difference | None, groups: list[pd.DataFrame]) -> float:

@@ -52,7 +52,7 @@ TEMPLATES = {
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
-    "configurations tuned in this way.",
+    "configurations tuned in this way.{same}",
     "untested": "Only one {axis} was tried with {where}.",
     "more confounds": "Other pairs of which this is true: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
@@ -62,7 +62,8 @@ TEMPLATES = {
     "mixed code": f"Not all configurations were {PROGRAMS['code']} {BETWEEN_THEM}",
     "mixed data": f"Not all configurations were {PROGRAMS['data']} {BETWEEN_THEM}",
     "spread": "Pooled over {count} configurations of {networks}, the standard deviation of test accuracy between "
-    "seeds is {std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom).",
+    "seeds is {std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom), if it is the same in "
+    "all of them, which these seeds do not rule out.",
     "no spread": "The standard deviations of {networks} are not pooled: from {least:.2f} to {most:.2f} pp, they differ "
     "by more than chance (Bartlett's test).",
     "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",

@@ -23,7 +23,10 @@ def side_of(low: float | None, high: float | None, value: float = 0.0) -> str:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds, its sample deviation, and Student's 95 % interval for it; None where n is 1."""
+    """A mean over n seeds, its sample deviation, and Student's 95 % interval for it.
+
+    There is no deviation where n is 1, and no interval there or where the seeds do not differ: None.
+    """
 
     mean: float
     std: float | None
@@ -77,6 +80,8 @@ def estimate(values: ArrayLike) -> Estimate:
     if n < 2:
         return Estimate(mean, None, None, None, n)
     std = float(np.std(sample, ddof=1))
+    if not np.ptp(sample):
+        return Estimate(mean, 0.0, None, None, n)
     return Estimate(mean, std, *_interval(mean, std**2 / n, n - 1), n)
 
 
@@ -150,17 +155,18 @@ class PooledDeviation:
 
 
 def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
-    """Return the deviation pooled over samples, a figure per seed in each; None without two samples of two seeds.
+    """Return the deviation pooled over samples, a figure per seed in each; None without two whose seeds differ.
 
-    Whether the deviations are alike is Bartlett's test, at 5 %, which has no answer where seeds do not differ: None.
+    Whether the deviations are alike is Bartlett's test, at 5 %, of those samples whose seeds differ.
     """
     arrays = [array for values in samples if len(array := _sample(values)) > 1]
-    stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
-    if len(arrays) < 2 or min(stds) == 0:
+    varied = [array for array in arrays if np.ptp(array)]
+    if len(varied) < 2:
         return None
+    stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
     dof = sum(len(array) - 1 for array in arrays)
     std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / dof)
-    alike = float(stats.bartlett(*arrays).pvalue) >= LEVEL
+    alike = float(stats.bartlett(*varied).pvalue) >= LEVEL
     low, high = (std * factor for factor in deviation_factors(dof))
     return PooledDeviation(std, low, high, dof, min(stds), max(stds), alike)
 

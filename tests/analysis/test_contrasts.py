@@ -143,6 +143,11 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
     found = welch(plain, [0.83 + off for off in SEEDS])
     assert degradation[1:3] == [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"]
     assert degradation[-1] == "no difference can be claimed, over seeds alone: a run diverged"
+    described = {row[0]: row[1:] for row in rows(contrasts.described(there(contrasts)))}
+    others = welch([0.60 + off for off in SEEDS[:4]], [0.83 + off for off in SEEDS])
+    figures = described["plain, 20 layers minus 56, without diverged runs (1)"]
+    assert figures[:2] == [f"{others.points:+.2f}", f"{others.low:+.2f} to {others.high:+.2f}"] and figures[2]
+    assert [name for name in described if name.startswith("residual, 56 layers minus 20")] == []
 
 
 def test_other_seeds_have_no_part_in_it(build, contrasts):

@@ -45,7 +45,7 @@ SENTENCES = {
     "spread": (
         Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
         "Pooled over 5 configurations of residual networks, the standard deviation of test accuracy between "
-        "seeds is 0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom).",
+        "seeds is 0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom), if it is the same in all of them, which these seeds do not rule out.",
     ),
     "no spread": (
         Finding("no spread", "plain networks", facts={**SPREAD, "count": 5}),
@@ -175,7 +175,7 @@ SENTENCES = {
         "The data do not tell which of these makes a difference between them.",
     ),
     "chosen": (
-        Finding("chosen", facts={"axis": "optimizer.lr", "by": " in experiment=rates"}),
+        Finding("chosen", facts={"axis": "optimizer.lr", "by": " in experiment=rates", "same": ""}),
         "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=rates; "
         "comparisons are between configurations tuned in this way.",
     ),

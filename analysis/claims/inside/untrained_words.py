@@ -42,9 +42,9 @@ DIRECTIONS = {
     "more": "grows in {}",
     "less": "shrinks in {}",
     "noise": "has no clear direction in {}",
-    "open": "may grow or shrink in {}, of which there is one seed",
+    "open": "may grow or shrink in {}, whose seeds give no interval",
 }
-UNCLEAR_SHIFT = {"open": "from one seed", "noise": "no change that can be claimed"}
+UNCLEAR_SHIFT = {"open": "without an interval over seeds", "noise": "no change that can be claimed"}
 OPPOSITE = {("more", "less"), ("less", "more")}
 
 
@@ -118,7 +118,7 @@ def say_range(found: Estimate) -> str:
 
 
 def say_shift(found: Difference, more: str, less: str) -> str:
-    """Return a change of a cosine with its interval, that it could be noise, or that there is one seed."""
+    """Return a change of a cosine with its interval, that it could be noise, or that there is none."""
     if found.verdict in UNCLEAR_SHIFT:
         return UNCLEAR_SHIFT[found.verdict]
     change = span(*found.span, lambda points: f"{points / 100:.2f}")

@@ -38,7 +38,7 @@ NOISE = [0.5, 1.0, 2.0]
 
 @pytest.mark.parametrize(
     ("ratios", "direction", "word"),
-    [(NEAR, "more", "grows"), (FAR, "less", "shrinks"), (NOISE, "noise", "no clear"), ([100.0], "open", "one seed")],
+    [(NEAR, "more", "grows"), (FAR, "less", "shrinks"), (NOISE, "noise", "no clear"), ([100.0], "open", "no interval")],
 )
 def test_the_gradient_grows_or_shrinks_towards_the_input_or_nothing_can_be_said(ratios, direction, word):
     (found,) = findings(networks(shortcut="none", gradient_ratio=ratios), kind="ends")
