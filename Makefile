@@ -29,14 +29,15 @@ quickstart: $(INSTALLED)
 
 results: $(INSTALLED)
 	$(VENV)/bin/python -m analysis.plots runs/reference --out figures --format svg
-	$(VENV)/bin/python -m analysis.plots runs/reference/depth_short --measure test_acc --out figures/test --format svg
+	$(VENV)/bin/python -m analysis.plots runs/reference/depth_short runs/reference/depth --measure test_acc \
+		--out figures/test --format svg
 	cp figures/test/reference/depth_short/accuracy.svg runs/reference/depth_short.svg
+	cp figures/test/reference/depth/accuracy.svg runs/reference/depth.svg
 	$(VENV)/bin/python -m analysis.plots $$(dirname $$(grep -l "width: 16" runs/reference/depth_rate/*/*/config.yaml)) \
 		--x optimizer.lr --by layers --panels shortcut --measure val_acc --out figures/rates --format svg
 	cp figures/rates/reference/depth_rate/accuracy.svg runs/reference/rates.svg
 	cp figures/rates/reference/depth_rate/degradation.svg runs/reference/
 	cp figures/reference/initialization/untrained_gradients.svg runs/reference/gradients.svg
-	cp figures/reference/initialization/cosines.svg figures/reference/initialization/curvature.svg runs/reference/
 	cp figures/reference/depth/lesions.svg figures/reference/depth/gradient_ratio.svg runs/reference/
 	$(VENV)/bin/python -m analysis.report $(REPORTED) --out runs/reference/report.html
 	$(VENV)/bin/python docs/generate.py

@@ -1,7 +1,7 @@
 """What generated blocks of the documents hold: figures of the reference runs, and what can be chosen."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -9,20 +9,15 @@ from typing import Any
 
 import contrasts as designed
 import pandas as pd
-from power import table as power_table
+from power import table as power  # noqa: F401 - a snippet
 from rates import as_table, tuning
 from rates import table as rates_table
 
-from analysis.claims.finding import Finding
-from analysis.claims.findings import find
-from analysis.claims.inside.findings import find_inside
-from analysis.claims.wording import by_topic
 from analysis.frames.experiments import parts_of
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import Difference, estimate, welch
-from analysis.frames.study import load_studies
 from analysis.frames.tables import load_epochs, load_layers
 from resnet.config import Config, default_of
 
@@ -104,9 +99,10 @@ def at_epoch(study: str, epoch: str, measure: str, *filters: str) -> str:
     return f"{100 * epochs_of(study, filters, measure, int(epoch), int(epoch)).mean():.1f}"
 
 
-def over_epochs(study: str, first: str, last: str, a: str, b: str, template: str) -> str:
-    """Return by how much runs `b` exceed runs `a` in validation accuracy, in the mean over some epochs."""
-    sides = (epochs_of(study, side.split(";"), "val_acc", int(first), int(last)) for side in (a, b))
+def over_epochs(study_a: str, a: str, study_b: str, b: str, first: str, last: str, measure: str, template: str) -> str:
+    """Return by how much runs `b` exceed runs `a` in a column of metrics.csv, in the mean over some epochs."""
+    both = ((study_a, a), (study_b, b))
+    sides = (epochs_of(study, side.split(";"), measure, int(first), int(last)) for study, side in both)
     return say(welch(*sides), template)
 
 
@@ -150,18 +146,6 @@ def hours(study: str, *filters: str) -> str:
     return f"{selected(study, filters)['wall_seconds'].sum() / 3600:.1f}"
 
 
-def findings(study: str) -> str:
-    """Return the sentences that a reference study supports, as a list by topic."""
-    (found,) = load_studies([REFERENCE / study])
-    return as_list(find(found))
-
-
-def findings_inside(study: str, *topics: str) -> str:
-    """Return the sentences that measurements inside a reference study's networks support, of some topics or of all."""
-    (found,) = load_studies([REFERENCE / study])
-    return as_list([finding for finding in find_inside(found) if not topics or finding.topic in topics])
-
-
 @cache
 def tuned() -> dict[Any, pd.DataFrame]:
     """Return the runs that choose the rates of the study of depth."""
@@ -189,22 +173,9 @@ def by_seed() -> str:
     return designed.by_seed(designed_runs())
 
 
-def power() -> str:
-    """Return how often a contrast finds a difference that is there."""
-    return power_table()
-
-
 def rates() -> str:
     """Return the validation accuracies that choose the rates of the study of depth, and what they choose."""
     return rates_table(tuned())
-
-
-def as_list(findings: Sequence[Finding]) -> str:
-    """Return findings as a Markdown list: an entry per topic, its sentences a list below it."""
-    lines = []
-    for topic, sentences in by_topic(findings).items():
-        lines += [f"- **{topic}**", *(f"  - {said}" for said in sentences)]
-    return "\n".join(lines)
 
 
 def comment(path: Path) -> list[str]:

@@ -45,7 +45,8 @@ SENTENCES = {
     "spread": (
         Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
         "Pooled over 5 configurations of residual networks, the standard deviation of test accuracy between "
-        "seeds is 0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom), if it is the same in all of them, which these seeds do not rule out.",
+        "seeds is 0.74 pp (95 % interval 0.52 to 1.30 pp, 10 degrees of freedom), "
+        "if it is the same in all of them, which these seeds do not rule out.",
     ),
     "no spread": (
         Finding("no spread", "plain networks", facts={**SPREAD, "count": 5}),
