@@ -1,4 +1,4 @@
-"""How long a table takes: `python -m analysis.benchmark [--runs 2000] [--epochs 200]`, over a made-up tree of runs."""
+"""Time a table of a made-up tree of runs: `python -m analysis.benchmark [--runs 2000] [--epochs 200]`."""
 
 import argparse
 import json

@@ -1,8 +1,8 @@
 """Print a table per study: its axes first, then what was measured, a row per configuration.
 
 Figures are those of the last epoch, averaged over the complete runs of a configuration. The column `seeds` counts the
-other runs too, so that the table also shows how far a sweep is. A terminal gets what fits it, and what the comparison
-comes to in a sentence or two; a file or a pipe gets the whole table.
+other runs too, so that the table also shows how far a sweep is. On a terminal, it prints the columns that fit,
+then the conclusions in a sentence or two; a file or a pipe gets the whole table.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--format", choices=("markdown", "csv", "latex"), default="markdown", help="output format (default: markdown)")
     add("--out", metavar="FILE", type=Path, help="output file (default: the terminal)")
     add("--published", action="store_true", help="add published figures of the same networks")
-    add("--sort", metavar="COLUMN", default="", help="sort rows: by accuracies best first, by others ascending")
+    add("--sort", metavar="COLUMN", default="", help="sort rows: accuracies best first, other columns ascending")
     add("--columns", metavar="A,B,…", default="", help="show these columns: axes, measures, parameters, wall_seconds …")
     add("--pivot", nargs=2, metavar=("A", "B"), help="a two-way table: rows by axis A, columns by axis B")
     add_best(parser)

@@ -2,8 +2,8 @@
 
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 
-Computed as at the end of the training, on the same kind of device and in the same precision where this machine has
-them: on the same kind of machine, the metrics are then those of result.json, which stand beside them.
+It evaluates as at the end of training: on the same kind of device and in the same precision, if this machine has them.
+On the same kind of machine, the figures then equal those of result.json, which are printed beside them.
 """
 
 import sys

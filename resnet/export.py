@@ -2,14 +2,14 @@
 
     python -m resnet.export runs/default/blocks4-projection-…/seed0 --format onnx
 
-onnx              for ONNX Runtime and its like; needs: pip install -e ".[onnx]"
+onnx              for ONNX Runtime and similar; needs: pip install -e ".[onnx]"
 exported_program  for torch.export.load
 safetensors       the weights alone, under their names in this project
 
 The first two take images as most programs hold them, float32 (batch, channels, height, width) from 0 to 1, any number
 at a time, and normalise them themselves. They return logits (batch, classes): a softmax makes them probabilities. With
-the weights alone, normalising is left to who loads them. All are in fp32 and evaluation mode, and carry the names of
-the classes, mean and standard deviation of the channels (from 0 to 255), and the network's shape as metadata.
+the weights alone, whoever loads them must normalise the images. All are in fp32 and evaluation mode, and carry the
+names of the classes, mean and standard deviation of the channels (from 0 to 255), and the network's shape as metadata.
 """
 
 import io

@@ -33,7 +33,7 @@ def main() -> None:
 def inspecting(words: Sequence[str]) -> list[str]:
     """Return the arguments of resnet.run that inspect; an option such as --cfg is about one run instead of a sweep.
 
-    Raises ConfigError for another task, and for an option that there is not.
+    Raises ConfigError for another task, and for an unknown option.
     """
     options, overrides = split_options(words)
     given = {key: value for key, _, value in (override.lstrip("+").partition("=") for override in overrides)}

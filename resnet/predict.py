@@ -2,9 +2,9 @@
 
     python -m resnet.predict runs/default/blocks4-projection-…/seed0 cat.jpg ship.png --top 2
 
-A picture is turned as its camera says, laid on white where it is transparent, and its largest centred square is
+Pictures are rotated as their EXIF orientation says, and transparent parts become white. The largest centred square is
 scaled to the size of the network's input. The data set is not needed. A picture that cannot be read is named on
-standard error, the others are answered all the same, and the exit code is 1.
+standard error; the others are still classified, and the exit code is 1.
 """
 
 import argparse

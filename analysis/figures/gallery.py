@@ -144,8 +144,8 @@ def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float 
     """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
 
     `options` say which axes go where, in figures that are not `fixed`. The figure is WIDTH inches wide, one with few
-    panels beside each other `narrow`. Raises BadRequest for a name that there is not, and NoData where the study does
-    not hold what the figure takes.
+    panels beside each other `narrow`. Raises BadRequest for an unknown name, and NoData where the study lacks what the
+    figure shows.
     """
     plot = {plot.name: plot for plot in (*PLOTS, *INSIDE)}.get(name)
     if plot is None:

@@ -1,13 +1,14 @@
-"""How fast training is: against the usual loop, against computation alone, against the machine's limit.
+"""Measure how fast training is, against the usual loop, computation alone and the machine's limit.
 
     python -m resnet.benchmark model=blocks15             the four speeds, as images/s and ratios
-    python -m resnet.benchmark harness model=blocks4      what recording, checkpoint and probes cost of an epoch
+    python -m resnet.benchmark harness model=blocks4      what recording, checkpoints and probes take of an epoch
     python -m resnet.benchmark scaling                    how cost grows with depth, data and epochs
-    python -m resnet.benchmark seeds                      four seeds of one small run: how many processes and threads
-    python -m resnet.benchmark sweep                      what an already complete run costs a sweep
+    python -m resnet.benchmark seeds                      four seeds of a small run, by number of processes and threads
+    python -m resnet.benchmark sweep                      what a complete run costs in a repeated sweep
     python -m resnet.benchmark plan                       how far off plan=true is, on a sweep of mixed depths
 
-Overrides are those of resnet.run. The images are random, but for `seeds`, `sweep` and `plan`, which train on digits.
+Overrides are those of resnet.run. The images are random, except for `seeds`, `sweep` and `plan`, which train
+on digits.
 """
 
 import csv

@@ -51,7 +51,7 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
 
 
 def drop_begun(lists: Path, refused: set[str]) -> None:
-    """Delete the lists of sweeps of which no run is still to begin; those that were refused never do."""
+    """Delete the lists of sweeps whose runs have all begun, or were refused."""
     for file in lists.glob("*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or no list
             runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused

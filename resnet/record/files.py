@@ -19,7 +19,7 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
-    """Return the whole rows of a table up to the first that is not, as text; none if its columns are others."""
+    """Return a table's rows as text, up to the first incomplete one; none if its columns are not `columns`."""
     rows: list[list[str]] = []
     header, *lines = whole_lines(path) or [""]
     if header.split(",") != list(columns):

@@ -167,7 +167,7 @@ class RunFolder:
         return "" if same else f"{path} is not this run's configuration; {instead}"
 
     def start(self, start: dict[str, Any]) -> None:
-        """Note a process that starts to compute here, and when: a line of starts.jsonl; an earlier failure is past."""
+        """Append a line about this process to starts.jsonl, and remove failure.json."""
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         starts = [*whole_lines(self.path / "starts.jsonl"), json.dumps({"time": time} | start)]
         write_whole(self.path / "starts.jsonl", "".join(f"{line}\n" for line in starts).encode())
@@ -206,7 +206,7 @@ class RunFolder:
         return 0
 
     def adopt(self, other: "RunFolder") -> None:
-        """Begin with the epochs of another run, whose files are copied; its checkpoint last, as it is what counts."""
+        """Copy another run's tables, samples and checkpoint here, the checkpoint last: with it, the epochs count."""
         for name in ("samples.png", *TABLES, CHECKPOINT):
             if (other.path / name).exists():
                 write_whole(self.path / name, (other.path / name).read_bytes())
