@@ -56,12 +56,12 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(line if line[:1] == "|" else textwrap.fill(line, width, **BETWEEN_WORDS) for line in lines) + "\n"
 
 
-def conclude(studies: Sequence[Study], width: int) -> str:
+def conclusions(studies: Sequence[Study], width: int) -> str:
     """Return what the comparisons of each study come to, in sentences."""
-    from analysis.claims.findings import verdict  # scipy takes as long to import as all the rest
+    from analysis.claims.findings import main_findings  # scipy takes as long to import as all the rest
     from analysis.claims.wording import sentence
 
-    texts = [(study, list(map(sentence, verdict(study)))) for study in studies if len(study.runs)]
+    texts = [(study, list(map(sentence, main_findings(study)))) for study in studies if len(study.runs)]
     return "".join(
         f"\n{study.title}:\n" + "".join(textwrap.fill(text, width, **BULLET) + "\n" for text in found)
         for study, found in texts
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns = [name for name in given.columns.split(",") if name]
         layout = Layout(given.published, columns, given.sort, width)
         text = tabulate(studies, given.format, layout, given.pivot or ())
-        text = wrapped(text, width) + conclude(studies, width) if width else text
+        text = wrapped(text, width) + conclusions(studies, width) if width else text
     write_text(text, given.out)
     return 0
 

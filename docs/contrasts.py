@@ -109,7 +109,8 @@ def is_partial(found: Difference, groups: list[pd.DataFrame]) -> bool:
 
 def missing(found: Difference | None, groups: list[pd.DataFrame]) -> str:
     """Return why a contrast has no interval."""
-    return "the seeds do not differ" if found else f"{min(map(len, groups))} of {len(SEEDS)} seeds"
+    seeds = min(map(len, groups))
+    return "the seeds do not differ" if found and seeds > 1 else f"{seeds} of {len(SEEDS)} seeds"
 
 
 def by_seed(runs: Runs) -> str:
@@ -171,8 +172,8 @@ def judge(found: Difference, groups: list[pd.DataFrame], corrected: float) -> st
     if is_partial(found, groups):
         return "not judged: predictions are missing"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}
-    verdict = words.get(found.verdict, "no difference can be claimed")
+    said = words.get(found.verdict, "no difference can be claimed")
     if found.with_images is None:
-        return f"{verdict}, over seeds alone: a run diverged"
+        return f"{said}, over seeds alone: a run diverged"
     close = found.verdict not in words and max(map(abs, found.span)) < CLOSE
-    return f"{verdict}: less than a point either way" if close else verdict
+    return f"{said}: less than a point either way" if close else said

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.claims.differences import weigh
+from analysis.claims.differences import HEADLINE, difference, weigh
 from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
@@ -85,11 +85,11 @@ def find_order(
         found.append(weigh(sides, (-1, 1)))
         others.append((where, axis.text(top)))
     if len(tried) > 1:
-        clear = verdicts(found)["more"]
+        clear = count_significant(found)["more"]
         yield Finding("order", facts=facts | {"tried": len(tried), "others": others, "clear": clear, "ties": ties})
 
 
-def verdicts(found: Sequence[Difference | None]) -> Counter[str]:
+def count_significant(found: Sequence[Difference | None]) -> Counter[str]:
     """Count what differences say, corrected for being several by Holm's method."""
     known = [(each.verdict, p) for each in found if each is not None and (p := each.largest_p) is not None]
     corrected = holm([p for _, p in known])
@@ -162,11 +162,14 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
         cells += [pair] if all(map(len, pair)) else []
     whole = [pair for pair in cells if min(map(len, pair)) > 1] or cells
     groups = [side for pair in whole for side in pair]
-    found = weigh(groups, [-1 / len(whole), 1 / len(whole)] * len(whole)) if whole else None
+    if len(whole) == 1:
+        found = difference(groups[0], groups[1], HEADLINE)
+    else:
+        found = weigh(groups, [-1 / len(whole), 1 / len(whole)] * len(whole)) if whole else None
     every = pd.concat(groups) if groups else runs.head(0)
     seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
     names = tuple(every["configuration"].unique())
-    by_pair = verdicts([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
+    by_pair = count_significant([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
     best = study.configurations[study.configurations[axis.column] == places[0]]
     facts = facts | {"pairs": len(whole), "of_pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
     facts |= {"diverged": int(best["diverged"].sum())}
@@ -178,7 +181,7 @@ def find_best(study: Study) -> Iterator[Finding]:
     done = judged(study.configurations)
     if len(done) > 2:
         row, then, *_ = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")
-        facts = {name: 100 * row[f"{name}_mean"] for name in ("val_acc", "test_acc")}
+        facts = {name: (100 * row[f"{name}_mean"], 100 * row[f"{name}_std"]) for name in ("val_acc", "test_acc")}
         facts |= {"label": row["label"], "count": len(done), "n": int(row["n"]), "diverged": int(row["diverged"])}
         facts |= {"next": then["label"], "gap": 100 * (row[SCORE] - then[SCORE])}
         yield Finding("best", configurations=(row["configuration"],), facts=facts)

@@ -98,17 +98,19 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
 def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
     """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one.
 
-    `plain` are all plain networks that are planned: those of a series that are deeper and have no run are named.
+    `plain` are all plain networks that are planned: those of a series that are deeper and have no run are named. Of two
+    depths there is none between them; what training accuracy does is said instead, of residual networks as well.
     """
     for name, by_depth in series:
         shallowest, deepest = min(by_depth), max(by_depth)
-        if not by_depth[deepest]["configuration"].isin(plain["configuration"]).all():
-            continue
-        means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
         if len(by_depth) == 2:
             a, b = by_depth[shallowest], by_depth[deepest]
             yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
-        elif means.isna().any() or (means == means.max()).sum() > 1:
+            continue
+        if (by_depth[deepest]["shortcut"] != "none").any():
+            continue
+        means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
+        if means.isna().any() or (means == means.max()).sum() > 1:
             continue
         elif means.idxmax() == deepest:
             place = places(study, by_depth[deepest].to_dict("records")[0])
@@ -125,18 +127,18 @@ def places(study: Study, row: Row) -> list[Any]:
 
 
 def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
-    """Compare the deepest plain networks with the best; if the test accuracy falls, the training accuracy too."""
+    """Compare the deepest plain networks with the best; where the training accuracy falls, that too."""
     deepest = max(by_depth)
     turn, training = (
         versus(kind, by_depth[best], by_depth[deepest], measure, networks=name, depths=(best, deepest))
         for kind, measure in (("turn", "test_acc"), ("degradation", "train_acc"))
     )
     yield turn
-    if turn.verdict == training.verdict == "less":
+    if training.verdict == "less":
         yield training
 
 
-def conclude(findings: Iterable[Finding]) -> Iterator[Finding]:
+def rule_out_overfitting(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield findings, and what follows where both test and training accuracy fall, corrected for being several."""
     fallen = set()
     for found in findings:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
 from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds, is_tuned
-from analysis.claims.depth import conclude, find_depth, versus
+from analysis.claims.depth import find_depth, rule_out_overfitting, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
-from analysis.claims.several import correct, find_spread
+from analysis.claims.several import apply_holm, find_spread
 from analysis.frames.configurations import STATUSES, data_of
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
@@ -24,7 +24,7 @@ from analysis.frames.study import SCORE, Study, pick, slices, validated
 MOST_SERIES = 3  # series of depths that have sentences of their own; of more, each network is compared at its best
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds that answer what a study was made for.
-VERDICT = ("best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
+MAIN_KINDS = ("best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -41,7 +41,7 @@ def find(study: Study) -> list[Finding]:
         effects.insert(0, Finding("no validation", facts={"axes": in_a_row(axis.name for axis in study.others)}))
     effects = [but_for_chosen(found, study.chosen) for found in effects]
     return [
-        *conclude(correct(effects)),
+        *rule_out_overfitting(apply_holm(effects)),
         *find_spread(distinct),
         *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),
         *find_chosen(study.chosen),
@@ -59,7 +59,7 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
     special = [axis for axis in study.axes.axes if axis not in study.others]
     by_depth = done.groupby("depth")["stages"].agg(lambda stages: stages.map(len).nunique()).max()
     others = [axis.name for axis in study.others if axis.name != "stages" or by_depth > 1]
-    if study.others:
+    if study.others and len(study.axes.axes) > 1:  # what a single axis says of its best value says all
         yield from find_best(study)
     for axis in study.others:
         yield from find_axis(study, distinct, axis)
@@ -94,12 +94,11 @@ def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
     return replace(finding, facts=others | ({"also": also} if also else {}))
 
 
-def verdict(study: Study) -> list[Finding]:
+def main_findings(study: Study) -> list[Finding]:
     """Return what the comparisons of a study come to, and no more; nothing where nothing was compared."""
     every = find(study)
-    kinds = VERDICT if any(finding.kind == "interaction" for finding in every) else ("twins", *VERDICT)
-    alone = len(study.axes.axes) == 1  # what its one axis says of its best value says all
-    found = [finding for finding in every if finding.kind in kinds and not (alone and finding.kind == "best")]
+    kinds = MAIN_KINDS if any(finding.kind == "interaction" for finding in every) else ("twins", *MAIN_KINDS)
+    found = [finding for finding in every if finding.kind in kinds]
     compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
     return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
 

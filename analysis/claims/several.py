@@ -21,7 +21,7 @@ def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
             yield Finding("spread" if found.alike else "no spread", networks, facts=facts)
 
 
-def correct(findings: Sequence[Finding]) -> list[Finding]:
+def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
     """Return findings, those marked whose verdict does not outlast a correction for being several.
 
     A finding that counts the verdicts follows where there are several.

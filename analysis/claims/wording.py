@@ -1,5 +1,6 @@
 """Findings in sentences: a template per kind, filled from the finding's fields and facts."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,8 +17,8 @@ PROGRAMS = {"code": "computed by the same code", "data": "computed from the same
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
-    "best": "Of {count} configurations, {label} is best by validation: {val_acc:.2f} % validation accuracy and "
-    "{test_acc:.2f} % test accuracy ({each}{but}). {next} is {lower} by validation.",
+    "best": "Of {count} configurations, {label} is best by validation: {val_acc} % validation accuracy and "
+    "{test_acc} % test accuracy ({n}{but}). {next} is {lower} by validation.",
     "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
     "for comparing, not for choosing.",
     "axis": "{over}{label} is the {rank} of {values} values by validation{rest}. {change}{pairwise}",
@@ -43,7 +44,7 @@ TEMPLATES = {
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found a change of {points:+.2f} pp in "
     "validation accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
-    "published figure": "{label}: {own:.2f} % test accuracy ({each}). With the same recipe, {by}: {theirs:.2f} %.",
+    "published figure": "{label}: {own:.2f} % test accuracy ({n}). With the same recipe, {by}: {theirs:.2f} %.",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
     "{change}{before}",
@@ -111,16 +112,12 @@ def sentence(finding: Finding) -> str:
         facts["change"] = "No combination of the other axes has both it and the next best, {second}.".format(**facts)
     if finding.kind in SAY_MORE:
         facts |= SAY_MORE[finding.kind](finding)
-    if finding.kind in ("best", "published figure"):
-        facts["each"] = count_seeds(facts["n"])
     facts["seeds"] = say_twins(finding.seeds)
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
     if "tuned" in finding.facts:
         text = f"Each at the best {facts['tuned']} tried: {text[0].lower()}{text[1:]}"
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
-    if "one_of" in finding.facts:
-        text += f" After correction for {finding.facts['one_of']} comparisons, this difference could be noise."
     if "plateau" in finding.facts and "one_of" not in finding.facts:
         text += f" {say_plateau(finding)}"
     if finding.programs:
@@ -154,13 +151,23 @@ def say_change(finding: Finding) -> str:
         why = "" if min(finding.seeds) < 2 else ", as the seeds do not differ at all"
         images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
-    clear, noise = ", which is more than the noise of seeds", ", but no difference can be claimed: it could be noise"
-    if found.with_images is not None:
-        with_images = say_points(*found.with_images)
-        same, other = ", with and without test images", f", {with_images} over seeds and test images"
-        interval += f" over seeds{same if with_images == interval else other}"
+    clear = f", which is more than the noise of seeds{say_correction(finding)}"
+    noise = ", but no difference can be claimed: it could be noise"
     judged = "" if equal else noise if found.verdict == "noise" else clear
-    return f"{size}{judged} (95 % interval {interval}, {seeds})."
+    over = " over seeds, with and without test images" * (found.with_images is not None)
+    return f"{size}{judged} (95 % interval {say_points(*found.span)}{over}, {seeds})."
+
+
+def say_correction(finding: Finding) -> str:
+    """Return that a difference does not outlast the correction for several comparisons; nothing where it does."""
+    count = finding.facts.get("one_of")
+    return f" by itself, but not after correction for {count} comparisons" if count else ""
+
+
+def say_mean(found: tuple[float, float]) -> str:
+    """Return a mean in per cent, with its standard deviation over seeds if there is one."""
+    mean, std = found
+    return f"{mean:.2f}" if math.isnan(std) else f"{mean:.2f} ± {std:.2f}"
 
 
 def say_points(low: float, high: float) -> str:
@@ -245,7 +252,7 @@ def say_ratio(finding: Finding) -> str:
     """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
     found = finding.difference
     assert found is not None  # it is asked for only then
-    clear = "With skip connections, this ratio is {} (95 % interval over seeds)."
+    clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){say_correction(finding)}."
     return unclear(found.verdict) or clear.format(say_factors(found))
 
 
@@ -307,6 +314,9 @@ SAY = {
     "changes": say_changes,
     "also": say_changes,
     "intervals": say_intervals,
+    "n": count_seeds,
+    "val_acc": say_mean,
+    "test_acc": say_mean,
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
     "equal": in_a_row,

@@ -52,9 +52,9 @@ def _consistent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kept = []
     for row in rows:
         reference = first.setdefault(row["folder"], row)
-        twin = seeds.setdefault((row["folder"], row["seed"]), row["path"])
-        if twin != row["path"]:
-            warn(f"{row['path']}: left out, it has the same seed as {twin}")
+        other = seeds.setdefault((row["folder"], row["seed"]), row["path"])
+        if other != row["path"]:
+            warn(f"{row['path']}: left out, it has the same seed as {other}")
         elif row is not reference and (keys := contradicting_keys(row, reference)):
             warn(f"{row['path']}: left out, its {keys[0]} is not that of {reference['path']}")
         else:

@@ -67,7 +67,7 @@ def notes(found: Comparison) -> list[str]:
         *([] if text == data else [f"This is about {text}."]),
         *(note for study in found.studies for note in choice_notes(study, found.configurations)),
         *basis(found),
-        verdict(found.headline),
+        conclusion(found.headline),
         cause(found),
         *map(sentence, findings),
     ]
@@ -90,7 +90,7 @@ def basis(found: Comparison) -> list[str]:
     return [why, BY_IMAGES.format(images=int(min(a["test_images"].iloc[0], b["test_images"].iloc[0])))]
 
 
-def verdict(found: Difference) -> str:
+def conclusion(found: Difference) -> str:
     """Return what can be said of the test accuracies, and no more."""
     (low, high), over = found.span, "test images" if found.p is None else "seeds"  # the headline has one of the two
     over = "seeds and test images" if found.with_images is not None else over

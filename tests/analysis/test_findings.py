@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.claims.depth import conclude
+from analysis.claims.depth import rule_out_overfitting
 from analysis.claims.finding import Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
-from analysis.claims.several import correct
+from analysis.claims.several import apply_holm
 from analysis.frames.rows import COLUMNS, COUNTS
 from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, load_studies
@@ -87,9 +87,9 @@ def test_a_clear_gain_from_depth_has_its_interval():
 def test_the_correction_takes_the_larger_p_of_the_two_that_a_verdict_needs():
     images = Difference(5, 4, 6, 0.001, with_images=(0.1, 9.9), p_with_images=0.045)
     seeds = Difference(5, 4, 6, 0.001)
-    marked = correct([Finding("gain", difference=images), Finding("gain", difference=seeds)])
+    marked = apply_holm([Finding("gain", difference=images), Finding("gain", difference=seeds)])
     assert marked[-1].facts == {"count": 2, "clear": 2, "held": 2}
-    marked = correct([Finding("gain", difference=images)] * 2)
+    marked = apply_holm([Finding("gain", difference=images)] * 2)
     assert marked[-1].facts["held"] == 0 and marked[0].facts["one_of"] == 2
 
 
@@ -167,7 +167,7 @@ def test_it_is_not_overfitting_only_where_both_falls_outlast_the_correction(turn
         Finding(kind, "plain networks", facts={"one_of": 8} if lost else {})
         for kind, lost in (("turn", turn), ("degradation", training))
     ]
-    assert ("not overfitting" in [found.kind for found in conclude(falls)]) is follows
+    assert ("not overfitting" in [found.kind for found in rule_out_overfitting(falls)]) is follows
 
 
 def test_the_turn_is_not_chosen_by_what_it_is_judged_by():

@@ -167,12 +167,20 @@ def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
 
 
 def test_the_best_stands_beside_the_next(build):
+    for lr, batch_size, val in ((0.01, 64, 0.7), (0.1, 64, 0.75), (0.3, 64, 0.72), (0.1, 128, 0.6)):
+        for seed in (0, 1):
+            settings = {"optimizer.lr": lr, "batch_size": batch_size}
+            build.complete(seed, "next", val=val + 0.01 * seed, test=val, **settings)
+    (best,) = sentences("runs/next")["Best"]
+    assert "optimizer.lr=0.1, batch_size=64 is best" in best and "75.50 ± 0.71 % validation accuracy" in best
+    assert best.endswith("optimizer.lr=0.3, batch_size=64 is next, 3.00 pp lower by validation.")
+
+
+def test_a_single_axis_says_once_which_value_is_best(build):
     for lr, val in ((0.01, 0.7), (0.1, 0.75), (0.3, 0.72)):
         build.complete(0, "next", val=val, **{"optimizer.lr": lr})
-    (best,) = sentences("runs/next")["Best"]
-    assert "optimizer.lr=0.1 is best" in best and best.endswith(
-        "optimizer.lr=0.3 is next, 3.00 pp lower by validation."
-    )
+    said = sentences("runs/next")
+    assert "Best" not in said and "0.1 is the best of 3 values by validation" in said["optimizer.lr"][0]
 
 
 def test_exceptions_are_held_against_the_noise_of_seeds(build):

@@ -11,7 +11,7 @@ import shutil
 import pytest
 import yaml
 
-from analysis.claims.findings import find, verdict
+from analysis.claims.findings import find, main_findings
 from analysis.claims.wording import by_topic, sentence
 from analysis.figures.accuracy import look
 from analysis.figures.published_points import find_published
@@ -76,9 +76,10 @@ def test_runs_that_diverged_beside_the_best_are_counted(build, table):
                 build.fail(seed, "diverged", **settings)
             else:
                 build.complete(seed, val=accuracy + 0.001 * seed, **settings)
+    assert "Other seeds diverged at the best optimizer.lr: 0.3." in table("--best", "lr")
+    build.complete(0, val=0.6, **studies.SGD | layers(8) | {"optimizer.lr": 0.1, "batch_size": 32})
     texts = said()
     assert "2 more diverged" in texts["Best"][0] and "2 of its runs, which diverged" in texts["optimizer.lr"][0]
-    assert "Other seeds diverged at the best optimizer.lr: 0.3." in table("--best", "lr")
 
 
 def test_a_turning_point_is_not_denied_of_networks_that_never_finished(build):
@@ -305,7 +306,7 @@ def test_a_sentence_on_two_configurations_names_no_setting_that_was_chosen_for_e
                 network = layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr}
                 build.complete(seed, val=acc, test=acc, **network)
     (study,) = load_studies(["runs"], ["optimizer.lr"])
-    pair, *_ = map(sentence, verdict(study))
+    pair, *_ = map(sentence, main_findings(study))
     assert pair.startswith("From ") and "optimizer.lr" not in pair.partition("also differ in")[2]
 
 

@@ -1,5 +1,7 @@
 """How findings read: one test per template. That they are right: test_findings.py."""
 
+import math
+
 import pytest
 
 from analysis.claims.finding import TOPICS, Finding
@@ -166,7 +168,10 @@ SENTENCES = {
         "0.1 is the highest value of optimizer.lr tried: a better one may lie beyond.",
     ),
     "best": (
-        Finding("best", facts={"label": "A", "count": 24, "val_acc": 80.0, "test_acc": 79.5, "n": 1} | NEXT),
+        Finding(
+            "best",
+            facts={"label": "A", "count": 24, "val_acc": (80.0, math.nan), "test_acc": (79.5, math.nan), "n": 1} | NEXT,
+        ),
         "Of 24 configurations, A is best by validation: 80.00 % validation accuracy and 79.50 % test accuracy (a "
         "single seed; 2 more diverged). B is next, 0.25 pp lower by validation.",
     ),

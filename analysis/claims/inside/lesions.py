@@ -103,8 +103,17 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
         own = by_run[by_run["configuration"] == row["configuration"]]
         change = own["after"] - own["before"]
         facts = {name: estimate(own[name]) for name in ("before", "after")} | {"change": estimate(change)}
+        facts["stronger"] = count_stronger(layers[layers["path"].isin(own["path"])])
         words, names = f"{name_shortcut(row['shortcut'])} networks", (row["configuration"],)
         yield Finding("branches", words, names, (row["depth"],), seeds=(len(own), len(own)), facts=facts)
+
+
+def count_stronger(layers: pd.DataFrame) -> tuple[int, int]:
+    """Return how many blocks have a larger ratio after training than before, in the mean of runs, and of how many."""
+    rows = layers[layers["residual_ratio"] > 0]
+    rows = rows.assign(ratio=np.log10(rows["residual_ratio"].astype(float)))
+    means = rows.pivot_table("ratio", "layer", "epoch")
+    return int((means.iloc[:, -1] > means.iloc[:, 0]).sum()), len(means)
 
 
 def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:

@@ -74,7 +74,9 @@ def say_branches(finding: Finding) -> str:
         return text
     factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
     verb = "strengthens" if verdict == "more" else "weakens"
-    return f"Training {verb} the branches by a factor of {factors} (95 % interval over seeds)."
+    stronger, blocks = finding.facts["stronger"]
+    each = f"; {stronger} of {blocks} become stronger"
+    return f"On average, training {verb} the branches by a factor of {factors} (95 % interval over seeds){each}."
 
 
 COSTS = {"costs_said": say_costs, "average_said": say_average}

@@ -45,7 +45,7 @@ def basis(sides: dict[str, pd.DataFrame]) -> dict[str, Any]:
     return {"networks": shared, "configurations": tuple(runs["configuration"].unique()), "depths": depths}
 
 
-def twins(kind: str, sides: dict[str, pd.DataFrame], column: str, log: bool) -> Iterator[Finding]:
+def compare_with_plain(kind: str, sides: dict[str, pd.DataFrame], column: str, log: bool) -> Iterator[Finding]:
     """Compare the figure of residual networks, or its logarithm, with that of plain ones of the same depth."""
     for name, rows in deepest(sides).items():
         plain = sides.get(PLAIN, rows[:0])
@@ -71,7 +71,7 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
             facts["scaled_directions"][name] = estimate(scaled).beside()
     if ends:
         yield Finding("ends", **basis(ends), facts=facts)
-    yield from twins("ends twins", sides, "gradient_ratio", log=True)
+    yield from compare_with_plain("ends twins", sides, "gradient_ratio", log=True)
 
 
 def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
             facts["changes"][name] = welch(*ends.values())
     if sides:
         yield Finding("neighbours", **basis(sides), facts=facts)
-    yield from twins("neighbours twins", sides, "cosine", log=False)
+    yield from compare_with_plain("neighbours twins", sides, "cosine", log=False)
 
 
 def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
@@ -110,13 +110,13 @@ def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
     for name, rows in sides_of(runs, "eigenvalues").items():
         known = rows.dropna(subset="curvature")
         by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
-        starts = {rate: verdicts(by_depth, bound) for rate, bound in BOUNDS.items()}
+        starts = {rate: depths_by_side(by_depth, bound) for rate, bound in BOUNDS.items()}
         left_out = len(rows) - len(known), len(rows)
         facts = {"shortcut": name, "curvatures": by_depth, "starts": starts, "left_out": left_out}
         yield Finding("curvature" if by_depth else "no curvature", **basis({name: rows}), facts=facts)
 
 
-def verdicts(by_depth: dict[int, Estimate], bound: float) -> dict[str, list[int]]:
+def depths_by_side(by_depth: dict[int, Estimate], bound: float) -> dict[str, list[int]]:
     """Return the depths whose curvature is more than a bound, less, or neither as far as the seeds tell."""
     found: dict[str, list[int]] = {"more": [], "less": [], "open": []}
     for depth, curvature in by_depth.items():
