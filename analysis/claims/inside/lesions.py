@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import accumulate, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,8 +103,9 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
     for row in best_rows(deepest, ["shortcut"]).to_dict("records"):
         own = by_run[by_run["configuration"] == row["configuration"]]
         change = own["after"] - own["before"]
-        facts = {name: estimate(own[name]) for name in ("before", "after")} | {"change": estimate(change)}
-        facts["stronger"] = count_stronger(layers[layers["path"].isin(own["path"])])
+        stronger = count_stronger(layers[layers["path"].isin(own["path"])])
+        facts: dict[str, Any] = {"before": estimate(own["before"]), "after": estimate(own["after"])}
+        facts |= {"change": estimate(change), "stronger": stronger}
         words, names = f"{name_shortcut(row['shortcut'])} networks", (row["configuration"],)
         yield Finding("branches", words, names, (row["depth"],), seeds=(len(own), len(own)), facts=facts)
 
