@@ -142,12 +142,15 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
 def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
     """Return one configuration for each combination of some axes, the best by validation, and notes on others.
 
-    Of a named choice, all have the same value where they can, so that they do not differ by that as well.
+    Of a named choice, and of a number of which some combinations tried a single value, all have the same value where
+    they can, so that they do not differ by that as well.
     """
     columns, notes = [axis.column for axis in axes], []
     best_one = "the best by validation" if validated(configurations) else "the first, as nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
-    for axis in [axis for axis in others if not axis.numeric]:
+    for axis in sorted(others, key=lambda axis: axis.numeric):
+        if axis.numeric and not any_single(configurations, columns, axis):
+            continue
         parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore[reportArgumentType]
         whole = {
             place: part
@@ -156,7 +159,8 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
         }
         if len(parts) > 1 and whole:
             best = max(whole, key=lambda place: score(whole[place], columns))
-            configurations, notes = whole[best], [*notes, f"{axis.label(best)}, {best_one}"]
+            why = best_one if len(whole) > 1 else "the only one that all have"
+            configurations, notes = whole[best], [*notes, f"{axis.label(best)}, {why}"]
             others.remove(axis)
     others = [axis for axis in others if configurations[axis.column].nunique() > 1]
     table, names = best_rows(configurations, columns), ", ".join(axis.name for axis in others)
@@ -176,6 +180,11 @@ def score(configurations: pd.DataFrame, columns: list[str]) -> float:
 def combinations(configurations: pd.DataFrame, columns: list[str]) -> int:
     """Return how many combinations of values there are in some columns."""
     return len(configurations.drop_duplicates(columns)) if columns else 1
+
+
+def any_single(configurations: pd.DataFrame, columns: list[str], axis: Axis) -> bool:
+    """Return whether a combination of values in some columns tried a single value of an axis."""
+    return bool(columns) and bool((configurations.groupby(columns)[axis.column].nunique() == 1).any())
 
 
 def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:

@@ -135,6 +135,13 @@ def test_curves_of_several_depths_have_one_augmentation(build):
     assert sum(len(axis.lines) for axis in drawn.axes) == 4
 
 
+def test_networks_are_compared_at_a_width_that_all_have_and_not_at_the_best_of_one(build):
+    sweep(build, 1, val=0.7, **{"model.width": 16})
+    sweep(build, 1, {"blocks9": [3, 3, 3]}, ("projection",), val=0.9, **{"model.width": 28})
+    for name in ("degradation", "curves", "responses"):
+        assert "model.width=16" in figure(name).get_suptitle()
+
+
 def test_a_choice_is_judged_by_its_best_and_not_by_what_has_not_ended(build):
     for name, accuracies in (("adam", [0.75]), ("sgd", [0.3, 0.5, 0.85])):
         for place, val in enumerate(accuracies):

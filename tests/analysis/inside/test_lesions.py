@@ -136,7 +136,7 @@ def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, 
     names = [text.get_text() for legend in drawn.legends for text in legend.texts]
     assert sorted(names) == ["plain", "residual (projection)", "the intact network"]
     assert swapped.get_xlabel() != removed.get_xlabel()
-    assert "each with its own optimizer.lr, the best by validation" in drawn.get_suptitle()
+    assert "optimizer.lr=0.001" in drawn.get_suptitle()
 
 
 def test_branches_are_drawn_before_and_after_training(build, look):
