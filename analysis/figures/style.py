@@ -18,7 +18,9 @@ from analysis.frames.study import Study
 WIDTH = 9.0  # inches: at 100 dots an inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
 MOST = len(COLORS)  # lines in a panel
-SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.75, 0, 64)))
+SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
+SHALLOW, DEEP = 8, 110  # layers: between them, a depth has the same shade in all figures
+CLOSE = 0.08  # of all shades: nearer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 MUTED = "#555555"
 
@@ -38,9 +40,20 @@ def colors_of(axis: Axis | None) -> list[Any]:
         return [COLORS[0]]
     if axis.name == "shortcut":
         return [look_of(str(value))[0] for value in axis.values]
+    if axis.name == "layers":
+        return depth_shades(axis.values)
     if axis.numeric or len(axis.values) > MOST:
         return list(SHADES(np.linspace(0, 1, len(axis.values))))
     return list(COLORS[: len(axis.values)])
+
+
+def depth_shades(depths: Sequence[Any]) -> list[Any]:
+    """Return a shade for each depth, from light to dark: its own, or evenly spread ones where these are too close."""
+    places = np.log(np.array(depths, dtype=float) / SHALLOW) / np.log(DEEP / SHALLOW)
+    places = places.clip(0, 1)
+    if np.diff(places).min(initial=1) < CLOSE:
+        places = np.linspace(0, 1, len(places))
+    return list(SHADES(places))
 
 
 def new_figure(study: Study, about: str, height: float, share: float = 1.0, note: str = "") -> Figure:
@@ -93,6 +106,19 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFra
     found = groups.agg(mean="mean", low="min", high="max", n="size")
     got = found["n"] == found["n"].groupby("configuration").transform("max")
     return found[got].dropna(subset="mean")
+
+
+def panel_width(axis: Axes) -> float:
+    """Return about how far apart the first and the last value of a panel are, in inches."""
+    width: float = axis.figure.get_figwidth()  # pyright: ignore[reportAttributeAccessIssue]
+    grid = axis.get_gridspec()
+    return 0.78 * width / (grid.ncols if grid is not None else 1)
+
+
+def set_title(axis: Axes, text: str, size: float = 10) -> None:
+    """Head a panel, with as many lines as its width asks for; line breaks in the text stay."""
+    letters = int(140 * panel_width(axis) / size)
+    axis.set_title("\n".join(textwrap.fill(line, letters) for line in text.split("\n")), fontsize=size)
 
 
 def whole_numbers(axis: Axes) -> None:

@@ -22,7 +22,8 @@ from analysis.figures import gallery
 from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.style import MUTED, NoData, over_seeds, spread
+from analysis.figures.style import MUTED, NoData, colors_of, over_seeds, spread
+from analysis.frames.axes import Axis
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis.conftest import LAYERS, figure
@@ -186,6 +187,15 @@ def test_a_value_of_zero_has_a_place_of_its_own(build):
         assert [round(x) for x in line.get_xdata()] == [0, 1, 2, 3]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.0001", "0.0005", "0.005"]
     assert len(lines) == 2 and max(abs(x - round(x)) for line in lines for x in line.get_xdata()) < 0.34
+
+
+def test_a_depth_has_one_colour_in_all_studies_unless_another_is_too_near():
+    def shades(*depths: int) -> list[tuple]:
+        return [tuple(shade) for shade in colors_of(Axis("layers", depths))]
+
+    few, more = shades(8, 20, 56), shades(8, 14, 20, 32, 56)
+    assert few == more[::2] and [*more[2:], *shades(110)] == shades(20, 32, 56, 110)
+    assert [len(set(shades(*depths))) for depths in ((98, 104, 110), (110, 1202))] == [3, 2]
 
 
 @pytest.mark.parametrize("width", [6.2, 9])

@@ -1,6 +1,4 @@
-"""How sharp the loss is before training, against the learning rates at which SGD is stable there."""
-
-import textwrap
+"""How sharp the loss is before training, against the learning rates at which gradient descent is stable there."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
-from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, some_of
+from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, set_title, some_of
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study, name_shortcut
@@ -28,10 +26,11 @@ def draw_curvature(study: Study) -> Figure:
     figure = new_figure(study, "Largest eigenvalue of the loss's Hessian, before training", 4.4, note="; ".join(notes))
     for axis, (norm, rest) in zip(figure.subplots(1, len(conditions), squeeze=False)[0], conditions):
         part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
-        draw_panel(axis, part, 110 // len(conditions))
+        draw_panel(axis, part)
     figure.axes[0].set_ylabel("largest eigenvalue")
     handles = [Line2D([], [], label=name_shortcut(name), **draw_as(name)) for name in plain_first(measured["shortcut"])]
-    bound = Line2D([], [], color=MUTED, ls="--", label=f"stability bound of SGD with momentum {MOMENTUM:g}")
+    label = f"stability bound of full-batch gradient descent, momentum {MOMENTUM:g}"
+    bound = Line2D([], [], color=MUTED, ls="--", label=label)
     legend(figure, [*handles, bound])
     return figure
 
@@ -42,7 +41,7 @@ def draw_as(shortcut: str) -> dict:
     return {"color": color, "marker": marker, "ms": 5, "lw": 1.3}
 
 
-def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
+def draw_panel(axis: Axes, runs: pd.DataFrame) -> None:
     """Draw networks that differ in depth and shortcut, the bounds, and a title that says which ones are not there."""
     axis.set_yscale("log")
     known = runs.dropna(subset="curvature")
@@ -56,9 +55,8 @@ def draw_panel(axis: Axes, runs: pd.DataFrame, letters: int) -> None:
         axis.annotate(f"rate {rate:g}: {bound:,.0f}", (1, bound), fontsize=8, color=MUTED, **place)
     axis.set_xscale("log")
     ticks(axis, Scale(runs["depth"].astype(float), LABELS["layers"], logarithmic=True))
-    title = condition(runs["norm"].iloc[0], runs["rest"].iloc[0], ",\n")
-    out = not_converged(runs[runs["curvature"].isna()])
-    axis.set_title("\n".join([title, *textwrap.wrap(out, letters)]), fontsize=9)
+    title = condition(runs["norm"].iloc[0], runs["rest"].iloc[0])
+    set_title(axis, "\n".join(filter(None, [title, not_converged(runs[runs["curvature"].isna()])])), 9)
 
 
 def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:

@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import SHADES, NoData, legend, new_figure, some_of
+from analysis.figures.style import NoData, depth_shades, legend, new_figure, set_title, some_of
 from analysis.frames.inside.untrained import Untrained, condition, plain_first
 from analysis.frames.study import Study, name_shortcut
 
-NEXT_LINE = ",\n"
 ROWS, COLUMNS = 3, 3  # of panels, at most; of more, an even selection
 
 
@@ -30,9 +29,9 @@ def untrained_of(study: Study) -> Untrained:
 
 
 def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
-    """Return a shade for each depth."""
+    """Return a shade for each depth, as `depth_shades` has them."""
     depths = sorted(set(depths))
-    return dict(zip(depths, SHADES(np.linspace(0, 1, len(depths)))))
+    return dict(zip(depths, depth_shades(depths)))
 
 
 def panel_figure(
@@ -53,7 +52,7 @@ def panel_figure(
                 if part.empty:
                     axis.set_visible(False)
                     continue
-                axis.set_title(f"{name_shortcut(shortcut)}, {condition(norm, rest, NEXT_LINE)}", fontsize=10)
+                set_title(axis, f"{name_shortcut(shortcut)}, {condition(norm, rest)}")
                 axis.grid(alpha=0.25)
                 yield axis, part
         for axis in chain(*map(first_shown, axes[::-1].T)):

@@ -52,9 +52,9 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
     return Untrained(found.reset_index(), *(in_words(table, runs) for table in (layers, cosines)))
 
 
-def condition(norm: str, rest: str, separator: str = ", ") -> str:
+def condition(norm: str, rest: str) -> str:
     """Return what untrained networks that differ in depth and shortcut only share: `with batch norm`."""
-    return NORMS.get(norm, f"with model.norm={norm}") + (rest and separator + rest)
+    return NORMS.get(norm, f"with model.norm={norm}") + (rest and f", {rest}")
 
 
 def plain_first(shortcuts: Iterable[Any]) -> list[str]:

@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
+from analysis.figures.gallery import draw
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.study import load_studies
 from analysis.plots import main as plot
@@ -166,6 +168,16 @@ def test_figures_of_inspections(inspect, capsys):
     assert all("left out, not converged: plain 38 layers (3)" in panel.get_title() for panel in (axis, other))
     flat = [line.get_ydata()[0] for line in axis.lines if len(set(line.get_ydata())) == 1 and line.get_ls() == "--"]
     assert flat == pytest.approx([380, 38])
+
+
+@pytest.mark.parametrize("name", ["untrained_gradients", "curvature"])
+def test_titles_of_panels_do_not_touch(inspect, name):
+    grid_of_networks(inspect)
+    drawn = draw(*load_studies(["runs"]), name, narrow=5.6)
+    FigureCanvasAgg(drawn).draw()
+    boxes = [axis.title.get_window_extent() for axis in drawn.axes]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes[::2], boxes[1::2]))
+    assert all(drawn.bbox.x0 < box.x0 and box.x1 < drawn.bbox.x1 for box in boxes)
 
 
 def test_a_key_that_only_trainings_vary_is_no_other_network_where_it_has_its_default(build, inspect, look):
