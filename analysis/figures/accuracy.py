@@ -1,12 +1,14 @@
 """Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
@@ -17,6 +19,7 @@ from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
+BESIDE = 4  # points from an interval to the dots of its seeds
 LOST = 3  # configurations without a complete run that a note names
 
 
@@ -117,9 +120,7 @@ def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scal
         shift = number / max(len(points) - 1, 1) - 0.5
         x = dodged(found, shift, scale, aside)
         draw_points(axis, x, found, look(roles, place), joined)
-        seeds = [(where, value) for where, values in zip(x, found["seeds"]) if len(values) > 1 for value in values]
-        if seeds:
-            axis.plot(*zip(*seeds), "o", color=look(roles, place).get_color(), ms=3, alpha=0.45, mew=0)
+        draw_seeds(axis, x, found["seeds"], look(roles, place).get_color(), 1 if shift > 0 else -1)
     ticks(axis, scale)
     axis.grid(alpha=0.25)
 
@@ -159,6 +160,15 @@ def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, jo
         axis.plot(x[~beyond], ends[~beyond], "_", color=color, ms=6)
         for place in x[beyond]:
             axis.plot(place, edge, arrow, color=color, ms=5, mfc="white", clip_on=False)
+
+
+def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int) -> None:
+    """Draw each of several seeds as a dot beside their interval, at the `side` where no other line's is."""
+    dots = [(where, value) for where, values in zip(x, seeds) if len(values) > 1 for value in values]
+    if dots:
+        beside = offset_copy(axis.transData, axis.figure, x=BESIDE * side, units="points")  # pyright: ignore[reportArgumentType]
+        look = {"color": color, "marker": "o", "ls": "none", "ms": 2.5, "alpha": 0.8, "mew": 0}
+        axis.add_artist(Line2D(*zip(*dots), transform=beside, **look))
 
 
 def limits(points: pd.DataFrame, published: Sequence[float]) -> tuple[float, float]:

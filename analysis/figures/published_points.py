@@ -12,6 +12,7 @@ from analysis.frames.published import ORIGINAL, add_published, network, other_re
 from analysis.frames.settings import Row
 
 SIGNS = "*PXDv<>"  # a sign a source
+ASIDE = 1.05  # times the depth: beside one's own intervals
 
 
 def find_published(configurations: pd.DataFrame, by: Axis | None = None) -> pd.DataFrame:
@@ -53,8 +54,8 @@ def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Li
     handles, values = [], 100 * published[f"{measure}_mean"].dropna().astype(float)
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]
-        look = {"color": rows["color"].iloc[0], "marker": sign, "ls": "none", "ms": 7, "mfc": "none"}
-        axis.plot(rows["depth"][found.index], found, **look)
+        look = {"color": rows["color"].iloc[0], "marker": sign, "ls": "none", "ms": 5.5, "mfc": "none"}
+        axis.plot(ASIDE * rows["depth"][found.index], found, **look)
         if len(found):
             handles.append(Line2D([], [], label=str(name), **look))
     return handles

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from analysis.figures.roles import MANY, QUANTITIES, Roles
+from analysis.figures.style import panel_width
 
-DODGE = 0.03  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
+DODGE = 0.02  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
 DECADE = 10
 DIGIT, BETWEEN = 0.09, 0.06  # inches: the breadth of a digit, and what has to be left between two labels
 LABELS = {"layers": "depth (weighted layers)"}
@@ -57,7 +58,7 @@ def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) 
 
 
 def ticks(axis: Axes, scale: Scale) -> None:
-    """Have the horizontal axis name values that there are, as many as do not touch."""
+    """Have the horizontal axis name values that there are, as many as do not touch, powers of ten first."""
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
     if scale.names:
@@ -67,22 +68,22 @@ def ticks(axis: Axes, scale: Scale) -> None:
     elif len(values) <= MANY:
         texts = [scale.texts[int(value)] if scale.texts else f"{value:.5g}" for value in values]
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
-        at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), [len(values) - 1]
-        for place in reversed(range(len(values))):
-            if at[shown[0]] - at[place] > (sizes[shown[0]] + sizes[place]) / 2 + BETWEEN:
-                shown.insert(0, place)
+        at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), []
+        for place in sorted(range(len(values)), key=lambda place: (not is_power(values[place]), -place)):
+            if all(abs(at[other] - at[place]) > (sizes[other] + sizes[place]) / 2 + BETWEEN for other in shown):
+                shown.append(place)
+        shown.sort()
         axis.xaxis.set_major_locator(FixedLocator([values[place] for place in shown]))
         axis.xaxis.set_major_formatter(FixedFormatter([texts[place] for place in shown]))
-        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_minor_locator(FixedLocator(values))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def is_power(value: float) -> bool:
+    """Return whether a number is a power of ten below ten: of rates, these are the ones to name."""
+    return 0 < value < DECADE and float(np.log10(value)).is_integer()
 
 
 def breadth(text: str) -> float:
     """Return about how broad a label is, in inches."""
     return DIGIT * (len(text) - 0.5 * text.count("."))
-
-
-def panel_width(axis: Axes) -> float:
-    """Return about how far apart the first and the last value of a panel are, in inches."""
-    width: float = axis.figure.get_figwidth()  # pyright: ignore[reportAttributeAccessIssue]
-    grid = axis.get_gridspec()
-    return 0.78 * width / (grid.ncols if grid is not None else 1)

@@ -208,6 +208,12 @@ def test_names_of_values_do_not_touch(build, width):
         assert len(boxes) >= 3 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
 
 
+def test_powers_of_ten_are_named_before_other_rates(build):
+    rates_by_depth(build)
+    drawn = draw(*load_studies(["runs"]), "accuracy", narrow=5.6)
+    assert {"0.01", "0.1", "1"} <= {label.get_text() for label in drawn.axes[-1].get_xticklabels()}
+
+
 def test_panels_have_one_scale(build):
     rates_by_depth(build)
     panels = figure("accuracy").axes
@@ -304,6 +310,19 @@ def test_intervals_are_students_and_absent_with_one_seed(build):
     assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
     sweep(build, seeds=1, shortcuts=("none",))
     assert len(intervals(figure("accuracy").axes[0])) == 3
+
+
+def test_every_seed_is_a_dot_beside_its_interval(build):
+    sweep(build, seeds=2)
+    drawn = figure("accuracy")
+    FigureCanvasAgg(drawn).draw()
+    axis = drawn.axes[0]
+    places = [axis.transData.transform((x, 0))[0] for x in intervals(axis)]
+    dots = [line for line in axis.lines if line.get_transform() is not axis.transData]
+    assert sum(len(line.get_ydata()) for line in dots) == 12
+    for line in dots:
+        for x, _ in line.get_transform().transform(line.get_xydata()):
+            assert 3 < min(abs(x - place) for place in places) < 8
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
@@ -554,7 +573,8 @@ def test_published_figures_stand_at_the_measure_that_is_shown():
         axis = Figure().subplots()
         draw_published(axis, published, measure)
         (line,) = axis.get_lines()
-        assert list(line.get_xdata()) == [20, 56] and list(line.get_ydata()) == pytest.approx(heights)
+        assert list(line.get_ydata()) == pytest.approx(heights)
+        assert all(depth < x < 1.1 * depth for depth, x in zip((20, 56), line.get_xdata())), "beside the own intervals"
 
 
 def test_a_band_goes_from_the_lowest_seed_to_the_highest():
