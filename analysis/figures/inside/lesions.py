@@ -1,11 +1,13 @@
 """What a trained network keeps of its accuracy without a block, or with two of them swapped."""
 
+from itertools import chain
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.inside.panels import NotMeasured
+from analysis.figures.inside.panels import NotMeasured, first_shown
 from analysis.figures.roles import best_of
 from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
 from analysis.frames.study import Study, name_shortcut
@@ -28,10 +30,18 @@ def draw_lesions(study: Study) -> Figure:
     axes = figure.subplots(len(kinds), len(depths), squeeze=False, sharey=True, sharex="col")
     for line, kind in zip(axes, kinds):
         for axis, depth in zip(line, depths):
-            draw_panel(axis, rows[rows["depth"] == depth], kind)
+            part = rows[rows["depth"] == depth]
+            if not (part["lesion"] == kind).any():
+                axis.set_visible(False)
+                continue
+            draw_panel(axis, part, kind)
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
             axis.set_xlabel(f"blocks.N: {LESIONS[kind]}", fontsize=9)
-        line[0].set_ylabel("accuracy (%)")
+    for axis in chain(*map(first_shown, axes)):
+        axis.set_ylabel("accuracy (%)")
+        axis.tick_params(labelleft=True)
+    for axis in chain(*map(first_shown, axes[::-1].T)):
+        axis.tick_params(labelbottom=True)
     handles = [draw_as(name) for name in rows["shortcut"].unique()]
     legend(figure, [*handles, Line2D([], [], color=MUTED, lw=1, label="the intact network")])
     return figure

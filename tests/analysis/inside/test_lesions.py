@@ -139,6 +139,15 @@ def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, 
     assert "optimizer.lr=0.001" in drawn.get_suptitle()
 
 
+def test_a_depth_without_swaps_leaves_no_empty_panel(build, injure):
+    injure(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
+    injure(build.complete(**{"model.name": "blocks3", "model.stages": [1, 1, 1]}), [0.5, 0.6, 0.7])
+    shown = [axis for axis in figure("lesions").axes if axis.get_visible()]
+    assert len(shown) == 3 and all(len(axis.lines) > 1 for axis in shown)
+    assert [axis.xaxis.get_tick_params()["labelbottom"] for axis in shown] == [True, False, True]
+    assert [bool(axis.get_ylabel()) for axis in shown] == [True, False, True]
+
+
 def test_branches_are_drawn_before_and_after_training(build, look):
     look(build.complete(**STAGES), [2, 2], before=1.0, after=0.5)
     (axis,) = figure("branches").axes
