@@ -11,9 +11,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.roles import PlotOptions, lines_of
+from analysis.figures.roles import PlotOptions, best_of, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
-from analysis.frames.study import Study, best_rows
+from analysis.frames.study import Study
 
 MOST_CLASSES = 20  # at most, the worst recognised
 MARKERS = "os^D"  # a sign a panel, where there are panels
@@ -64,10 +64,13 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
 
 
 def draw_confusion(study: Study) -> Figure:
-    """Return what each class is taken for, per shortcut in the configuration best by validation; raises NoData."""
+    """Return what each class is taken for, a panel a shortcut, the best by validation of one depth; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
     shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
-    chosen = best_rows(shown, ["shortcut"])
+    depths = [set(rows["depth"]) for _, rows in shown.groupby("shortcut")]
+    if len(depths) > 1 and (common := set.intersection(*depths)):
+        shown = shown[shown["depth"] == max(common)]
+    chosen, _ = best_of(study, shown, [axis for axis in study.axes.axes if axis.name == "shortcut"])
     whole = [shares(study.classes, name) for name in chosen["configuration"]]
     order = [name for name in whole[0].index if name in worst]
     tables = [table.reindex(index=order, columns=order) for table in whole]

@@ -25,7 +25,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
     if len(numbers) < 2:
         raise NoData("it takes two numeric axes")
     x, y = sorted(numbers[:2], key=lambda axis: axis.name == "layers")
-    if len(done.drop_duplicates([x.column, y.column])) < len(x.values) * len(y.values) / 2:
+    if len(done.drop_duplicates([x.column, y.column])) <= len(x.values) * len(y.values) / 2:
         raise NoData(f"{x.name} and {y.name} make no grid")
     measure = options.measure or ("val_acc" if validated(done) else "test_acc")
     if done[f"{measure}_mean"].isna().all():

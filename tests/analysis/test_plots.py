@@ -494,6 +494,8 @@ def test_the_gradient_ratio_is_the_geometric_mean_over_seeds_from_before_trainin
     (ratio,) = [line for line in axis.lines if len(line.get_xdata()) == 3]
     assert list(ratio.get_xdata()) == [0, 1, 2] and list(ratio.get_ydata()) == pytest.approx([100, 100, 100])
     assert axis.get_yscale() == "log"
+    FigureCanvasAgg(axis.figure).draw()
+    assert {"10", "100", "1000"} <= {label.get_text() for label in axis.get_yticklabels()}
     band = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((10, 1000))
 
@@ -587,6 +589,22 @@ def test_the_confusion_is_that_of_the_best_by_validation(build):
     for stages, val, test in (([1, 1], 0.7, 0.9), ([2, 2], 0.9, 0.7), ([3, 3], 0.8, 0.8)):
         build.classify(build.complete(val=val, test=test, **{"model.stages": stages}))
     assert "10 layers" in figure("confusion").axes[0].get_title()
+
+
+def test_kinds_of_networks_are_confused_at_the_greatest_depth_that_all_have(build):
+    for stages, val in (([1, 1, 1], 0.9), ([3, 3, 3], 0.5), ([9, 9, 9], 0.8)):
+        build.classify(build.complete(val=val, **{"model.stages": stages}))
+        if len(stages) * stages[0] < 27:
+            build.classify(build.complete(val=val, **{"model.stages": stages, "model.shortcut": "none"}))
+    titles = [axis.get_title() for axis in figure("confusion").axes[:2]]
+    assert all("20 layers" in title for title in titles) and len(set(titles)) == 2
+
+
+def test_two_networks_that_differ_in_two_numbers_make_no_grid(build):
+    for lr, size in ((0.1, 64), (0.01, 128)):
+        build.complete(**{"optimizer.lr": lr, "batch_size": size})
+    with pytest.raises(NoData):
+        figure("grid")
 
 
 def test_a_share_is_one_of_the_true_class_and_stands_in_its_row(build):
