@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
-from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, whole_numbers
+from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, plain_numbers, whole_numbers
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
 
@@ -103,7 +103,8 @@ def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
         axis.set_xlabel("epoch (0: before training)" if ratios["epoch"].min() == 0 else "epoch")
         axis.set_yscale("log")
         whole_numbers(axis)
-    axes[0].set_ylabel("first over last tenth of the 3x3 layers")
+    plain_numbers(axes[0])
+    axes[0].set_ylabel("gradient norm, first layers over last")
     legend(figure, drawn.handles(), drawn.legend_title)
     return figure
 

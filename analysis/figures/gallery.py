@@ -58,7 +58,7 @@ PLOTS = (
         "accuracy",
         draw_accuracy,
         "Accuracy of the last epoch; of several seeds, the 95 % interval, with an arrowhead where it extends "
-        "beyond the axis, and each seed as a faint dot.",
+        "beyond the axis, and each seed as a dot beside it. Points that would hide one another stand side by side.",
     ),
     Plot(
         "grid",
@@ -80,7 +80,8 @@ PLOTS = (
     Plot(
         "gradients",
         draw_gradients,
-        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale.",
+        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey where there is none, "
+        "as before training in blocks that start at zero.",
         wide=True,
     ),
     Plot(
@@ -92,8 +93,8 @@ PLOTS = (
     Plot(
         "confusion",
         draw_confusion,
-        "What the images of each class are taken for, in per cent; per shortcut, the configuration best by validation, "
-        "or the first where nothing was validated.",
+        "What the images of each class are taken for, in per cent, below 0.5 left blank; per shortcut, at the greatest "
+        "depth that all have, the configuration best by validation, or the first where nothing was validated.",
         wide=True,
         fixed=True,
     ),
@@ -118,15 +119,17 @@ INSIDE = (
         "curvature",
         draw_curvature,
         "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
-        "and the bound 2 (1 + momentum) / rate below which SGD with momentum is stable (Cohen et al. 2021).",
+        "and the bound 2 (1 + momentum) / rate below which full-batch gradient descent with momentum is stable "
+        "(Cohen et al. 2021).",
         fixed=True,
     ),
     Plot(
         "lesions",
         draw_lesions,
-        "Accuracy on held-out images without each block, or with two neighbours swapped (Veit et al. 2016); of a depth "
-        "and shortcut, the configuration best by validation, or the first where nothing was validated. A removed "
-        "residual block leaves its shortcut.",
+        "Accuracy on held-out images without each block, counted from 0 at the input, or with two neighbours swapped "
+        "(Veit et al. 2016); of several seeds, the mean, and a line from the lowest to the highest. A removed residual "
+        "block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be removed. Of a "
+        "depth and shortcut, the configuration best by validation, or the first where nothing was validated.",
         wide=True,
         fixed=True,
     ),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
-from analysis.figures.style import NoData, legend, new_figure, over_seeds, spread, whole_numbers
+from analysis.figures.style import NoData, legend, new_figure, over_seeds, plain_numbers, spread, whole_numbers
 from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
 
@@ -50,7 +50,8 @@ def draw_gradients(study: Study, options: PlotOptions) -> Figure:
         line[0].set_ylabel("\n".join(filter(None, [title, "3x3 layer, from the input"])))
     for axis in axes.flat:
         axis.set_xlabel("epoch")
-    figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label="norm of the gradient (mean over seeds)", aspect=40)
+    label = "norm of the gradient (mean over seeds)"
+    plain_numbers(figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label=label, aspect=40).ax)
     return figure
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from analysis.frames.axes import Axis
 from analysis.frames.study import Study
@@ -20,6 +20,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 MOST = len(COLORS)  # lines in a panel
 SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
 SHALLOW, DEEP = 8, 110  # layers: between them, a depth has the same shade in all figures
+SHORT = 500  # times as much: a logarithmic axis with room for 1, 2, 5, 10 …
 CLOSE = 0.08  # of all shades: nearer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 MUTED = "#555555"
@@ -119,6 +120,15 @@ def set_title(axis: Axes, text: str, size: float = 10) -> None:
     """Head a panel, with as many lines as its width asks for; line breaks in the text stay."""
     letters = int(140 * panel_width(axis) / size)
     axis.set_title("\n".join(textwrap.fill(line, letters) for line in text.split("\n")), fontsize=size)
+
+
+def plain_numbers(axis: Axes) -> None:
+    """Have a logarithmic vertical axis name its numbers as one types them, over few decades 2 and 5 as well as 1."""
+    low, high = axis.get_ylim()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT * low else (1,)))
+    axis.yaxis.set_minor_locator(LogLocator(subs="all"))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("")
 
 
 def whole_numbers(axis: Axes) -> None:

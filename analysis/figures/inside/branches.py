@@ -3,11 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
 from analysis.figures.inside.lesions import best_of_each
 from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines
-from analysis.figures.style import MUTED, legend, new_figure, some_of, whole_numbers
+from analysis.figures.style import MUTED, legend, new_figure, plain_numbers, some_of, whole_numbers
 from analysis.frames.inside.untrained import plain_first
 from analysis.frames.study import Study, name_shortcut
 
@@ -24,14 +23,11 @@ def draw_branches(study: Study) -> Figure:
             part = rows[(rows["shortcut"] == shortcut) & (rows["when"] == when)]
             draw_lines(axis, part, "block", "residual_ratio", colors, log=True, style=style)
         axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_minor_locator(LogLocator(subs="all"))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("")
         axis.set_title(name_shortcut(shortcut), fontsize=10)
         axis.set_xlabel("blocks.N")
         axis.grid(alpha=0.25)
         whole_numbers(axis)
+    plain_numbers(figure.axes[0])
     figure.axes[0].set_ylabel("norm of the branch over norm of the shortcut")
     shades = [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()]
     drawn = set(rows.loc[rows["residual_ratio"] > 0, "when"])  # none before training, where blocks start at zero
