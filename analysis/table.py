@@ -38,7 +38,7 @@ def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence
     def grid(study: Study) -> Grid:
         return pivot(study, *axes, *layout.columns[:1]) if axes else to_grid(study, layout)
 
-    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study))]
+    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study, layout.width))]
     return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
 
 

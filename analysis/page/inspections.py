@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.claims.numbers import say_cosine, say_factor
 from analysis.frames.inside.untrained import MEASURES, NETWORK
 from analysis.frames.study import Study
-from analysis.page.rendering import Grid
+from analysis.page.rendering import Grid, width_of
+from analysis.page.tables import LEFT_OUT
 
 NUMBERS = ["study", "configuration", "seed", "shortcut", "depth", "norm", "rest", "parameters", *MEASURES]
 NOTE = (
@@ -49,23 +50,38 @@ COLUMNS = (
     Column("curvature", "curvature", partial(significant, digits=3)),
 )
 
+RANGES = "the lowest and the highest"
+UNIMPORTANT = (RANGES, "scaled", "growth")  # what a terminal goes without, in this order, until the rest fits
 
-def inspection_grids(study: Study) -> list[Grid]:
-    """Return a grid of a study's complete inspections, none if there are none."""
+
+def inspection_grids(study: Study, width: int | None = None) -> list[Grid]:
+    """Return a grid of a study's complete inspections, none if there are none; within `width` characters, if given."""
     if study.inspections.empty:
         return []
-    runs = inspected(study)
-    several = runs["rest"].nunique() > 1
-    head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in COLUMNS), "seeds"]
+    runs, left_out = inspected(study), []
+    grid = as_grid(study, runs, left_out)
+    for name in UNIMPORTANT:
+        if width is None or width_of(grid) <= width:
+            break
+        left_out.append(name)
+        grid = as_grid(study, runs, left_out)
+    return [grid]
+
+
+def as_grid(study: Study, runs: pd.DataFrame, left_out: Sequence[str]) -> Grid:
+    """Return inspections as a grid, without the columns, or the ranges, that are left out."""
+    several, columns = runs["rest"].nunique() > 1, [column for column in COLUMNS if column.label not in left_out]
+    head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in columns), "seeds"]
     rows = []
     for (shortcut, depth, norm, rest), part in runs.groupby(NETWORK):
-        cells = [figure(part[column.measure], column) for column in COLUMNS]
+        cells = [figure(part[column.measure], column, RANGES not in left_out) for column in columns]
         rows.append([shortcut, norm, str(depth), *[rest] * several, *cells, str(len(part))])
-    numeric = [False, False, True, *[False] * several, *[True] * (len(COLUMNS) + 1)]
-    return [Grid(f"{study.title}: untrained networks", head, rows, numeric, [NOTE, *incomplete(study.inspections)])]
+    numeric = [False, False, True, *[False] * several, *[True] * (len(columns) + 1)]
+    notes = [NOTE, *incomplete(study.inspections), *[LEFT_OUT.format(names=", ".join(left_out))] * bool(left_out)]
+    return Grid(f"{study.title}: untrained networks", head, rows, numeric, notes)
 
 
-def figure(values: pd.Series, column: Column) -> str:
+def figure(values: pd.Series, column: Column, with_range: bool) -> str:
     """Return the mean of the figures that there are, their range if they differ, and of how many runs if not of all."""
     every, values = len(values), values.dropna()
     if values.empty:
@@ -73,7 +89,7 @@ def figure(values: pd.Series, column: Column) -> str:
     mean = float(10 ** np.log10(values).mean() if column.geometric else values.mean())
     texts = [column.say(value) for value in (mean, float(values.min()), float(values.max()))]
     of = f", {len(values)} of {every}" if len(values) < every else ""
-    return (texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]} to {texts[2]})") + of
+    return (f"{texts[0]} ({texts[1]} to {texts[2]})" if with_range and texts[1] != texts[2] else texts[0]) + of
 
 
 def incomplete(inspections: pd.DataFrame) -> list[str]:

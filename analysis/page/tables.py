@@ -50,6 +50,7 @@ OTHER_RECIPE = (
     "Where recipes differ, figures may differ for that reason alone: such a difference says nothing about whether the "
     "published figure can be reproduced."
 )
+LEFT_OUT = "Left out, to fit the terminal: {names}. `--wide` shows all."
 BEST = (
     "Each configuration has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
     "the test images had no part in that choice."
@@ -158,15 +159,16 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
         grid = as_grid(grid.title, grid.heading, columns, rows, grid.notes)
     if not left_out:
         return grid
-    note = f"Left out, to fit the terminal: {', '.join(left_out)}. `--wide` shows all."
-    return as_grid(grid.title, grid.heading, columns, rows, [*grid.notes, note])
+    notes = [*grid.notes, LEFT_OUT.format(names=", ".join(left_out))]
+    return as_grid(grid.title, grid.heading, columns, rows, notes)
 
 
 def page_grids(study: Study) -> tuple[Grid, Grid]:
     """Return a study's grid as two for a page: what answers its question, the best of many rows; and everything."""
     own = to_grid(study)
     axes = [axis.name for axis in study.axes.axes] or ["model"]
-    labels = [*axes, *(column.label for column in all_columns(study) if column.name in FIRST)]
+    chosen = [axis.name for axis in study.axes.dependent if axis.name in study.chosen]
+    labels = [*axes, *chosen, *(column.label for column in all_columns(study) if column.name in FIRST)]
     places = [own.head.index(label) for label in dict.fromkeys(labels) if label in own.head]
     rows, notes = own.rows, list(own.notes)
     if len(rows) > MOST_ROWS:

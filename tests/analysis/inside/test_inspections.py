@@ -89,6 +89,16 @@ def test_inspections_alone_are_a_table(inspect, table):
     assert residual[-2] == "101 (100 to 102)" and residual[-3] == "0.50"
 
 
+def test_on_a_terminal_they_fit_and_what_is_left_out_is_named(inspect, table, monkeypatch):
+    grid_of_networks(inspect)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for width, figure in ((200, "101 (100 to 102)"), (100, "101"), (80, "101")):
+        monkeypatch.setenv("COLUMNS", str(width))
+        printed = table()
+        assert max(map(len, printed.splitlines())) <= width and f" {figure} |" in printed
+        assert ("scaled |" in printed, "Left out" in printed) == (width > 80, width < 200)
+
+
 def test_a_figure_of_some_seeds_says_of_how_many(inspect, table):
     inspect(seed=0, eigenvalue=30.0)
     inspect(seed=1, eigenvalue=None)
