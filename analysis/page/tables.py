@@ -29,7 +29,7 @@ USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0
 # What a terminal goes without, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
-# What a page shows of a study at first, besides its axes; and of many rows, so many.
+# What a page shows of a study at first, besides its axes and what was chosen along them; and of many rows, so many.
 FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 

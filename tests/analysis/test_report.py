@@ -249,6 +249,12 @@ def test_published_figures_stand_where_their_notes_do():
     assert "source" not in first.head and len(first.rows) == 1 < len(whole.rows) and "source" in whole.head
 
 
+def test_a_page_shows_what_was_chosen_for_each_configuration(build):
+    studies.rates(build)
+    first, _ = page_grids(*load_studies(["runs"], ["optimizer.lr"]))
+    assert [row[first.head.index("optimizer.lr")] for row in first.rows] == ["0.03", "0.1"]
+
+
 def test_the_reference_runs_fit_a_page():
     assert (REFERENCE / "report.html").stat().st_size < 1_500_000
 
