@@ -3,6 +3,7 @@
 It needs neither network nor JavaScript, and the same runs make the same bytes.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from analysis.page.sections import section
 from analysis.page.smaller import share_styles
 
 FOLDER = Path(__file__).parent
+UNIT = re.compile(r"(?<=\d) (?=(?:%|pp)(?!\w))")  # a space at which no line may end
 
 
 def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
@@ -32,7 +34,7 @@ def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {"longest_word": longest_word, "breakable": breakable}
-    return environment.get_template("report.html.jinja").render(
+    page = environment.get_template("report.html.jinja").render(
         title=title(studies),
         answer=[(part, sentence(found)) for part, found in find_answer(list(zip(sections, findings)))],
         studies=[part for part in sections if part["trained"]],
@@ -40,6 +42,7 @@ def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
         css=Markup((FOLDER / "report.css").read_text(encoding="utf-8") + with_shared_styles(sections)),
         command=shlex.join(["python", "-m", "analysis.report", *folders, *chosen]),
     )
+    return UNIT.sub("\u00a0", page)
 
 
 def with_shared_styles(sections: Sequence[dict[str, Any]]) -> str:

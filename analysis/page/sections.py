@@ -1,6 +1,6 @@
 """The sections of a report: a study's sentences with the figures that show what they say, its table, its details."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from analysis.page.inline import as_svg, describe
 from analysis.page.inspections import inspection_grids
 from analysis.page.order import heading
 from analysis.page.provenance import commands, differences, environments
+from analysis.page.rendering import Grid
 from analysis.page.tables import page_grids
 
 NARROW = 5.6  # inches, half a page of 1,200 pixels
@@ -52,6 +53,7 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
     main, detail = page_grids(study) if trained else (None, None)
     own = {topic: said.pop(topic) for topic in CAVEATS if topic in said}
     apart = {topic for _, topic in CARDS[1:]} | {*filter(None, FOLDED.values())}
+    caveats = [text for texts in own.values() for text in texts]
     first = Card({k: v for k, v in said.items() if k not in apart}, [drawn[k] for k in CARDS[0] if k in drawn])
     others = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in CARDS[1:]]
     folded = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in FOLDED.items()]
@@ -64,13 +66,18 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "first": first,
         "cards": list(filter(shown, others)),
         "folded": list(filter(shown, folded)),
-        "table": main,
+        "table": main and without(main, caveats),
         "detail": detail,
-        "caveats": [text for texts in own.values() for text in texts],
+        "caveats": caveats,
         "why": list(filter(shown, (card({topic: why.get(topic)}, drawn.get(plot)) for plot, topic in WHY))),
         "why_tables": inspection_grids(study),
         "missing": [reason for plot, reason in missing.items() if plot not in inside or trained],
     }
+
+
+def without(grid: Grid, said: Collection[str]) -> Grid:
+    """Return a table without the notes that are said beside it."""
+    return replace(grid, notes=[note for note in grid.notes if note not in said])
 
 
 def short(study: Study) -> str:
