@@ -1,6 +1,6 @@
-// Look at a page in a headless Chromium at two widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
+// Look at a page in a headless Chromium at three widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
 // Prints JSON, one entry per look: what axe finds serious, console errors, requests, and how wide the page
-// is, and which tables, texts and figures reach beyond it with all details open (a wide figure may scroll in its own frame).
+// is, and which tables, texts and figures reach beyond it with all details open (a wide figure or table may scroll in its own frame).
 const { pathToFileURL } = require("node:url");
 const { chromium } = require("playwright-core");
 const { source } = require("axe-core");
@@ -25,7 +25,7 @@ async function look(browser, url, width, colorScheme, pictures) {
   const cut = await page.evaluate(() => {
     const edge = document.documentElement.clientWidth + 1;
     const parts = [...document.querySelectorAll("h1, h2, h3, p, li, th, td, pre, dl, svg")];
-    const beyond = parts.filter((part) => !part.closest("figure.wide") && part.getBoundingClientRect().right > edge);
+    const beyond = parts.filter((part) => !part.closest("figure.wide, .scroll") && part.getBoundingClientRect().right > edge);
     return beyond.slice(0, 5).map((part) => `${part.tagName}: ${part.textContent.trim().slice(0, 80)}`);
   });
   const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -37,7 +37,7 @@ async function look(browser, url, width, colorScheme, pictures) {
 async function main([executablePath, file, pictures]) {
   const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: 0 });
   const looks = [];
-  for (const width of [390, 1200])
+  for (const width of [390, 800, 1200])
     for (const scheme of ["light", "dark"]) looks.push(await look(browser, pathToFileURL(file).href, width, scheme, pictures));
   await browser.close();
   console.log(JSON.stringify(looks));

@@ -52,10 +52,12 @@ def look(browser, node):
 
 
 def assert_readable(looks: list[dict]) -> None:
-    """Check that a phone and a desk, light and dark, show all of a page, and nothing is wrong with it."""
+    """Check that a phone, a tablet and a desk, light and dark, show all of a page, and nothing is wrong with it."""
     assert [(look["width"], look["colorScheme"]) for look in looks] == [
         (390, "light"),
         (390, "dark"),
+        (800, "light"),
+        (800, "dark"),
         (1200, "light"),
         (1200, "dark"),
     ]

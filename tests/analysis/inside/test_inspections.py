@@ -1,6 +1,7 @@
 """Inspections as frames, as a table, as figures and in the report, beside trainings and alone."""
 
 import io
+import re
 import shutil
 
 import numpy as np
@@ -92,10 +93,10 @@ def test_inspections_alone_are_a_table(inspect, table):
 def test_on_a_terminal_they_fit_and_what_is_left_out_is_named(inspect, table, monkeypatch):
     grid_of_networks(inspect)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    for width, figure in ((200, "101 (100 to 102)"), (100, "101"), (80, "101")):
+    for width, curvature in ((200, "101 (100 to 102)"), (100, "101"), (80, "101")):
         monkeypatch.setenv("COLUMNS", str(width))
         printed = table()
-        assert max(map(len, printed.splitlines())) <= width and f" {figure} |" in printed
+        assert max(map(len, printed.splitlines())) <= width and f" {curvature} |" in printed
         assert ("scaled |" in printed, "Left out" in printed) == (width > 80, width < 200)
 
 
@@ -233,6 +234,8 @@ def test_a_report_of_inspections_is_its_why(inspect):
     page = open("report.html", encoding="utf-8").read()
     assert '<h2 id="why">' in page and "Results of" not in page and page.count("<svg") == 4
     assert "Gradients before training" in page and "task=inspect" in page
+    assert page.count('id="study1"') == page.count('href="#study1"') == 1
+    assert re.findall("<h([1-6])", page)[:4] == list("1234")
 
 
 def test_a_report_says_why_after_the_results(build, inspect):
