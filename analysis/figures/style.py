@@ -123,9 +123,15 @@ def set_title(axis: Axes, text: str, size: float = 10) -> None:
 
 
 def plain_numbers(axis: Axes) -> None:
-    """Have a logarithmic vertical axis name its numbers as one types them, over few decades 2 and 5 as well as 1."""
+    """Have a logarithmic vertical axis name its numbers as one types them, over few decades 2 and 5 as well as 1.
+
+    Where it is long and they have many digits, powers of ten stay.
+    """
     low, high = axis.get_ylim()
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT * low else (1,)))
+    short = high < SHORT * low
+    if not short and (low < 1e-4 or high > 1e5):
+        return
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,)))
     axis.yaxis.set_minor_locator(LogLocator(subs="all"))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("")

@@ -22,7 +22,7 @@ from analysis.figures import gallery
 from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.style import MUTED, NoData, colors_of, over_seeds, spread
+from analysis.figures.style import MUTED, NoData, colors_of, over_seeds, plain_numbers, spread
 from analysis.frames.axes import Axis
 from analysis.frames.study import load_studies
 from analysis.plots import main
@@ -498,6 +498,18 @@ def test_the_gradient_ratio_is_the_geometric_mean_over_seeds_from_before_trainin
     assert {"10", "100", "1000"} <= {label.get_text() for label in axis.get_yticklabels()}
     band = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((10, 1000))
+
+
+def test_a_logarithmic_axis_has_plain_numbers_unless_these_are_long():
+    for limits, numbers in (((0.3, 3), {"0.5", "1", "2"}), ((0.3, 2000), {"1", "10", "1000"}), ((1e-3, 1e10), set())):
+        drawn = Figure()
+        axis = drawn.subplots()
+        axis.set_yscale("log")
+        axis.set_ylim(*limits)
+        plain_numbers(axis)
+        FigureCanvasAgg(drawn).draw()
+        labels = {label.get_text() for label in axis.get_yticklabels()}
+        assert numbers <= labels and any("10^" in label for label in labels) == (not numbers)
 
 
 def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_right(build):

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures.inside.panels import depth_colors, draw_lines, panel_figure, untrained_of
-from analysis.figures.style import NoData, whole_numbers
+from analysis.figures.style import NoData, plain_numbers, whole_numbers
 from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
 
@@ -21,4 +21,6 @@ def draw_untrained_gradients(study: Study) -> Figure:
         draw_lines(axis, part, "place", "grad_norm", depth_colors(rows["depth"]), log=True)
         axis.set_yscale("log")
         whole_numbers(axis)
+    for axis in figure.axes:
+        plain_numbers(axis)
     return figure

@@ -12,7 +12,7 @@ from analysis.figures.roles import best_of
 from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
 from analysis.frames.study import Study, name_shortcut
 
-LESIONS = {"remove": "block removed", "swap": "first of two neighbours swapped"}
+LESIONS = {"remove": "block removed", "swap": "swapped with the next"}
 DEPTHS = 4  # beside each other
 
 
