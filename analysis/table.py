@@ -11,6 +11,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ def wrapped(text: str, width: int) -> str:
 def conclusions(studies: Sequence[Study], width: int) -> str:
     """Return what the comparisons of each study come to, in sentences."""
     from analysis.claims.findings import main_findings  # scipy takes as long to import as all the rest
-    from analysis.claims.wording import sentence
+    from analysis.claims.wording import by_topic
 
-    texts = [(study, list(map(sentence, main_findings(study)))) for study in studies if len(study.runs)]
+    said = [(study, by_topic(main_findings(study)).values()) for study in studies if len(study.runs)]
+    texts = [(study, list(chain.from_iterable(found))) for study, found in said]
     return "".join(
         f"\n{study.title}:\n" + "".join(textwrap.fill(text, width, **BULLET) + "\n" for text in found)
         for study, found in texts

@@ -43,12 +43,13 @@ def output(command: str) -> str:
 
 def main() -> int:
     """Write the documents anew, or say which are not up to date; return the exit code."""
-    stale = [path for path in DOCUMENTS if fill(text := path.read_text(encoding="utf-8")) != text]
-    for path in stale:
+    texts = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+    stale = {path: filled for path, text in texts.items() if (filled := fill(text)) != text}
+    for path, text in stale.items():
         if "--check" in sys.argv:
             print(f"{path.relative_to(ROOT)} is not up to date; `make results` makes it so", file=sys.stderr)
         else:
-            path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             print(path.relative_to(ROOT))
     return int(bool(stale) and "--check" in sys.argv)
 

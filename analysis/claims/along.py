@@ -10,6 +10,7 @@ from analysis.claims.differences import HEADLINE, difference, weigh
 from analysis.claims.finding import Finding
 from analysis.frames.axes import Axis
 from analysis.frames.conditions import differing_programs
+from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Settings
 from analysis.frames.statistics import LEVEL, Difference, holm
 from analysis.frames.study import SCORE, Study, edge, slices, tried_of
@@ -25,7 +26,7 @@ SCATTERED = 10  # fewer configurations are never taken for a random search
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
     """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
     planned = dict(slices(study.configurations, study.axes.axes, axis))
-    grids = {where: judged(rows).drop_duplicates(axis.column) for where, rows in planned.items()}
+    grids = {where: rows.dropna(subset=SCORE).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
     if ranked.empty:
@@ -115,11 +116,6 @@ def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
     return pd.Series(found[: values.shape[1]], values.columns).round(DIGITS) if connected else pd.Series(dtype=float)
 
 
-def judged(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return those configurations that have a validation accuracy."""
-    return configurations[configurations[SCORE].notna()]
-
-
 def is_scattered(study: Study) -> bool:
     """Return whether most configurations share all but one axis with no other: those of a random search."""
     done, axes = study.configurations[study.configurations["n"] > 0], study.axes.axes
@@ -134,7 +130,7 @@ def is_scattered(study: Study) -> bool:
 def find_ranges(study: Study) -> Iterator[Finding]:
     """Say of a random search which configuration is best, and where on each axis the best tenth lies, if validated."""
     yield from find_best(study)
-    done = judged(study.configurations).sort_values(SCORE, ascending=False, kind="stable")
+    done = study.configurations.dropna(subset=SCORE).sort_values(SCORE, ascending=False, kind="stable")
     if done.empty:
         return
     best = done.head(max(round(len(done) / 10), 2))
@@ -157,8 +153,7 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     """
     cells = []
     for _, rows in slices(study.configurations, study.axes.axes, axis):
-        sides = [rows.loc[rows[axis.column] == place, "configuration"] for place in reversed(places)]
-        pair = [runs[runs["configuration"].isin(side)] for side in sides]
+        pair = [of_configurations(runs, rows[rows[axis.column] == place]) for place in reversed(places)]
         cells += [pair] if all(map(len, pair)) else []
     whole = [pair for pair in cells if min(map(len, pair)) > 1] or cells
     groups = [side for pair in whole for side in pair]
@@ -173,12 +168,13 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     best = study.configurations[study.configurations[axis.column] == places[0]]
     facts = facts | {"pairs": len(whole), "of_pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
     facts |= {"diverged": int(best["diverged"].sum())}
-    return Finding("axis", "", names, (), found, seeds, differing_programs(every), facts)
+    programs = differing_programs(every)
+    return Finding("axis", configurations=names, difference=found, seeds=seeds, programs=programs, facts=facts)
 
 
 def find_best(study: Study) -> Iterator[Finding]:
     """Name the configuration that is best by validation of all."""
-    done = judged(study.configurations)
+    done = study.configurations.dropna(subset=SCORE)
     if len(done) > 2:
         row, then, *_ = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")
         facts = {name: (100 * row[f"{name}_mean"], 100 * row[f"{name}_std"]) for name in ("val_acc", "test_acc")}

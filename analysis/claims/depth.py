@@ -12,6 +12,7 @@ from analysis.claims.finding import Finding
 from analysis.claims.gradients import find_gradients
 from analysis.frames.axes import value_of
 from analysis.frames.conditions import differing_programs
+from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Row, Settings
 from analysis.frames.study import Study, networks, slices, twins
 
@@ -78,7 +79,7 @@ def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -
     """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
     for residual, plain, common in twins(study, configurations):
         for depth in dict.fromkeys((common[0], common[-1])):
-            a, b = (runs_of(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
+            a, b = (of_configurations(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
             yield versus("twins", a, b, "test_acc", networks=networks(study, residual), depths=(depth,))
 
 
@@ -88,11 +89,20 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
         if len(common) < 2:
             continue
         ends = common[0], common[-1]
-        cells = [runs_of(runs, side[side["depth"] == depth]) for side in (plain, residual) for depth in ends]
+        cells = [of_configurations(runs, side[side["depth"] == depth]) for side in (plain, residual) for depth in ends]
         found, every = weigh(cells, (1, -1, -1, 1)), pd.concat(cells)
         names, counts = tuple(every["configuration"].unique()), [len(cell) for cell in cells]
         seeds, programs = (min(counts), max(counts)), differing_programs(every)
-        yield Finding("interaction", networks(study, residual), names, ends, found, seeds, programs, also(*cells))
+        yield Finding(
+            "interaction",
+            networks=networks(study, residual),
+            configurations=names,
+            depths=ends,
+            difference=found,
+            seeds=seeds,
+            programs=programs,
+            facts=also(*cells),
+        )
 
 
 def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
@@ -167,12 +177,7 @@ def several_depths(study: Study, runs: pd.DataFrame, configurations: pd.DataFram
     if depth is None or depth not in study.axes.axes:
         return
     for _, rows in slices(configurations, study.axes.axes, depth):
-        own = runs_of(runs, rows)
+        own = of_configurations(runs, rows)
         by_depth = {int(depth): own[own["depth"] == depth] for depth in sorted(set(own["depth"]))}
         if len(by_depth) > 1:
             yield networks(study, rows), by_depth
-
-
-def runs_of(runs: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of some configurations."""
-    return runs[runs["configuration"].isin(configurations["configuration"])]

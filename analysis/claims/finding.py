@@ -70,7 +70,8 @@ class Finding:
     """What runs support; which fields are set depends on the kind.
 
     `networks` says in words what `configurations` are; `difference` is what the second side of a comparison has beyond
-    the first, `seeds` how many runs each side has. `programs` names what of code and data differs between the runs.
+    the first, `seeds` how many runs each side has. `programs` names what of code and data differs between the runs,
+    `tuned` the axes of which each network has its own best value.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class Finding:
     difference: Difference | None = None
     seeds: tuple[int, int] = (0, 0)
     programs: tuple[str, ...] = ()
+    tuned: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,7 @@ from analysis.claims.depth import find_depth, rule_out_overfitting, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
 from analysis.claims.several import apply_holm, find_spread
-from analysis.frames.configurations import STATUSES, data_of
+from analysis.frames.configurations import STATUSES, data_of, of_configurations
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
@@ -77,11 +77,11 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
     Where these make another network of it, or take other data or epochs, that stays a difference.
     """
     best = pick(replace(study, runs=without_copies(study.runs, study)), others)
-    runs = distinct[distinct["configuration"].isin(best.configurations["configuration"])]
+    runs = of_configurations(distinct, best.configurations)
     for found in find_depth(best, runs, best.configurations, study.configurations):
         found, names = but_for_chosen(found, best.chosen), set(found.configurations)
         tuned = [choice.axis.name for choice in best.choices if not names <= set(choice.untested)]
-        yield replace(found, facts=found.facts | ({"tuned": in_a_row(tuned)} if tuned else {}))
+        yield replace(found, tuned=in_a_row(tuned))
     for choice in best.choices:
         if where := choice.of(best.configurations, "untested"):
             yield Finding("untested", facts={"axis": choice.axis.name, "where": where})

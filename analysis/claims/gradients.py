@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.claims.comparable import also
 from analysis.claims.finding import Finding
 from analysis.frames.conditions import differing_programs
+from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import Study, networks, twins
@@ -19,13 +20,13 @@ def find_gradients(
 
     Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
     """
-    known = configurations[configurations["configuration"].isin(layers["configuration"])]
+    known = of_configurations(configurations, layers)
     for residual, plain, (*_, depth) in twins(study, known):
-        sides = [side.loc[side["depth"] == depth, "configuration"] for side in (plain, residual)]
-        rows = [layers[layers["configuration"].isin(names)] for names in sides]
+        sides = [side[side["depth"] == depth] for side in (plain, residual)]
+        rows = [of_configurations(layers, side) for side in sides]
         ratios, scaled = ([first_over_last(part, by_weights) for part in rows] for by_weights in (False, True))
         if all(map(len, ratios)):
-            groups = [runs[runs["configuration"].isin(names)] for names in sides]
+            groups = [of_configurations(runs, side) for side in sides]
             facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)} | also(*groups)
             if all(map(len, scaled)):  # older runs did not look at their weights
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
@@ -34,13 +35,13 @@ def find_gradients(
                 facts["before"] = tuple(10 ** estimate(side).mean for side in before)
             yield Finding(
                 "gradients",
-                networks(study, residual),
-                tuple(pd.concat(sides)),
-                (depth,),
-                welch(*ratios),
-                (len(ratios[0]), len(ratios[1])),
-                differing_programs(pd.concat(groups)),
-                facts,
+                networks=networks(study, residual),
+                configurations=tuple(pd.concat(sides)["configuration"]),
+                depths=(depth,),
+                difference=welch(*ratios),
+                seeds=(len(ratios[0]), len(ratios[1])),
+                programs=differing_programs(pd.concat(groups)),
+                facts=facts,
             )
 
 

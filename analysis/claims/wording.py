@@ -3,6 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from analysis.claims.finding import Finding
@@ -114,8 +116,8 @@ def sentence(finding: Finding) -> str:
         facts |= SAY_MORE[finding.kind](finding)
     facts["seeds"] = say_twins(finding.seeds)
     text = TEMPLATES[finding.kind].format(**vars(finding) | facts)
-    if "tuned" in finding.facts:
-        text = f"Each at the best {facts['tuned']} tried: {text[0].lower()}{text[1:]}"
+    if finding.tuned:
+        text = f"Each at the best {finding.tuned} tried: {text[0].lower()}{text[1:]}"
     if "also" in finding.facts:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "plateau" in finding.facts and "one_of" not in finding.facts:
@@ -126,10 +128,14 @@ def sentence(finding: Finding) -> str:
 
 
 def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
-    """Return the sentences of findings under their topics."""
+    """Return the sentences of findings under their topics; what networks were tuned by stands once before several."""
     texts: dict[str, list[str]] = {}
-    for finding in findings:
-        texts.setdefault(finding.topic, []).append(sentence(finding))
+    for (topic, tuned), same in groupby(findings, lambda finding: (finding.topic, finding.tuned)):
+        group, own = list(same), texts.setdefault(topic, [])
+        if tuned and len(group) > 1:
+            own.append(f"Networks are compared each at the best {tuned} tried.")
+            group = [replace(found, tuned="") for found in group]
+        own.extend(map(sentence, group))
     return texts
 
 

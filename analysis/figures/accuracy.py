@@ -1,6 +1,5 @@
 """Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
 from analysis.figures.style import MOST, NoData, colors_of, legend, look_of, new_figure, some_of
-from analysis.frames.configurations import MEASURES
+from analysis.frames.configurations import MEASURES, of_configurations
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
@@ -36,9 +35,6 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     if scale.values.nunique() < 2:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
-    if lost := list(study.configurations.loc[study.configurations["n"] == 0, "label"]):
-        more = f"; and {len(lost) - LOST} more" * (len(lost) > LOST)
-        notes.append(f"without a complete run: {'; '.join(lost[:LOST])}{more}")
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
     measures = [name for name in (options.measure,) if name] or SHOWN
     measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
@@ -52,19 +48,17 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
-    points, theirs = {}, {measure: [] for measure in measures}
-    for measure in measures:
-        points[measure] = points_of(study.complete.dropna(subset=measure), table, scale, measure)
-        if published is not None:
-            theirs[measure] = list(100 * published[f"{measure}_mean"].dropna().astype(float))
+    points = {name: points_of(study.complete.dropna(subset=name), table, scale, name) for name in measures}
     for number, measure in enumerate(measures):
         beside = [measure] if roles.panels else measures  # what shares an axis of accuracy
-        extent = limits(pd.concat([points[name] for name in beside]), [x for name in beside for x in theirs[name]])
+        columns = [f"{name}_mean" for name in beside]
+        theirs = np.empty(0) if published is None else 100 * published[columns].to_numpy(float).ravel()
+        extent = limits(pd.concat([points[name] for name in beside]), theirs)
         for column, panel in enumerate(panels):
             axis = axes[number, column] if roles.panels else axes[0, number]
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
             axis.set_ylim(*extent)
-            draw_panel(axis, study, part, roles, scale, measure)
+            draw_panel(axis, points[measure], part, roles, scale)
             handles += draw_published(axis, published, measure) if published is not None else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
             if roles.panels is not None and number == 0:
@@ -86,6 +80,9 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
         if axis is not None:
             places, left_out = some_of(sorted(set(table[axis.column])), most, f"values of {axis.name}")
             table, notes = table[table[axis.column].isin(places)], [*notes, *left_out]
+    if lost := list(study.configurations.loc[study.configurations["n"] == 0, "label"]):
+        more = f"; and {len(lost) - LOST} more" * (len(lost) > LOST)
+        notes = [*notes, f"without a complete run: {'; '.join(lost[:LOST])}{more}"]
     return table, notes
 
 
@@ -104,20 +101,16 @@ def look(roles: Roles, place: int) -> Line2D:
     return Line2D([], [], color=color, marker=marker, ls=style, ms=5, lw=1.4, label=label)
 
 
-def draw_panel(axis: Axes, study: Study, table: pd.DataFrame, roles: Roles, scale: Scale, measure: str) -> None:
-    """Draw a line, or dots, for each value of the lines' axis."""
+def draw_panel(axis: Axes, points: pd.DataFrame, table: pd.DataFrame, roles: Roles, scale: Scale) -> None:
+    """Draw a line, or dots, for each value of the lines' axis that these configurations have."""
     if scale.logarithmic:
         axis.set_xscale("log")
-    runs = study.complete.dropna(subset=measure)
-    points = {}
-    for place in places(table, roles):
-        part = table if roles.by is None else table[table[roles.by.column] == place]
-        points[place] = points_of(runs, part, scale, measure)
-    every = pd.concat(points.values())
-    aside = set(every["x"]) if scale.names else hidden(every)
+    points, drawn = of_configurations(points, table), places(table, roles)
+    aside = set(points["x"]) if scale.names else hidden(points)
     joined = not scale.names and len(set(scale.values)) <= MANY
-    for number, (place, found) in enumerate(points.items()):
-        shift = number / max(len(points) - 1, 1) - 0.5
+    for number, place in enumerate(drawn):
+        found = points if roles.by is None else of_configurations(points, table[table[roles.by.column] == place])
+        shift = number / max(len(drawn) - 1, 1) - 0.5
         x = dodged(found, shift, scale, aside)
         draw_points(axis, x, found, look(roles, place), joined)
         draw_seeds(axis, x, found["seeds"], look(roles, place).get_color(), 1 if shift > 0 else -1)
@@ -132,8 +125,8 @@ def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: st
         if name in groups:
             values = 100 * groups[name].astype(float)
             found = estimate(values)
-            rows.append((scale.values[index], found.mean, found.low, found.high, list(values)))
-    frame = pd.DataFrame(rows, columns=["x", "mean", "low", "high", "seeds"])
+            rows.append((name, scale.values[index], found.mean, found.low, found.high, list(values)))
+    frame = pd.DataFrame(rows, columns=["configuration", "x", "mean", "low", "high", "seeds"])
     return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
 
 
@@ -171,9 +164,9 @@ def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int
         axis.add_artist(Line2D(*zip(*dots), transform=beside, **look))
 
 
-def limits(points: pd.DataFrame, published: Sequence[float]) -> tuple[float, float]:
+def limits(points: pd.DataFrame, published: np.ndarray) -> tuple[float, float]:
     """Return an axis that shows all means, and of intervals so wide that they would flatten these a part."""
-    means = pd.concat([points["mean"], pd.Series(published, dtype=float)])
+    means = pd.concat([points["mean"], pd.Series(published)])
     room = max(means.max() - means.min(), 2.0)
     low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
     high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])

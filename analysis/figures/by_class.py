@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, best_of, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure
+from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
 MOST_CLASSES = 20  # at most, the worst recognised
@@ -35,7 +36,7 @@ def accuracies(study: Study) -> pd.DataFrame:
 def draw_classes(study: Study, options: PlotOptions) -> Figure:
     """Return the test accuracy of each class, one mark per configuration; raises NoData."""
     table = accuracies(study)
-    shown = study.configurations[study.configurations["configuration"].isin(table.columns)]
+    shown = of_configurations(study.configurations, study.classes)
     drawn, classes = lines_of(study, shown, options), len(table)
     shown, colors = drawn.table, drawn.colors
     table = table.head(MOST_CLASSES)
@@ -66,7 +67,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
 def draw_confusion(study: Study) -> Figure:
     """Return what each class is taken for, a panel a shortcut, the best by validation of one depth; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
-    shown = study.configurations[study.configurations["configuration"].isin(study.classes["configuration"])]
+    shown = of_configurations(study.configurations, study.classes)
     depths = [set(rows["depth"]) for _, rows in shown.groupby("shortcut")]
     if len(depths) > 1 and (common := set.intersection(*depths)):
         shown = shown[shown["depth"] == max(common)]

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, plain_numbers, whole_numbers
+from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
 
@@ -27,7 +28,7 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
     """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
     drawn = lines_of(study, begun(study), options)
     panels, colors = list(drawn.rows()), drawn.colors
-    shown = study.epochs[study.epochs["configuration"].isin(drawn.table["configuration"])]
+    shown = of_configurations(study.epochs, drawn.table)
     top = highest_loss(shown, drawn.table)
     note = "; ".join(filter(None, [drawn.note, "losses of runs that are not complete go on above" if top else ""]))
     figure = new_figure(study, "Loss and accuracy by epoch", 1.1 + 2.9 * len(panels), note=note)
@@ -87,7 +88,7 @@ def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
     """Return the gradient norm of the first layers over that of the last ones by epoch; raises NoData."""
     keys = study.layers.drop_duplicates(["path", "epoch"]).set_index(["path", "epoch"])["configuration"]
     ratios = end_ratios(study.layers).rename("ratio").to_frame().join(keys).reset_index()
-    shown = study.configurations[study.configurations["configuration"].isin(ratios["configuration"])]
+    shown = of_configurations(study.configurations, ratios)
     if shown.empty:
         probed = len(study.layers) > 0
         raise NoData("no ratio is finite" if probed else "no run has looked inside its network (probe_every=0)")
@@ -113,7 +114,7 @@ def begun(study: Study) -> pd.DataFrame:
     """Return the configurations that have finished an epoch; raises NoData."""
     if study.epochs.empty:
         raise NoData("no run has finished an epoch")
-    return study.configurations[study.configurations["configuration"].isin(study.epochs["configuration"])]
+    return of_configurations(study.configurations, study.epochs)
 
 
 def lines(

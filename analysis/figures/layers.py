@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import NoData, legend, new_figure, over_seeds, plain_numbers, spread, whole_numbers
+from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
 
@@ -30,7 +31,7 @@ def layers_of(study: Study) -> pd.DataFrame:
 def draw_gradients(study: Study, options: PlotOptions) -> Figure:
     """Return the gradient norm by layer and epoch, a panel per configuration; raises NoData."""
     rows = layers_of(study)
-    probed = study.configurations[study.configurations["configuration"].isin(rows["configuration"])]
+    probed = of_configurations(study.configurations, rows)
     drawn = lines_of(study, probed, by_shortcut(study, options))
     groups = {title: spread(part.to_dict("records"), COLUMNS) for title, part in drawn.rows()}
     tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
@@ -91,10 +92,10 @@ def draw_responses(study: Study, options: PlotOptions) -> Figure:
     if rows.empty:
         raise NoData("no response is finite")
     last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
-    shown = study.configurations[study.configurations["configuration"].isin(last["configuration"])]
+    shown = of_configurations(study.configurations, last)
     drawn = lines_of(study, shown, by_shortcut(study, options))
     panels, colors = list(drawn.rows()), drawn.colors
-    deviations = over_seeds(last[last["configuration"].isin(colors)], ["layer"], "response_std")
+    deviations = over_seeds(of_configurations(last, drawn.table), ["layer"], "response_std")
     figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2, note=drawn.note)
     axes = figure.subplots(2, len(panels), squeeze=False, sharey=True)
     for column, (title, part) in zip(axes.T, panels):

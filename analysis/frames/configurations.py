@@ -33,6 +33,11 @@ MEASURES = {
 }
 
 
+def of_configurations(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose configuration is among those of another frame."""
+    return rows[rows["configuration"].isin(others["configuration"])]
+
+
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration, in the order of `runs`.
 

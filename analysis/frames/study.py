@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
-from analysis.frames.configurations import data_of, summarize
+from analysis.frames.configurations import data_of, of_configurations, summarize
 from analysis.frames.experiments import tuned_by
 from analysis.frames.find import BadRequest
 from analysis.frames.inside.untrained import Untrained, load_untrained
@@ -151,7 +151,7 @@ class Study:
         notes: dict[str, dict[str, str]] = {"edges": {}, "untested": {}, "diverged": {}}
         missing = []
         for rest, rows in slices(table, self.axes.axes, axis):
-            own = best[best["configuration"].isin(rows["configuration"])].to_dict("records")
+            own = of_configurations(best, rows).to_dict("records")
             if not own:
                 missing.append(rest)
                 continue
@@ -162,7 +162,7 @@ class Study:
             for note in filter(where.get, notes):
                 notes[note][chosen] = f"{rest}: {axis.text(place)}" if rest else axis.text(place)
         values = tuple(axis.text(place) for place in sorted(set(judged[axis.column])))
-        runs = self.runs[self.runs["configuration"].isin(best["configuration"])].reset_index(drop=True)
+        runs = of_configurations(self.runs, best).reset_index(drop=True)
         return replace(self, runs=runs, choices=(*self.choices, Choice(axis, values, **notes, missing=tuple(missing))))
 
 
@@ -175,7 +175,7 @@ def best_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return of each combination of some columns the configuration best by validation; of equal ones, the first."""
     ranked = rows.sort_values(SCORE, ascending=False, na_position="last", kind="stable")
     kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
-    return rows[rows["configuration"].isin(kept["configuration"])]
+    return of_configurations(rows, kept)
 
 
 def tried_of(rows: pd.DataFrame, axis: Axis) -> set[int]:

@@ -19,7 +19,7 @@ from analysis.frames.study import load_studies
 from analysis.page.order import importance, title
 from analysis.page.rendering import breakable, longest_word
 from analysis.page.sections import section
-from analysis.page.smaller import share_styles
+from analysis.page.svg import share_styles
 
 FOLDER = Path(__file__).parent
 UNIT = re.compile(r"(?<=\d) (?=(?:%|pp)(?!\w))")  # a space at which no line may end

@@ -12,11 +12,11 @@ from analysis.claims.wording import by_topic
 from analysis.figures.gallery import INSIDE, draw_all
 from analysis.frames.study import Study
 from analysis.page.columns import in_epochs
-from analysis.page.inline import as_svg, describe
 from analysis.page.inspections import inspection_grids
 from analysis.page.order import heading
 from analysis.page.provenance import commands, differences, environments
 from analysis.page.rendering import Grid
+from analysis.page.svg import as_svg, describe
 from analysis.page.tables import page_grids
 
 NARROW = 5.6  # inches, half a page of 1,200 pixels

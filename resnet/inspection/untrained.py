@@ -43,9 +43,9 @@ def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[st
         options |= {"disable": progress_of(config.progress, in_parallel)}
         return tqdm(steps, f"{folder.path}: curvature", file=BAR_OUTPUT, **options)
 
-    write_rows(folder, "layers.csv", look_inside(training, epoch=0))
-    write_rows(folder, "cosines.csv", measure_cosines(model, images))
-    write_rows(folder, "curvature.csv", measure_curvature(model, images, labels, config.seed, bar))
+    folder.write("layers.csv", format_table(look_inside(training, epoch=0)))
+    folder.write("cosines.csv", format_table(measure_cosines(model, images)))
+    folder.write("curvature.csv", format_table(measure_curvature(model, images, labels, config.seed, bar)))
     result = describe(training) | training.conditions | here
     folder.finish(result)
     return result
@@ -67,8 +67,3 @@ def describe(training: Training) -> dict[str, Any]:
         "device": data.mean.device.type,
         "data": {"name": data.name, "sha256": data.sha256()},
     }
-
-
-def write_rows(folder: RunFolder, name: str, rows: list[dict[str, Any]]) -> None:
-    """Write a table of at least one row."""
-    folder.write(name, format_table(rows))

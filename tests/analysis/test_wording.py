@@ -274,8 +274,10 @@ def test_a_part_of_the_configurations_is_counted():
 
 
 def test_networks_that_were_tuned_one_by_one_are_said_to_be():
-    found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), facts={"tuned": "optimizer.lr"})
+    found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), tuned="optimizer.lr")
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
+    once, *both = by_topic([found, found])["Depth"]
+    assert "each at the best optimizer.lr" in once and all(text.startswith("From 8 to 20 layers") for text in both)
 
 
 def test_a_rise_that_ends_before_the_greatest_depth_is_said_to():

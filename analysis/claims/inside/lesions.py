@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.untrained import PLAIN
 from analysis.frames.settings import Row
 from analysis.frames.statistics import estimate, welch
@@ -27,12 +28,12 @@ def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
 def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
     """Say what lesions cost each configuration, which ones cost much, and compare residual networks with plain ones."""
     rows = with_costs(lesions)
-    own = runs[runs["configuration"].isin(rows["configuration"])].drop_duplicates("configuration")
+    own = of_configurations(runs, rows).drop_duplicates("configuration")
     for run in own.to_dict("records"):
         for lesion, part in rows[rows["configuration"] == run["configuration"]].groupby("lesion"):
             yield find_costs(str(lesion), part, run)
     removed = rows[rows["lesion"] == "remove"]
-    for plain, residual in pairs(own[own["configuration"].isin(removed["configuration"])]):
+    for plain, residual in pairs(of_configurations(own, removed)):
         yield compare_removals(removed, plain, residual)
 
 
@@ -83,11 +84,11 @@ def compare_removals(removed: pd.DataFrame, plain: Row, residual: Row) -> Findin
     facts = {"points": tuple(float(side.mean()) for side in costs), "common": len(common)}
     return Finding(
         "removal twins",
-        f"{name_shortcut(residual['shortcut'])} networks",
-        names,
-        (residual["depth"],),
-        welch(*(side / 100 for side in costs)),
-        (len(costs[0]), len(costs[1])),
+        networks=f"{name_shortcut(residual['shortcut'])} networks",
+        configurations=names,
+        depths=(residual["depth"],),
+        difference=welch(*(side / 100 for side in costs)),
+        seeds=(len(costs[0]), len(costs[1])),
         facts=facts,
     )
 
@@ -98,7 +99,7 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
     Of each shortcut, in the deepest networks that looked at both, and of these in the best by validation.
     """
     by_run = mean_ratios(layers)
-    rows = configurations[configurations["configuration"].isin(by_run["configuration"])]
+    rows = of_configurations(configurations, by_run)
     deepest = rows[rows["depth"] == rows.groupby("shortcut")["depth"].transform("max")]
     for row in best_rows(deepest, ["shortcut"]).to_dict("records"):
         own = by_run[by_run["configuration"] == row["configuration"]]

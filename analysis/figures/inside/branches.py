@@ -44,8 +44,7 @@ def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
     """
     notes, rows = [], study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
     if len(rows):
-        best, notes = best_of_each(study, set(rows["configuration"]))
-        rows = rows[rows["configuration"].isin(best)]
+        rows, notes = best_of_each(study, rows)
     else:
         rows = study.untrained.layers
         rows = rows[rows["residual_ratio"].notna() & (rows["norm"] == "batch")]

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.inside.panels import NotMeasured, first_shown
 from analysis.figures.roles import best_of
 from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
+from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study, name_shortcut
 
 LESIONS = {"remove": "block removed", "swap": "swapped with the next"}
@@ -22,8 +23,7 @@ def draw_lesions(study: Study) -> Figure:
     kinds = [kind for kind in LESIONS if (rows["lesion"] == kind).any()]
     if not kinds:
         raise NotMeasured("no run has lesions")
-    names, notes = best_of_each(study, set(rows["configuration"]))
-    rows = rows[rows["configuration"].isin(names)]
+    rows, notes = best_of_each(study, rows)
     depths, left_out = some_of(sorted(set(rows["depth"])), DEPTHS, "depths")
     note = "; ".join([*notes, *left_out])
     figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds), note=note)
@@ -47,12 +47,11 @@ def draw_lesions(study: Study) -> Figure:
     return figure
 
 
-def best_of_each(study: Study, names: set[str]) -> tuple[set[str], list[str]]:
-    """Return of these configurations one for each depth and shortcut, the best by validation, and notes on others."""
-    configurations = study.configurations[study.configurations["configuration"].isin(names)]
+def best_of_each(study: Study, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of one configuration for each depth and shortcut, the best by validation, and notes on others."""
     axes = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
-    best, notes = best_of(study, configurations, axes)
-    return set(best["configuration"]), notes
+    best, notes = best_of(study, of_configurations(study.configurations, rows), axes)
+    return of_configurations(rows, best), notes
 
 
 def draw_as(shortcut: str) -> Line2D:

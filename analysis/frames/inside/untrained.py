@@ -49,7 +49,8 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
     runs = runs[~runs.duplicated([*NETWORK, "seed"])]
     layers, cosines = layers[layers["path"].isin(runs["path"])], load_cosines(runs)
     found = runs.set_index("path").assign(**measure(layers, cosines, load_curvature(runs)))
-    return Untrained(found.reset_index(), *(in_words(table, runs) for table in (layers, cosines)))
+    conditions = runs.set_index("path")[["norm", "rest"]]
+    return Untrained(found.reset_index(), *(table.join(conditions, on="path") for table in (layers, cosines)))
 
 
 def condition(norm: str, rest: str) -> str:
@@ -86,8 +87,3 @@ def measure(layers: pd.DataFrame, cosines: pd.DataFrame, curvature: pd.DataFrame
     sharp = curvature[curvature["converged"].astype(bool) & (curvature["eigenvalue"] > 0)]
     sharp = sharp[np.isfinite(sharp["eigenvalue"])]
     return found | {"curvature": sharp.set_index("path")["eigenvalue"], "eigenvalues": curvature.groupby("path").size()}
-
-
-def in_words(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with the `norm` and the `rest` of each row's run."""
-    return table.join(runs.set_index("path")[["norm", "rest"]], on="path")

@@ -1,8 +1,17 @@
-"""Make matplotlib's SVGs small: styles as classes that a page's figures share, short ids, and no needless digits."""
+"""Matplotlib figures inside an HTML page: small, self-contained SVGs with a text alternative.
 
+Styles are classes that a page's figures share, ids are short, and numbers have no needless digits.
+"""
+
+import io
 import re
 from collections.abc import Iterable
 from itertools import count
+
+from markupsafe import escape
+from matplotlib.figure import Figure
+
+from analysis.figures.gallery import save
 
 DIGITS = 2  # after the point: a hundredth of a point is finer than a screen shows
 NOT_NEEDED = re.compile(r"<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
@@ -16,6 +25,29 @@ UNTURNED = re.compile(r' transform="rotate\(-?0 [^"]*"')
 GAP = re.compile(r">\s+<")
 EMPTY = re.compile(r"<(g|defs)></\1>")
 BARE_GROUP = re.compile(r"<g>((?:(?!</?g\b).)*)</g>", re.DOTALL)
+
+
+def as_svg(figure: Figure, prefix: str, description: str) -> str:
+    """Return an `svg` element whose ids begin with `prefix`, and which is described for those who do not see it."""
+    buffer = io.StringIO()
+    save(figure, buffer, "svg")
+    svg = smaller(buffer.getvalue(), prefix)
+    style = f"max-width: {100 * figure.get_figwidth():.0f}px"
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" style="{style}" ', 1)
+
+
+def describe(figure: Figure, caption: str) -> str:
+    """Return the text alternative: the caption, then the names of panels, axes and legend entries."""
+    legends = [text.get_text() for legend in figure.legends for text in legend.texts]
+    parts = {
+        "Panels": [axis.get_title() for axis in figure.axes],
+        "Horizontal": [axis.get_xlabel() for axis in figure.axes],
+        "Vertical": [axis.get_ylabel() for axis in figure.axes],
+        "Legend": legends,
+    }
+    said = {name: ", ".join(dict.fromkeys(filter(None, texts))) for name, texts in parts.items()}
+    sentences = [f"{name}: {text}." for name, text in said.items() if text]
+    return " ".join(" ".join([caption, *sentences]).split())
 
 
 def smaller(svg: str, prefix: str) -> str:
