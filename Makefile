@@ -43,7 +43,7 @@ results: $(INSTALLED)
 	$(VENV)/bin/python docs/generate.py
 
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "$(MARK)" \
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "$(MARK)" --dist worksteal \
 		-n $$($(VENV)/bin/python -c "import joblib; print(joblib.cpu_count())")
 
 lint: $(INSTALLED)
