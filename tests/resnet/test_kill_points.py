@@ -198,16 +198,20 @@ def whole(tmp_path_factory):
     return of
 
 
+PAIRS = [("adam", "onecycle"), ("adamw", "multistep"), ("sgd", "cosine"), ("sgd", "constant")]
 PRECISIONS = sorted({"fp32", resolve_precision("auto", torch.device("cpu"))})
+MOMENTS = st.integers(1, 70).map(lambda n: 71 - n)  # hypothesis begins with the simplest, which is to be a late one
 
 
-@pytest.mark.parametrize("choices", list(product(OPTIMIZERS, SCHEDULES, PRECISIONS)), ids="-".join)
+@pytest.mark.parametrize(
+    "choices", [(*pair, precision) for pair, precision in product(PAIRS, PRECISIONS)], ids="-".join
+)
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stops=st.lists(st.integers(1, 70), min_size=1, max_size=3))
+@given(stops=st.lists(MOMENTS, min_size=1, max_size=3))
 def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choices, stops):
     folder = tmp_path_factory.mktemp("stopped")
-    for last in stops:
-        attempt(folder, configuration(*choices), last)
+    seen = [attempt(folder, configuration(*choices), last) for last in stops]
+    assert seen[0] == stops[0], "it was stopped"
     attempt(folder, configuration(*choices))
     assert end(folder) == whole(*choices)
 
