@@ -16,6 +16,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from resnet.errors import exit_on_error
+from resnet.launch.compose import compose_config
+from resnet.record.folder import RunFolder
+from resnet.session import run_or_resume
 from resnet.signals import STOPS
 from resnet.training.model import Network
 from tests.conftest import small
@@ -33,6 +36,19 @@ def digits_run(tmp_path_factory) -> Path:
     command = [sys.executable, "-m", "resnet.run", *small("epochs.count=3")]
     subprocess.run(command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
     (run,) = folder.glob("runs/*/*/seed0")
+    return run
+
+
+@pytest.fixture
+def train_here(tmp_path):
+    """Return a function that trains a very small network on digits in this process, and returns its run's folder."""
+
+    def run(*overrides: str) -> Path:
+        folder = tmp_path / "runs" / "mine" / "here" / "seed0"
+        folder.mkdir(parents=True)
+        run_or_resume(RunFolder(folder), compose_config(small(*overrides)))
+        return folder
+
     return run
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 import yaml
 
-from resnet.config import Epochs, run_name
-from resnet.launch.compose import compose_config
+from resnet.config import Config, Epochs, run_name
 from resnet.launch.jobs import Job
 from resnet.launch.plan import share_left
 from resnet.record.folder import RunFolder
@@ -48,20 +47,36 @@ def test_more_epochs_begin_where_a_finished_run_ended_and_end_with_the_same_byte
         assert (longer / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(train, tmp_path):
-    train("-m", "epochs.count=1,2", "schedule=cosine", "data.limit=20", "probe_every=0")
-    starts = [json.loads((run / "starts.jsonl").read_text()) for run in epochs_of(tmp_path).values()]
-    assert [start["epoch"] for start in starts] == [0, 0] and not any("begun_with" in start for start in starts)
+def of_epochs(count: int, schedule: str = "constant") -> Config:
+    return replace(configuration(schedule=schedule), epochs=Epochs(count))
+
+
+def folder_of(config: Config, study: Path) -> RunFolder:
+    return RunFolder(study / run_name(config) / "seed0")
+
+
+def trained(config: Config, study: Path) -> Path:
+    """Train in this process; return the run's folder."""
+    run = folder_of(config, study)
+    run.path.mkdir(parents=True)
+    run_or_resume(run, config)
+    return run.path
+
+
+def start_of(run: Path) -> dict:
+    return json.loads((run / "starts.jsonl").read_text())
+
+
+def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(tmp_path):
+    trained(of_epochs(1, "cosine"), tmp_path)
+    start = start_of(trained(of_epochs(2, "cosine"), tmp_path))
+    assert start["epoch"] == 0 and "begun_with" not in start
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory) -> Path:
     """Return the folder of a run of one epoch."""
-    config = replace(configuration(schedule="constant"), epochs=Epochs(1))
-    run = RunFolder(tmp_path_factory.mktemp("short") / run_name(config) / "seed0")
-    run.path.mkdir(parents=True)
-    run_or_resume(run, config)
-    return run.path
+    return trained(of_epochs(1), tmp_path_factory.mktemp("short"))
 
 
 OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "data": "x"}
@@ -70,14 +85,10 @@ OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "dat
 @pytest.mark.parametrize("change", [{}, *({key: value} for key, value in OTHERS.items())], ids=["none", *OTHERS])
 def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_path, change):
     """Also if that changed on the way: of two processes that trained the shorter run, the first did otherwise."""
-    starts = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "starts.jsonl"
-    start = json.loads(starts.read_text())
-    starts.write_text("".join(json.dumps(line) + "\n" for line in (start | change, start | {"epoch": 1})))
-    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
-    run = RunFolder(tmp_path / run_name(config) / "seed0")
-    run.path.mkdir(parents=True)
-    run_or_resume(run, config)
-    assert json.loads((run.path / "starts.jsonl").read_text())["epoch"] == (0 if change else 1)
+    run = shutil.copytree(short, tmp_path / short.parent.name / "seed0")
+    lines = (start_of(run) | change, start_of(run) | {"epoch": 1})
+    (run / "starts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert start_of(trained(of_epochs(2), tmp_path))["epoch"] == (0 if change else 1)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +103,8 @@ def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_pat
 def test_a_shorter_run_is_the_same_but_for_a_number_of_whole_epochs(short, tmp_path, theirs, taken):
     path = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "config.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | theirs))
-    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
-    assert bool(list(but_for_epochs(RunFolder(tmp_path / run_name(config) / "seed0"), config))) is taken
+    config = of_epochs(2)
+    assert bool(list(but_for_epochs(folder_of(config, tmp_path), config))) is taken
 
 
 DAMAGE = {"config.yaml": ["identity: null", "[]", "", "identity: []\nseed: 0"], "result.json": ["[]", "{}"]}
@@ -103,8 +114,8 @@ DAMAGE = {"config.yaml": ["identity: null", "[]", "", "identity: []\nseed: 0"], 
 def test_a_damaged_neighbour_is_no_shorter_run(short, tmp_path, name, content):
     shutil.copytree(short, tmp_path / short.parent.name / "seed0")
     (tmp_path / short.parent.name / "seed0" / name).write_text(content)
-    config = replace(configuration(schedule="constant"), epochs=Epochs(2))
-    assert list(but_for_epochs(RunFolder(tmp_path / run_name(config) / "seed0"), config)) == []
+    config = of_epochs(2)
+    assert list(but_for_epochs(folder_of(config, tmp_path), config)) == []
 
 
 @pytest.mark.slow
@@ -149,19 +160,14 @@ def test_schedules_agree_where_every_step_taken_had_the_same_rate(one, other, st
     assert rates_agree({"lr": 0.1} | one, {"lr": 0.1} | other, steps) is agree
 
 
-def test_a_plan_knows_what_a_longer_run_begins_with(tmp_path, train):
-    torch.set_num_threads(1)  # as the run has: a longer one begins with what was computed alike
-    small = ("data.limit=20", "probe_every=0", "model.stages=[1]")
-    train("epochs.count=2", *small)
+def test_a_plan_knows_what_a_longer_run_begins_with(short, tmp_path):
+    checkpoint = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "checkpoint.pt"
 
-    def left(*overrides: str) -> float:
-        config = compose_config(["data=digits", "model.width=8", "device=cpu", *small, *overrides])
-        run = RunFolder(tmp_path / "runs" / "default" / run_name(config) / "seed0")
-        return share_left(Job([], run, False, None, None, "", config))
+    def left(config: Config) -> float:
+        return share_left(Job([], folder_of(config, tmp_path), False, None, None, "", config))
 
-    assert left("epochs.count=8") == 0.75
-    (checkpoint,) = tmp_path.glob("runs/*/*/*/checkpoint.pt")
+    assert left(of_epochs(4)) == 0.75
     moved = checkpoint.rename(tmp_path / checkpoint.name)  # as who needs the space does
-    assert left("epochs.count=8") == 1
+    assert left(of_epochs(4)) == 1
     moved.rename(checkpoint)
-    assert left("epochs.count=8", "schedule=cosine") == left("epochs.count=8", "seed=1") == 1
+    assert left(of_epochs(4, "cosine")) == left(replace(of_epochs(4), seed=1)) == 1
