@@ -44,6 +44,11 @@ def one_thread() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1"}
 
 
+def imported(done: subprocess.CompletedProcess) -> set[str]:
+    """Return the modules that a command imported which ran with PYTHONPROFILEIMPORTTIME=1."""
+    return {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
 def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
     """Return the environment that makes a process pause after it writes a file whose path ends like this.
 

@@ -196,7 +196,7 @@ def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     assert "Traceback" not in (failure.parent / "run.log").read_text()
 
 
-@pytest.mark.parametrize("plan", ["plan=true", "plan=false"])
+@pytest.mark.parametrize("plan", ["plan=true", pytest.param("plan=false", marks=pytest.mark.slow)])
 def test_out_of_memory_is_answered_in_a_line(tmp_path, plan):
     command = (sys.executable, "-c", OUT_OF_MEMORY, *small("model.width=16", plan))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

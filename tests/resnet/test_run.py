@@ -1,4 +1,4 @@
-"""Whole runs, in processes of their own: what they write, and that they cannot be lost."""
+"""Whole runs, most of them in processes of their own: what they write, and that they cannot be lost."""
 
 import csv
 import json
@@ -19,10 +19,13 @@ import yaml
 from safetensors.torch import load_file
 
 from resnet.config import run_name
+from resnet.errors import Diverged
 from resnet.launch.compose import compose_config
+from resnet.record.environment import git_state
+from resnet.record.folder import RunFolder
 from resnet.signals import Terminated, collected_signals, pending_signals, raise_on_signals
 from resnet.training.model import Network
-from tests.conftest import heed_interrupts, hold, one_thread, small
+from tests.conftest import heed_interrupts, hold, imported, one_thread, small
 from tests.resnet.conftest import edit
 
 CONTRACT = set(
@@ -52,7 +55,7 @@ def without_times(run: Path) -> list[tuple[str, ...]]:
 
 
 def test_a_run_leaves_what_the_contract_says(train, tmp_path):
-    done = train("seed=3", "study=mine")
+    done = train("seed=3", "study=mine", env={"PYTHONPROFILEIMPORTTIME": "1"})
     run = only(tmp_path)
     name = run_name(compose_config(small("study=mine")))
     assert run.relative_to(tmp_path).as_posix() == f"runs/mine/{name}/seed3" and name.startswith("blocks2-projection-")
@@ -86,10 +89,12 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     (start,) = map(json.loads, (run / "starts.jsonl").read_text().splitlines())
     assert start["epoch"] == 0 and start["code"] == result["code"] and start["data"] == result["data"]["sha256"]
     assert list(result["test"]["per_class_acc"]) == [str(digit) for digit in range(10)]
+    assert result["git"] == git_state()
     assert result["versions"]["torch"] == torch.__version__.split("+")[0] and result["machine"]["threads"] >= 1
     assert "epoch 2/2  train " in done.stdout and "epoch 2/2  train " in (run / "run.log").read_text()
     assert re.search(r", fp32|, bf16", done.stdout) and ", 1 thread\n" in done.stdout
     assert done.stdout.splitlines()[-1] == f"curves: {run.relative_to(tmp_path)}/curves.png"
+    assert "torch" in imported(done) and not imported(done) & {"tensorboard", "torch.utils.tensorboard", "wandb"}
 
 
 @pytest.mark.slow
@@ -127,18 +132,19 @@ def test_probes_do_not_touch_the_training(train, tmp_path):
     assert not (only(tmp_path) / "layers.csv").exists()
 
 
-def test_without_validation_nothing_is_held_out(train, tmp_path):
-    train("data.val_fraction=0", "epochs.count=1")
-    assert rows(only(tmp_path))[0]["val_acc"] == ""
-    result = json.loads((only(tmp_path) / "result.json").read_text())
+def test_without_validation_nothing_is_held_out(train_here):
+    run = train_here("data.val_fraction=0", "epochs.count=1")
+    assert rows(run)[0]["val_acc"] == ""
+    result = json.loads((run / "result.json").read_text())
     assert result["best"] is None and result["data"]["train_images"] == 1437
 
 
-def test_training_ends_at_a_step_within_an_epoch(train, tmp_path):
+def test_training_ends_at_a_step_within_an_epoch(train_here, capsys):
     schedule = ("schedule=multistep", "schedule.milestones=[0.85]")
-    done = train("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
-    assert "| 0/21 [" in done.stderr and "| 0/4 [" in done.stderr
-    assert [row["lr"] for row in rows(only(tmp_path))] == ["0.001", "0.0001"]  # 21 steps, then 4
+    run = train_here("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
+    shown = capsys.readouterr().err
+    assert "| 0/21 [" in shown and "| 0/4 [" in shown
+    assert [row["lr"] for row in rows(run)] == ["0.001", "0.0001"]  # 21 steps, then 4
 
 
 def test_a_run_that_diverges_says_where_and_is_not_tried_again(train, tmp_path):
@@ -239,7 +245,9 @@ resnet.run.cli()
 """
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "signum, code", [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, signum, code):
     """As it was once in the middle of compiling, in the callback of a weak reference."""
     command = (sys.executable, "-c", LOSE_A_SIGNAL, str(int(signum)), *small("epochs.count=500"))
@@ -266,8 +274,9 @@ def test_a_second_signal_is_not_collected():
         raise_on_signals()
         with pytest.raises(Terminated), collected_signals() as received:
             os.kill(os.getpid(), signal.SIGTERM)
-            assert received == [signal.SIGTERM]
+            first = list(received)
             os.kill(os.getpid(), signal.SIGTERM)
+        assert first == [signal.SIGTERM]
     finally:
         pending_signals.clear()
         for signum, handler in before.items():
@@ -320,13 +329,13 @@ def test_resuming_across_a_change_of_code_and_data_warns(train, tmp_path):
     assert f"{run.relative_to(tmp_path)}: {changed}" in train().stdout
 
 
-def test_weights_that_explode_in_the_last_step_are_divergence(train, tmp_path):
+def test_weights_that_explode_in_the_last_step_are_divergence(train_here, tmp_path):
     """A loss is that of the weights before its step: the validation is the first to see what the last one did."""
     explosive = ("optimizer=sgd", "optimizer.lr=100", "model.norm=none", "precision=fp32")
-    done = train(*explosive, "epochs.count=null", "epochs.steps=3", code=1)
-    failure = json.loads((only(tmp_path) / "failure.json").read_text())
-    assert failure["status"] == "diverged" and "loss was not finite" in failure["error"]
-    assert "Traceback" not in done.stdout + done.stderr and not (only(tmp_path) / "result.json").exists()
+    with pytest.raises(Diverged, match="loss was not finite"):
+        train_here(*explosive, "epochs.count=null", "epochs.steps=3")
+    run = RunFolder(only(tmp_path))
+    assert run.state() == "diverged" and "loss was not finite" in run.failure()["error"]
 
 
 @needs_a_compiler

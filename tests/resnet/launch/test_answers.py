@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import imported
+
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
 
 
@@ -113,9 +115,8 @@ def test_without_data_and_network_it_says_what_to_do(command):
 def test_an_answer_needs_no_heavy_import(command, arguments):
     code = 2 if "=" in arguments[0] else 0
     done = command("resnet.run", *arguments, code=code, env={"PYTHONPROFILEIMPORTTIME": "1"})
-    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "hydra" in imported
-    assert not imported & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "torchvision"}
+    assert "hydra" in imported(done)
+    assert not imported(done) & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "torchvision"}
 
 
 def test_help_shows_commands_choices_and_keys_on_a_page(command):

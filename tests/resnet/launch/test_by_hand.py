@@ -129,7 +129,9 @@ def test_a_run_that_is_refused_leaves_the_files_of_the_other_as_they_are(command
     assert contents(copied_run) == before and ".hydra/config.yaml" in before and "run.log" in before
 
 
-@pytest.mark.parametrize("arguments", [(), ("-m", "seed=0,1")], ids=["single", "sweep"])
+@pytest.mark.parametrize(
+    "arguments", [pytest.param((), marks=pytest.mark.slow, id="single"), pytest.param(("-m", "seed=0,1"), id="sweep")]
+)
 def test_in_a_run_that_changes_the_directory_paths_mean_the_same(command, tmp_path, arguments):
     """The data, too: they are looked for where the command was typed, here in a folder of pictures."""
     import numpy as np

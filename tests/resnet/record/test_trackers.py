@@ -237,9 +237,3 @@ def test_a_missing_package_is_reported_before_training(train, tmp_path, name):
     assert not (only(tmp_path) / "metrics.csv").exists()
     assert f"({reason})" in train("-m", f"logger={name}", "seed=0", code=1).stdout
     assert "complete, test accuracy" in train().stdout
-
-
-def test_nothing_is_imported_that_was_not_chosen(train):
-    done = train("epochs.count=1", env={"PYTHONPROFILEIMPORTTIME": "1"})
-    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "torch" in imported and not imported & {"tensorboard", "torch.utils.tensorboard", "wandb"}
