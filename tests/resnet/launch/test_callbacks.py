@@ -36,37 +36,49 @@ WRONG = "batch_size=5000: must be at most 1293, the number of training images"
 
 @pytest.fixture
 def noted(train, tmp_path):
-    """Return a function that trains under a callback that takes notes, and returns those."""
+    """Return a function that trains under a callback that takes notes."""
     (tmp_path / "notes.py").write_text(NOTES)
-
-    def run(code: int, *overrides: str) -> list[list[str]]:
-        train(*overrides, "+hydra.callbacks.notes._target_=notes.Notes", code=code)
-        return list(map(json.loads, (tmp_path / "notes.jsonl").read_text().splitlines()))
-
-    return run
+    return lambda *overrides, code: train(*overrides, "+hydra.callbacks.notes._target_=notes.Notes", code=code)
 
 
-def test_a_failed_run_is_told_to_the_callbacks(noted, tmp_path):
-    assert noted(2, "batch_size=5000") == [["job", "FAILED", WRONG], ["run", "FAILED", WRONG]]
-    assert not list(tmp_path.glob("runs/*/*/*/failure.json")) and not list(tmp_path.glob("runs/*/*/*/config.yaml"))
+def notes(folder: Path) -> list[list[str]]:
+    """Return the notes that were taken in a folder."""
+    return list(map(json.loads, (folder / "notes.jsonl").read_text().splitlines()))
 
 
-def test_a_sweep_tells_each_run_and_its_own_end(noted):
-    (good, bad, end) = noted(1, "-m", "batch_size=64,5000", "epochs.count=1")
+def begun(folder: Path) -> set[Path]:
+    """Return the folders in which something tells later that a run was begun, be it a failure.json."""
+    files = (path for path in folder.glob("runs/*/*/*/*") if path.name not in (".hydra", ".lock", "run.log"))
+    return {path.parent for path in files}
+
+
+def test_a_request_that_does_not_fit_the_data_is_refused_and_told_to_the_callbacks(noted, tmp_path):
+    done = noted("batch_size=5000", code=2)
+    assert notes(tmp_path) == [["job", "FAILED", WRONG], ["run", "FAILED", WRONG]]
+    assert done.stdout.endswith(f"{WRONG}\n") and done.stdout.count("\n") == 1 and not done.stderr, "our line alone"
+    assert not begun(tmp_path)
+
+
+def test_a_sweep_tells_each_run_and_its_own_end(noted, tmp_path):
+    noted("-m", "batch_size=64,5000", "epochs.count=1", code=1)
+    (good, bad, end) = notes(tmp_path)
     assert good[:2] == ["job", "COMPLETED"] and 0 < float(good[2]) < 1
     assert (bad, end) == (["job", "FAILED", WRONG], ["multirun"])
+    assert len(begun(tmp_path)) == 1, "not that of the run that was refused"
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("hydra/launcher=parallel", "hydra.launcher.n_jobs=1")], ids=["serial", "parallel"]
-)
-def test_a_sweep_that_stops_at_its_first_failure_tells_so(train, noted, tmp_path, arguments):
-    if arguments:
+@pytest.mark.parametrize("parallel", [False, True], ids=["serial", "parallel"])
+def test_a_sweep_that_stops_at_its_first_failure_begins_no_other(noted, tmp_path, parallel):
+    sweep = ("-m", "batch_size=64,5000,32", "epochs.count=1", "fail_fast=true")
+    if parallel:
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-        train("-m", "batch_size=5000,64", "fail_fast=true", *arguments, code=2)  # a worker's exit ends the sweep
+        noted(*sweep, "hydra/launcher=parallel", "hydra.launcher.n_jobs=1", code=2)  # a worker's exit ends the sweep
     else:
-        assert noted(1, "-m", "batch_size=5000,64", "fail_fast=true") == [["job", "FAILED", WRONG], ["multirun"]]
-    assert not list(tmp_path.glob("runs/*/*/*/result.json")), "no other was begun"
+        noted(*sweep, code=1)
+    good, *others = notes(tmp_path)
+    assert good[:2] == ["job", "COMPLETED"]
+    assert others == ([] if parallel else [["job", "FAILED", WRONG], ["multirun"]])
+    assert len(begun(tmp_path)) == 1
 
 
 def test_a_bug_is_told_as_hydra_tells_it(tmp_path):
