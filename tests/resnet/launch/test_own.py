@@ -29,9 +29,12 @@ def test_a_choice_of_ones_own_has_its_own_name(command, own, tmp_path):
     assert [yaml.safe_load((run / "config.yaml").read_text())["choices"]["model"] for run in runs] == ["tiny"] * 2
 
 
-def test_an_experiment_of_ones_own(command, own, tmp_path):
-    done = command("resnet.run", "--config-dir", str(own), "experiment=try", "-m", "seed=0,1", "plan=true")
-    assert "2 runs of 1 configuration: 2 to do" in done.stdout
+def test_an_experiment_of_ones_own_and_a_choice_by_a_name_that_the_projects_has(command, own):
+    (own / "optimizer").mkdir()
+    (own / "optimizer" / "adam.yaml").write_text("defaults: [sgd]\nlr: 7\n")
+    shown = yaml.safe_load(command("resnet.run", "--config-dir", str(own), "experiment=try", "--cfg", "job").stdout)
+    assert (shown["study"], shown["model"]["stages"], shown["data"]["limit"]) == ("try", [1, 1], 20)
+    assert (shown["optimizer"]["name"], shown["optimizer"]["lr"]) == ("adam", 0.001), "the project's is used"
 
 
 @pytest.mark.slow

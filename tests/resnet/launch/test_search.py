@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import hydra
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from resnet.config import Config
 from resnet.errors import ConfigError
@@ -94,10 +95,27 @@ def test_what_nothing_can_be_drawn_from_is_refused(argument):
 
 
 @pytest.mark.parametrize(
+    "change, answer",
+    [
+        ({"n_trials": 0}, "hydra.sweeper.n_trials=0: must be at least 1"),
+        ({"n_jobs": 0}, "hydra.sweeper.n_jobs=0: must be at least 1"),
+        ({"direction": "up"}, "hydra.sweeper.direction=up: must be one of maximize, minimize"),
+    ],
+)
+def test_a_search_of_no_runs_or_for_nothing_is_refused(change, answer):
+    from resnet.launch.search import check_study
+
+    sweeper = {"n_trials": 3, "n_jobs": 1, "direction": "maximize"}
+    check_study(OmegaConf.create(sweeper))
+    with pytest.raises(ConfigError, match=f"^{answer}$"):
+        check_study(OmegaConf.create(sweeper | change))
+
+
+@pytest.mark.parametrize(
     "argument, answer",
     [
-        ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
-        ("hydra.sweeper.direction=up", "hydra.sweeper.direction=up: must be one of maximize, minimize"),
+        ("plan=true", "plan=true: a search chooses its 20 runs as it goes"),
+        ("resume=never", "resume=never: a search that is repeated would train all of its runs again"),
         ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
         ("task=inspect", "task=inspect: has no accuracy to search for"),
         ("data.val_fraction=choice(0)", "data.val_fraction=0: a search looks for the highest validation accuracy"),
