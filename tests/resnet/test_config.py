@@ -1,15 +1,18 @@
+import re
 from dataclasses import dataclass, field, make_dataclass
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from torch.nn import Linear
 
 from resnet.config import Config, Epochs, check, from_plain, identity, not_identity, run_name, total_steps
 from resnet.errors import ConfigError
 from resnet.launch.compose import CONF, VERSION_BASE, to_config
+from resnet.prepare import network_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def composed():
     """Return a function that composes a configuration as the command line does."""
 
@@ -18,6 +21,12 @@ def composed():
             return to_config(compose("config", list(overrides)))
 
     return run
+
+
+@pytest.fixture(scope="module")
+def default(composed):
+    """Return the configuration without any override."""
+    return composed()
 
 
 OPTIONS = sorted(
@@ -29,11 +38,10 @@ OPTIONS = sorted(
 )
 
 
-def test_defaults_are_the_originals_recipe(composed):
-    config = composed()
-    assert (config.data.name, config.model.name, config.optimizer.name) == ("cifar10", "blocks4", "adam")
-    assert (config.optimizer.lr, config.batch_size, config.epochs.count) == (0.001, 64, 20)
-    assert (config.augmentation.flip, config.augmentation.crop_padding) == (True, 4)
+def test_defaults_are_the_originals_recipe(default):
+    assert (default.data.name, default.model.name, default.optimizer.name) == ("cifar10", "blocks4", "adam")
+    assert (default.optimizer.lr, default.batch_size, default.epochs.count) == (0.001, 64, 20)
+    assert (default.augmentation.flip, default.augmentation.crop_padding) == (True, 4)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -57,13 +65,28 @@ def test_names_are_true_whatever_the_stages(composed, override, name):
     assert composed(*override.split()).model.name == name
 
 
+NETWORKS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if re.fullmatch(r"[a-z]+\d+", path.stem))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_has_the_name_of_its_file_and_the_layers_and_parameters_that_it_says(composed, name):
+    config = composed(f"model={name}")
+    network = network_of(config, classes=10, channels=3).build()
+    layers = [isinstance(part, Linear) or getattr(part, "kernel_size", 0) == (3, 3) for part in network.modules()]
+    comment = (CONF / "model" / f"{name}.yaml").read_text().splitlines()[0]
+    said = {what: int(count.replace(",", "")) for count, what in re.findall(r"([\d,]+) (layers|parameters)", comment)}
+    counted = {"layers": sum(layers), "parameters": sum(weights.numel() for weights in network.parameters())}
+    assert config.model.name == name and "layers" in said and said.items() <= counted.items()
+
+
 @pytest.mark.parametrize(
     "override",
     ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"]
-    + ["logger=tensorboard", "logger=wandb", "probe_every=5", "compile=true"],
+    + ["logger=tensorboard", "logger=wandb", "probe_every=5", "compile=true", "runs_dir=/elsewhere", "plan=true"],
 )
-def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, override):
-    assert run_name(composed(override)) == run_name(composed())
+def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, default, override):
+    changed = composed(override)
+    assert changed != default and run_name(changed) == run_name(default)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +108,12 @@ def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, overrid
         "data=cifar100",
     ],
 )
-def test_what_can_change_the_result_changes_the_name(composed, override):
-    assert run_name(composed(override)) != run_name(composed())
+def test_what_can_change_the_result_changes_the_name(composed, default, override):
+    assert run_name(composed(override)) != run_name(default)
 
 
-def test_one_value_spelt_two_ways_is_one_run(composed):
-    assert run_name(composed("optimizer.lr=1e-3", "epochs=short")) == run_name(composed())
+def test_one_value_spelt_two_ways_is_one_run(composed, default):
+    assert run_name(composed("optimizer.lr=1e-3", "epochs=short")) == run_name(default)
 
 
 def test_a_new_option_with_a_default_leaves_the_old_names():
