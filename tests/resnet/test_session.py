@@ -1,5 +1,6 @@
 """One run from its folder to its result, in this process: what may be resumed, moved aside or refused."""
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,18 @@ CONFIG = Config(
 )
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Return the folder of a complete run, made once; not to be changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    run_or_resume(RunFolder(folder), CONFIG)
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path) -> RunFolder:
-    """Return a complete run."""
-    run = RunFolder(tmp_path / "seed0")
-    run.path.mkdir()
-    run_or_resume(run, CONFIG)
-    return run
+def run(trained, tmp_path) -> RunFolder:
+    """Return a copy of it."""
+    return RunFolder(Path(shutil.copytree(trained, tmp_path / "seed0")))
 
 
 def files_of(run: RunFolder) -> dict[Path, bytes]:
@@ -88,3 +94,16 @@ def test_a_run_that_starts_over_and_fails_is_moved_aside_once(run, monkeypatch, 
     assert run.state() == "failed" and (run.path / "config.yaml").exists()
     (archive,) = (run.path / ".archive").iterdir()
     assert {path.name: path.read_bytes() for path in archive.iterdir()} == before
+
+
+def test_a_run_that_failed_is_tried_again_and_one_that_diverged_only_from_the_start(run):
+    (run.path / "result.json").unlink()
+    run.fail("failed", "no space left", "")
+    assert run_or_resume(run, CONFIG)["status"] == run.state() == "complete"
+    (run.path / "result.json").unlink()
+    run.fail("diverged", "the loss was not finite", "", step=3)
+    before = files_of(run)
+    with pytest.raises(RecordError, match="diverged before, the loss was not finite; resume=never"):
+        run_or_resume(run, CONFIG)
+    assert files_of(run) == before
+    assert run_or_resume(run, replace(CONFIG, resume="never"))["status"] == run.state() == "complete"
