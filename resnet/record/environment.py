@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # the sweep asks for the code's checksum without PyTorch, whi
 TRAINING_CODE = Path(__file__).resolve().parents[1] / "training"
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
+# By these, git tells what it starts, such as a hook, which repository it is in, be it another one than this.
+OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+
 
 def environment(device: "torch.device") -> dict[str, Any]:
     """Return by which code, on what machine, and with which packages this process computes."""
@@ -102,7 +105,8 @@ def git_state() -> dict[str, Any]:
     def git(*arguments: str) -> str:
         # whoever owns the checkout: nothing that it configures is run by these two commands
         own = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
-        done = subprocess.run((*own, *arguments), cwd=folder, capture_output=True, text=True, check=True)
+        without = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
+        done = subprocess.run((*own, *arguments), cwd=folder, env=without, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

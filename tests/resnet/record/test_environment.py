@@ -15,11 +15,18 @@ from resnet.record.environment import git_state
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch) -> Path:
-    """Return a checkout of its own, from which the code seems to run, whatever the user's settings of git are."""
+@pytest.fixture(autouse=True)
+def without_settings(monkeypatch):
+    """Have git do without the user's settings, and without a hook's repository, to which a test would commit."""
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """Return a checkout of its own, from which the code seems to run."""
     own = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
     (tmp_path / "resnet" / "record").mkdir(parents=True)
     (tmp_path / "resnet" / "record" / "environment.py").write_text("")
@@ -36,6 +43,14 @@ def test_the_commit_is_known_whoever_owns_the_checkout(checkout, monkeypatch, ow
     assert len(state["commit"]) == 40 and state["dirty"] is False
     (checkout / "resnet" / "new.py").write_text("")
     assert git_state() == state | {"dirty": True}
+
+
+@pytest.mark.parametrize("name, place", [("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_INDEX_FILE", ".git/index")])
+def test_a_process_that_a_hook_of_another_repository_started_records_its_own_code(checkout, monkeypatch, name, place):
+    state = git_state()
+    subprocess.run(("git", "init", "-q", "other"), cwd=checkout, check=True)
+    monkeypatch.setenv(name, str(checkout / "other" / place))
+    assert git_state() == state and len(state["commit"]) == 40
 
 
 def test_a_worktree_has_a_commit_too(checkout, monkeypatch):
