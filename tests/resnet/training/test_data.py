@@ -2,6 +2,7 @@ import hashlib
 import shutil
 import socket
 import struct
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from resnet.config import ConfigError
+from resnet.training import downloads
 from resnet.training.augment import Augmenter
 from resnet.training.data import (
     Split,
@@ -200,49 +202,59 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
-def small_cifar(monkeypatch, tmp_path):
-    """Return an empty folder, to which CIFAR-10 downloads, as 20 images in its own format, from a server here."""
+def small_cifar(request, monkeypatch, tmp_path):
+    """Return an empty folder, to which CIFAR downloads, as 20 images in its own format, from a server here.
+
+    CIFAR-10, unless a test asks for CIFAR100.
+    """
     import functools
-    import hashlib
     import http.server
     import pickle
     import tarfile
-    import threading
 
-    from torchvision.datasets import CIFAR10
+    from torchvision import datasets
 
-    source = tmp_path / "source" / "cifar-10-batches-py"
+    dataset = getattr(datasets, getattr(request, "param", "CIFAR10"))
+    labels, train, test = ("labels", "data_batch_1", "test_batch")
+    if dataset is datasets.CIFAR100:
+        labels, train, test = ("fine_labels", "train", "test")
+    source = tmp_path / "source" / dataset.base_folder
     source.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for name in ("data_batch_1", "test_batch"):
-        batch = {"data": rng.integers(0, 256, (20, 3072), dtype=np.uint8), "labels": [i % 10 for i in range(20)]}
+    for name in (train, test):
+        batch = {"data": rng.integers(0, 256, (20, 3072), dtype=np.uint8), labels: [i % 10 for i in range(20)]}
         (source / name).write_bytes(pickle.dumps(batch))
-    (source / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(i) for i in range(10)]}))
+    classes = [str(i) for i in range(100 if dataset is datasets.CIFAR100 else 10)]
+    (source / dataset.meta["filename"]).write_bytes(pickle.dumps({dataset.meta["key"]: classes}))
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        tar.add(source, "cifar-10-batches-py")
-
-    def md5(path):
-        return hashlib.md5(path.read_bytes()).hexdigest()
+        tar.add(source, dataset.base_folder)
 
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
-    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive))
-    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", md5(source / "data_batch_1")]])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", md5(source / "test_batch")]])
-    meta = {"filename": "batches.meta", "key": "label_names", "md5": md5(source / "batches.meta")}
-    monkeypatch.setattr(CIFAR10, "meta", meta)
+    monkeypatch.setattr(dataset, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
+    monkeypatch.setattr(dataset, "tgz_md5", md5(archive))
+    monkeypatch.setattr(dataset, "train_list", [[train, md5(source / train)]])
+    monkeypatch.setattr(dataset, "test_list", [[test, md5(source / test)]])
+    monkeypatch.setattr(dataset, "meta", dataset.meta | {"md5": md5(source / dataset.meta["filename"])})
     yield tmp_path / "data"
     server.shutdown()
     server.server_close()
 
 
-def test_missing_data_are_downloaded(small_cifar):
-    data = load("cifar10", str(small_cifar), 0.5, None)
-    assert (len(data.train), len(data.val), len(data.test)) == (10, 10, 20)
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "small_cifar, name, classes", [("CIFAR10", "cifar10", 10), ("CIFAR100", "cifar100", 100)], indirect=["small_cifar"]
+)
+def test_missing_data_are_downloaded(small_cifar, name, classes):
+    data = load(name, str(small_cifar), 0.5, None)
+    assert (len(data.train), len(data.val), len(data.test), len(data.classes)) == (10, 10, 20, classes)
+    assert data.test.labels.tolist() == [i % 10 for i in range(20)]
 
 
 def test_half_a_download_is_completed(small_cifar):
@@ -253,16 +265,24 @@ def test_half_a_download_is_completed(small_cifar):
     assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
 
 
-def test_two_downloads_at_once_do_not_meet(small_cifar):
+def test_two_downloads_at_once_do_not_meet(small_cifar, monkeypatch):
+    begun, both, download = [], threading.Event(), downloads._download
+
+    def slow(*arguments):
+        begun.append(arguments)
+        if len(begun) == 2:
+            both.set()
+        both.wait(0.3)
+        return download(*arguments)
+
+    monkeypatch.setattr(downloads, "_download", slow)
     with ThreadPoolExecutor(4) as pool:
         checksums = {d.sha256() for d in pool.map(lambda _: load("cifar10", str(small_cifar), 0.0, None), range(4))}
-    assert len(checksums) == 1
+    assert len(checksums) == len(begun) == 1
 
 
 def dying_server(behaviour):
     """Return the URL of a server that does to each connection what `behaviour` says, once it has read the request."""
-    import threading
-
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve():

@@ -16,6 +16,7 @@ from resnet.errors import ConfigError
 from resnet.launch.compose import compose_config
 from resnet.training.catalogue import facts_of, pictures_digest
 from resnet.training.data import load
+from resnet.training.downloads import DataError
 from resnet.training.pictures import PictureError
 
 
@@ -73,6 +74,7 @@ def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
 
 
 def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
+    """A damaged file is not read: it is downloaded again, which fails here."""
     from torchvision.datasets import SVHN
 
     rng, split_list = np.random.default_rng(0), {}
@@ -85,6 +87,9 @@ def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
     data = load("svhn", str(tmp_path), 0.0, None)
     assert data.train.images.shape == (20, 32, 32, 3) and data.classes == tuple("0123456789")
     assert torch.equal(data.test.images[0], torch.from_numpy(images[..., 0])) and data.test.labels[9] == 0
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
+    with pytest.raises(DataError, match="does not hold SVHN whole, and downloading it failed"):
+        load("svhn", str(tmp_path), 0.0, None)
 
 
 def test_fashion_mnist_as_torchvision_has_it(tmp_path, monkeypatch):
