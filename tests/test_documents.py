@@ -196,6 +196,18 @@ def test_the_block_of_the_design_has_its_cost_and_trains(monkeypatch):
         assert all(weights.grad.any() for weights in built.parameters())
 
 
+def test_the_block_of_ones_own_trains_and_loads(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"^```python\n(.*?)^```", read(ROOT / "docs" / "own.md"), re.DOTALL | re.MULTILINE)
+    length, names = '"epochs.count=5"', {}
+    assert length in block
+    exec(block.replace(length, '"epochs.count=1", "data.limit=20", "model.width=8", "device=cpu"'), names)
+    assert names["result"] == json.loads((names["folder"].path / "result.json").read_text())
+    assert names["network"](torch.zeros(1, 1, 8, 8)).shape == (1, 10) and not names["network"].training
+
+
 def anchors(path: Path) -> set[str]:
     """Return what links to a document's headings end with, as GitHub makes it."""
     titles = re.findall(r"^#+ (.+)$", "".join(sections(read(path))), re.MULTILINE)
