@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -116,6 +117,20 @@ def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
         part, key = name.split("/")
         assert summary["summary"][name] == result[part][key]
     assert summary["summary"]["parameters"] == result["parameters"]
+
+
+@pytest.mark.parametrize("chosen, project", [({}, "resnet-depth"), ({"WANDB_PROJECT": "mine"}, "mine")])
+def test_wandb_is_told_the_project_and_the_study(tmp_path, monkeypatch, chosen, project):
+    """By a stand-in: the package may not be installed."""
+    told = {}
+    monkeypatch.setitem(
+        sys.modules, "wandb", SimpleNamespace(init=lambda **options: told.update(options), Settings=dict)
+    )
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    Tracker("wandb", tmp_path).start({"study": "deep"}, [])
+    assert (told["project"], told["group"], told["config"]) == (project, "deep", {"study": "deep"})
 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen:
