@@ -11,19 +11,24 @@ from pathlib import Path
 
 import joblib
 import pytest
+from hydra import compose, initialize_config_dir
 
-from tests.conftest import heed_interrupts, one_thread, small
+from resnet.launch.compose import CONF, VERSION_BASE, compose_config
+from resnet.launch.sweeper import runs_at_once
+from resnet.record.folder import RecordError, RunFolder
+from resnet.session import run_or_resume
+from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.test_sweeper import summary
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
 PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen:
+def start(folder: Path, *overrides: str, epochs: int = 400, **environment: str) -> subprocess.Popen:
     """Start a sweep of long runs, two at once; return when both have finished an epoch."""
-    command = (sys.executable, "-m", "resnet.run", *PARALLEL, *small("epochs.count=400", *overrides))
+    command = (sys.executable, "-m", "resnet.run", *PARALLEL, *small(f"epochs.count={epochs}", *overrides))
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
-    sweep = subprocess.Popen(command, cwd=folder, env=one_thread(), start_new_session=True, **options)
+    sweep = subprocess.Popen(command, cwd=folder, env=one_thread() | environment, start_new_session=True, **options)
     while len(list(folder.glob("runs/*/*/*/checkpoint.pt"))) < 2:
         assert sweep.poll() is None, sweep.stdout.read()
         time.sleep(0.02)
@@ -112,6 +117,36 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
     assert sweep.returncode == code and "Traceback" not in output, output
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "unfinished"), ("seed2", "not started")]
     assert not orphans(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_sweep_that_is_killed_finish_their_runs(tmp_path):
+    """They are held after an epoch until it is; then they wait five minutes, as joblib has it, for more to do."""
+    small_ones = ("data.limit=20", "probe_every=0")
+    sweep = start(tmp_path, "seed=0,1,2", *small_ones, epochs=40, **hold(tmp_path))
+    config = compose_config(small("epochs.count=40", *small_ones))
+    runs = {path.parent.name: RunFolder(path.parent) for path in tmp_path.glob("runs/*/*/*/checkpoint.pt")}
+    workers = [owner(tmp_path, seed) for seed in (0, 1)]
+    try:
+        sweep.kill()
+        sweep.wait()
+        with pytest.raises(RecordError, match=f"in use by process {workers[0]}"):
+            run_or_resume(runs["seed0"], config)
+        while any(run.state() != "complete" for run in runs.values()):
+            assert {*workers} <= {*processes(tmp_path)}
+            time.sleep(0.05)
+        assert runs.keys() == {"seed0", "seed1"} and not list(tmp_path.glob("runs/*/*/seed2"))
+    finally:
+        for worker in {*workers} & {*processes(tmp_path)}:
+            os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("given, runs", [([], 5), (["hydra.launcher.n_jobs=4"], 4)])
+def test_without_a_gpu_there_is_one_run_per_core(monkeypatch, given, runs):
+    monkeypatch.setattr("resnet.training.device.cpu_count", lambda: 5)
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
+        composed = compose("config", ["hydra/launcher=parallel", "device=cpu", *given], return_hydra_config=True)
+        assert runs_at_once(composed.hydra) == runs
 
 
 @pytest.mark.slow
