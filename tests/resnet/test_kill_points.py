@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -214,6 +216,14 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
     assert seen[0] == stops[0], "it was stopped"
     attempt(folder, configuration(*choices))
     assert end(folder) == whole(*choices)
+
+
+@pytest.mark.slow
+def test_the_soak_kills_real_processes(tmp_path):
+    soak = Path(__file__).parents[1] / "soak.py"
+    command = (sys.executable, soak, "--rounds", "1", "--epochs", "3")
+    done = subprocess.run(command, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0 and "1 of 1 rounds ended with the bytes" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):
