@@ -215,6 +215,7 @@ def test_a_page_opens_with_few_sentences_that_carry_an_interval(build, report):
 
 def test_what_no_interval_supports_opens_a_page_only_where_nothing_else_does(build, report):
     studies.depth(build, seeds=(0,))
+    build.complete(study="alone")
     assert all("is open" in text for text in answers(report()))
     studies.rates(build, models=("blocks3",))
     assert not any("is open" in text for text in answers(report()))
@@ -222,6 +223,8 @@ def test_what_no_interval_supports_opens_a_page_only_where_nothing_else_does(bui
 
 def test_many_findings_that_are_alike_open_no_page(build, report):
     studies.rates(build)
+    assert '<ul class="answer">' not in report()  # a single study has its sentences in its section
+    build.complete(study="alone")
     best, *axes = answers(report())
     assert "optimizer.lr=0.1 is best" in best and len(axes) == 2
     assert any("optimizer.lr=0.1 is the best of 5 values" in text for text in axes)
