@@ -10,7 +10,7 @@ from analysis.claims.comparable import also
 from analysis.claims.differences import difference, weigh
 from analysis.claims.finding import Finding
 from analysis.claims.gradients import find_gradients
-from analysis.frames.axes import value_of
+from analysis.frames.axes import PLAIN, value_of
 from analysis.frames.conditions import differing_programs
 from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Row, Settings
@@ -29,7 +29,7 @@ def find_depth(
     yield from find_gains(series)
     yield from find_twins(study, runs, configurations)
     yield from find_interactions(study, runs, configurations)
-    yield from find_turns(study, series, planned[planned["shortcut"] == "none"])
+    yield from find_turns(study, series, planned[planned["shortcut"] == PLAIN])
     yield from find_gradients(study, runs, study.layers[study.layers["path"].isin(runs["path"])], configurations)
     yield from find_gaps(series)
 
@@ -117,7 +117,7 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
             a, b = by_depth[shallowest], by_depth[deepest]
             yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
             continue
-        if (by_depth[deepest]["shortcut"] != "none").any():
+        if (by_depth[deepest]["shortcut"] != PLAIN).any():
             continue
         means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
         if means.isna().any() or (means == means.max()).sum() > 1:

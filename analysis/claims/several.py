@@ -7,12 +7,13 @@ import pandas as pd
 
 from analysis.claims.differences import HEADLINE
 from analysis.claims.finding import DECIDED, Finding
+from analysis.frames.axes import PLAIN
 from analysis.frames.statistics import LEVEL, holm, pool
 
 
 def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
     """Pool the deviation of seeds over residual and over plain networks, or say that they differ too much."""
-    plain = runs["shortcut"] == "none"
+    plain = runs["shortcut"] == PLAIN
     for networks, rows in (("residual networks", runs[~plain]), ("plain networks", runs[plain])):
         groups = [part for _, part in rows.dropna(subset=HEADLINE).groupby("folder")[HEADLINE] if len(part) > 1]
         found = pool(groups)

@@ -15,6 +15,7 @@ from typing import Any
 from analysis.frames.settings import DEFAULT, Row, as_text
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
+PLAIN = "none"  # of these, that of plain networks
 UNITS = {"layers", "stages", "epochs", "steps"}  # axes whose values read well before their names
 ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
 ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs", "epochs.steps": "steps"}

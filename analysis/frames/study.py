@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.frames.axes import Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
+from analysis.frames.axes import PLAIN, Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
 from analysis.frames.configurations import data_of, of_configurations, summarize
 from analysis.frames.experiments import tuned_by
 from analysis.frames.find import BadRequest
@@ -261,8 +261,8 @@ def networks(study: Study, rows: pd.DataFrame) -> str:
 def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[int]]]:
     """Yield the residual and the plain configurations that share all but depth, and the depths that both have."""
     for _, rows in slices(configurations, study.others, None):
-        plain = rows[rows["shortcut"] == "none"]
+        plain = rows[rows["shortcut"] == PLAIN]
         for shortcut, residual in rows.groupby("shortcut", sort=False):
             common = sorted(set(residual["depth"]) & set(plain["depth"]))
-            if shortcut != "none" and common:
+            if shortcut != PLAIN and common:
                 yield residual, plain, common

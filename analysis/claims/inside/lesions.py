@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
+from analysis.frames.axes import PLAIN, name_shortcut
 from analysis.frames.configurations import of_configurations
-from analysis.frames.inside.untrained import PLAIN
 from analysis.frames.settings import Row
 from analysis.frames.statistics import estimate, welch
-from analysis.frames.study import best_rows, name_shortcut
+from analysis.frames.study import best_rows
 
 SEVERE = 10.0  # points: a lesion that costs more is named
 ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ

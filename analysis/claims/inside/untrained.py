@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.finding import Finding
-from analysis.frames.inside.untrained import BOUNDS, PLAIN, Untrained, condition, plain_first
+from analysis.frames.axes import PLAIN
+from analysis.frames.inside.untrained import BOUNDS, Untrained, condition, plain_first
 from analysis.frames.statistics import Estimate, estimate, welch
 
 GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)

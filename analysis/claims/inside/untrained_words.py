@@ -17,8 +17,8 @@ from analysis.claims.numbers import (
     say_twins,
     span,
 )
+from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
-from analysis.frames.study import name_shortcut
 
 if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
     from analysis.frames.statistics import Difference, Estimate

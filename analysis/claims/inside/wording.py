@@ -5,7 +5,7 @@ from typing import Any
 from analysis.claims.finding import Finding
 from analysis.claims.inside import lesions_words, untrained_words
 from analysis.claims.numbers import count_seeds, in_a_row, say_twins
-from analysis.frames.study import name_shortcut
+from analysis.frames.axes import name_shortcut
 
 TEMPLATES = untrained_words.TEMPLATES | lesions_words.TEMPLATES
 SAID = untrained_words.SAID | lesions_words.SAID

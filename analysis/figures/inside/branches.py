@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from analysis.figures.inside.lesions import best_of_each
 from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines
 from analysis.figures.style import MUTED, legend, new_figure, plain_numbers, some_of, whole_numbers
+from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import plain_first
-from analysis.frames.study import Study, name_shortcut
+from analysis.frames.study import Study
 
 WHEN = {"before training": "--", "at the last epoch probed": "-"}
 

@@ -9,9 +9,10 @@ from matplotlib.lines import Line2D
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
 from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, set_title, some_of
+from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
 from analysis.frames.statistics import estimate
-from analysis.frames.study import Study, name_shortcut
+from analysis.frames.study import Study
 
 
 def draw_curvature(study: Study) -> Figure:

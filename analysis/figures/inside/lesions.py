@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from analysis.figures.inside.panels import NotMeasured, first_shown
 from analysis.figures.roles import best_of
 from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
+from analysis.frames.axes import name_shortcut
 from analysis.frames.configurations import of_configurations
-from analysis.frames.study import Study, name_shortcut
+from analysis.frames.study import Study
 
 LESIONS = {"remove": "block removed", "swap": "swapped with the next"}
 DEPTHS = 4  # beside each other

@@ -1,6 +1,6 @@
 """What figures of untrained networks share: panels by norm and shortcut, colours by depth, bands over seeds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import NoData, depth_shades, legend, new_figure, set_title, some_of
+from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import Untrained, condition, plain_first
-from analysis.frames.study import Study, name_shortcut
+from analysis.frames.study import Study
 
 ROWS, COLUMNS = 3, 3  # of panels, at most; of more, an even selection
 
@@ -36,7 +37,7 @@ def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
 
 def panel_figure(
     study: Study, about: str, rows: pd.DataFrame, x: str, y: str
-) -> tuple[Figure, Iterator[tuple[Axes, pd.DataFrame]]]:
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Return a figure with a panel for each norm and shortcut that have rows, and each panel with its rows."""
     conditions, notes = some_of(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS, "conditions")  # batch norm first
     shortcuts, more = some_of(plain_first(rows["shortcut"]), COLUMNS, "shortcuts")
@@ -44,25 +45,23 @@ def panel_figure(
     axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey="row")
     colors = depth_colors(rows["depth"])
     legend(figure, [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()])
-
-    def filled() -> Iterator[tuple[Axes, pd.DataFrame]]:
-        for line, (norm, rest) in zip(axes, conditions):
-            for axis, shortcut in zip(line, shortcuts):
-                part = rows[(rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)]
-                if part.empty:
-                    axis.set_visible(False)
-                    continue
-                set_title(axis, f"{name_shortcut(shortcut)}, {condition(norm, rest)}")
-                axis.grid(alpha=0.25)
-                yield axis, part
-        for axis in chain(*map(first_shown, axes[::-1].T)):
-            axis.set_xlabel(x)
-            axis.tick_params(labelbottom=True)
-        for axis in chain(*map(first_shown, axes)):
-            axis.set_ylabel(y)
-            axis.tick_params(which="both", labelleft=True)
-
-    return figure, filled()
+    panels = []
+    for line, (norm, rest) in zip(axes, conditions):
+        for axis, shortcut in zip(line, shortcuts):
+            part = rows[(rows["norm"] == norm) & (rows["rest"] == rest) & (rows["shortcut"] == shortcut)]
+            if part.empty:
+                axis.set_visible(False)
+                continue
+            set_title(axis, f"{name_shortcut(shortcut)}, {condition(norm, rest)}")
+            axis.grid(alpha=0.25)
+            panels.append((axis, part))
+    for axis in chain(*map(first_shown, axes[::-1].T)):
+        axis.set_xlabel(x)
+        axis.tick_params(labelbottom=True)
+    for axis in chain(*map(first_shown, axes)):
+        axis.set_ylabel(y)
+        axis.tick_params(which="both", labelleft=True)
+    return figure, panels
 
 
 def first_shown(panels: Iterable[Axes]) -> list[Axes]:

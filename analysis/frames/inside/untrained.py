@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.frames.axes import PLAIN
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import with_common_settings
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
 from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
-PLAIN = "none"
 NORMS = {"batch": "with batch norm", "none": "without batch norm"}
 MOMENTUM, RATES = 0.9, (0.01, 0.1)
 BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
