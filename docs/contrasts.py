@@ -94,7 +94,7 @@ def described(runs: Runs) -> str:
 def describe(found: Difference | None, groups: list[pd.DataFrame]) -> list[str]:
     """Return the cells of a difference, or why there is none."""
     known = found is not None and found.p is not None
-    return figures(found) if known else [f"not measured: {missing(found, groups)}", "", ""]
+    return figures(found) if known else [f"not described yet: {missing(found, groups)}", "", ""]
 
 
 def p_of(found: Difference | None, groups: list[pd.DataFrame]) -> float:

@@ -289,8 +289,8 @@ MEANINGS: dict[str, str] = {
     "study": "the folder under `runs_dir`: a name for runs that belong together",
     "batch_size": "images per step",
     "device": "`auto`: an NVIDIA GPU that this PyTorch can use, else the CPU; `mps`: Apple's GPU (never tested)",
-    "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from); a run of its own, "
-    "even where it means the same",
+    "precision": "`auto`: the faster one, [bf16 or fp32](speed.md#where-it-comes-from); `auto` and the one "
+    "that it picks are different runs",
     "compile": "`torch.compile`; `null`: where it pays, in bf16 on a CPU from about 16 epochs of `blocks4` on CIFAR-10",
     "probe_every": "measure gradients and responses every N epochs; 0: never",
     "progress": "`auto`: a bar on a terminal",

@@ -100,12 +100,12 @@ def test_the_larger_p_is_corrected_and_shown(build, contrasts):
 
 
 def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
-    assert rows(contrasts.described(there(contrasts)))[0][1:] == ["not measured: 0 of 5 seeds", "", ""]
+    assert rows(contrasts.described(there(contrasts)))[0][1:] == ["not described yet: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
     residual, plain = rows(contrasts.described(there(contrasts)))
     assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:])
-    assert plain[1] == "not measured: 0 of 5 seeds"
+    assert plain[1] == "not described yet: 0 of 5 seeds"
 
 
 def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
