@@ -40,12 +40,14 @@ def one_thread() -> dict[str, str]:
 
     Small networks are no faster on two; on a busy machine they are forty times slower.
     """
-    kept = {name: value for name, value in os.environ.items() if name != "RESNET_DATA" and name[:6] != "WANDB_"}
+    kept = {
+        name: value for name, value in os.environ.items() if name != "RESNET_DATA" and not name.startswith("WANDB_")
+    }
     return kept | {"OMP_NUM_THREADS": "1"}
 
 
 def imported(done: subprocess.CompletedProcess) -> set[str]:
-    """Return the modules that a command imported which ran with PYTHONPROFILEIMPORTTIME=1."""
+    """Return the modules imported by a command that ran with PYTHONPROFILEIMPORTTIME=1."""
     return {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 

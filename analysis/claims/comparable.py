@@ -17,7 +17,6 @@ NO_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}
 NAMED = 5  # confounds; of more, the rest is counted
 NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that no group of settings is behind
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
-SAME_RUNS = " The same runs chose it and are compared, which favours a configuration whose results vary more."
 
 
 def is_tuned(key: str, chosen: Collection[str]) -> bool:
@@ -117,8 +116,9 @@ def count_changes(settings: list[Settings]) -> np.ndarray:
 def find_chosen(chosen: Mapping[str, str]) -> Iterator[Finding]:
     """Name the axes of which each configuration has its own value, chosen for it."""
     for name, by in chosen.items():
-        facts = {"axis": name, "by": by and f" in {by}", "same": "" if by else SAME_RUNS}
-        yield Finding("chosen", facts=facts)
+        yield Finding("chosen", facts={"axis": name, "by": by and f" in {by}"})
+        if not by:
+            yield Finding("same runs", facts={"axis": name})
 
 
 def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:

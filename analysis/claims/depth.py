@@ -153,7 +153,7 @@ def rule_out_overfitting(findings: Iterable[Finding]) -> Iterator[Finding]:
     fallen = set()
     for found in findings:
         yield found
-        if found.kind in ("turn", "degradation") and "one_of" not in found.facts:
+        if found.kind in ("turn", "degradation") and found.verdict == "less" and "one_of" not in found.facts:
             fallen.add((found.kind, found.networks))
         if found.kind == "degradation" and {("turn", found.networks), ("degradation", found.networks)} <= fallen:
             yield Finding("not overfitting", found.networks)

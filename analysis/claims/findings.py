@@ -78,10 +78,14 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
     """
     best = pick(replace(study, runs=without_copies(study.runs, study)), others)
     runs = of_configurations(distinct, best.configurations)
+    by = set()
     for found in find_depth(best, runs, best.configurations, study.configurations):
         found, names = but_for_chosen(found, best.chosen), set(found.configurations)
         tuned = [choice.axis.name for choice in best.choices if not names <= set(choice.untested)]
+        by.update(tuned)
         yield replace(found, tuned=in_a_row(tuned))
+    if by:
+        yield Finding("same runs", facts={"axis": in_a_row(sorted(by))})
     for choice in best.choices:
         if where := choice.of(best.configurations, "untested"):
             yield Finding("untested", facts={"axis": choice.axis.name, "where": where})

@@ -12,7 +12,10 @@ from analysis.frames.statistics import LEVEL, holm, pool
 
 
 def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Pool the deviation of seeds over residual and over plain networks, or say that they differ too much."""
+    """Pool the deviation of seeds over residual and over plain networks, or say that they differ too much.
+
+    Nothing where the seeds of a configuration tie.
+    """
     plain = runs["shortcut"] == PLAIN
     for networks, rows in (("residual networks", runs[~plain]), ("plain networks", runs[plain])):
         groups = [part for _, part in rows.dropna(subset=HEADLINE).groupby("folder")[HEADLINE] if len(part) > 1]

@@ -55,7 +55,9 @@ TEMPLATES = {
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
-    "configurations tuned in this way.{same}",
+    "configurations tuned in this way.",
+    "same runs": "The runs that chose {axis} are also those compared, which favours configurations whose results vary "
+    "more.",
     "untested": "Only one {axis} was tried with {where}.",
     "more confounds": "Other pairs of which this is true: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
@@ -133,7 +135,7 @@ def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
     for (topic, tuned), same in groupby(findings, lambda finding: (finding.topic, finding.tuned)):
         group, own = list(same), texts.setdefault(topic, [])
         if tuned and len(group) > 1:
-            own.append(f"Networks are compared each at the best {tuned} tried.")
+            own.append(f"Each network is compared at the best {tuned} tried.")
             group = [replace(found, tuned="") for found in group]
         own.extend(map(sentence, group))
     return texts
@@ -258,7 +260,9 @@ def say_ratio(finding: Finding) -> str:
     """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
     found = finding.difference
     assert found is not None  # it is asked for only then
-    clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){say_correction(finding)}."
+    lost = say_correction(finding)
+    noise = f", which is more than the noise of seeds{lost}" * bool(lost)
+    clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){noise}."
     return unclear(found.verdict) or clear.format(say_factors(found))
 
 

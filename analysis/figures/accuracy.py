@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of
+from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of, tried
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
 from analysis.figures.style import MOST, NoData, colors_of, legend, look_of, new_figure, some_of
 from analysis.frames.configurations import MEASURES, of_configurations
@@ -61,10 +61,9 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
             draw_panel(axis, points[measure], part, roles, scale)
             handles += draw_published(axis, published, measure) if published is not None else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
-            if roles.panels is not None and number == 0:
-                axis.set_title(roles.panels.label(panel), fontsize=10)
-            if roles.panels is not None and number < len(measures) - 1:
-                axis.set_xlabel("")
+            if roles.panels is not None:
+                axis.set_title("" if number else roles.panels.label(panel), fontsize=10)
+                axis.label_outer()
     legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
     return figure
 
@@ -73,7 +72,7 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
     """Return the configurations to draw, and what of them is left out."""
     axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
     if roles.x is None or len(roles.x.values) <= MANY:
-        table, notes = best_of(study, table, axes)
+        table, notes = best_of(study, table, axes, tried(study))
     elif rest := [a.name for a in study.axes.axes if a not in axes and table[a.column].nunique() > 1]:
         notes = [f"each with its own {', '.join(rest)}"]
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
@@ -156,7 +155,7 @@ def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, jo
 
 
 def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int) -> None:
-    """Draw each of several seeds as a dot beside their interval, at the `side` where no other line's is."""
+    """Draw each of several seeds as a dot beside their interval, on a `side` of it."""
     dots = [(where, value) for where, values in zip(x, seeds) if len(values) > 1 for value in values]
     if dots:
         beside = offset_copy(axis.transData, axis.figure, x=BESIDE * side, units="points")  # pyright: ignore[reportArgumentType]

@@ -65,7 +65,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
 
 
 def draw_confusion(study: Study) -> Figure:
-    """Return what each class is taken for, a panel a shortcut, the best by validation of one depth; raises NoData."""
+    """Return what each class is taken for, a panel a shortcut, of one depth where they can; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
     shown = of_configurations(study.configurations, study.classes)
     depths = [set(rows["depth"]) for _, rows in shown.groupby("shortcut")]

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.roles import PlotOptions, by_shortcut, lines_of
 from analysis.figures.style import MUTED, NoData, legend, new_figure, over_seeds, plain_numbers, whole_numbers
+from analysis.frames.axes import PLAIN
 from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
@@ -66,7 +67,7 @@ def highest_loss(epochs: pd.DataFrame, configurations: pd.DataFrame) -> float | 
 def draw_degradation(study: Study) -> Figure:
     """Return the training error by epoch, residual beside plain (He et al. 2016, figure 6); raises NoData."""
     shown = begun(study)
-    if "none" not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
+    if PLAIN not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
         raise NoData("it takes residual and plain networks")
     drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
     panels = list(drawn.rows())

@@ -93,8 +93,9 @@ PLOTS = (
     Plot(
         "confusion",
         draw_confusion,
-        "What the images of each class are taken for, in per cent, below 0.5 left blank; per shortcut, at the greatest "
-        "depth that all have, the configuration best by validation, or the first where nothing was validated.",
+        "What the images of each class are taken for, in per cent, below 0.5 left blank; per shortcut, the "
+        "configuration best by validation, or the first where nothing was validated, at the greatest depth that all "
+        "shortcuts have, if they are several and there is one.",
         wide=True,
         fixed=True,
     ),
@@ -129,7 +130,8 @@ INSIDE = (
         "Accuracy on held-out images without each block, counted from 0 at the input, or with two neighbours swapped "
         "(Veit et al. 2016); of several seeds, the mean, and a line from the lowest to the highest. A removed residual "
         "block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be removed. Of a "
-        "depth and shortcut, the configuration best by validation, or the first where nothing was validated.",
+        "depth and shortcut, the configuration best by validation, or the first where nothing was validated, of those "
+        "that the heading names.",
         wide=True,
         fixed=True,
     ),
@@ -137,7 +139,7 @@ INSIDE = (
         "branches",
         draw_branches,
         "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
-        "configuration best by validation, or the first where nothing was validated.",
+        "configuration best by validation, or the first where nothing was validated, of those that the heading names.",
         fixed=True,
     ),
 )

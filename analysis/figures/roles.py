@@ -139,17 +139,20 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
     return Lines(table, line, row, "; ".join(notes))
 
 
-def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tuple[pd.DataFrame, list[str]]:
+def best_of(
+    study: Study, configurations: pd.DataFrame, axes: list[Axis], tried: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Return one configuration for each combination of some axes, the best by validation, and notes on others.
 
     Of a named choice, and of a number of which some combinations tried a single value, all have the same value where
-    they can, so that they do not differ by that as well.
+    they can, so that they do not differ by that as well. `tried` are these configurations unless it names more.
     """
+    tried = configurations if tried is None else tried
     columns, notes = [axis.column for axis in axes], []
     best_one = "the best by validation" if validated(configurations) else "the first, as nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in sorted(others, key=lambda axis: axis.numeric):
-        if axis.numeric and not any_single(configurations, columns, axis):
+        if axis.numeric and not any_single(tried, columns, axis):
             continue
         parts = {int(place): part for place, part in configurations.groupby(axis.column)}  # pyright: ignore[reportArgumentType]
         whole = {
@@ -169,6 +172,11 @@ def best_of(study: Study, configurations: pd.DataFrame, axes: list[Axis]) -> tup
     elif others:
         notes.append(f"each with its own {names}")
     return table, notes
+
+
+def tried(study: Study) -> pd.DataFrame:
+    """Return the configurations with a run that is complete or has diverged, which is a result as well."""
+    return study.configurations[(study.configurations["n"] > 0) | (study.configurations["diverged"] > 0)]
 
 
 def score(configurations: pd.DataFrame, columns: list[str]) -> float:

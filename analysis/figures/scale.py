@@ -69,7 +69,7 @@ def ticks(axis: Axes, scale: Scale) -> None:
         texts = [scale.texts[int(value)] if scale.texts else f"{value:.5g}" for value in values]
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
         at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), []
-        for place in sorted(range(len(values)), key=lambda place: (not is_power(values[place]), -place)):
+        for place in sorted(range(len(values)), key=lambda place: (not is_power(float(texts[place])), -place)):
             if all(abs(at[other] - at[place]) > (sizes[other] + sizes[place]) / 2 + BETWEEN for other in shown):
                 shown.append(place)
         shown.sort()

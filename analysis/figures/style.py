@@ -19,7 +19,7 @@ WIDTH = 9.0  # inches: at 100 dots an inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
 MOST = len(COLORS)  # lines in a panel
 SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
-SHALLOW, DEEP = 8, 110  # layers: between them, a depth has the same shade in all figures
+SHALLOW, DEEP = 8, 110  # layers, between which a depth has a shade of its own
 SHORT = 500  # times as much: a logarithmic axis with room for 1, 2, 5, 10 …
 CLOSE = 0.08  # of all shades: nearer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
@@ -36,7 +36,7 @@ def look_of(shortcut: str) -> tuple[str, str, str]:
 
 
 def colors_of(axis: Axis | None) -> list[Any]:
-    """Return a colour for each value of an axis, the same in all figures of a study: shades where it is a number."""
+    """Return a colour for each value of an axis, shades where it is a number."""
     if axis is None:
         return [COLORS[0]]
     if axis.name == "shortcut":

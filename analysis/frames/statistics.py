@@ -155,18 +155,17 @@ class PooledDeviation:
 
 
 def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
-    """Return the deviation pooled over samples, a figure per seed in each; None without two whose seeds differ.
+    """Return the deviation pooled over samples, a figure per seed in each; None without two samples of two seeds.
 
-    Whether the deviations are alike is Bartlett's test, at 5 %, of those samples whose seeds differ.
+    Whether the deviations are alike is Bartlett's test, at 5 %, which has no answer where seeds do not differ: None.
     """
     arrays = [array for values in samples if len(array := _sample(values)) > 1]
-    varied = [array for array in arrays if np.ptp(array)]
-    if len(varied) < 2:
+    if len(arrays) < 2 or not all(map(np.ptp, arrays)):
         return None
     stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
     dof = sum(len(array) - 1 for array in arrays)
     std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / dof)
-    alike = float(stats.bartlett(*varied).pvalue) >= LEVEL
+    alike = float(stats.bartlett(*arrays).pvalue) >= LEVEL
     low, high = (std * factor for factor in deviation_factors(dof))
     return PooledDeviation(std, low, high, dof, min(stds), max(stds), alike)
 

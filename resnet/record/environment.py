@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the sweep asks for the code's checksum without PyTorch, whi
 TRAINING_CODE = Path(__file__).resolve().parents[1] / "training"
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
-# By these, git tells what it starts, such as a hook, which repository it is in, be it another one than this.
+# Git sets these for what it starts, such as a hook; they may name another repository than this one.
 OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 
 

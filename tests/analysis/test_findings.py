@@ -1,5 +1,6 @@
 """Made-up frames whose findings are known, among them that nothing can be claimed. How they read: test_wording.py."""
 
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -161,12 +162,16 @@ def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degra
     assert turn.difference.verdict == "less" and round(turn.difference.points, 2) == -15
 
 
-@pytest.mark.parametrize(("turn", "training", "follows"), [(0, 0, True), (1, 0, False), (0, 1, False)])
-def test_it_is_not_overfitting_only_where_both_falls_outlast_the_correction(turn, training, follows):
+@pytest.mark.parametrize(
+    ("turn", "training", "low", "follows"),
+    [(0, 0, -6, True), (1, 0, -6, False), (0, 1, -6, False), (0, 0, -20, False)],
+)
+def test_it_is_not_overfitting_only_where_both_falls_are_clear_and_outlast_the_correction(turn, training, low, follows):
     falls = [
-        Finding(kind, "plain networks", facts={"one_of": 8} if lost else {})
-        for kind, lost in (("turn", turn), ("degradation", training))
+        Finding("turn", "plain networks", difference=Difference(-5, low, -10 - low, 0.01)),
+        Finding("degradation", "plain networks", difference=Difference(-5, -6, -4, 0.001)),
     ]
+    falls = [replace(fall, facts={"one_of": 8} if lost else {}) for fall, lost in zip(falls, (turn, training))]
     assert ("not overfitting" in [found.kind for found in rule_out_overfitting(falls)]) is follows
 
 
@@ -194,7 +199,7 @@ def test_a_turn_that_may_be_noise_is_not_claimed():
 
 
 def test_of_two_depths_the_training_accuracy_is_compared():
-    (found,) = findings(*depths(n3=0.85, n9=0.70), topic="Beyond the best depth")
+    found, _ = findings(*depths(n3=0.85, n9=0.70), topic="Training and validation")
     assert (found.kind, found.depths) == ("training", (20, 56))
     assert found.difference.verdict == "less" and round(found.difference.points, 2) == -15
 
@@ -224,14 +229,18 @@ def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
 def test_the_gap_rises_only_where_it_does(deep, points, verdict):
     two = {"test": (0.8, 0.81)}
     shallow = configuration(**two).assign(train_acc=[0.90, 0.90])
-    (found,) = findings(shallow, configuration(**DEEP, **two).assign(train_acc=deep), topic="Training and validation")
-    assert found.facts["points"] == pytest.approx((10, 10 + points)) and found.difference.verdict == verdict
+    _, found = findings(shallow, configuration(**DEEP, **two).assign(train_acc=deep), topic="Training and validation")
+    assert (
+        found.kind == "gap"
+        and found.facts["points"] == pytest.approx((10, 10 + points))
+        and found.difference.verdict == verdict
+    )
     assert found.difference.points == pytest.approx(points)
 
 
 def test_the_gap_of_runs_without_validation_is_not_spoken_of():
     runs = [configuration(val_acc=np.nan), configuration(**DEEP, val_acc=np.nan)]
-    assert findings(*runs, topic="Training and validation") == []
+    assert "gap" not in kinds(*runs)
 
 
 def test_of_a_single_seed_is_told_what_the_test_images_leave_open():

@@ -236,7 +236,7 @@ def test_a_chosen_optimizer_is_no_axis_any_more(build):
                     choices = {"optimizer": name}
                     build.complete(0, "both", choices=choices, val=top - 0.01 * place, **settings)
     said = str(sentences("runs/both"))
-    assert "compared each at the best optimizer and optimizer.lr tried.', 'From 8 to 20 layers, the test" in said
+    assert "compared at the best optimizer and optimizer.lr tried.', 'From 8 to 20 layers, the test" in said
     assert "with optimizer.name" not in said
 
 
@@ -257,7 +257,7 @@ def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build
     tried = {(*net, lr): top[net] - (lr != best[net]) * 0.2 for net in top for lr in (0.01, 0.03, 0.1)}
     said = rate_by_depth(build, tried)
     once, residual, plain = said["Depth"]
-    assert "each at the best optimizer.lr" in once
+    assert "compared at the best optimizer.lr" in once
     assert "rises by 5.00 pp" in residual and "falls by 15.00 pp" in plain
     assert "exceeds that of their plain counterparts by 20.00 pp" in said["Skip connections"][-1]
     assert "also differ" not in str(said) and not {"layers", "shortcut"} & set(said)

@@ -279,7 +279,7 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
             plain = layers(depth) | {"model.width": width, "model.shortcut": "none"}
             build.complete(val=acc, test=acc, **plain)
     build.begin(**layers(56) | {"model.width": 16, "model.shortcut": "none"})
-    narrow, wide = said()["Beyond the best depth"]
+    (wide,), (narrow, *_) = said()["Beyond the best depth"], said()["Training and validation"]
     assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")
     assert "model.width=16, the deepest that have complete runs (56 layers have none), with 32 layers" in wide
 
@@ -320,7 +320,7 @@ def test_a_copy_of_the_best_configuration_is_passed_over(build):
             result = json.loads((copy / "result.json").read_text())
             result["final"]["val_acc"] += 0.05
             (copy / "result.json").write_text(json.dumps(result))
-    assert "each at the best optimizer.lr tried" in said()["Depth"][0]
+    assert "compared at the best optimizer.lr tried" in said()["Depth"][0]
     for original in build.root.glob("depth/*pad*/seed0/result.json"):
         if (original.parents[1].with_name(f"{original.parents[1].name}-zz")).is_dir():
             original.unlink()  # as after a copy was resumed elsewhere: the one that is complete counts

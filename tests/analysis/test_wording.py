@@ -181,9 +181,14 @@ SENTENCES = {
         "The data do not tell which of these makes a difference between them.",
     ),
     "chosen": (
-        Finding("chosen", facts={"axis": "optimizer.lr", "by": " in experiment=rates", "same": ""}),
+        Finding("chosen", facts={"axis": "optimizer.lr", "by": " in experiment=rates"}),
         "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=rates; "
         "comparisons are between configurations tuned in this way.",
+    ),
+    "same runs": (
+        Finding("same runs", facts={"axis": "optimizer.lr"}),
+        "The runs that chose optimizer.lr are also those compared, which favours configurations whose results vary "
+        "more.",
     ),
     "untested": (
         Finding("untested", facts={"axis": "optimizer.lr", "where": ["8 layers: 0.1", "20 layers: 0.01"]}),
@@ -277,7 +282,7 @@ def test_networks_that_were_tuned_one_by_one_are_said_to_be():
     found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), tuned="optimizer.lr")
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
     once, *both = by_topic([found, found])["Depth"]
-    assert "each at the best optimizer.lr" in once and all(text.startswith("From 8 to 20 layers") for text in both)
+    assert "compared at the best optimizer.lr" in once and all(text.startswith("From 8 to 20 layers") for text in both)
 
 
 def test_a_rise_that_ends_before_the_greatest_depth_is_said_to():

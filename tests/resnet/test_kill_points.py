@@ -222,7 +222,8 @@ def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choi
 def test_the_soak_kills_real_processes(tmp_path):
     soak = Path(__file__).parents[1] / "soak.py"
     command = (sys.executable, soak, "--rounds", "1", "--epochs", "3")
-    done = subprocess.run(command, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0 and "1 of 1 rounds ended with the bytes" in done.stdout, done.stdout + done.stderr
 
 

@@ -115,8 +115,9 @@ def count_stronger(layers: pd.DataFrame) -> tuple[int, int]:
     """Return how many blocks have a larger ratio after training than before, in the mean of runs, and of how many."""
     rows = layers[layers["residual_ratio"] > 0]
     rows = rows.assign(ratio=np.log10(rows["residual_ratio"].astype(float)))
-    means = rows.pivot_table("ratio", "layer", "epoch")
-    return int((means.iloc[:, -1] > means.iloc[:, 0]).sum()), len(means)
+    last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")
+    after, before = (part.groupby("layer")["ratio"].mean() for part in (rows[last], rows[rows["epoch"] == 0]))
+    return int((after > before.reindex(after.index)).sum()), len(after)
 
 
 def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:

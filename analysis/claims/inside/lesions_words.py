@@ -75,7 +75,7 @@ def say_branches(finding: Finding) -> str:
     factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
     verb = "strengthens" if verdict == "more" else "weakens"
     stronger, blocks = finding.facts["stronger"]
-    each = f"; {stronger} of {blocks} become stronger"
+    each = f"; {stronger} of {blocks} become{'s' * (stronger == 1)} stronger"
     return f"On average, training {verb} the branches by a factor of {factors} (95 % interval over seeds){each}."
 
 

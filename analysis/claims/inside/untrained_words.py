@@ -118,7 +118,7 @@ def say_range(found: Estimate) -> str:
 
 
 def say_shift(found: Difference, more: str, less: str) -> str:
-    """Return a change of a cosine with its interval, that it could be noise, or that there is none."""
+    """Return a change of a cosine with its interval, that it could be noise, or that there is no interval."""
     if found.verdict in UNCLEAR_SHIFT:
         return UNCLEAR_SHIFT[found.verdict]
     change = span(*found.span, lambda points: f"{points / 100:.2f}")
@@ -130,7 +130,7 @@ def say_difference(finding: Finding, figure: str, say: Callable[[Difference], st
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
     assert found is not None  # untrained.py always has one
     if found.verdict == "open":
-        return f"whether the {figure} of {own} differs from that of plain ones is open: one seed does not tell."
+        return f"whether the {figure} of {own} differs from that of plain ones is open: these seeds give no interval."
     if found.verdict == "noise":
         return f"the {figure}s of {own} and of plain ones do not differ by more than noise."
     interval = f"95 % interval, {say_twins(finding.seeds)}"

@@ -124,16 +124,18 @@ def test_the_workers_of_a_sweep_that_is_killed_finish_their_runs(tmp_path):
     """They are held after an epoch until it is; then they wait five minutes, as joblib has it, for more to do."""
     small_ones = ("data.limit=20", "probe_every=0")
     sweep = start(tmp_path, "seed=0,1,2", *small_ones, epochs=40, **hold(tmp_path))
-    config = compose_config(small("epochs.count=40", *small_ones))
-    runs = {path.parent.name: RunFolder(path.parent) for path in tmp_path.glob("runs/*/*/*/checkpoint.pt")}
-    workers = [owner(tmp_path, seed) for seed in (0, 1)]
+    workers: list[int] = []
     try:
+        config = compose_config(small("epochs.count=40", *small_ones))
+        runs = {path.parent.name: RunFolder(path.parent) for path in tmp_path.glob("runs/*/*/*/checkpoint.pt")}
+        workers += [owner(tmp_path, seed) for seed in (0, 1)]
         sweep.kill()
         sweep.wait()
         with pytest.raises(RecordError, match=f"in use by process {workers[0]}"):
             run_or_resume(runs["seed0"], config)
+        end = time.monotonic() + 600
         while any(run.state() != "complete" for run in runs.values()):
-            assert {*workers} <= {*processes(tmp_path)}
+            assert {*workers} <= {*processes(tmp_path)} and time.monotonic() < end
             time.sleep(0.05)
         assert runs.keys() == {"seed0", "seed1"} and not list(tmp_path.glob("runs/*/*/seed2"))
     finally:

@@ -20,7 +20,7 @@ def without_settings(monkeypatch):
     """Have git do without the user's settings, and without a hook's repository, to which a test would commit."""
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+    for name in environment.OTHER_REPOSITORY:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -45,7 +45,13 @@ def test_the_commit_is_known_whoever_owns_the_checkout(checkout, monkeypatch, ow
     assert git_state() == state | {"dirty": True}
 
 
-@pytest.mark.parametrize("name, place", [("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_INDEX_FILE", ".git/index")])
+@pytest.mark.parametrize("name, place", [
+    ("GIT_DIR", ".git"),
+    ("GIT_WORK_TREE", "."),
+    ("GIT_INDEX_FILE", ".git/index"),
+    ("GIT_OBJECT_DIRECTORY", ".git/objects"),
+    ("GIT_COMMON_DIR", ".git"),
+])  # fmt: skip
 def test_a_process_that_a_hook_of_another_repository_started_records_its_own_code(checkout, monkeypatch, name, place):
     state = git_state()
     subprocess.run(("git", "init", "-q", "other"), cwd=checkout, check=True)

@@ -267,6 +267,11 @@ def test_half_a_download_is_completed(small_cifar):
 
 def test_two_downloads_at_once_do_not_meet(small_cifar, monkeypatch):
     begun, both, download = [], threading.Event(), downloads._download
+    together = threading.Barrier(4)
+
+    def load_at_once(_):
+        together.wait()
+        return load("cifar10", str(small_cifar), 0.0, None).sha256()
 
     def slow(*arguments):
         begun.append(arguments)
@@ -277,7 +282,7 @@ def test_two_downloads_at_once_do_not_meet(small_cifar, monkeypatch):
 
     monkeypatch.setattr(downloads, "_download", slow)
     with ThreadPoolExecutor(4) as pool:
-        checksums = {d.sha256() for d in pool.map(lambda _: load("cifar10", str(small_cifar), 0.0, None), range(4))}
+        checksums = {*pool.map(load_at_once, range(4))}
     assert len(checksums) == len(begun) == 1
 
 
