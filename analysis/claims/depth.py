@@ -122,7 +122,7 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
         means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
         if means.isna().any() or (means == means.max()).sum() > 1:
             continue
-        elif means.idxmax() == deepest:
+        if means.idxmax() == deepest:
             place = places(study, by_depth[deepest].to_dict("records")[0])
             alike = [row for row in plain.to_dict("records") if places(study, row) == place]
             absent = sorted({int(row["depth"]) for row in alike if row["depth"] > deepest})

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of, tried
+from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of, with_result
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
 from analysis.figures.style import MOST, NoData, colors_of, legend, look_of, new_figure, some_of
 from analysis.frames.configurations import MEASURES, of_configurations
@@ -72,7 +72,7 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
     """Return the configurations to draw, and what of them is left out."""
     axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
     if roles.x is None or len(roles.x.values) <= MANY:
-        table, notes = best_of(study, table, axes, tried(study))
+        table, notes = best_of(study, table, axes, with_result(study))
     elif rest := [a.name for a in study.axes.axes if a not in axes and table[a.column].nunique() > 1]:
         notes = [f"each with its own {', '.join(rest)}"]
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):

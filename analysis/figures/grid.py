@@ -6,7 +6,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of, tried
+from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of, with_result
 from analysis.figures.style import NoData, new_figure, some_of, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
@@ -32,7 +32,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
         raise NoData(f"no run has a {MEASURES[measure].long}")
     roles = roles_of(study, options)
     panel = next((axis for axis in (roles.panels, roles.by, roles.x) if axis and axis not in (x, y)), None)
-    table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis], tried(study))
+    table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis], with_result(study))
     every = [0] if panel is None else sorted(set(table[panel.column]))
     places, left_out = some_of(every, PANELS, f"values of {panel.name}" if panel else "")
     share = 1 if len(places) > 1 else 2 / 3

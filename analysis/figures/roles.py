@@ -174,7 +174,7 @@ def best_of(
     return table, notes
 
 
-def tried(study: Study) -> pd.DataFrame:
+def with_result(study: Study) -> pd.DataFrame:
     """Return the configurations with a run that is complete or has diverged, which is a result as well."""
     return study.configurations[(study.configurations["n"] > 0) | (study.configurations["diverged"] > 0)]
 
