@@ -131,13 +131,17 @@ def sentence(finding: Finding) -> str:
 
 def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
     """Return the sentences of findings under their topics; what networks were tuned by stands once before several."""
-    texts: dict[str, list[str]] = {}
-    for (topic, tuned), same in groupby(findings, lambda finding: (finding.topic, finding.tuned)):
-        group, own = list(same), texts.setdefault(topic, [])
-        if tuned and len(group) > 1:
-            own.append(f"Each network is compared at the best {tuned} tried.")
-            group = [replace(found, tuned="") for found in group]
-        own.extend(map(sentence, group))
+    topics: dict[str, list[Finding]] = {}
+    for finding in findings:
+        topics.setdefault(finding.topic, []).append(finding)
+    texts: dict[str, list[str]] = {topic: [] for topic in topics}
+    for topic, own in topics.items():
+        for tuned, same in groupby(own, lambda finding: finding.tuned):
+            group = list(same)
+            if tuned and len(group) > 1:
+                texts[topic].append(f"Each network is compared at the best {tuned} tried.")
+                group = [replace(found, tuned="") for found in group]
+            texts[topic].extend(map(sentence, group))
     return texts
 
 
