@@ -31,7 +31,7 @@ def add_best(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS",
         action="append",
         default=[],
-        help="of each combination of the other axes, keep the value of this one that is best by validation accuracy",
+        help="keep only the value of this axis with the best validation accuracy, for each combination of the others",
     )
 
 

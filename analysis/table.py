@@ -87,11 +87,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--compare", nargs=2, metavar=("A", "B"), help="compare two: each a model, a folder, optimizer.lr=0.1 …")
     given = parser.parse_args(arguments)
     if given.compare and (given.published or given.format != "markdown" or given.pivot or given.columns or given.sort):
-        parser.error("--compare prints sentences: it goes without --format, --published, --sort, --columns and --pivot")
+        parser.error("--compare prints sentences: leave out --format, --published, --sort, --columns and --pivot")
     if given.pivot and (given.format == "csv" or given.published or given.sort or "," in given.columns):
-        parser.error("--pivot goes without --format csv, --published and --sort, and takes one measure in --columns")
+        parser.error("--pivot takes one measure in --columns, and no --format csv, --published or --sort")
     if given.format == "csv" and (given.sort or given.columns):
-        parser.error("--format csv has all columns, in the order of the axes: it goes without --sort and --columns")
+        parser.error("--format csv has all columns, in the order of the axes: leave out --sort and --columns")
     return given
 
 

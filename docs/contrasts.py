@@ -144,7 +144,7 @@ def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> No
     for run in runs.itertuples():
         rate = rate_of((run.depth, run.width, run.shortcut), chosen)
         if run.lr != rate:
-            raise ValueError(f"{run.path}: its rate is {run.lr:g}, chosen for such a network is {rate or 'none'}")
+            raise ValueError(f"{run.path}: its rate is {run.lr:g}, but {rate or 'none'} was chosen for such a network")
 
 
 def groups_of(cells: Iterable[Cell], runs: Runs) -> list[pd.DataFrame]:

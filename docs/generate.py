@@ -47,7 +47,7 @@ def main() -> int:
     stale = {path: filled for path, text in texts.items() if (filled := fill(text)) != text}
     for path, text in stale.items():
         if "--check" in sys.argv:
-            print(f"{path.relative_to(ROOT)} is not up to date; `make results` makes it so", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is out of date; run `make results`", file=sys.stderr)
         else:
             path.write_text(text, encoding="utf-8")
             print(path.relative_to(ROOT))

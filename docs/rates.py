@@ -46,7 +46,7 @@ def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str
     runs = runs.assign(lr=[config["optimizer.lr"] for config in runs["config"]])
     for run in runs.itertuples():
         if run.depth not in DEPTHS or run.identity is None:
-            raise ValueError(f"{run.path}: no run of experiment={study}")
+            raise ValueError(f"{run.path}: not a run of experiment={study}")
         if other := {*unequal_keys(run.identity, designed(study, run.depth))} - VARIED - also:
             raise ValueError(f"{run.path}: {min(other)} is not that of experiment={study}")
         if run.config["compile"] is not False:

@@ -29,7 +29,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     if done.empty:
         raise NoData("no run is complete")
     if roles.x is None:
-        taken = " that no line or panel stands for" * bool(roles.by or roles.panels)
+        taken = ", apart from what lines and panels show" * bool(roles.by or roles.panels)
         raise NoData(f"nothing varies but the seed{taken}")
     scale = scale_of(done, roles)
     if scale.values.nunique() < 2:

@@ -202,7 +202,7 @@ def save(figure: Figure, target: Any, form: str) -> None:
         figure.savefig(target, format=form, dpi=DOTS_PER_INCH, metadata=UNDATED[form])
     lacking = [warning for warning in said if re.match("Glyph .* missing", str(warning.message))]
     if lacking and form != "svg":
-        warn(f"a picture lacks {len(lacking)} letters that no font here has; install one, such as Noto Sans CJK")
+        warn(f"a figure lacks {len(lacking)} characters that no installed font has; install one, such as Noto Sans CJK")
     for warning in said:
         if warning not in lacking:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

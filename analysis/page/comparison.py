@@ -18,7 +18,7 @@ NO_SEEDS = (
     "There is no interval over seeds: it takes two complete runs or more of each configuration, "
     "and here there are {a} of A and {b} of B."
 )
-NO_SPREAD = "There is no interval over seeds: no seed's test accuracy differs from any other of its side."
+NO_SPREAD = "There is no interval over seeds: within each configuration, all seeds have the same test accuracy."
 BY_IMAGES = (
     "The interval of the test accuracy is the binomial one of {images:,} test images instead. "
     "It does NOT cover what another seed would change, which is often more."

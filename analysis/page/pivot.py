@@ -16,7 +16,7 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
     if down == across:
         raise BadRequest(f"{first} and {second} are the same axis")
     if measure not in MEASURES:
-        raise BadRequest(f"{measure}: no measure; there are {', '.join(MEASURES)}")
+        raise BadRequest(f"{measure}: no such measure; there are {', '.join(MEASURES)}")
     others = [axis for axis in study.axes.axes if axis not in (down, across)]
     cells: dict[tuple[int, ...], dict[int, str]] = {}
     front = [*others, down]

@@ -83,7 +83,7 @@ def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it 
         (column,) = named_columns(study, [layout.sort])
         key, better = column.key or column.name, column.key.endswith("acc_mean")
         if key not in table:
-            raise BadRequest(f"{layout.sort}: no column to sort by")
+            raise BadRequest(f"{layout.sort}: cannot sort by this column")
         table = table.sort_values(key, ascending=not better, kind="stable")
     rows = table.to_dict("records")
     fixed = constant_columns(study, rows)

@@ -175,8 +175,8 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
     ({"more": {"optimizer.weight_decay": 5e-4}}, "optimizer.weight_decay is not that"),
     ({"more": {"augmentation.cutout": 8}}, "augmentation.cutout is not that"),
     ({"more": {"model.stages": [2, 3, 4]}}, "model.stages is not that"),
-    ({"more": {"model.stages": [4, 4, 4]}}, "no run of experiment=depth"),
-    ({"lr": 0.3}, "its rate is 0.3, chosen for such a network is 0.1"),
+    ({"more": {"model.stages": [4, 4, 4]}}, "not a run of experiment=depth"),
+    ({"lr": 0.3}, "its rate is 0.3, but 0.1 was chosen for such a network"),
 ])  # fmt: skip
 def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, wrong, message):
     train(build, "depth", 20, "pad", 0.84, **wrong)
@@ -185,7 +185,7 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
 
 
 @pytest.mark.parametrize("wrong, message", [
-    ({"optimizer.lr": 0.3}, "its rate is 0.3, chosen for such a network is 0.1"),
+    ({"optimizer.lr": 0.3}, "its rate is 0.3, but 0.1 was chosen for such a network"),
     ({"optimizer.weight_decay": 5e-4}, "optimizer.weight_decay is not that"),
     ({"compile": True}, "compile is not false"),
 ])  # fmt: skip
@@ -223,7 +223,7 @@ def test_a_run_under_another_name_does_not_count_twice(build, contrasts):
 
 def test_a_wide_network_has_its_own_rate(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.1, width=28)
-    with pytest.raises(ValueError, match="its rate is 0.1, chosen for such a network is 0.03"):
+    with pytest.raises(ValueError, match="its rate is 0.1, but 0.03 was chosen for such a network"):
         contrasts.judged(there(contrasts))
 
 

@@ -550,7 +550,7 @@ def test_korean_names_get_a_font_that_can_write_them_or_a_line_says_that_there_i
         gallery.save(drawn, io.BytesIO(), "png")
     fonts = {text.get_text(): text.get_fontfamily() for text in drawn.findobj(Text)}
     assert fonts["고양이"] == ["DejaVu Serif", "sans-serif"] != fonts["dog"]
-    assert capsys.readouterr().err.startswith("warning: a picture lacks 3 letters that no font here has")
+    assert capsys.readouterr().err.startswith("warning: a figure lacks 3 characters that no installed font has")
 
 
 def test_a_backend_that_matplotlib_no_longer_has_is_left_alone():

@@ -59,7 +59,7 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
     ]
     assert [row["val acc (%)"] for row in rows(table("--sort", "val_acc"))][0] == "75.10 ± 0.14"
     for name in ("published", "source"):
-        assert table("--sort", name, code=2) == f"{name}: no column to sort by\n"
+        assert table("--sort", name, code=2) == f"{name}: cannot sort by this column\n"
     pivot = rows(table("--pivot", "optimizer.lr", "model", "--columns", "val_acc"))
     assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "68.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
 

@@ -232,7 +232,7 @@ def test_axes_that_leave_none_to_draw_along_are_named(build):
     for depth in (8, 20):
         for shortcut in ("pad", "none"):
             build.complete(**layers(depth) | {"model.shortcut": shortcut})
-    with pytest.raises(Exception, match="nothing varies but the seed that no line or panel stands for"):
+    with pytest.raises(Exception, match="nothing varies but the seed, apart from what lines and panels show"):
         figure("accuracy", panels="layers", by="shortcut")
 
 
