@@ -1,4 +1,4 @@
-"""The columns of a table for people: each with its label, and the text it makes of a configuration's row."""
+"""The columns of a table for people: each has a label, and turns a configuration's row into a text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from analysis.frames.study import Study
 
 @dataclass(frozen=True)
 class Column:
-    """A column for people: its name on the command line, its label, its text, and by which number rows are sorted.
+    """A column for people: its name on the command line, its label, its text, and the number to sort rows by.
 
-    `constant` turns a text that all rows share into the heading's words; a column without it is always shown. `rare`
-    ones are left out where they would be empty.
+    `constant` turns a text that all rows share into words of the heading; a column without it never moves there. A
+    `rare` column is left out if it would be empty.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Column:
 
 
 def measured(name: str, row: Row) -> str:
-    """Return a mean and, over several seeds, its deviation."""
+    """Return a mean and, over several seeds, the standard deviation."""
     measure, mean, std = MEASURES[name], row[f"{name}_mean"], row[f"{name}_std"]
     if pd.isna(mean):
         return "-"
@@ -41,29 +41,29 @@ def measured(name: str, row: Row) -> str:
 
 
 def accuracies(row: Row) -> str:
-    """Return the three accuracies with one decimal, and the deviation of the last with two."""
+    """Return the three accuracies with one decimal, and the standard deviation of the last with two."""
     means, std = [row[f"{name}_mean"] for name in ("train_acc", "val_acc", "test_acc")], row["test_acc_std"]
     text = " / ".join("-" if pd.isna(mean) else f"{100 * mean:.1f}" for mean in means)
     return text if pd.isna(std) else f"{text} ± {100 * std:.2f}"
 
 
 def counted(value: Any, unit: int = 1) -> str:
-    """Return a count with thousands separated, or in units of so many with two decimals."""
+    """Return a count with thousands separators, or as a multiple of `unit` with two decimals."""
     return "-" if pd.isna(value) else f"{value:,}" if unit == 1 else f"{value / unit:,.2f}"
 
 
 def optional(row: Row, name: str) -> str:
-    """Return a text that not every row has."""
+    """Return a text that not every row has; empty if it is missing."""
     return "" if pd.isna(row.get(name)) else row[name]
 
 
 def minutes(row: Row) -> str:
-    """Return how long a run took on average."""
+    """Return how many minutes a run took on average."""
     return "-" if pd.isna(row["wall_seconds"]) else f"{row['wall_seconds'] / 60:.1f}"
 
 
 def trained(row: Row) -> str:
-    """Return the number of epochs, or of steps where that is all there is to know."""
+    """Return the number of epochs, or of steps if only that is known."""
     steps = row["config"].get("epochs.steps")
     return counted(row["epochs"]) if not pd.isna(row["epochs"]) or steps is None else f"{steps:,} steps"
 
@@ -74,7 +74,7 @@ def in_epochs(text: str) -> str:
 
 
 def placed(axis: Axis, row: Row) -> str:
-    """Return a configuration's value of an axis; of a published one, what is known."""
+    """Return a configuration's value of an axis; for a published one, as far as it is known."""
     place = row.get(axis.column)
     if place is not None and not pd.isna(place):
         return axis.text(int(place))
@@ -83,7 +83,7 @@ def placed(axis: Axis, row: Row) -> str:
 
 
 def against_published(row: Row) -> str:
-    """Return how far a row is from its published counterpart, and in what their recipes differ."""
+    """Return how far a row is from its published counterpart, and how their recipes differ."""
     names = {"val_acc": "val", "test_acc": "test"}
     values = {label: row.get(f"{name}_difference") for name, label in names.items()}
     text = ", ".join(f"{label} {value:+.2f} pp" for label, value in values.items() if not pd.isna(value))
@@ -136,7 +136,7 @@ def all_columns(study: Study) -> list[Column]:
 
 
 def named_columns(study: Study, names: Sequence[str]) -> list[Column]:
-    """Return columns by their names; raises BadRequest."""
+    """Return columns by their names; raises BadRequest for an unknown one."""
     every = {column.name: column for column in all_columns(study)}
     found = []
     for name in names:

@@ -34,14 +34,14 @@ PAIRED = (
 
 
 def comparison_grid(found: Comparison) -> Grid:
-    """Return a row per measure, and what can be said of the two."""
+    """Return a row per measure, and notes on what can be concluded."""
     rows = [measure_row(measure, found) for measure in found.differences]
     title = " against ".join(found.names)
     return Grid(title, ["", "A", "B", "B - A (pp)", "95 % interval", "p"], rows, [False] + [True] * 5, notes(found))
 
 
 def measure_row(measure: str, found: Comparison) -> list[str]:
-    """Return a row of the table."""
+    """Return a measure's row of the table."""
     label, difference = MEASURES[measure].label, found.differences[measure]
     if difference is None:
         return [label, *"-----"]
@@ -57,7 +57,7 @@ def mean(accuracies: pd.Series) -> str:
 
 
 def notes(found: Comparison) -> list[str]:
-    """Return what has to be known to read the table, and what can be concluded from it."""
+    """Return the notes needed to read the table, and what can be concluded from it."""
     parts = zip("AB", found.folders, (found.a, found.b))
     sides = [f"{letter} is {folder}, {count_runs(runs)}" for letter, folder, runs in parts]
     text, data = data_of(found.configurations), found.a["data"].iloc[0]
@@ -91,8 +91,8 @@ def basis(found: Comparison) -> list[str]:
 
 
 def conclusion(found: Difference) -> str:
-    """Return what can be said of the test accuracies, and no more."""
-    (low, high), over = found.span, "test images" if found.p is None else "seeds"  # the headline has one of the two
+    """Return what can be claimed about the test accuracies, and no more."""
+    (low, high), over = found.span, "test images" if found.p is None else "seeds"  # found has one of these intervals
     over = "seeds and test images" if found.with_images is not None else over
     if low <= 0 <= high:
         return (
@@ -108,7 +108,7 @@ def conclusion(found: Difference) -> str:
 
 
 def cause(found: Comparison) -> str:
-    """Return what the two differ in, and that none of several causes can be singled out; what was tuned is none."""
+    """Return how the two differ, and that none of several causes can be singled out; tuned settings are not causes."""
     chosen = {name for study in found.studies for name in study.chosen}
     causes = [key for key in found.changes if not is_tuned(key, chosen)]
     unknown = " The data do not tell which of these makes the difference." if len(causes) > 1 else ""

@@ -1,4 +1,4 @@
-"""What was seen of untrained networks as a table: a row per network for people, a row per run for programs."""
+"""Inspections of untrained networks as a table: one row per network for people, one row per run for programs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures: its measure, its label, how one figure is said, and whether its mean is geometric."""
+    """A column of numbers: its measure, its label, how to format a number, and whether its mean is geometric."""
 
     measure: str
     label: str
@@ -35,7 +35,7 @@ class Column:
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number with so many digits, thousands separated; from 10^8 as 2.7e11."""
+    """Return a number with so many significant digits and thousands separators; from 10^8 as 2.7e11."""
     if abs(value) >= 1e8:
         return say_factor(value)
     rounded = float(f"{value:.{digits}g}")
@@ -51,11 +51,11 @@ COLUMNS = (
 )
 
 RANGES = "the lowest and the highest"
-UNIMPORTANT = (RANGES, "scaled", "growth")  # what a terminal goes without, in this order, until the rest fits
+UNIMPORTANT = (RANGES, "scaled", "growth")  # left out on a terminal, in this order, until the rest fits
 
 
 def inspection_grids(study: Study, width: int | None = None) -> list[Grid]:
-    """Return a grid of a study's complete inspections, none if there are none; within `width` characters, if given."""
+    """Return a grid of a study's complete inspections, or none without inspections; narrowed to `width` if given."""
     if study.inspections.empty:
         return []
     runs, left_out = inspected(study), []
@@ -69,7 +69,7 @@ def inspection_grids(study: Study, width: int | None = None) -> list[Grid]:
 
 
 def as_grid(study: Study, runs: pd.DataFrame, left_out: Sequence[str]) -> Grid:
-    """Return inspections as a grid, without the columns, or the ranges, that are left out."""
+    """Return inspections as a grid without the columns, or the ranges, named in `left_out`."""
     several, columns = runs["rest"].nunique() > 1, [column for column in COLUMNS if column.label not in left_out]
     head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in columns), "seeds"]
     rows = []
@@ -82,7 +82,7 @@ def as_grid(study: Study, runs: pd.DataFrame, left_out: Sequence[str]) -> Grid:
 
 
 def figure(values: pd.Series, column: Column, with_range: bool) -> str:
-    """Return the mean of the figures that there are, their range if they differ, and of how many runs if not of all."""
+    """Return the mean of the known values, their range if they differ, and how many runs have one if not all do."""
     every, values = len(values), values.dropna()
     if values.empty:
         return "-"
@@ -93,17 +93,17 @@ def figure(values: pd.Series, column: Column, with_range: bool) -> str:
 
 
 def incomplete(inspections: pd.DataFrame) -> list[str]:
-    """Return how many inspections have no part in a table, and why."""
+    """Return a note on how many inspections the table leaves out, and why; none if it has all."""
     counts = inspections.loc[inspections["status"] != "complete", "status"].value_counts().sort_index()
     texts = [f"{count} {status}" for status, count in counts.items()]
     return [f"Not in the table, because they are not complete: {', '.join(texts)}."] if texts else []
 
 
 def inspections_csv(studies: Sequence[Study]) -> str:
-    """Return what was measured as one CSV, a row per complete inspection; ratios are factors."""
+    """Return the measurements as one CSV, one row per complete inspection; ratios are factors."""
     return pd.concat(map(inspected, studies))[NUMBERS].to_csv(index=False)
 
 
 def inspected(study: Study) -> pd.DataFrame:
-    """Return a row per network and seed that was inspected, without those of trainings."""
+    """Return a row per inspected network and seed, leaving out trainings."""
     return replace(study, runs=study.runs[:0]).untrained.runs

@@ -1,4 +1,4 @@
-"""What a report puts first, and what it calls its parts: the studies by importance, each headed by its question."""
+"""The order of a report's studies, by importance, and their headings: the question that each one asks."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,11 @@ ABOUT_DEPTH = {"layers", "stages", "shortcut"}
 
 
 def importance(study: Study) -> tuple[int, bool, int]:
-    """Return a key that sorts studies, the most important one first.
+    """Return a sort key that puts the most important study first.
 
-    What varies comes first: depth and shortcut, depth alone, anything else, nothing, and last studies that trained
-    nothing. Then whether half of the configurations have several seeds, and then how many epochs there are in all.
+    Studies are ranked by what varies in them: depth and shortcut, depth alone, anything else, nothing; those without
+    trainings come last. Of equal ones, those with several seeds in at least half of their configurations come first,
+    then those with more epochs in all.
     """
     complete = study.complete if len(study.runs) else study.runs
     names = {axis.name for axis in study.axes.axes} if len(study.runs) else set()
@@ -25,7 +26,7 @@ def importance(study: Study) -> tuple[int, bool, int]:
 
 
 def asked(study: Study) -> str:
-    """Return what all of a study's runs were an experiment to find out; empty where they are of none, or of several."""
+    """Return the question of the experiment that all of a study's runs came from; empty if there is no such one."""
     return question_of([*study.runs.to_dict("records"), *study.inspections.to_dict("records")])
 
 

@@ -11,7 +11,7 @@ from analysis.page.tables import constant_columns, heading_of, table_notes
 
 
 def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> Grid:
-    """Return the measure by two axes; what else varies is named in front of each row. Raises BadRequest."""
+    """Return the measure by two axes; the first columns of a row name what else varies. Raises BadRequest."""
     down, across = study.axis(first), study.axis(second)
     if down == across:
         raise BadRequest(f"{first} and {second} are the same axis")
@@ -28,7 +28,7 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
         [*(axis.text(place) for axis, place in zip(front, line)), *(found.get(place, "") for place in places)]
         for line, found in cells.items()
     ]
-    named = across.name == "shortcut" or across.name in UNITS  # others stand in the title
+    named = across.name == "shortcut" or across.name in UNITS  # the title names other axes
     head = [*(axis.name for axis in front), *(across.label(place) if named else across.text(place) for place in places)]
     numeric = [*(axis.numeric for axis in front), *[True] * len(places)]
     shown = {axis.name for axis in (*front, across)}
@@ -39,5 +39,5 @@ def pivot(study: Study, first: str, second: str, measure: str = "test_acc") -> G
 
 
 def cell(measure: str, row: Row) -> str:
-    """Return a mean, and of how many runs it is where some are not complete."""
+    """Return a mean and, if some runs are not complete, how many of them it covers."""
     return measured(measure, row) + (f" ({row['seeds'].partition(' (')[0]})" if " of " in row["seeds"] else "")

@@ -14,14 +14,14 @@ from analysis.frames.settings import DEFAULT, as_text, varied_settings
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
 
-# What a command leaves out: where and how, which change no result, what a choice or the command itself says, and what a
-# run computes, the checksum of pictures.
+# What a command leaves out: where and how to run, which change no result; what a choice or the command itself states;
+# and the checksum of pictures, which a run computes.
 NOT_GIVEN = {"data.root", "device", "progress", "resume", "fail_fast", "probe_every", "compile"}
 NOT_GIVEN |= {"logger", "experiment", "data.pictures"}
 
 
 def environments(runs: pd.DataFrame) -> Grid:
-    """Return a row for each environment that complete runs were computed in, and how many were."""
+    """Return a row for each environment in which complete runs were computed, and how many were."""
     found: dict[tuple[str, ...], int] = {}
     complete = runs[runs["status"] == "complete"]
     for path, code in zip(complete["path"], complete["code"].astype(object).fillna(UNKNOWN)):
@@ -48,9 +48,9 @@ def environment(result: dict[str, Any], code: str) -> tuple[str, ...]:
 
 
 def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
-    """Return the settings that not all configurations share, one row per configuration, and those that they share.
+    """Return the settings in which configurations differ, one row per configuration, and those that all share.
 
-    Settings that have their defaults everywhere are not among them. What all were composed from comes first.
+    The latter begin with the choices that all were composed from. Settings at their defaults everywhere are left out.
     """
     varied = varied_settings(configurations["settings"])
     keys = list(dict.fromkeys(key for settings in varied for key in settings))
@@ -69,7 +69,7 @@ def differences(configurations: pd.DataFrame) -> tuple[Grid, list[str]]:
 
 
 def commands(study: Study) -> dict[str, str]:
-    """Return, by configuration in words, the command that computes its runs again, for each that has a run."""
+    """Return, by the label of each configuration that has a run, the command that reproduces its runs."""
     return {
         row["label"]: reproduce(study.runs[study.runs["folder"] == row["folder"]])
         for row in study.configurations.to_dict("records")
@@ -77,11 +77,11 @@ def commands(study: Study) -> dict[str, str]:
 
 
 def reproduce(runs: pd.DataFrame) -> str:
-    """Return the command lines that compute the runs of one configuration again.
+    """Return the command lines that reproduce the runs of one configuration.
 
-    They name the project's choices, every key of a group that has one (a run may have put back to its default what the
-    choice sets), what else differs from the defaults, and where one's own pictures were. Runs that were compiled and
-    runs that were not have a line each.
+    They give the project's choices, every key of a group with a choice (a run may have reset to its default a key that
+    the choice sets), whatever else differs from the defaults, and the folder of the user's own pictures. Compiled and
+    uncompiled runs get a line each.
     """
     row = runs.to_dict("records")[0]
     choices = {group: name for group, name in row["choices"].items() if name and group not in NOT_GIVEN}
@@ -96,7 +96,7 @@ def reproduce(runs: pd.DataFrame) -> str:
         given["data.root"] = as_override(row["config"]["data.root"])
     settings = ours | given | {"study": as_override(Path(row["study"]).name)}
     compiled = runs["compiled"].astype(object)
-    if compiled.notna().any():  # runs that do not say go with the others
+    if compiled.notna().any():  # runs that do not record it go with those that do
         compiled = compiled.fillna(compiled.dropna().iloc[0])
     lines = []
     for kind, seeds in runs["seed"].groupby(compiled, dropna=False):
@@ -109,12 +109,12 @@ def reproduce(runs: pd.DataFrame) -> str:
 
 
 def as_override(value: Any) -> str:
-    """Return a value as Hydra reads it: text that its grammar would take for more than text is quoted."""
+    """Return a value as a Hydra override: a text is quoted if Hydra's grammar would not read it as plain text."""
     if not isinstance(value, str) or re.fullmatch(r"[\w./-]*", value):
         return as_text(value)
     return "'" + re.sub(r"(\\*)('|$)", lambda end: 2 * end[1] + ("\\'" if end[2] else ""), value) + "'"
 
 
 def is_ours(group: str, name: str) -> bool:
-    """Return whether a choice is one of the project's; without its files at hand, every choice counts as one."""
+    """Return whether a choice comes with the project; if conf/ is missing, every choice counts as such."""
     return not CONF.is_dir() or (CONF / group / f"{name}.yaml").is_file()

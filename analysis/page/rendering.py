@@ -1,4 +1,4 @@
-"""A grid of texts with a title and notes, rendered as Markdown that also reads well on a terminal, or as LaTeX."""
+"""A table of strings with a title and notes, rendered as Markdown that also reads well on a terminal, or as LaTeX."""
 
 import re
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from markupsafe import Markup, escape
 
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
 LATEX |= {"±": r"$\pm$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus, not a hyphen
+SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a minus sign, not a hyphen
 
 BREAK = re.compile(r"(?<=[a-z])[._/](?=[a-z])")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A title, a head, rows as long as it, which columns are numeric, notes to go below, and what all rows share."""
+    """A title, a header, rows of its length, which columns are numeric, notes below, and a heading: what rows share."""
 
     title: str
     head: Sequence[str]
@@ -27,7 +27,7 @@ class Grid:
 
 
 def markdown(grid: Grid) -> str:
-    """Return the grid as a Markdown section, its columns aligned."""
+    """Return the grid as a Markdown section with aligned columns."""
     lines, widths = _measured(grid)
     rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, grid.numeric)]
     lines.insert(1, rule)
@@ -44,7 +44,7 @@ def width_of(grid: Grid) -> int:
 
 
 def _measured(grid: Grid) -> tuple[list[list[str]], list[int]]:
-    """Return the cells of head and rows as Markdown has them, and the width of each column."""
+    """Return the cells of the header and the rows, escaped for Markdown, and the width of each column."""
     lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (grid.head, *grid.rows)]
     return lines, [max(3, *map(len, column)) for column in zip(*lines)]
 
@@ -54,12 +54,12 @@ def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
 
 
 def longest_word(text: str) -> int:
-    """Return how many characters the longest part of a text has that a line would not break."""
+    """Return the length of the longest part of a text that contains no possible line break."""
     return max(map(len, BREAK.sub(" ", text).split()), default=0)
 
 
 def breakable(text: str) -> Markup:
-    """Return a text for HTML that may break within `optimizer.weight_decay`, and not between ± and its number."""
+    """Return a text as HTML that may break inside `optimizer.weight_decay`, but not between ± and its number."""
     return Markup(BREAK.sub(r"\g<0><wbr>", str(escape(text.replace("± ", "±\u00a0")))))
 
 
@@ -75,6 +75,6 @@ def latex(grid: Grid) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Return a text in which no character means anything to LaTeX."""
+    """Return a text with LaTeX's special characters escaped."""
     plain = "".join(LATEX.get(character, character) for character in " ".join(text.split()))
-    return "{}" * plain.startswith("[") + SIGN.sub("$-$", plain)  # after \\ it would be a length
+    return "{}" * plain.startswith("[") + SIGN.sub("$-$", plain)  # after \\, LaTeX reads [...] as a length

@@ -1,6 +1,6 @@
-"""The report: an answer, the studies by importance, why, and how to get there again, in one HTML page.
+"""The report, one HTML page: the answer, the studies by importance, a look inside the networks, how to reproduce it.
 
-It needs neither network nor JavaScript, and the same runs make the same bytes.
+The page needs no network access and no JavaScript, and the same runs always give the same bytes.
 """
 
 import re
@@ -22,11 +22,11 @@ from analysis.page.sections import section
 from analysis.page.svg import share_styles
 
 FOLDER = Path(__file__).parent
-UNIT = re.compile(r"(?<=\d) (?=(?:%|pp)(?!\w))")  # a space at which no line may end
+UNIT = re.compile(r"(?<=\d) (?=(?:%|pp)(?!\w))")  # a space at which a line must not break
 
 
 def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
-    """Return the page, with the best of the axes that are named; raises RunsError."""
+    """Return the page, keeping only the best value of each axis in `best`; raises RunsError."""
     studies = sorted(load_studies(folders, best), key=importance)
     findings = [find(study) if len(study.runs) else [] for study in studies]
     sections = [section(study, found, f"study{n}") for n, (study, found) in enumerate(zip(studies, findings), start=1)]

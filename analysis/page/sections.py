@@ -1,4 +1,4 @@
-"""The sections of a report: a study's sentences with the figures that show what they say, its table, its details."""
+"""The sections of a report: a study's findings beside the figures that show them, its table and its details."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from analysis.page.svg import as_svg, describe
 from analysis.page.tables import page_grids
 
 NARROW = 5.6  # inches, half a page of 1,200 pixels
-# Figures and the topics that they show; a study's first card has all sentences that belong to no other one.
+# The first card has two figures and all sentences that belong to no other card; the others pair a figure with a topic.
 CARDS = (("accuracy", "grid"), ("degradation", BEYOND), ("curves", "Training and validation"))
 WHY = (
     ("untrained_gradients", "Gradients before training"),
@@ -46,7 +46,7 @@ class Card:
 
 
 def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, Any]:
-    """Return what the template shows of a study; every id in it begins with `name`."""
+    """Return what the template shows of a study; every HTML id in it begins with `name`."""
     drawn, missing = figures(study, name)
     trained, inside = len(study.runs) > 0, {plot.name for plot in INSIDE}
     said, why = by_topic(findings), by_topic(find_inside(study))
@@ -76,12 +76,12 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
 
 
 def without(grid: Grid, said: Collection[str]) -> Grid:
-    """Return a table without the notes that are said beside it."""
+    """Return a table without the notes in `said`, which are printed beside it."""
     return replace(grid, notes=[note for note in grid.notes if note not in said])
 
 
 def short(study: Study) -> str:
-    """Return a study's name without its folders, and how long it trained where that is the same for all."""
+    """Return a study's name without its folders, and the length of its training if that is the same for all."""
     epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
     name = study.title.rpartition(" (")[0].rpartition("/")[2] or study.title
     (length, *others) = epochs or {None}
@@ -89,7 +89,7 @@ def short(study: Study) -> str:
 
 
 def card(findings: Mapping[str, list[str] | None], figure: dict[str, Any] | None) -> Card:
-    """Return sentences, where there are any, with a figure, where there is one."""
+    """Return a card of sentences and a figure, either of which may be missing."""
     return Card({topic: texts for topic, texts in findings.items() if texts}, [figure] if figure else [])
 
 
@@ -99,7 +99,7 @@ def shown(card: Card) -> bool:
 
 
 def figures(study: Study, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return a study's figures by name, each as an SVG with its caption, and why others are not there."""
+    """Return a study's figures by name, each as an SVG with its caption, and why others are missing."""
     drawn: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
     for plot, figure in draw_all(study, narrow=NARROW):
@@ -113,7 +113,7 @@ def figures(study: Study, name: str) -> tuple[dict[str, dict[str, Any]], dict[st
 
 
 def provenance(study: Study) -> dict[str, Any]:
-    """Return how a study's configurations differ, where its runs were computed, and by which commands."""
+    """Return how a study's configurations differ, where its runs were computed, and the commands to reproduce them."""
     every = pd.concat([part for part in (study.runs, study.inspections) if len(part)])
     inspected = replace(study, runs=study.inspections)
     parts = {kind: part for kind, part in (("", study), (", untrained", inspected)) if len(part.runs)}

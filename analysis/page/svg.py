@@ -1,6 +1,6 @@
 """Matplotlib figures inside an HTML page: small, self-contained SVGs with a text alternative.
 
-Styles are classes that a page's figures share, ids are short, and numbers have no needless digits.
+The figures of a page share their styles as CSS classes, ids are short, and numbers have no needless digits.
 """
 
 import io
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.gallery import save
 
-DIGITS = 2  # after the point: a hundredth of a point is finer than a screen shows
+DIGITS = 2  # decimals: a screen cannot show a hundredth of a point
 NOT_NEEDED = re.compile(r"<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 REFERENCE = re.compile(r'(?:xlink:)?(href="#|url\(#)([^")]+)')
 ID = re.compile(r'\s+id="([^"]*)"')
@@ -28,7 +28,7 @@ BARE_GROUP = re.compile(r"<g>((?:(?!</?g\b).)*)</g>", re.DOTALL)
 
 
 def as_svg(figure: Figure, prefix: str, description: str) -> str:
-    """Return an `svg` element whose ids begin with `prefix`, and which is described for those who do not see it."""
+    """Return a figure as an `svg` element whose ids begin with `prefix`, with `description` as its text alternative."""
     buffer = io.StringIO()
     save(figure, buffer, "svg")
     svg = smaller(buffer.getvalue(), prefix)
@@ -51,7 +51,7 @@ def describe(figure: Figure, caption: str) -> str:
 
 
 def smaller(svg: str, prefix: str) -> str:
-    """Return a figure's SVG without what does not show; ids that are referenced begin with `prefix`, others go."""
+    """Return a figure's SVG without its invisible parts; referenced ids get `prefix`, other ids are removed."""
     svg = NOT_NEEDED.sub("", svg).strip()
     number = count()
     short = {name: f"{prefix}-{next(number)}" for name in dict.fromkeys(found[1] for found in REFERENCE.findall(svg))}
@@ -70,7 +70,7 @@ def rounded(found: re.Match[str]) -> str:
 
 
 def without_groups(svg: str) -> str:
-    """Return an SVG without groups that say nothing, from the inside out."""
+    """Return an SVG without empty groups and groups without attributes, removed from the inside out."""
     before = ""
     while before != svg:
         before, svg = svg, BARE_GROUP.sub(r"\1", EMPTY.sub("", svg))
@@ -78,7 +78,7 @@ def without_groups(svg: str) -> str:
 
 
 def share_styles(svgs: Iterable[str]) -> tuple[list[str], str]:
-    """Return SVGs whose styles are classes, and the style sheet of these classes."""
+    """Return the SVGs with classes in place of styles, and the style sheet of these classes."""
     names: dict[str, str] = {}
 
     def named(found: re.Match[str]) -> str:

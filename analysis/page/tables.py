@@ -1,4 +1,4 @@
-"""Studies as tables: a grid each for people, one CSV for programs."""
+"""Studies as tables: a grid per study for people, one CSV for programs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ NUMBERS += ["parameters", "multiply_adds", "epochs", "n", *STATUSES[1:]]
 NUMBERS += [f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")] + ["wall_seconds", "mixed"]
 DATA_KEYS = {"data_limit": "data.limit", "val_fraction": "data.val_fraction"}
 PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "source"]
-SAID = ("model.width", "optimizer.lr", "batch_size")  # besides the choices: what a reader asks first
-USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0}  # said where it is something else
-# What a terminal goes without, in this order, until the rest fits.
+SAID = ("model.width", "optimizer.lr", "batch_size")  # in addition to the choices: what a reader asks first
+USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0}  # shown only if different
+# What a terminal leaves out, in this order, until the rest fits.
 UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
 
-# What a page shows of a study at first, besides its axes and what was chosen along them; and of many rows, so many.
+# A page's first table of a study shows its axes, the settings chosen by validation and these columns, in at most
+# MOST_ROWS rows.
 FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 
@@ -37,7 +38,8 @@ LAST_EPOCH = (
     "Figures of the last epoch, mean ± sample standard deviation over seeds. The test set is evaluated once, after it."
 )
 ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times as large (95 %)."
-FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}  # by seeds, see deviation_factors; here without scipy
+# By number of seeds: the results of deviation_factors, copied to do without scipy here.
+FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}
 INCOMPLETE = (
     "Averages are over complete runs only; those that are unfinished, failed, diverged or damaged have no part in them."
 )
@@ -55,7 +57,7 @@ BEST = (
     "Each configuration has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
     "the test images had no part in that choice."
 )
-# Where a choice is no safe one, and where there is none.
+# Where a choice is not safe, and where none can be made.
 UNSAFE = {
     "edges": "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}.",
     "untested": "Of these, a single {axis} was tried: {where}.",
@@ -66,7 +68,7 @@ MISSING = "Left out, since no {axis} has a complete run with a validation accura
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a table to show: which columns, sorted by which, within how many characters; published rows or not."""
+    """What a table shows: published rows or not, which columns, the column to sort by, and the width in characters."""
 
     published: bool = False
     columns: Sequence[str] = ()
@@ -75,7 +77,7 @@ class Layout:
 
 
 def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it is frozen)
-    """Return a study's grid, one row per configuration; raises BadRequest for a column that there is not."""
+    """Return a study's grid, one row per configuration; raises BadRequest for an unknown column."""
     table = study.configurations
     if layout.published:
         table = add_published(table, [axis.column for axis in study.axes.axes])
@@ -99,7 +101,7 @@ def to_grid(study: Study, layout: Layout = Layout()) -> Grid:  # noqa: B008 (it 
 
 
 def constant_columns(study: Study, rows: Sequence[dict]) -> dict[str, str]:
-    """Return, by column, what the heading says of those that are the same in all rows; of a single row, none is."""
+    """Return the heading's words for each column that is the same in all rows, by name; none for a single row."""
     found: dict[str, str] = {}
     for column in all_columns(study):
         texts = {column.text(row) for row in rows}
@@ -109,7 +111,7 @@ def constant_columns(study: Study, rows: Sequence[dict]) -> dict[str, str]:
 
 
 def heading_of(study: Study, fixed: Mapping[str, str]) -> str:
-    """Return what all configurations share, in a line: columns that say one thing, choices, and a few settings."""
+    """Return one line with what all configurations share: constant columns, choices, and a few settings."""
     return " · ".join([*fixed.values(), *constant_choices(study), *constant_settings(study)])
 
 
@@ -124,7 +126,7 @@ def constant_choices(study: Study) -> list[str]:
 
 
 def constant_settings(study: Study) -> list[str]:
-    """Return the values that all configurations share: of the settings in SAID, and unusual ones of those in USUAL."""
+    """Return the settings that all configurations share: those in SAID, and those in USUAL with an unusual value."""
     configs = study.configurations["config"]
     first = configs.iloc[0]
     shared = {key: value for key in (*SAID, *USUAL) if (value := first.get(key)) is not None}
@@ -135,13 +137,13 @@ def constant_settings(study: Study) -> list[str]:
 
 
 def as_grid(title: str, heading: str, columns: Sequence[Column], rows: Sequence[dict], notes: Sequence[str]) -> Grid:
-    """Return rows in these columns as a grid."""
+    """Return these columns of the rows as a grid."""
     cells = [[column.text(row) for column in columns] for row in rows]
     return Grid(title, [c.label for c in columns], cells, [c.numeric for c in columns], notes, heading)
 
 
 def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> Grid:
-    """Return a grid without the least important columns that do not fit, and with a note that names them."""
+    """Drop the least important columns until the grid fits; return it with a note that names them."""
     left_out = []
     for name in UNIMPORTANT:
         if width_of(grid) <= width:
@@ -164,7 +166,7 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
 
 
 def page_grids(study: Study) -> tuple[Grid, Grid]:
-    """Return a study's grid as two for a page: what answers its question, the best of many rows; and everything."""
+    """Return two grids of a study for a page: what answers its question, of many rows the best; and everything."""
     own = to_grid(study)
     axes = [axis.name for axis in study.axes.axes] or ["model"]
     chosen = [axis.name for axis in study.axes.dependent if axis.name in study.chosen]
@@ -181,7 +183,7 @@ def page_grids(study: Study) -> tuple[Grid, Grid]:
 
 
 def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]:
-    """Return what has to be known to read a table."""
+    """Return the notes needed to read a table."""
     rows, said = table.to_dict("records"), [LAST_EPOCH, *rough_notes(study), *choice_notes(study)]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
@@ -198,7 +200,7 @@ def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]
 
 
 def rough_notes(study: Study) -> list[str]:
-    """Return how little a deviation of the fewest seeds tells, where they are few."""
+    """Return a note on how imprecise a standard deviation over the fewest seeds is, if they are few."""
     several = study.configurations.loc[study.configurations["n"] > 1, "n"]
     fewest = 0 if several.empty else int(several.min())
     low, high = FACTORS.get(fewest, (0, 0))
@@ -206,7 +208,7 @@ def rough_notes(study: Study) -> list[str]:
 
 
 def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
-    """Return what was chosen by validation, and where that is no safe choice; of those `shown`, if not of all."""
+    """Return what was chosen by validation, and where that is not safe, for all configurations or those `shown`."""
     said, rows = [], study.configurations
     rows = rows if shown is None else shown[shown["folder"].isin(rows["folder"])]
     for choice in study.choices:
@@ -219,7 +221,7 @@ def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
 
 
 def nothing_published(data: set[str]) -> str:
-    """Return that no network of a table is published, and which are."""
+    """Return a note that nothing is published on a table's networks, and on which other networks something is."""
     known = read_published()
     known = known[known["data"].isin(data)].sort_values("depth", kind="stable")
     if known.empty:
@@ -232,7 +234,7 @@ def nothing_published(data: set[str]) -> str:
 
 
 def to_csv(studies: Sequence[Study], published: bool) -> str:
-    """Return all studies as one CSV, a column for each setting that varies in one of them.
+    """Return all studies as one CSV, with a column for each setting that varies in one of them.
 
     Accuracies are fractions, differences are percentage points.
     """
@@ -242,7 +244,7 @@ def to_csv(studies: Sequence[Study], published: bool) -> str:
         for axis in (*study.axes.axes, *study.axes.dependent):
             own[axis.name] = [as_text(axis.values[place]) for place in table[axis.column]]
         records = table.to_dict("records")
-        for key in varied_keys(records):  # those too that a named choice speaks for
+        for key in varied_keys(records):  # including those that a named choice implies
             if key not in NO_KEYS:
                 own.setdefault(key, [as_text(value_of(row, key)) for row in records])
         own = {name: values for name, values in own.items() if name not in NUMBERS}
@@ -251,6 +253,6 @@ def to_csv(studies: Sequence[Study], published: bool) -> str:
         table = table.assign(**part)
         parts.append(add_published(table, [axis.column for axis in study.axes.axes]) if published else table)
     table = pd.concat(parts, ignore_index=True)[[*NUMBERS, *varied] + (PUBLISHED if published else [])]
-    table = table.astype(dict.fromkeys([*STATUSES[1:], "data_limit"], "Int64"))  # of which published rows have none
+    table = table.astype(dict.fromkeys([*STATUSES[1:], "data_limit"], "Int64"))  # published rows lack them
     stages = ["-".join(map(str, stages)) for stages in table["stages"]]
     return table.assign(stages=stages).to_csv(index=False)
