@@ -4,8 +4,8 @@ import os
 import sys
 from contextlib import suppress
 
-# matplotlib ends with an error where MPLBACKEND names a backend that it does not know. No backend is used here, but a
-# notebook's is kept for its own figures.
+# Importing matplotlib fails if MPLBACKEND names a backend that it does not know. No backend is used here, but a
+# notebook keeps its own for its figures.
 backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
 try:
     import matplotlib

@@ -1,4 +1,4 @@
-"""Accuracy against any axis: lines over numbers, dots over names, with intervals over seeds, and every seed."""
+"""Accuracy along any axis: lines for numbers, dots for names, with intervals over seeds and a dot per seed."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
-BESIDE = 4  # points from an interval to the dots of its seeds
-LOST = 3  # configurations without a complete run that a note names
+BESIDE = 4  # points between an interval and the dots of its seeds
+LOST = 3  # at most so many configurations without a complete run are named in a note
 
 
 def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
@@ -50,7 +50,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     points = {name: points_of(study.complete.dropna(subset=name), table, scale, name) for name in measures}
     for number, measure in enumerate(measures):
-        beside = [measure] if roles.panels else measures  # what shares an axis of accuracy
+        beside = [measure] if roles.panels else measures  # the measures that share a vertical axis
         columns = [f"{name}_mean" for name in beside]
         theirs = np.empty(0) if published is None else 100 * published[columns].to_numpy(float).ravel()
         extent = limits(pd.concat([points[name] for name in beside]), theirs)
@@ -69,7 +69,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
 
 
 def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
-    """Return the configurations to draw, and what of them is left out."""
+    """Return the configurations to draw, and notes on what is left out."""
     axes, notes = [axis for axis in (roles.x, roles.by, roles.panels) if axis], []
     if roles.x is None or len(roles.x.values) <= MANY:
         table, notes = best_of(study, table, axes, with_result(study))
@@ -86,12 +86,12 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
 
 
 def places(table: pd.DataFrame, roles: Roles) -> list[int]:
-    """Return which values of the lines' axis there are; 0 where there is no such axis."""
+    """Return the places of the values on the lines' axis; only 0 if there is no such axis."""
     return [0] if roles.by is None else sorted(set(table[roles.by.column]))
 
 
 def look(roles: Roles, place: int) -> Line2D:
-    """Return how the line of a value is drawn, which is also its legend entry."""
+    """Return the style of a value's line, which is also its legend entry."""
     color, marker, style, label = roles.color, "o", "-", ""
     if roles.by is not None:
         color, label = colors_of(roles.by)[place], roles.by.entry(place)
@@ -118,7 +118,7 @@ def draw_panel(axis: Axes, points: pd.DataFrame, table: pd.DataFrame, roles: Rol
 
 
 def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str) -> pd.DataFrame:
-    """Return, by configuration from left to right, its place, mean, interval and seeds, in per cent."""
+    """Return each configuration's place, and its mean, interval and seeds in per cent, from left to right."""
     rows, groups = [], dict(list(runs.groupby("configuration")[measure]))
     for index, name in zip(table.index, table["configuration"]):
         if name in groups:
@@ -130,8 +130,8 @@ def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: st
 
 
 def hidden(points: pd.DataFrame) -> set[float]:
-    """Return the places where some points would hide one another, or their intervals."""
-    hair = 0.02 * max(points["mean"].max() - points["mean"].min(), 1.0)  # about the size of a mark
+    """Return the places where points or their intervals would hide one another."""
+    hair = 0.02 * max(points["mean"].max() - points["mean"].min(), 1.0)  # about the size of a marker
     low, high = points["low"].fillna(points["mean"]) - hair, points["high"].fillna(points["mean"]) + hair
     return {
         float(x)  # pyright: ignore[reportArgumentType]
@@ -141,7 +141,7 @@ def hidden(points: pd.DataFrame) -> set[float]:
 
 
 def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, joined: bool) -> None:
-    """Draw means with their intervals; where one goes on beyond the axis, with an arrowhead at its edge."""
+    """Draw means with their intervals; one that extends beyond the axis gets an arrowhead at its edge."""
     color = line.get_color()
     style = {"ls": line.get_linestyle(), "ms": 5.5} if joined else {"ls": "none", "ms": 5.5 if len(x) <= MANY else 3.5}
     axis.plot(x, points["mean"], color=color, marker=line.get_marker(), lw=1.5, **style)
@@ -155,7 +155,7 @@ def draw_points(axis: Axes, x: pd.Series, points: pd.DataFrame, line: Line2D, jo
 
 
 def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int) -> None:
-    """Draw each of several seeds as a dot beside their interval, on a `side` of it."""
+    """Draw each of several seeds as a dot beside their interval, on its left (`side` -1) or right (1)."""
     dots = [(where, value) for where, values in zip(x, seeds) if len(values) > 1 for value in values]
     if dots:
         beside = offset_copy(axis.transData, axis.figure, x=BESIDE * side, units="points")  # pyright: ignore[reportArgumentType]
@@ -164,7 +164,7 @@ def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int
 
 
 def limits(points: pd.DataFrame, published: np.ndarray) -> tuple[float, float]:
-    """Return an axis that shows all means, and of intervals so wide that they would flatten these a part."""
+    """Return the limits of an axis that shows all means, but cuts off intervals that would flatten these."""
     means = pd.concat([points["mean"], pd.Series(published)])
     room = max(means.max() - means.min(), 2.0)
     low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])

@@ -16,14 +16,14 @@ from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
-MOST_CLASSES = 20  # at most, the worst recognised
-MARKERS = "os^D"  # a sign a panel, where there are panels
+MOST_CLASSES = 20  # at most; of more, the worst recognised
+MARKERS = "os^D"  # one per value of the panels' axis, if there is one
 
 
 def accuracies(study: Study) -> pd.DataFrame:
-    """Return the accuracy of each class in per cent, its images of all seeds together; raises NoData.
+    """Return the accuracy of each class in per cent, with the images of all seeds pooled; raises NoData.
 
-    One row per class, worst first, in the mean over configurations; one column per configuration.
+    One row per class, the one with the lowest mean over configurations first; one column per configuration.
     """
     if study.classes.empty:
         raise NoData("no complete run has figures by class")
@@ -65,7 +65,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
 
 
 def draw_confusion(study: Study) -> Figure:
-    """Return what each class is taken for, a panel a shortcut, of one depth where they can; raises NoData."""
+    """Return what each class is taken for, one panel per shortcut, all of one depth if possible; raises NoData."""
     worst = list(accuracies(study).head(MOST_CLASSES).index)
     shown = of_configurations(study.configurations, study.classes)
     depths = [set(rows["depth"]) for _, rows in shown.groupby("shortcut")]
@@ -78,7 +78,7 @@ def draw_confusion(study: Study) -> Figure:
     mistakes = [table.where(~np.eye(len(order), dtype=bool)) for table in tables]
     norm = Normalize(0, max(1.0, *(np.nanmax(table.to_numpy(), initial=0) for table in mistakes)))
     note = f" ({len(order)} worst of {len(whole[0])})" if len(order) < len(whole[0]) else ""
-    height = 4.2 + 0.07 * max(map(len, order))  # the names stand upright below
+    height = 4.2 + 0.07 * max(map(len, order))  # for the class names below, which are vertical
     share = 1 if len(tables) > 1 else 2 / 3
     figure = new_figure(study, f"Confusion of classes in the test set{note}", height, share)
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
@@ -92,7 +92,7 @@ def draw_confusion(study: Study) -> Figure:
 
 
 def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:
-    """Return, for each true class in a row, the per cent of its images that were taken for each class."""
+    """Return, in a row per true class, the percentage of its images that were taken for each class."""
     rows = classes[classes["configuration"] == configuration]
     names = rows["true"].unique()
     counts = rows.pivot_table(index="true", columns="predicted", values="images", aggfunc="sum")
@@ -101,12 +101,12 @@ def shares(classes: pd.DataFrame, configuration: str) -> pd.DataFrame:
 
 
 def plain(names: Iterable[str]) -> list[str]:
-    """Return names of classes, which may be any folder's, as texts without mathematics."""
+    """Return class names, which can be any folder's, with $ escaped, so that they are not read as mathematics."""
     return [name.replace("$", r"\$") for name in names]
 
 
 def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Normalize) -> None:
-    """Draw a matrix whose colours are the mistakes, each share that does not round to zero written in its cell."""
+    """Draw a matrix coloured by mistakes; up to 12 classes, each share that does not round to zero is in its cell."""
     axis.imshow(wrong, norm=norm, cmap="Blues", aspect="auto", interpolation="none")
     axis.set_facecolor("#EEEEEE")
     places = range(len(table))

@@ -1,6 +1,6 @@
-"""Figures over epochs: loss and accuracy, the training error of residual against plain networks, where the gradient is.
+"""Figures over epochs: loss and accuracy, training error of residual and plain networks, gradient ratios.
 
-A line is the mean over seeds, the band around it reaches from the lowest to the highest seed.
+A line is the mean over seeds; the band around it runs from the lowest to the highest seed.
 """
 
 from typing import Any
@@ -18,10 +18,10 @@ from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import end_ratios
 from analysis.frames.study import Study
 
-PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line, and what fills a mark
-# An axis of losses is cut where some exceed FLAT times the highest complete one; it ends at TOP times that.
+PARTS = {"train": ("training", "--", "white"), "val": ("validation", "-", None)}  # name, line style, marker fill
+# If a loss exceeds FLAT times the highest one of complete runs, the axis is cut off at TOP times the latter.
 FLAT, TOP = 2.0, 1.1
-FEW = 10  # trainings of fewer epochs get a mark at each
+FEW = 10  # trainings of fewer epochs get a marker at each
 PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 
 
@@ -57,7 +57,7 @@ def draw_curves(study: Study, options: PlotOptions) -> Figure:
 
 
 def highest_loss(epochs: pd.DataFrame, configurations: pd.DataFrame) -> float | None:
-    """Return where the axis of losses ends: above those of complete runs, if others would flatten these; else None."""
+    """Return where to cut off the loss axis: above complete runs' losses, if others would flatten these; else None."""
     complete = epochs["configuration"].isin(configurations.loc[configurations["n"] > 0, "configuration"])
     losses = epochs[["train_loss", "val_loss"]].to_numpy()
     usual, others = (float(np.max(part, initial=0, where=np.isfinite(part))) for part in (losses[complete], losses))
@@ -80,7 +80,7 @@ def draw_degradation(study: Study) -> Figure:
         axis.set_xlabel("epoch")
         whole_numbers(axis)
     axes[0].set_ylabel("training error (%)")
-    axes[0].set_ylim(bottom=0)  # after all are drawn: it ends the search for the top, which they share
+    axes[0].set_ylim(bottom=0)  # after all are drawn, because it stops the scaling of their common top
     legend(figure, drawn.handles(), drawn.legend_title)
     return figure
 
@@ -127,9 +127,9 @@ def lines(
     fill: str | None = None,
     log: bool = False,
 ) -> None:
-    """Draw the mean of each configuration and its seeds' band; `values` is by configuration and epoch.
+    """Draw each configuration's mean and the band of its seeds; `values` is indexed by configuration and epoch.
 
-    With `log`, values are decimal logarithms, and the mean is a geometric one.
+    With `log`, values are decimal logarithms, and the mean is geometric.
     """
     own = values[values.index.get_level_values("configuration").isin(configurations["configuration"])]
     means = over_seeds(own.rename("value").reset_index(), ["epoch"], "value")

@@ -1,4 +1,4 @@
-"""All figures that there can be of a study, and how they are saved."""
+"""All figures that a study can have, and how to save them."""
 
 import re
 import warnings
@@ -28,7 +28,7 @@ from analysis.figures.style import WIDTH, NoData
 from analysis.frames.find import BadRequest, warn
 from analysis.frames.study import Study
 
-# A file is the same bytes whenever it is drawn from the same data; text in an SVG stays text.
+# The same data always give the same bytes; text in an SVG stays text.
 STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42, "axes.spines.top": False}
 STYLE |= {"axes.spines.right": False, "font.size": 10, "axes.labelsize": 10}
 UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -40,10 +40,10 @@ DEFAULT = PlotOptions()
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure: its file's name, the function that draws it, and a caption.
+    """A kind of figure: its file name, the function that draws it, and a caption.
 
-    They are drawn from a study and, but for `fixed` ones, the axes that were asked for; those of PLOTS take trainings.
-    `wide` ones have many panels beside each other.
+    A `fixed` one is drawn from the study alone, others also follow the axes that were asked for. Those in PLOTS need
+    trainings. `wide` ones have many panels side by side.
     """
 
     name: str
@@ -146,11 +146,11 @@ INSIDE = (
 
 
 def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float = WIDTH) -> Figure:
-    """Return one figure of a study by its name: `accuracy`, `curves`, `gradients` …, those of PLOTS and INSIDE.
+    """Return one figure of a study by its name in PLOTS or INSIDE: `accuracy`, `curves`, `gradients` …
 
-    `options` say which axes go where, in figures that are not `fixed`. The figure is WIDTH inches wide, one with few
-    panels beside each other `narrow`. Raises BadRequest for an unknown name, and NoData where the study lacks what the
-    figure shows.
+    `options` say which axes go where, in figures that are not `fixed`. A figure is at most `narrow` inches wide, a
+    `wide` one at most WIDTH. Raises BadRequest for an unknown name, and NoData if the study lacks what the figure
+    shows.
     """
     plot = {plot.name: plot for plot in (*PLOTS, *INSIDE)}.get(name)
     if plot is None:
@@ -163,9 +163,9 @@ def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float 
 def draw_all(
     study: Study, options: PlotOptions = DEFAULT, narrow: float = WIDTH
 ) -> Iterator[tuple[Plot, Figure | str]]:
-    """Yield each plot of a study with its figure as `draw` returns it, or the reason why there is none.
+    """Yield each plot of a study with its figure from `draw`, or with the reason why there is none.
 
-    Figures of measurements that the study did not take are left out without a word. Raises BadRequest.
+    Figures of measurements that the study did not take are silently left out. Raises BadRequest.
     """
     for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
         try:
@@ -190,8 +190,8 @@ def own_style(settings: Mapping[Any, Any]) -> Iterator[None]:
 def save(figure: Figure, target: Any, form: str) -> None:
     """Write a figure to a file or buffer, `form` being png, svg or pdf.
 
-    Texts in Chinese, Japanese or Korean, such as names of classes, get a font that has their letters, if one of
-    EAST_ASIAN_FONTS is installed. A warning says so where a picture lacks letters; text of an SVG stays text.
+    Texts in Chinese, Japanese or Korean, such as names of classes, get a font that has their characters, if one of
+    EAST_ASIAN_FONTS is installed. A warning says if a PNG or PDF lacks characters; in an SVG, text stays text.
     """
     fonts = [name for name in EAST_ASIAN_FONTS if name in font_manager.get_font_names()]
     for text in figure.findobj(Text):

@@ -12,13 +12,13 @@ from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
 from analysis.frames.study import Study, validated
 
-MOST_CELLS = 12  # a side, of which each has its figure written in it
+MOST_CELLS = 12  # per side; up to this many, each has its number written in it
 
 
 def draw_grid(study: Study, options: PlotOptions) -> Figure:
-    """Return the mean accuracy over the two numeric axes that have most values; raises NoData.
+    """Return the mean accuracy over the two numeric axes with the most values; raises NoData.
 
-    It is that of validation, by which values are chosen, unless there is none or another is asked for.
+    It is the validation accuracy, by which values are chosen, unless there is none or another is asked for.
     """
     numbers = sorted((axis for axis in study.axes.axes if axis.numeric), key=lambda axis: -len(axis.values))
     done = study.configurations[study.configurations["n"] > 0]
@@ -53,7 +53,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
 
 
 def draw_cells(axis: Axes, cells: np.ndarray, norm: Normalize, x: Axis, y: Axis) -> None:
-    """Draw a matrix, its figures written in it if there is room."""
+    """Draw a matrix, with the numbers written in its cells if there is room."""
     axis.imshow(cells, norm=norm, cmap="viridis", aspect="auto", interpolation="none", origin="lower")
     axis.set_facecolor("#EEEEEE")
     for along, ticks in ((x, axis.set_xticks), (y, axis.set_yticks)):

@@ -17,7 +17,7 @@ from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.gradients import with_places
 from analysis.frames.study import Study
 
-COLUMNS = 5  # panels beside each other
+COLUMNS = 5  # panels side by side
 
 
 def layers_of(study: Study) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
 
 
 def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
-    """Draw a table as an image, the first layer on top, and a column for each epoch that may have been probed."""
+    """Draw a table as an image, with the first layer on top and a column for each epoch that could have been probed."""
     epochs = table.columns.to_numpy()
     epochs = np.arange(epochs[0], epochs[-1] + 1, np.gcd.reduce(np.diff(epochs)) or 1)
     table = table.reindex(columns=epochs)
@@ -86,7 +86,7 @@ def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
 
 
 def draw_responses(study: Study, options: PlotOptions) -> Figure:
-    """Return the deviation of each layer's response, last epoch probed (He et al. 2016, figure 7); raises NoData."""
+    """Return each layer's response deviation at the last epoch probed (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
     rows = rows[np.isfinite(rows["response_std"])]
     if rows.empty:
@@ -109,7 +109,7 @@ def draw_responses(study: Study, options: PlotOptions) -> Figure:
         column[0].set_xlabel("3x3 layer, from the input")
         column[1].set_xlabel("3x3 layer, sorted by magnitude")
     low, high = deviations["low"].min(), deviations["high"].max()
-    low = 0 if low < high / 2 else low  # an axis that starts elsewhere only where nothing could be seen otherwise
+    low = 0 if low < high / 2 else low  # the axis starts above zero only if the lines would be flat otherwise
     margin = 0.05 * max(high - low, 0.01)
     for axis in axes.flat:
         axis.set_ylim(low - margin * bool(low), high + margin)

@@ -1,4 +1,4 @@
-"""What others found with the same networks, as points of the figure over depth."""
+"""Published results of the same networks, as points in the figure of accuracy by depth."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from analysis.frames.axes import Axis, name_shortcut
 from analysis.frames.published import ORIGINAL, add_published, network, other_recipe
 from analysis.frames.settings import Row
 
-SIGNS = "*PXDv<>"  # a sign a source
-ASIDE = 1.05  # times the depth: beside one's own intervals
+SIGNS = "*PXDv<>"  # one per source
+ASIDE = 1.05  # times the depth, to place them beside the study's own intervals
 
 
 def find_published(configurations: pd.DataFrame, by: Axis | None = None) -> pd.DataFrame:
-    """Return what is published of the networks drawn, a row for each; `label` says by whom, and what was otherwise.
+    """Return the published results of the networks drawn; `label` says by whom, and what was done differently.
 
-    `color` is that of the networks' kind, unless lines are by another axis, where colours mean other things.
-    None of it where only the plain networks are published, or only the residual ones: beside the others, which were
-    trained otherwise, the points would mislead.
+    `color` is that of the shortcut, unless lines are by another axis and colours mean other things. There are no rows
+    if only the plain networks are published, or only the residual ones: next to the others, which were trained
+    differently, the points would mislead.
     """
     rows, own = add_published(configurations), configurations.to_dict("records")
     theirs = rows[rows["source"].notna()].sort_values("n", kind="stable")
@@ -50,7 +50,7 @@ def label(row: Row, same_recipe: bool, several: bool) -> str:
 
 
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
-    """Draw what others found, a sign a source; return the legend's handles."""
+    """Draw published results, one marker per source; return the legend's handles."""
     handles, values = [], 100 * published[f"{measure}_mean"].dropna().astype(float)
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]

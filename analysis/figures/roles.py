@@ -1,4 +1,4 @@
-"""Which axis plays which part in a figure, and which configurations are shown where there are too many."""
+"""Which axis plays which part in a figure, and which configurations are shown if there are too many."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from analysis.frames.axes import Axis
 from analysis.frames.find import BadRequest
 from analysis.frames.study import SCORE, Study, best_rows, validated
 
-MANY = 24  # values that a line joins; more are dots of their own
+MANY = 24  # at most so many values are joined by a line; more are separate dots
 PANELS = 4  # rows or columns of panels
-# What accuracy may be drawn against, besides the axes: a label, and by what it is divided.
+# What accuracy can be drawn against, in addition to the axes: a label, and the unit to divide by.
 QUANTITIES = {
     "multiply_adds": ("multiply-adds (M)", 10**6),
     "parameters": ("parameters", 1),
@@ -24,7 +24,7 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """What the command line wants to be where; empty for the default."""
+    """What the command line puts where: axes, and the measure; empty for the default."""
 
     x: str = ""
     by: str = ""
@@ -34,9 +34,9 @@ class PlotOptions:
 
 @dataclass(frozen=True)
 class Roles:
-    """The axis of the horizontal, or the `quantity` that takes its place; that of the lines; that of the panels.
+    """The horizontal axis, or the `quantity` that takes its place; the axis of the lines; the axis of the panels.
 
-    Without an axis of the lines, the only one is in `color`, that of the study's shortcut where there is one.
+    Without an axis of the lines, there is a single line in `color`: that of the study's shortcut, if it has only one.
     """
 
     x: Axis | None
@@ -47,10 +47,10 @@ class Roles:
 
 
 def roles_of(study: Study, options: PlotOptions) -> Roles:
-    """Return who plays which part; raises BadRequest for a name that is no axis, and for one that is to play two.
+    """Return which axis plays which part; raises BadRequest for a name that is not an axis, or is given two parts.
 
-    Unless asked otherwise, the horizontal is the number with the most values, the depth before others, and lines are by
-    shortcut, or by the axis that comes next; panels have few values.
+    By default, the horizontal is the numeric axis with the most values (on a tie, the depth), lines are by shortcut or
+    else the next axis, and panels by one with few values.
     """
     axes = study.axes.axes
     quantity = options.x if options.x in QUANTITIES else ""
@@ -73,7 +73,7 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
 
 @dataclass(frozen=True)
 class Lines:
-    """The configurations that a figure shows as lines, a panel for each value of `row`; a row of `table` each."""
+    """The configurations that a figure shows as lines, one per row of `table`, with a panel for each value of `row`."""
 
     table: pd.DataFrame
     line: Axis | None
@@ -82,13 +82,13 @@ class Lines:
 
     @property
     def colors(self) -> dict[str, Any]:
-        """Return the colour of each configuration, which is that of its value."""
+        """Return the colour of each configuration, which is that of its value on the lines' axis."""
         places = self.table[self.line.column] if self.line else [0] * len(self.table)
         return {name: self._colors[place] for name, place in zip(self.table["configuration"], places)}
 
     @property
     def _colors(self) -> dict[int, Any]:
-        """Return the colour of each value that is shown; of a few out of many, colours that can be told apart."""
+        """Return the colour of each value that is shown; a few out of many get colours that can be told apart."""
         if self.line is not None and len(self.line.values) > MOST:
             return dict(zip(sorted(set(self.table[self.line.column])), COLORS))
         return dict(enumerate(colors_of(self.line)))
@@ -114,10 +114,10 @@ class Lines:
 
 
 def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -> Lines:
-    """Return at most MOST lines in at most PANELS panels; of what neither stands for, the best by validation.
+    """Return at most MOST lines in at most PANELS panels; along other axes, only the best by validation.
 
-    Lines are by --by, else by --x, since the horizontal of these figures is no axis. Unless asked otherwise, lines or
-    panels are by depth, so that the best is not chosen over depths.
+    Lines are by --by, else by --x, because the horizontal of these figures is not an axis. By default, lines or panels
+    are by depth, so that the best is not chosen across depths.
     """
     roles = roles_of(study, options)
     line, row = (roles.by, roles.panels or roles.x) if options.by else (roles.x, roles.by)
@@ -142,10 +142,11 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
 def best_of(
     study: Study, configurations: pd.DataFrame, axes: list[Axis], tried: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return one configuration for each combination of some axes, the best by validation, and notes on others.
+    """Return the configuration best by validation for each combination of some axes, and notes on other axes.
 
-    Of a named choice, and of a number of which some combinations tried a single value, all have the same value where
-    they can, so that they do not differ by that as well. `tried` are these configurations unless it names more.
+    If another axis is a named choice, or a number of which some combination tried a single value, all get the same
+    value if possible, so that they do not differ in that as well. `tried` are all those tried, by default
+    `configurations`.
     """
     tried = configurations if tried is None else tried
     columns, notes = [axis.column for axis in axes], []
@@ -196,7 +197,7 @@ def any_single(configurations: pd.DataFrame, columns: list[str], axis: Axis) -> 
 
 
 def by_shortcut(study: Study, options: PlotOptions) -> PlotOptions:
-    """Return the request with panels by shortcut where there are several, unless it has panels, or the shortcut."""
+    """Return the options with panels by shortcut if there are several, unless they name panels or use the shortcut."""
     shortcut = study.axes.find("shortcut")
     taken = options.panels or shortcut in (study.axes.find(options.x), study.axes.find(options.by))
     return options if taken or shortcut not in study.axes.axes else replace(options, panels="shortcut")

@@ -1,4 +1,4 @@
-"""The horizontal axis of the accuracies: where each configuration stands on it, and which values it names."""
+"""The horizontal axis of the accuracies: where each configuration goes, and which values are labelled."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 from analysis.figures.roles import MANY, QUANTITIES, Roles
 from analysis.figures.style import panel_width
 
-DODGE = 0.02  # of the axis, over all lines: intervals of one place that would hide one another stand side by side
+DODGE = 0.02  # share of the axis, for all lines: intervals at one place that would hide one another are spread over it
 DECADE = 10
-DIGIT, BETWEEN = 0.09, 0.06  # inches: the breadth of a digit, and what has to be left between two labels
+DIGIT, BETWEEN = 0.09, 0.06  # inches: the width of a digit, and the least gap between two labels
 LABELS = {"layers": "depth (weighted layers)"}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The horizontal axis: the value of each configuration and its label, whether logarithmic, whether names.
+    """The horizontal axis: each configuration's value, the axis label, whether it is logarithmic, names if not numbers.
 
-    With `texts`, values are places in the order of numbers for which no scale has room, such as 0 and 0.0001.
+    With `texts`, values are the ranks of numbers that do not fit on one scale, such as 0 and 0.0001.
     """
 
     values: pd.Series
@@ -47,7 +47,7 @@ def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
 
 
 def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) -> pd.Series:
-    """Return where points are drawn: beside the places in `aside`, by a share of the axis."""
+    """Return where points are drawn: those at places in `aside` are moved by a share of the axis."""
     x, low, high = points["x"], scale.values.min(), scale.values.max()
     if scale.logarithmic:
         beside = x * (high / low) ** (DODGE * shift)
@@ -58,7 +58,7 @@ def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) 
 
 
 def ticks(axis: Axes, scale: Scale) -> None:
-    """Have the horizontal axis name values that there are, as many as do not touch, powers of ten first."""
+    """Label values that occur on the horizontal axis, as many as fit without touching, powers of ten first."""
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
     if scale.names:
@@ -80,10 +80,10 @@ def ticks(axis: Axes, scale: Scale) -> None:
 
 
 def is_power(value: float) -> bool:
-    """Return whether a number is a power of ten below ten: of rates, these are the ones to name."""
+    """Return whether a number is a power of ten below ten: of rates, these are the ones to label."""
     return 0 < value < DECADE and float(np.log10(value)).is_integer()
 
 
 def breadth(text: str) -> float:
-    """Return about how broad a label is, in inches."""
+    """Return the approximate width of a label, in inches."""
     return DIGIT * (len(text) - 0.5 * text.count("."))

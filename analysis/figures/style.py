@@ -15,19 +15,19 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from analysis.frames.axes import Axis
 from analysis.frames.study import Study
 
-WIDTH = 9.0  # inches: at 100 dots an inch the width of a README
+WIDTH = 9.0  # inches: at 100 dots per inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
 MOST = len(COLORS)  # lines in a panel
 SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
-SHALLOW, DEEP = 8, 110  # layers, between which a depth has a shade of its own
-SHORT = 500  # times as much: a logarithmic axis with room for 1, 2, 5, 10 …
-CLOSE = 0.08  # of all shades: nearer ones cannot be told apart
+SHALLOW, DEEP = 8, 110  # layers; a depth between them has its own shade
+SHORT = 500  # a logarithmic axis up to this ratio of its ends has room for 1, 2, 5, 10 …
+CLOSE = 0.08  # share of the shades' range: closer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 MUTED = "#555555"
 
 
 class NoData(Exception):
-    """A figure's data are not there; its text says which."""
+    """The data of a figure are missing; the message says which."""
 
 
 def look_of(shortcut: str) -> tuple[str, str, str]:
@@ -36,7 +36,7 @@ def look_of(shortcut: str) -> tuple[str, str, str]:
 
 
 def colors_of(axis: Axis | None) -> list[Any]:
-    """Return a colour for each value of an axis, shades where it is a number."""
+    """Return a colour for each value of an axis, shades if it is numeric."""
     if axis is None:
         return [COLORS[0]]
     if axis.name == "shortcut":
@@ -49,7 +49,7 @@ def colors_of(axis: Axis | None) -> list[Any]:
 
 
 def depth_shades(depths: Sequence[Any]) -> list[Any]:
-    """Return a shade for each depth, from light to dark: its own, or evenly spread ones where these are too close."""
+    """Return a shade for each depth, from light to dark: its own, or evenly spread ones if these would be too close."""
     places = np.log(np.array(depths, dtype=float) / SHALLOW) / np.log(DEEP / SHALLOW)
     places = places.clip(0, 1)
     if np.diff(places).min(initial=1) < CLOSE:
@@ -58,21 +58,21 @@ def depth_shades(depths: Sequence[Any]) -> list[Any]:
 
 
 def new_figure(study: Study, about: str, height: float, share: float = 1.0, note: str = "") -> Figure:
-    """Return an empty figure that is headed by its subject, and by what of it is shown.
+    """Return an empty figure with a title: its subject, and a note on what it shows of that.
 
-    It takes a share of the width that figures have at the time, see `gallery.draw`.
+    It takes a share of the current default width, which `gallery.draw` sets.
     """
     width = share * matplotlib.rcParams["figure.figsize"][0]
     figure = Figure(figsize=(width, height), layout="constrained")
     texts = [f"{about}: {study.title}", *([note] if note else [])]
-    letters = int(12 * width)  # to the line, at this size
+    letters = int(12 * width)  # per line, at this font size
     heading = "\n".join(textwrap.fill(text, letters) for text in texts)
     figure.suptitle(heading, fontsize=11, parse_math=False)
     return figure
 
 
 def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
-    """Put a legend below all axes, in as many columns as its texts leave room for; the figure grows by it."""
+    """Put a legend below all axes, in as many columns as fit; the figure grows to make room."""
     for handle in handles:
         handle.set_label(textwrap.fill(handle.get_label(), 60))
     lengths = [max(map(len, handle.get_label().split("\n"))) + 8 for handle in handles]
@@ -86,7 +86,7 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
 
 
 def spread(items: Iterable[Any], most: int) -> list[Any]:
-    """Return at most so many items, evenly spread, the first and the last among them."""
+    """Return at most so many items, evenly spread, including the first and the last."""
     items = list(items)
     if len(items) <= most:
         return items
@@ -94,15 +94,15 @@ def spread(items: Iterable[Any], most: int) -> list[Any]:
 
 
 def some_of(items: Iterable[Any], most: int, what: str) -> tuple[list[Any], list[str]]:
-    """Return at most so many items, evenly spread, and a note where that leaves some out: `4 of 6 depths`."""
+    """Return at most so many items, evenly spread, and a note if that leaves some out: `4 of 6 depths`."""
     items = list(items)
     some = spread(items, most)
     return some, [f"{len(some)} of {len(items)} {what}"] * (len(some) < len(items))
 
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Return mean, lowest and highest value over seeds, per configuration and `by`, as far as all its seeds got."""
-    finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged ones need not be
+    """Return the mean, lowest and highest value over seeds, per configuration and `by`, as far as all its seeds got."""
+    finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged runs have others
     groups = finite.groupby(["configuration", *by], sort=True)[value]
     found = groups.agg(mean="mean", low="min", high="max", n="size")
     got = found["n"] == found["n"].groupby("configuration").transform("max")
@@ -110,22 +110,22 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFra
 
 
 def panel_width(axis: Axes) -> float:
-    """Return about how far apart the first and the last value of a panel are, in inches."""
+    """Return the approximate distance between the first and the last value of a panel, in inches."""
     width: float = axis.figure.get_figwidth()  # pyright: ignore[reportAttributeAccessIssue]
     grid = axis.get_gridspec()
     return 0.78 * width / (grid.ncols if grid is not None else 1)
 
 
 def set_title(axis: Axes, text: str, size: float = 10) -> None:
-    """Head a panel, with as many lines as its width asks for; line breaks in the text stay."""
+    """Set the title of a panel, wrapped to its width; line breaks in the text stay."""
     letters = int(140 * panel_width(axis) / size)
     axis.set_title("\n".join(textwrap.fill(line, letters) for line in text.split("\n")), fontsize=size)
 
 
 def plain_numbers(axis: Axes) -> None:
-    """Have a logarithmic vertical axis name its numbers as one types them, over few decades 2 and 5 as well as 1.
+    """Label a logarithmic vertical axis with plain numbers, over few decades with 2 and 5 as well as 1.
 
-    Where it is long and they have many digits, powers of ten stay.
+    A long axis whose numbers have many digits keeps its powers of ten.
     """
     low, high = axis.get_ylim()
     short = high < SHORT * low
@@ -138,5 +138,5 @@ def plain_numbers(axis: Axes) -> None:
 
 
 def whole_numbers(axis: Axes) -> None:
-    """Have the horizontal axis count in whole numbers."""
+    """Put the ticks of the horizontal axis at whole numbers."""
     axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))

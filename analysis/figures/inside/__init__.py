@@ -1,1 +1,1 @@
-"""Figures of what is seen inside networks, before training and after it."""
+"""Figures of what is measured inside networks, before and after training."""

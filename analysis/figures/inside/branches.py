@@ -1,4 +1,4 @@
-"""How strong each block's residual branch is beside its shortcut, before training and after it."""
+"""How strong each block's residual branch is compared with its shortcut, before and after training."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -31,17 +31,17 @@ def draw_branches(study: Study) -> Figure:
     plain_numbers(figure.axes[0])
     figure.axes[0].set_ylabel("norm of the branch over norm of the shortcut")
     shades = [Line2D([], [], color=shade, lw=3, label=f"{depth} layers") for depth, shade in colors.items()]
-    drawn = set(rows.loc[rows["residual_ratio"] > 0, "when"])  # none before training, where blocks start at zero
+    drawn = set(rows.loc[rows["residual_ratio"] > 0, "when"])  # none before training, if blocks start at zero
     lines = [Line2D([], [], color=MUTED, ls=WHEN[when], label=when) for when in WHEN if when in drawn]
     legend(figure, [*shades, *lines])
     return figure
 
 
 def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
-    """Return the ratio of each block, `when` it was measured; of trainings, or of inspections where none has any.
+    """Return the ratio of each block and `when` it was measured, from trainings or, if these have none, inspections.
 
-    Of several configurations of a depth and shortcut, the one best by validation, as notes say; untrained ones have
-    batch norm, and of what else varies the first.
+    Of several configurations of a depth and shortcut, the one best by validation is taken, as notes say; of untrained
+    networks, those with batch norm, and the first of any other conditions.
     """
     notes, rows = [], study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
     if len(rows):

@@ -43,11 +43,11 @@ def draw_as(shortcut: str) -> dict:
 
 
 def draw_panel(axis: Axes, runs: pd.DataFrame) -> None:
-    """Draw networks that differ in depth and shortcut, the bounds, and a title that says which ones are not there."""
+    """Draw networks that differ in depth and shortcut, the bounds, and a title that says which networks are missing."""
     axis.set_yscale("log")
     known = runs.dropna(subset="curvature")
     reach = [*BOUNDS.values(), *known["curvature"]]
-    axis.set_ylim(min(reach) / 3, max(reach) * 3)  # of few seeds, an interval can be much longer
+    axis.set_ylim(min(reach) / 3, max(reach) * 3)  # an interval over few seeds can be much longer
     for shortcut in plain_first(known["shortcut"]):
         draw_series(axis, known[known["shortcut"] == shortcut], draw_as(shortcut))
     for rate, bound in BOUNDS.items():
@@ -61,7 +61,7 @@ def draw_panel(axis: Axes, runs: pd.DataFrame) -> None:
 
 
 def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:
-    """Draw networks that differ in depth only, with intervals over seeds as far as the axis goes."""
+    """Draw networks that differ in depth only, with intervals over seeds, cut off at the axis."""
     parts = rows.groupby("depth")["curvature"]
     by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in parts}
     axis.plot(list(by_depth), [10**found.mean for found in by_depth.values()], **look)
@@ -71,7 +71,7 @@ def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:
 
 
 def not_converged(runs: pd.DataFrame) -> str:
-    """Return of which networks, and at which depths, there is no eigenvalue."""
+    """Return which networks have no eigenvalue, and at which depths."""
     texts = []
     for shortcut, rows in runs.groupby("shortcut"):
         counts = [f"{depth} layers ({count})" for depth, count in rows.groupby("depth").size().items()]

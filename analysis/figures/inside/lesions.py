@@ -1,4 +1,4 @@
-"""What a trained network keeps of its accuracy without a block, or with two of them swapped."""
+"""How much accuracy a trained network keeps without a block, or with two blocks swapped."""
 
 from itertools import chain
 
@@ -15,11 +15,11 @@ from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
 LESIONS = {"remove": "block removed", "swap": "swapped with the next"}
-DEPTHS = 4  # beside each other
+DEPTHS = 4  # side by side
 
 
 def draw_lesions(study: Study) -> Figure:
-    """Return the accuracy after each lesion, a column of panels a depth, residual beside plain; raises NoData."""
+    """Return the accuracy after each lesion, one column of panels per depth, residual beside plain; raises NoData."""
     rows = study.lesions
     kinds = [kind for kind in LESIONS if (rows["lesion"] == kind).any()]
     if not kinds:
@@ -49,14 +49,14 @@ def draw_lesions(study: Study) -> Figure:
 
 
 def best_of_each(study: Study, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of one configuration for each depth and shortcut, the best by validation, and notes on others."""
+    """Return the rows of the configuration best by validation for each depth and shortcut, and notes on other axes."""
     axes = [axis for axis in study.axes.axes if axis.name in ("layers", "shortcut")]
     best, notes = best_of(study, of_configurations(study.configurations, rows), axes)
     return of_configurations(rows, best), notes
 
 
 def draw_as(shortcut: str) -> Line2D:
-    """Return the legend's handle of networks with a shortcut."""
+    """Return the legend's handle for networks with a shortcut."""
     color, marker, _ = look_of(shortcut)
     return Line2D([], [], color=color, marker=marker, ls="none", ms=5, label=name_shortcut(shortcut))
 

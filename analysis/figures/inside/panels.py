@@ -30,7 +30,7 @@ def untrained_of(study: Study) -> Untrained:
 
 
 def depth_colors(depths: Iterable[int]) -> dict[int, Any]:
-    """Return a shade for each depth, as `depth_shades` has them."""
+    """Return the shade that `depth_shades` gives each depth."""
     depths = sorted(set(depths))
     return dict(zip(depths, depth_shades(depths)))
 
@@ -65,14 +65,14 @@ def panel_figure(
 
 
 def first_shown(panels: Iterable[Axes]) -> list[Axes]:
-    """Return the first of a row or column of panels that is shown, none if none is."""
+    """Return a list of the first visible panel of a row or column, empty if none is visible."""
     return [axis for axis in panels if axis.get_visible()][:1]
 
 
 def draw_lines(
     axis: Axes, rows: pd.DataFrame, x: str, y: str, colors: dict[int, Any], log: bool = False, style: str = "-"
 ) -> None:
-    """Draw one line per depth, the mean over seeds (geometric with `log`), with a band from the least to the most."""
+    """Draw one line per depth, the mean over seeds (geometric with `log`) and a band from lowest to highest."""
     values = np.log10(rows[y].where(rows[y] > 0)) if log else rows[y]
     finite = rows.assign(value=values)[np.isfinite(values)]
     for depth, part in finite.groupby("depth"):
