@@ -17,7 +17,7 @@ CHECKSUM = "0" * 64
 
 
 def make_tree(folder: Path, runs: int, epochs: int) -> None:
-    """Write complete runs, SEEDS to a configuration, as resnet.run would."""
+    """Write complete runs, SEEDS per configuration, as resnet.run would."""
     rows = "".join(f"{epoch},0.001,0.5,0.8,0.6,0.75,70.1,2.5,640.3\n" for epoch in range(1, epochs + 1))
     for number in range(runs):
         configuration, seed = divmod(number, SEEDS)
@@ -43,7 +43,7 @@ def make_tree(folder: Path, runs: int, epochs: int) -> None:
 
 
 def table_seconds(runs: int, epochs: int) -> float:
-    """Return how long `python -m analysis.table` takes over so many runs, the start of Python included."""
+    """Return how many seconds `python -m analysis.table` takes for so many runs, including the start of Python."""
     with tempfile.TemporaryDirectory() as folder:
         make_tree(Path(folder), runs, epochs)
         started = time.perf_counter()

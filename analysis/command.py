@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.frames.find import BadRequest, RunsError
 
-Main = Callable[..., int]  # of the arguments, those of the command line by default
+Main = Callable[..., int]  # takes the arguments, by default those of the command line
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def exit_on_error(main: Main) -> Main:
             if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders and classes may be in any script
                 sys.stdout.reconfigure(errors="backslashreplace")
             code = main(arguments)
-            if sys.stdout is not None:  # it was closed
+            if sys.stdout is not None:  # None if it was closed
                 sys.stdout.flush()
             return code
         except RunsError as error:
@@ -53,8 +53,8 @@ def exit_on_error(main: Main) -> Main:
         except OSError as error:
             if error.filename is not None:
                 raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again as it ends
-            if isinstance(error, BrokenPipeError):  # the reader, `head` for one, has closed the pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again on exit
+            if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
                 return 141
             print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
             return 1

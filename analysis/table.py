@@ -27,9 +27,9 @@ BULLET: dict[str, Any] = BETWEEN_WORDS | {"initial_indent": "- ", "subsequent_in
 
 
 def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence[str] = ()) -> str:
-    """Return the table of all studies, `form` being markdown, csv or latex; by two axes if named. Raises RunsError.
+    """Return the tables of all studies as markdown, csv or latex (`form`), by two axes if named; raises RunsError.
 
-    Inspections of untrained networks are a table of their own; a CSV has them only where nothing was trained.
+    Inspections of untrained networks have a table of their own; a CSV has them only if nothing was trained.
     """
     trained = [study for study in studies if len(study.runs)]
     inspected = [study for study in studies if len(study.inspections)]
@@ -52,13 +52,13 @@ def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Return a text with its lines wrapped between words; rows of tables stay."""
+    """Return a text with its lines wrapped between words; table rows stay whole."""
     lines = text.splitlines()
     return "\n".join(line if line[:1] == "|" else textwrap.fill(line, width, **BETWEEN_WORDS) for line in lines) + "\n"
 
 
 def conclusions(studies: Sequence[Study], width: int) -> str:
-    """Return what the comparisons of each study come to, in sentences."""
+    """Return the main findings of each study, in sentences."""
     from analysis.claims.findings import main_findings  # scipy takes as long to import as all the rest
     from analysis.claims.wording import by_topic
 

@@ -1,4 +1,4 @@
-"""The contrasts that the study of depth was designed for, fixed before its runs; `judged` adds the results.
+"""The planned contrasts of the study of depth, fixed before its runs; `judged` adds the results.
 
 `described` has what gets no verdict, `by_seed` the accuracy of each run.
 """
@@ -15,15 +15,15 @@ from analysis.frames.statistics import LEVEL, Difference, holm
 
 SEEDS = (0, 1, 2, 3, 4)
 STUDIES = ("depth", "depth_or_width")
-CLOSE = 1.0  # points: intervals within it rule out a greater difference
-INTERVALS = ("difference", "over seeds", "over seeds and images")  # heads of the columns of `figures`
+CLOSE = 1.0  # points: an interval within this either way rules out a greater difference
+INTERVALS = ("difference", "over seeds", "over seeds and images")  # headers of the columns from `figures`
 Runs = dict[str, pd.DataFrame]  # by study
-Cell = tuple[str, int, str]  # a study, layers and the shortcut of networks in it
+Cell = tuple[str, int, str]  # a study, and the layers and shortcut of networks in it
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is compared, and the sum of means that is predicted to be above zero."""
+    """What is compared: the weights of a sum of means that is predicted to be above zero."""
 
     name: str
     cells: dict[Cell, float]
@@ -58,12 +58,12 @@ CELLS: dict[Cell, str] = {  # the columns of `by_seed`
 
 
 def judged(runs: Runs) -> str:
-    """Return a table of the contrasts, as far as their runs go."""
+    """Return a table of the contrasts, as far as they have runs."""
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     ps = [p_of(difference, own) for difference, own in zip(found, groups)]
     rows = []
-    corrected = holm(ps)  # of all, however many are there
+    corrected = holm(ps)  # for all contrasts, however many have a result
     for contrast, difference, own, p, p_of_all in zip(CONTRASTS, found, groups, ps, corrected):
         if difference is None or difference.p is None:
             cells = ["", "", "", "", "", f"not judged: {missing(difference, own)}"]
@@ -76,7 +76,7 @@ def judged(runs: Runs) -> str:
 
 
 def described(runs: Runs) -> str:
-    """Return a table of what is described without a verdict; of every contrast, what it is without diverged runs."""
+    """Return a table of what is described without a verdict, and of every contrast without its diverged runs."""
     rows = []
     for contrast in (*DESCRIBED, *CONTRASTS):
         groups = groups_of(contrast.cells, runs)
@@ -98,12 +98,12 @@ def describe(found: Difference | None, groups: list[pd.DataFrame]) -> list[str]:
 
 
 def p_of(found: Difference | None, groups: list[pd.DataFrame]) -> float:
-    """Return a contrast's p; 1 as long as it cannot be judged, so that a verdict on another one stays."""
+    """Return a contrast's p; 1 until it can be judged, so that its later p undoes no verdict on another one."""
     return 1.0 if found is None or found.largest_p is None or is_partial(found, groups) else found.largest_p
 
 
 def is_partial(found: Difference, groups: list[pd.DataFrame]) -> bool:
-    """Return whether an interval over images is missing and no run diverged, which would be why."""
+    """Return whether an interval over images is missing although no run diverged, which would explain it."""
     return found.with_images is None and not any((group["status"] == "diverged").any() for group in groups)
 
 
@@ -128,9 +128,9 @@ def outcome(run: pd.Series) -> str:
 
 
 def runs_of(reference: Path, tuned: dict[Network, pd.DataFrame]) -> Runs:
-    """Return the runs of both studies, below a folder of studies.
+    """Return the runs of both studies from a folder of studies.
 
-    Raises ValueError for runs that were not computed as designed, at the rates chosen, and with one code and data.
+    Raises ValueError for runs that were not computed as designed, at the chosen rates, and with the same code and data.
     """
     runs = {study: ended(reference, study, SEEDS) for study in STUDIES}
     both = pd.concat(list(runs.values()))
@@ -140,7 +140,7 @@ def runs_of(reference: Path, tuned: dict[Network, pd.DataFrame]) -> Runs:
 
 
 def require_rates(runs: pd.DataFrame, chosen: dict[Network, float | None]) -> None:
-    """Raise ValueError for a run at another rate than was chosen for its network."""
+    """Raise ValueError for a run at a rate other than the one chosen for its network."""
     for run in runs.itertuples():
         rate = rate_of((run.depth, run.width, run.shortcut), chosen)
         if run.lr != rate:

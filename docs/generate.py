@@ -1,8 +1,9 @@
 """Fill in what the documents take from runs and code: `python docs/generate.py`, or `--check` to only compare.
 
-A block is `<!-- generated: COMMAND -->…<!-- end -->`, in a line or around lines of its own. COMMAND is a command of the
-project, `python -m analysis.table runs/reference/depth_short`, whose output it holds, or a function of snippets.py with
-its arguments, `minutes he2015`. An argument with spaces is quoted, and written in the language of its document.
+A block is `<!-- generated: COMMAND -->…<!-- end -->`, within a line or around whole lines. COMMAND is a command of the
+project whose output fills the block, such as `python -m analysis.table runs/reference/depth_short`, or a function of
+snippets.py with its arguments, such as `minutes he2015`. An argument with spaces is quoted, and in the language of its
+document.
 """
 
 import re
@@ -18,7 +19,7 @@ BLOCK = re.compile(r"(<!-- generated: (.+?) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def fill(text: str) -> str:
-    """Return a document with its blocks as they have to be."""
+    """Return a document with its blocks up to date."""
 
     def block(found: re.Match[str]) -> str:
         start, command, before, end = found.groups()
@@ -30,7 +31,7 @@ def fill(text: str) -> str:
 
 @cache
 def output(command: str) -> str:
-    """Return what a block's command prints, or its snippet returns; headings go below those of a document."""
+    """Return what a block's command prints (headings below those of a document), or what its snippet returns."""
     words = shlex.split(command)
     if words[:2] == ["python", "-m"]:
         done = subprocess.run((sys.executable, *words[1:]), cwd=ROOT, capture_output=True, text=True, check=True)
@@ -42,7 +43,7 @@ def output(command: str) -> str:
 
 
 def main() -> int:
-    """Write the documents anew, or say which are not up to date; return the exit code."""
+    """Update the documents, or say which ones are out of date; return the exit code."""
     texts = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
     stale = {path: filled for path, text in texts.items() if (filled := fill(text)) != text}
     for path, text in stale.items():

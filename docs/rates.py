@@ -1,6 +1,6 @@
 """The learning rate of each network in the study of depth, chosen from the runs of experiment=depth_rate.
 
-The rule is that of study.md. `table` says what it has chosen, or which runs it waits for.
+The rule is that of study.md. `table` says what it has chosen, or which runs it still needs.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,25 +18,25 @@ from resnet.config import identity
 
 VARIED = {"model.shortcut", "optimizer.lr"}
 GRID = (0.01, 0.03, 0.1, 0.3)
-LADDER = (0.001, 0.003, *GRID, 1.0, 3.0, 10.0)  # the next one is tried where the best so far is at an edge
-FIRST, SECOND = 100, 101  # the seeds: of all rates, and of those near the best
-NEAR = 0.01  # of the best accuracy
-CHANCE = 0.1  # the accuracy that a run which diverges counts with
+LADDER = (0.001, 0.003, *GRID, 1.0, 3.0, 10.0)  # the next one is tried if the best so far is at an edge
+FIRST, SECOND = 100, 101  # seeds: for all rates, and for those near the best
+NEAR = 0.01  # at most this far below the best accuracy
+CHANCE = 0.1  # the accuracy that a diverged run counts with
 DEPTHS = (8, 14, 20, 32, 56)
 Network = tuple[int, int, str]  # layers, width, shortcut
 TUNED: tuple[Network, ...] = (
     *((depth, 16, shortcut) for depth in (8, 20, 56) for shortcut in ("pad", "none")),
     (20, 28, "pad"),
 )
-NEIGHBOURS = {14: (8, 20), 32: (20, 56)}  # of a depth that is not tuned
+NEIGHBOURS = {14: (8, 20), 32: (20, 56)}  # the tuned depths around one that is not
 
 
 def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str] = frozenset()) -> pd.DataFrame:
     """Return the runs of a part of the study that are complete or diverged, with their rate as `lr`.
 
-    A run that diverged has the accuracy of guessing. Raises ValueError for a run that differs from the experiment of
-    the study's name in a key which neither the design nor `also` varies, for one that was compiled or not computed by
-    one thread of a CPU, for two of one network, rate and seed, and where they differ in code or data.
+    A diverged run has the accuracy of guessing. Raises ValueError for a run that differs from the experiment named
+    `study` in a key that neither the design nor `also` varies, for one that was compiled or not computed by one thread
+    of a CPU, for two runs of one network, rate and seed, and for runs that differ in code or data.
     """
     try:
         runs = load_runs([reference / study])
@@ -63,7 +63,7 @@ def ended(reference: Path, study: str, seeds: Sequence[int], also: frozenset[str
 
 
 def require_one(runs: pd.DataFrame) -> None:
-    """Raise ValueError where code or data are not the same in all runs."""
+    """Raise ValueError if code or data are not the same in all runs."""
     for column in ("code", "data_sha256"):
         if (count := runs[column].nunique(dropna=False)) > 1:
             raise ValueError(f"{' and '.join(sorted(set(runs['study'])))}: {count} values of {column}")
@@ -71,20 +71,20 @@ def require_one(runs: pd.DataFrame) -> None:
 
 @cache
 def designed(study: str, depth: int) -> Settings:
-    """Return what makes the runs of so many layers in an experiment what they are, by dotted key, but for the rate."""
-    any_rate = "optimizer.lr=1"  # without one, an experiment of tuned rates refuses
+    """Return the identity, by dotted key, that an experiment gives its runs of one depth; its rate is arbitrary."""
+    any_rate = "optimizer.lr=1"  # without one, an experiment with tuned rates is refused
     return dict(flatten(identity(compose_config([f"experiment={study}", f"model=resnet{depth}", any_rate]))))
 
 
 def tuning(reference: Path) -> dict[Network, pd.DataFrame]:
-    """Return the runs by which each tuned network's rate is chosen."""
+    """Return the runs that choose each tuned network's rate."""
     runs = ended(reference, "depth_rate", (FIRST, SECOND), also=frozenset({"model.width"}))
     own = {network: group for network, group in runs.groupby(["depth", "width", "shortcut"])}
     return {network: own.get(network, runs.iloc[:0]) for network in TUNED}
 
 
 def choose(runs: pd.DataFrame) -> tuple[float | None, str]:
-    """Return the rate of a network whose runs are given; if it is not decided yet, None and what has to run for it."""
+    """Return the rate that a network's runs choose; while undecided, None and which runs are still needed."""
     by = {(run.lr, run.seed): run for run in runs.itertuples()}
 
     def waits_for(rates: Sequence[float], seed: int) -> str:
@@ -112,14 +112,14 @@ def choose(runs: pd.DataFrame) -> tuple[float | None, str]:
 
 
 def rate_of(network: Network, chosen: dict[Network, float | None]) -> float | None:
-    """Return a network's rate, of one that is not tuned the lower of its neighbours'; None while it is not decided."""
+    """Return a network's rate, or the lower of its neighbours' if it is not tuned; None while undecided."""
     depth, *rest = network
     rates = [chosen.get((near, *rest)) for near in NEIGHBOURS.get(depth, (depth,))]
     return None if None in rates else min(rates)
 
 
 def chosen_rates(tuned: dict[Network, pd.DataFrame]) -> dict[Network, float | None]:
-    """Return the rate of each tuned network, None while it is not decided."""
+    """Return the rate of each tuned network, None while undecided."""
     return {network: choose(runs)[0] for network, runs in tuned.items()}
 
 
@@ -142,6 +142,6 @@ def as_table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Collectio
 
 
 def accuracies(runs: pd.DataFrame) -> str:
-    """Return the validation accuracies of one rate in per cent, in the order of seeds, a dash for a missing first."""
+    """Return one rate's validation accuracies in per cent, in the order of seeds; a dash if the first is missing."""
     cells = [f"{100 * run.val_acc:.2f}" if run.status == "complete" else "diverged" for run in runs.itertuples()]
     return ", ".join(cells if FIRST in set(runs["seed"]) or runs.empty else ["-", *cells])

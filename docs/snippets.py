@@ -1,4 +1,4 @@
-"""What generated blocks of the documents hold: figures of the reference runs, and what can be chosen."""
+"""The contents of generated blocks in the documents: numbers from the reference runs, and the choices in conf/."""
 
 import re
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ REFERENCE = ROOT / "runs" / "reference"
 
 @cache
 def runs_of(study: str) -> pd.DataFrame:
-    """Return the complete runs of a reference study, with what a filter may name as columns."""
+    """Return the complete runs of a reference study, with a column for everything that a filter can name."""
     runs = load_runs([REFERENCE / study])
     runs = runs[runs["status"] == "complete"]
     return runs.assign(lr=[config["optimizer.lr"] for config in runs["config"]])
@@ -45,7 +45,7 @@ def selected(study: str, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
-    """Return the mean test accuracy of runs in per cent, with its deviation where there are several."""
+    """Return the mean accuracy of runs in per cent, with its standard deviation if there are several."""
     found = estimate(100 * selected(study, filters)[measure])
     return f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
 
@@ -53,7 +53,7 @@ def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
 def accuracies(study: str, measure: str, row: str, column: str, values: str, *labels: str) -> str:
     """Return a table of an accuracy: a row for each value of one column, a column for each of `values` of another.
 
-    `labels` are the head's: one for the rows, then one for each of `values`. Rows are in ascending order.
+    `labels` head the columns: one for the rows, then one for each of `values`. Rows are in ascending order.
     """
     names = values.split(",")
     rows: list[list[str]] = []
@@ -67,20 +67,20 @@ def accuracies(study: str, measure: str, row: str, column: str, values: str, *la
 def difference(study: str, a: str, b: str, template: str) -> str:
     """Return by how much runs `b` exceed runs `a` in test accuracy, in percentage points, with Welch's 95 % interval.
 
-    `a` and `b` are filters joined by `;`. The template has {points}, {low} and {high}, or, where it claims something
-    and without signs, {rise} or {fall}, {least} and {most}.
+    `a` and `b` are filters joined by `;`. The template has {points}, {low} and {high} or, if it claims a difference,
+    without signs, {rise} or {fall}, {least} and {most}.
     """
     return difference_between(study, a, study, b, template)
 
 
 def difference_between(study_a: str, a: str, study_b: str, b: str, template: str) -> str:
-    """Return what `difference` does, of runs of two studies."""
+    """Return what `difference` does, for runs of two studies."""
     sides = (selected(study, side.split(";"))["test_acc"] for study, side in ((study_a, a), (study_b, b)))
     return say(welch(*sides), template)
 
 
 def say(found: Difference, template: str) -> str:
-    """Return a difference in the words of a template; KeyError where it says {rise} or {fall} and seeds do not."""
+    """Return a difference in the words of a template; KeyError if it says {rise} or {fall} and the seeds do not."""
     words: dict[str, Any] = {"points": found.points, "low": found.low, "high": found.high}
     if found.verdict in ("more", "less") and found.low is not None and found.high is not None:
         words["rise" if found.verdict == "more" else "fall"] = abs(found.points)
@@ -100,16 +100,16 @@ def at_epoch(study: str, epoch: str, measure: str, *filters: str) -> str:
 
 
 def over_epochs(study_a: str, a: str, study_b: str, b: str, first: str, last: str, measure: str, template: str) -> str:
-    """Return by how much runs `b` exceed runs `a` in a column of metrics.csv, in the mean over some epochs."""
+    """Return by how much runs `b` exceed runs `a` in a column of metrics.csv, averaged over some epochs."""
     both = ((study_a, a), (study_b, b))
     sides = (epochs_of(study, side.split(";"), measure, int(first), int(last)) for study, side in both)
     return say(welch(*sides), template)
 
 
 def gradient_ratios(studies: str, first: str, last: str, kind: str, *filters: str) -> str:
-    """Return the range, over runs and some epochs, of the first layers' gradient norm over that of the last ones.
+    """Return the range, over runs and some epochs, of the first layers' gradient norm divided by the last layers'.
 
-    With `kind` scaled, each norm is multiplied by that of the layer's weights; else it is raw.
+    With `kind` scaled, each norm is multiplied by that of the layer's weights; otherwise it is raw.
     """
     ratios = 10 ** end_ratios(layers_of(studies, first, last, filters), kind == "scaled")
     return " to ".join(f"{ratios.agg(end):,.{0 if ratios.min() > 10 else 1}f}" for end in ("min", "max"))
@@ -135,7 +135,7 @@ def layers_of(studies: str, first: str, last: str, filters: Iterable[str]) -> pd
 
 
 def minutes(study: str, *filters: str) -> str:
-    """Return how long runs take one after the other, in minutes; of several seeds the median counts for each."""
+    """Return how long runs take one after the other, in minutes; seeds count with their configuration's median."""
     runs = selected(study, filters)
     per_run = runs.groupby("configuration")["wall_seconds"].transform("median")
     return f"{per_run.sum() / 60:,.0f}"
@@ -159,7 +159,7 @@ def designed_runs() -> designed.Runs:
 
 
 def contrasts() -> str:
-    """Return the contrasts that the study of depth was designed for, as far as they are measured."""
+    """Return the planned contrasts of the study of depth, as far as they are measured."""
     return designed.judged(designed_runs())
 
 
@@ -179,20 +179,20 @@ def rates() -> str:
 
 
 def comment(path: Path) -> list[str]:
-    """Return the lines of the comment on top of a file of conf/, without what Hydra reads of it."""
+    """Return the lines of the comment at the top of a file of conf/, without the one that Hydra reads."""
     lines = path.read_text(encoding="utf-8").splitlines()
     top = lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
     return [line.removeprefix("#").removeprefix(" ") for line in top if "@package" not in line]
 
 
 def cost(experiment: str, hour: str = " h", minute: str = " min") -> str:
-    """Return the hours or minutes that an experiment's comment names first, with the words for these."""
+    """Return the first number of hours or minutes in an experiment's Cost, with the words given for these."""
     (number, unit) = re.findall(r"(\d+(?: to \d+)?) (hour|minute)", parts_of(experiment)["Cost"])[0]
     return number.replace(" to ", "–" if hour.startswith(" ") else "~") + (hour if unit == "hour" else minute)
 
 
 def options(group: str) -> list[Path]:
-    """Return the files of a group of conf/, in the order of numbers in their names."""
+    """Return the files of a group of conf/, ordered by the numbers in their names."""
     numbered = lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem)]  # noqa: E731
     return sorted((CONF / group).glob("*.yaml"), key=numbered)
 
@@ -203,13 +203,13 @@ def choices(group: str) -> str:
 
 
 def described(group: str) -> str:
-    """Return a table of a group's choices, with the comment on top of each."""
+    """Return a table of a group's choices, with the comment at the top of each."""
     rows = ([f"`{group}={path.stem}`", " ".join(comment(path))] for path in options(group))
     return as_table(["choice", "what"], rows, text=range(2))
 
 
 def experiments() -> str:
-    """Return a section for each experiment: what the comment on top of it says, part by part."""
+    """Return a section for each experiment: what the comment at the top of its file says, part by part."""
     sections = []
     for path in options("experiment"):
         lines = [f"- *{part}:* {text}" for part, text in parts_of(path.stem).items()]
@@ -218,7 +218,7 @@ def experiments() -> str:
 
 
 def keys(group: str = "") -> str:
-    """Return a table of the keys of a group, or of those that stand alone: default, what is allowed, meaning."""
+    """Return a table of the keys of a group, or of the top-level ones: default, allowed values, meaning."""
     config = Config()
     owner, prefix = (getattr(config, group), f"{group}.") if group else (config, "")
     rows = [key_row(f"{prefix}{f.name}", f) for f in fields(owner) if not is_dataclass(getattr(owner, f.name))]
@@ -226,14 +226,14 @@ def keys(group: str = "") -> str:
 
 
 def key_row(key: str, field: Any) -> list[str]:
-    """Return a row about one key; a star marks what is no part of a run's identity."""
+    """Return a row about one key; a star marks a key that is not part of a run's identity."""
     star = "" if field.metadata.get("identity", True) else " \\*"
     default = as_text(default_of(field)) or "''"
     return [f"`{key}`{star}", f"`{default}`", values(field), MEANINGS[key]]
 
 
 def values(field: Any) -> str:
-    """Return which values a field takes."""
+    """Return which values a field allows."""
     if "choices" in field.metadata:
         return " ".join(f"`{choice}`" for choice in field.metadata["choices"])
     null = ", `null`" if "None" in str(field.type) else ""
@@ -244,7 +244,7 @@ def values(field: Any) -> str:
 
 
 def as_number(value: float) -> str:
-    """Return a bound of a range, large ones as they are counted."""
+    """Return a bound of a range, a large one with thousands separators."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
