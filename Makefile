@@ -10,7 +10,7 @@ RUNS := $(or $(RESNET_RUNS),runs)
 
 MARK ?= not slow
 
-# What the published report shows. Of warmup, rate, degradation_fp32 and precision, docs/study.md says what they add.
+# The studies in the published report. docs/study.md says what warmup, rate, degradation_fp32 and precision add.
 REPORTED := $(addprefix runs/reference/,depth_short depth depth_rate degradation zero_init seed_table reach90 he2015 \
 	initialization)
 
