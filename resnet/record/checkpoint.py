@@ -1,4 +1,4 @@
-"""Checkpoints as bytes: written by PyTorch, and checked part by part when they are read."""
+"""Checkpoints as bytes: written by PyTorch, and verified part by part when they are read."""
 
 import io
 import zipfile
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint on the CPU: tensors, numbers and words, never code; raises ValueError for a damaged one.
+    """Return a checkpoint on the CPU: tensors, numbers and strings, never code; raises ValueError for a damaged one.
 
-    The file is a zip archive with a checksum of each part, which PyTorch writes and does not check. One that cannot be
-    read just now, as on a network's disk, is not damaged: that is an OSError.
+    The file is a zip archive with a checksum for each part, which PyTorch writes but does not verify. A file that
+    cannot be read right now, e.g. on a network drive, is not damaged: that raises OSError.
     """
-    import torch  # the sweep looks at run folders without it
+    import torch  # the sweep reads run folders without it
 
     file = io.BytesIO(path.read_bytes())
     try:
@@ -23,7 +23,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # the bytes are in memory: whatever the archive, a decompressor or the unpickler raises
+    except Exception as error:  # the bytes are in memory, so an error in unzipping or unpickling means damage
         raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
         raise ValueError("it is not a run's checkpoint")

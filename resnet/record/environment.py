@@ -1,4 +1,4 @@
-"""What computes a run: the code, the machine, the packages."""
+"""What a run is computed with: the code, the machine, the packages."""
 
 import ast
 import hashlib
@@ -18,23 +18,23 @@ if TYPE_CHECKING:  # the sweep asks for the code's checksum without PyTorch, whi
 TRAINING_CODE = Path(__file__).resolve().parents[1] / "training"
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "scikit-learn", "safetensors")
 
-# Git sets these for what it starts, such as a hook; they may name another repository than this one.
+# Git sets these for the processes it starts, such as hooks; they may point to a different repository.
 OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 
 
 def environment(device: "torch.device") -> dict[str, Any]:
-    """Return by which code, on what machine, and with which packages this process computes."""
+    """Return the code, machine and packages that this process computes with."""
     return {**program(), "machine": machine(device), "versions": versions()}
 
 
 @cache
 def program() -> dict[str, Any]:
-    """Return the code's checksum and git's state as this process first found them: it keeps what it has imported."""
+    """Return the code's checksum and git state, read once per process: later edits do not affect imported code."""
     return {"code": code_checksum(), "git": git_state()}
 
 
 def code_checksum(folder: Path = TRAINING_CODE) -> str:
-    """Return a checksum of the code that computes, over its syntax trees: comments and layout do not count."""
+    """Return a checksum of the training code's syntax trees: comments and layout do not count."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):
         digest.update(path.name.encode())
@@ -43,7 +43,7 @@ def code_checksum(folder: Path = TRAINING_CODE) -> str:
 
 
 def _tree(node: Any) -> Any:
-    """Return a syntax tree as tuples, without docstrings, and without what is empty: other Pythons add fields."""
+    """Return a syntax tree as tuples, without docstrings and without empty fields (Pythons differ in them)."""
     if isinstance(node, list):
         return [_tree(item) for item in node if not _is_docstring(item)]
     if isinstance(node, ast.AST):
@@ -52,12 +52,12 @@ def _tree(node: Any) -> Any:
 
 
 def _is_docstring(node: Any) -> bool:
-    """Return whether a statement is a string that is not used, such as a docstring."""
+    """Return whether a statement is an unused string, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on, with Triton where it is installed."""
+    """Return the versions of Python and of the packages that a result depends on, including Triton if installed."""
     found = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
     with suppress(PackageNotFoundError):
         found["triton"] = version("triton")
@@ -65,7 +65,7 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: "torch.device") -> dict[str, Any]:
-    """Return what kind of machine this is; it has no name in it."""
+    """Return what kind of machine this is, without its name."""
     import torch
 
     return {
@@ -77,7 +77,7 @@ def machine(device: "torch.device") -> dict[str, Any]:
 
 
 def gpu(device: "torch.device") -> dict[str, Any]:
-    """Return which GPU computes, if one does, and by which driver, libraries and build of PyTorch."""
+    """Return the GPU that computes, if any, with its driver, its libraries and the PyTorch build."""
     import torch
 
     from resnet.training.gpus import driver_version
@@ -89,14 +89,14 @@ def gpu(device: "torch.device") -> dict[str, Any]:
         "driver": driver_version(),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
-        "torch": torch.__version__,  # with the build's own part, such as +cu130
+        "torch": torch.__version__,  # with the build tag, such as +cu130
     }
 
 
 def git_state() -> dict[str, Any]:
-    """Return the commit of the checkout that this code runs from, and whether its code was changed since.
+    """Return the commit of the checkout that this code runs from, and whether its code has changed since.
 
-    Empty where there is no checkout, as in an installed wheel.
+    Empty if there is no checkout, as in an installed wheel.
     """
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():

@@ -1,4 +1,4 @@
-"""Files that are whole whenever one looks, and tables of whole rows."""
+"""Write files atomically, and read tables up to the last complete row."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from resnet.locks import UNSUPPORTED
 
 
 def read_header(path: Path) -> list[str]:
-    """Return the column names of a table; none if there is no such file."""
+    """Return the column names of a table; empty if the file does not exist."""
     lines = whole_lines(path)
     return lines[0].split(",") if lines else []
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
-    """Return a table's rows as text, up to the first incomplete one; none if its columns are not `columns`."""
+    """Return a table's rows as text, up to the first incomplete one; empty if its columns are not `columns`."""
     rows: list[list[str]] = []
     header, *lines = whole_lines(path) or [""]
     if header.split(",") != list(columns):
@@ -33,7 +33,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """Return the lines that have their end; what comes after the last of them was cut off."""
+    """Return the lines that end in a newline, without a last line that was cut off."""
     try:
         return path.read_bytes().decode(errors="replace").split("\n")[:-1]
     except FileNotFoundError:
@@ -41,25 +41,25 @@ def whole_lines(path: Path) -> list[str]:
 
 
 def format_rows(rows: Sequence[Sequence[Any]]) -> bytes:
-    """Return rows as CSV: floats with all their digits, None as nothing."""
+    """Return rows as CSV: floats with all their digits, None as an empty field."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Return at least one row as CSV, its keys as the head."""
+    """Return rows (at least one) as CSV, with their keys as the header."""
     return format_rows([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def format_json(content: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON, one line per key: to be read by people, too, even with a confusion matrix in it."""
+    """Return a dictionary as JSON, one line per key, so that people can read it even with a confusion matrix in it."""
     lines = (f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items())
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def append(path: Path, content: bytes) -> None:
-    """Add to the end of a file, and sync it to the disk."""
+    """Append to a file, and sync it to the disk."""
     with named(path), open(path, "ab") as file:
         file.write(content)
         file.flush()
@@ -67,7 +67,7 @@ def append(path: Path, content: bytes) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either nothing of it is there, the old one, or the new one."""
+    """Write a file atomically: at any moment it is absent, the old version, or the new one."""
     temporary = path.with_name(f".{path.name}.new")
     with named(path):
         try:
@@ -77,15 +77,15 @@ def write_whole(path: Path, content: bytes) -> None:
                 sync(file.fileno())
             os.replace(temporary, path)
         except OSError:
-            temporary.unlink(missing_ok=True)  # on a full disk it would be in the way of what comes next
+            temporary.unlink(missing_ok=True)  # on a full disk it would take space from later writes
             raise
     sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
-    """Sync the entries of a folder to the disk: files made, renamed or removed.
+    """Sync the entries of a folder to the disk: files created, renamed or removed.
 
-    Without effect on a file system that cannot, or where the folder may be written to and not read.
+    Does nothing if the file system does not support it, or if the folder is writable but not readable.
     """
     try:
         folder = os.open(path, os.O_RDONLY)
@@ -108,7 +108,7 @@ def sync(descriptor: int) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Name the file in an error of writing; the system names none, or the temporary one."""
+    """Name the file in a write error; the system names no file, or the temporary one."""
     try:
         yield
     except OSError as error:

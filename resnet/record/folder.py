@@ -1,8 +1,8 @@
-"""The run folder: the one contract between what trains and what reads.
+"""The run folder: the single contract between the code that trains and the code that reads.
 
-`result.json`, written last, means that a run is complete; `failure.json`, that it failed. A file is written beside
-its place, synced, and renamed into it, so that it is whole whenever one looks. Rows are appended and synced as epochs
-end; those that no checkpoint knows of are dropped when the run goes on, and computed again.
+`result.json`, written last, means that a run is complete; `failure.json`, that it failed. A file is written under a
+temporary name, synced and renamed, so that nobody ever reads half of it. Rows are appended and synced at the end of
+each epoch; when a run resumes, rows that its checkpoint does not cover are dropped and computed again.
 """
 
 import json
@@ -40,7 +40,7 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
 TABLES = {"metrics.csv": METRICS, "layers.csv": LAYERS}
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-# A run that is archived in part must not look complete, and what is left of it must still say whose it is.
+# In archiving order: a half-archived run must not look complete, and what remains must still say whose run it is.
 FILES = ("result.json", "failure.json", *TABLES, CHECKPOINT, PREVIOUS, "weights.safetensors", "predictions.npy")
 FILES += ("starts.jsonl", "cosines.csv", "curvature.csv", "lesions.csv", "curves.png", "samples.png")
 FILES += ("tensorboard", "wandb", "config.yaml")
@@ -51,9 +51,9 @@ class RecordError(UserError):
 
 
 class RunFolder:
-    """One run's files, in the folder `path`, which the first method that writes expects to be there.
+    """One run's files, in the folder `path`, which must exist before the first write.
 
-    A symbolic link to a folder is as good as one: two links to the same share its lock.
+    It may be a symbolic link: two links to the same folder share its lock.
     """
 
     def __init__(self, path: Path):
@@ -61,7 +61,7 @@ class RunFolder:
 
     @property
     def label(self) -> str:
-        """Return configuration and seed, which is what runs side by side are told apart by."""
+        """Return configuration and seed, which tell parallel runs apart."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     def state(self) -> str:
@@ -73,17 +73,17 @@ class RunFolder:
         return "unfinished" if (self.path / "config.yaml").exists() else "not started"
 
     def begun_at(self) -> int | None:
-        """Return when config.yaml was written, in nanoseconds; None where it is not there."""
+        """Return when config.yaml was written, in nanoseconds, or None if it does not exist."""
         path = self.path / "config.yaml"
         return path.stat().st_mtime_ns if path.exists() else None
 
     def ended_at(self) -> int | None:
-        """Return when result.json or failure.json was written, in nanoseconds; None where neither is there."""
+        """Return when result.json or failure.json was last written, in nanoseconds, or None if neither exists."""
         ends = [self.path / name for name in ("result.json", "failure.json")]
         return max((path.stat().st_mtime_ns for path in ends if path.exists()), default=None)
 
     def failure(self) -> dict[str, Any]:
-        """Return what failure.json says; nothing if it is not there or not readable."""
+        """Return the content of failure.json; empty if it is missing or unreadable."""
         try:
             failure = json.loads((self.path / "failure.json").read_text(encoding="utf-8"))
             return failure if isinstance(failure["status"], str) and isinstance(failure["error"], str) else {}
@@ -91,7 +91,7 @@ class RunFolder:
             return {}
 
     def result(self) -> dict[str, Any]:
-        """Return what result.json says; raises RecordError where that cannot be read, or is no complete run's."""
+        """Return the content of result.json; raises RecordError if it is damaged or not that of a complete run."""
         path = self.path / "result.json"
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
@@ -106,11 +106,11 @@ class RunFolder:
         return result
 
     def accuracy(self) -> float:
-        """Return a complete run's validation accuracy, the test's where none are held out; NaN for an inspection."""
+        """Return a complete run's validation accuracy, or test accuracy if none is held out; NaN for an inspection."""
         return _accuracy(self.result())
 
     def metrics(self) -> list[dict[str, float | None]]:
-        """Return the rows of metrics.csv as numbers, up to one that has others; None where nothing was measured."""
+        """Return the rows of metrics.csv as numbers, up to the first malformed one; None for an empty field."""
         rows: list[dict[str, float | None]] = []
         with suppress(ValueError):
             for row in read_table(self.path / "metrics.csv", METRICS):
@@ -120,9 +120,10 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes out of the folder; raises RecordError that names the one inside.
+        """Keep other processes out of the folder; raises a RecordError that names the process using it.
 
-        The system drops the lock with its owner, however that ends. Between hosts it holds where flock does: on NFS 4.
+        The system releases the lock when its owner ends, however that happens. Between hosts it works if flock does, as
+        on NFS 4.
         """
         with open(self.path / ".lock", "a+", encoding="utf-8") as file:
             try:
@@ -139,7 +140,7 @@ class RunFolder:
     def begin(self, config: Config, choices: Mapping[str, str | None]) -> None:
         """Write config.yaml: the configuration, its identity, and the names of the choices it was composed from.
 
-        Raises RecordError where the folder holds another configuration's run, or nobody knows whose.
+        Raises RecordError if the folder holds a run whose configuration is different or unknown.
         """
         self.check_owner(config)
         if not (self.path / "config.yaml").exists():
@@ -147,12 +148,12 @@ class RunFolder:
             write_whole(self.path / "config.yaml", yaml.safe_dump(content, sort_keys=False).encode())
 
     def check_owner(self, config: Config) -> None:
-        """Raise RecordError where the folder holds another configuration's run, or nobody knows whose."""
+        """Raise RecordError if the folder holds a run whose configuration is different or unknown."""
         if conflict := self.config_conflict(config):
             raise RecordError(conflict)
 
     def config_conflict(self, config: Config) -> str:
-        """Return a line that says so where the folder holds another configuration's run, or nobody knows whose."""
+        """Return an error line if the folder holds a run whose configuration is different or unknown, else ""."""
         path, instead = self.path / "config.yaml", "move the folder away, or give resume=never"
         if not path.exists():
             has_run = any((self.path / name).exists() for name in ("result.json", CHECKPOINT, PREVIOUS))
@@ -174,14 +175,14 @@ class RunFolder:
         (self.path / "failure.json").unlink(missing_ok=True)
 
     def starts(self) -> list[dict[str, Any]]:
-        """Return the lines of starts.jsonl; raises OSError without the file, ValueError where it is damaged."""
+        """Return the lines of starts.jsonl; raises OSError if the file is missing, ValueError if it is damaged."""
         return [json.loads(line) for line in (self.path / "starts.jsonl").read_text(encoding="utf-8").splitlines()]
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> int:
-        """Go back to the newest checkpoint that is whole and that `restore` takes; return its epoch, or 0.
+        """Go back to the newest intact checkpoint that `restore` accepts; return its epoch, or 0 without one.
 
-        `restore` gets the checkpoint and raises ValueError for one that does not fit. The tables are left with
-        the rows of these epochs, what else was there is set aside.
+        `restore` gets the checkpoint and raises ValueError for one that does not fit. Rejected checkpoints and tables
+        with other columns are archived. The tables keep the rows up to that epoch; later rows are dropped.
         """
         self._archive_foreign_tables()
         lost = False
@@ -200,19 +201,19 @@ class RunFolder:
             else:
                 self._trim_tables(checkpoint["epoch"])
                 return checkpoint["epoch"]
-        if lost:  # the rows of epochs that are computed anew are kept, too
+        if lost:  # keep the rows of the epochs that will be computed again
             self.archive(*TABLES)
         self._trim_tables(0)
         return 0
 
     def adopt(self, other: "RunFolder") -> None:
-        """Copy another run's tables, samples and checkpoint here, the checkpoint last: with it, the epochs count."""
+        """Copy another run's tables, samples and checkpoint here, the checkpoint last: it makes the epochs count."""
         for name in ("samples.png", *TABLES, CHECKPOINT):
             if (other.path / name).exists():
                 write_whole(self.path / name, (other.path / name).read_bytes())
 
     def begun_compiled(self) -> bool | None:
-        """Return whether the newest whole checkpoint is of a compiled network; None where there is none."""
+        """Return whether the newest intact checkpoint is from a compiled network, or None without one."""
         for name in (CHECKPOINT, PREVIOUS):
             if (self.path / name).exists():
                 with suppress(ValueError, KeyError):
@@ -231,7 +232,7 @@ class RunFolder:
                 self.archive(name)
 
     def _trim_tables(self, epochs: int) -> None:
-        """Leave in the tables the rows up to an epoch, byte for byte; none where the run starts over."""
+        """Keep only the tables' rows up to an epoch, byte for byte; none if the run starts over."""
         for name, columns in TABLES.items():
             path = self.path / name
             rows = [row for row in read_table(path, columns) if 0 < epochs >= int(row[0])]
@@ -239,7 +240,7 @@ class RunFolder:
                 write_whole(path, format_rows([columns, *rows]))
 
     def write_layers(self, layers: Sequence[dict[str, Any]]) -> None:
-        """Append what was measured inside the network after an epoch, or before the first step."""
+        """Append the measurements inside the network after an epoch, or before the first step."""
         if not layers:
             return
         if not (self.path / "layers.csv").exists():
@@ -272,7 +273,7 @@ class RunFolder:
         write_whole(self.path / "result.json", format_json(result))
 
     def fail(self, status: str, error: str, trace: str, step: int | None = None) -> None:
-        """Write failure.json, `status` being `failed` or `diverged`."""
+        """Write failure.json; `status` is `failed` or `diverged`."""
         failure = {
             "status": status,
             "error": error,
@@ -284,7 +285,7 @@ class RunFolder:
         write_whole(self.path / "failure.json", format_json(failure))
 
     def archive(self, *names: str) -> None:
-        """Move files of the run, all of them unless some are named, into a new numbered folder under `.archive`."""
+        """Move the run's files, or only those named, into a new numbered folder under `.archive`."""
         present = [self.path / name for name in names or FILES if (self.path / name).exists()]
         if not present:
             return

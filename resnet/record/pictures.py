@@ -1,4 +1,4 @@
-"""The two pictures that a run leaves in its folder: what the network sees, and how it learned."""
+"""The two pictures in a run's folder: training images as the network sees them, and the learning curves."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-backend = os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not be installed here; no backend is used
+backend = os.environ.pop("MPLBACKEND", None)  # a notebook's, perhaps not installed here; no backend is used
 try:
     import matplotlib
     from matplotlib.figure import Figure
@@ -18,18 +18,18 @@ finally:
         os.environ["MPLBACKEND"] = backend
 
 ROWS, COLUMNS = 4, 8
-ROW = 1.12  # the height of a row, by the width of a column: 0.2 for a name, and an image of 0.92 below it
+ROW = 1.12  # a row's height in column widths: 0.2 for the class name, then an image of 0.92
 CURVES = {"loss": ("cross entropy", 1), "acc": ("accuracy (%)", 100)}
-PARTS = {  # colours of Okabe and Ito's, which everyone can tell apart
+PARTS = {  # Okabe and Ito's colours, which colour-blind readers can tell apart
     "train": ("training", "--", "#d55e00"),
     "val": ("validation", "-", "#0072b2"),
 }
 
 
 def in_plain_style(draw: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Have a function draw in matplotlib's own style, whatever the user's matplotlibrc says, and without warnings.
+    """Make a function draw in matplotlib's default style, ignoring the user's matplotlibrc, and without warnings.
 
-    Of names of classes in scripts that its font lacks, there would be one for each letter.
+    Class names in a script that the font lacks would cause one warning per letter.
     """
 
     @wraps(draw)
@@ -46,7 +46,7 @@ def in_plain_style(draw: Callable[..., bytes]) -> Callable[..., bytes]:
 def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> bytes:
     """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class.
 
-    All in one pair of axes: a pair for each image would take more time than an epoch of a small training.
+    All images share one Axes: one Axes per image would take longer than an epoch of a small training.
     """
     figure = Figure(figsize=(COLUMNS * 1.1, ROWS * 1.3))
     axes = figure.add_axes((0, 0, 1, 0.95), xticks=[], yticks=[], frame_on=False)

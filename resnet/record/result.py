@@ -1,4 +1,4 @@
-"""What a finished run says about itself: the content of result.json, and what it predicts on the test set."""
+"""The results of a finished run: the content of result.json, and its predictions on the test set."""
 
 import io
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def make_result(
     metrics: Metrics,
     predicted: Tensor,
 ) -> dict[str, Any]:
-    """Return the metrics of a run: `rows` are those of metrics.csv, `metrics` and `predicted` the test set's.
+    """Return a run's result from the `rows` of metrics.csv and the test set's `metrics` and `predicted` classes (n,).
 
     `final` is the last epoch, `best` the one with the best validation accuracy.
     """
@@ -64,7 +64,7 @@ def by_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[
 
 
 def predictions(predicted: Tensor, labels: Tensor, classes: int) -> bytes:
-    """Return predictions.npy: (2, n), the true class of every test image, and the predicted one; uint8 up to 256."""
+    """Return predictions.npy: the true and predicted class of each test image, (2, n); uint8 for up to 256 classes."""
     buffer = io.BytesIO()
     np.save(buffer, torch.stack([labels.cpu(), predicted]).numpy().astype(np.min_scalar_type(classes - 1)))
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Trackers: TensorBoard or Weights & Biases get the configuration, the rows of metrics.csv, and the final figures.
+"""Trackers: TensorBoard or Weights & Biases get the configuration, the rows of metrics.csv, and the final results.
 
-The run folder stays the record, and a tracker gets all of it whenever a run starts or resumes. So a tracker may
-fail, and may be chosen late; neither changes the run.
+The run folder remains the record, and a tracker gets every row so far when a run starts or resumes. So a tracker can
+fail, or be chosen late, without any effect on the run.
 """
 
 import io
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class TensorBoard:
     """An event file in `tensorboard/` for each start of the run.
 
-    Written without SummaryWriter, which writes in a thread, where a full disk ends in a traceback on standard error.
+    Does not use SummaryWriter, whose writer thread prints a traceback to standard error if the disk is full.
     """
 
     def __init__(self, run: Path):
@@ -41,7 +41,7 @@ class TensorBoard:
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
         self.config = config
         self.path.parent.mkdir(exist_ok=True)
-        # At step 0: readers drop what they read from the files of earlier starts.
+        # A START at step 0 makes readers drop what they read from the files of earlier starts.
         restart = self.events.SessionLog(status=self.events.SessionLog.START)
         text = self.summary.text("config", f"```\n{yaml.safe_dump(config, sort_keys=False)}```")
         self._write(0, {"file_version": "brain.Event:2"}, {"session_log": restart}, {"summary": text})
@@ -79,7 +79,7 @@ class TensorBoard:
 
 
 class Wandb:
-    """A Weights & Biases run, whose id is in `wandb/id`; a run that is resumed continues it."""
+    """A Weights & Biases run, with its id in `wandb/id`; a resumed run continues it."""
 
     def __init__(self, run: Path):
         import wandb  # type: ignore[import-not-found]  # an extra
@@ -101,14 +101,14 @@ class Wandb:
             resume="allow",
             reinit="create_new",  # the previous run of a sweep may have failed and still be open
             config=config,
-            allow_val_change=True,  # of the device, for example
+            allow_val_change=True,  # such as the device
             settings=self.wandb.Settings(console="off", finish_timeout=120),  # seconds: the network may be down
         )
         for row in rows:
             self.log(row)
 
     def log(self, row: dict[str, Any]) -> None:
-        if row["epoch"] >= self.run.starting_step:  # above 0 where the server has earlier epochs
+        if row["epoch"] >= self.run.starting_step:  # above 0 if the server has earlier epochs
             self.run.log({name: value for name, value in row.items() if value is not None}, row["epoch"], commit=True)
 
     def summarize(self, figures: dict[str, float]) -> None:
@@ -116,20 +116,20 @@ class Wandb:
 
     def end(self, failed: bool) -> None:
         self.run.finish(exit_code=int(failed))
-        for directory in self.replaced:  # offline, the new directory has all of their epochs, and is complete only now
+        for directory in self.replaced:  # earlier offline runs: the new one has all their epochs, and is complete now
             shutil.rmtree(directory)
 
     def give_up(self) -> None:
-        self.wandb.teardown()  # or the next run, and Python's exit, would retry the broken connection
+        self.wandb.teardown()  # otherwise the next run and Python's exit would retry the broken connection
 
 
 TRACKERS = {"tensorboard": TensorBoard, "wandb": Wandb}
 
 
 class Tracker:
-    """The chosen tracker, none or one, until it fails: then there is a warning, and the run continues without it.
+    """The chosen tracker, if any; if it fails, a warning is logged and the run continues without it.
 
-    Raises ConfigError where its package is missing. As a context manager it tells the tracker whether the run failed.
+    Raises ConfigError if its package is missing. As a context manager it tells the tracker whether the run failed.
     """
 
     def __init__(self, name: str, run: Path):
@@ -142,7 +142,7 @@ class Tracker:
             raise ConfigError(f'logger={name}: {reason}; it takes pip install -e ".[{name}]"') from None
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-        """Begin, or continue, a run that has these rows of metrics.csv so far."""
+        """Start or continue a run that has these rows of metrics.csv so far."""
         self.started = self.chosen
         self._call("start", config, rows)
 
@@ -151,7 +151,7 @@ class Tracker:
         self._call("log", row)
 
     def summarize(self, result: dict[str, Any]) -> None:
-        """Pass on the figures of result.json, under their names there."""
+        """Pass on the numbers in result.json, under their names there."""
         keys = ("final", "best", "parameters", "multiply_adds", "wall_seconds")
         figures = {key: result[key] for key in keys} | {"test": {key: result["test"][key] for key in ("loss", "acc")}}
         self._call("summarize", {key: value for key, value in flatten(figures, "/") if value is not None})
@@ -163,12 +163,12 @@ class Tracker:
         self._call("end", error is not None)
 
     def _call(self, method: str, *arguments: Any) -> None:
-        """Call the tracker, unless it has failed; if it fails now, say so and never call it again."""
+        """Call the tracker unless it has failed; if it fails now, log a warning and never call it again."""
         if (tracker := self.started) is None:
             return
         try:
             getattr(tracker, method)(*arguments)
-        except Exception as error:  # of any kind: the run does not depend on it
+        except Exception as error:  # any kind: the run does not depend on the tracker
             log.warning(f"logger={self.name}: {one_line(error)}; the run continues without it")
             self.started = None
             with suppress(Exception, SystemExit):

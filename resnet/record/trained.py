@@ -23,7 +23,7 @@ from resnet.training.device import be_reproducible, has_native_bf16, memory_form
 from resnet.training.model import Network, ResNet
 from resnet.training.trainer import Normalize
 
-READ = {  # what is read of result.json, and of which kind it is
+READ = {  # the keys read from result.json, and their types
     **dict.fromkeys(("device", "precision", "data.name", "data.sha256"), str),
     **dict.fromkeys(("depth", "data.size"), int),
     **dict.fromkeys(("test.loss", "test.acc"), float),
@@ -33,14 +33,14 @@ READ = {  # what is read of result.json, and of which kind it is
 
 
 class TrainedError(UserError):
-    """A run folder whose files do not make a network."""
+    """A run folder whose files are damaged or do not belong together."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network in evaluation mode on the CPU, `config.yaml` and `result.json` of its run, and its images' statistics.
+    """A network in evaluation mode on the CPU, its run's `config.yaml` and `result.json`, and its images' statistics.
 
-    `mean` and `std` (channels,) are those of the training images, on the scale of 0 to 255. The network was trained on
+    `mean` and `std` (channels,) are those of the training images, on a scale of 0 to 255. The network was trained on
     images of `size` x `size` pixels.
     """
 
@@ -56,13 +56,13 @@ class Trained:
 
     @property
     def channels(self) -> int:
-        """The channels of an image."""
+        """Return the number of channels of an image."""
         return len(self.mean)
 
     def data_settings(self, root: str | None) -> dict[str, Any]:
-        """Return the arguments of `load` for the run's data; without a `root`, pictures are where they were.
+        """Return the arguments of `load` for the run's data.
 
-        Other data sets are then where $RESNET_DATA says, else in `data`.
+        Without `root`, a folder of pictures is where it was; other data sets are in $RESNET_DATA, or else in `data`.
         """
         settings = asdict(Data(**self.config["data"]))
         if root is None:
@@ -70,17 +70,17 @@ class Trained:
         return settings | {"root": root}
 
     def normalize(self) -> Normalize:
-        """Return what turns uint8 images (batch, height, width, channels) into the network's input."""
+        """Return the module that turns uint8 images (batch, height, width, channels) into the network's input."""
         return Normalize(self.mean, self.std)
 
     def conditions(self) -> tuple[torch.device, str]:
-        """Return the device and the precision that come closest to those of the training."""
+        """Return the device and precision on this machine that are closest to those of the training."""
         device = resolve_device("auto") if self.result["device"] == "cuda" else torch.device("cpu")
         bf16 = self.result["precision"] == "bf16" and has_native_bf16(device)
         return device, "bf16" if bf16 else "fp32"
 
     def on(self, device: torch.device) -> tuple[ResNet, Normalize]:
-        """Return a copy of the network on a device, and what turns images there into its input, as a training does."""
+        """Return a copy of the network on a device, and the module that normalises images there, as in training."""
         be_reproducible()
         order = memory_format_of(device)
         model = copy.deepcopy(self.model).to(device, memory_format=order)  # type: ignore[call-overload]
@@ -90,8 +90,8 @@ class Trained:
 def load_trained(path: Path) -> Trained:
     """Return the network of the run in a folder.
 
-    Raises ConfigError for a folder that does not hold a complete run with its weights, TrainedError where its files
-    are damaged or do not belong together.
+    Raises ConfigError for a folder that does not hold a complete run with its weights, TrainedError if its files are
+    damaged or do not belong together.
 
     >>> trained = load_trained(Path("runs/mine/blocks4/seed0"))
     >>> trained.classes[:3], trained.size, trained.channels
@@ -111,14 +111,14 @@ def load_trained(path: Path) -> Trained:
     except (ValueError, TypeError, RuntimeError) as error:
         raise damaged(path / "result.json", error) from None
     load_weights(model, path / "weights.safetensors")
-    # in the memory layout of the training, without which the last digits would be others
+    # the memory layout of training on a CPU; another one would change the last digits
     model = model.eval().to(memory_format=torch.channels_last)
     classes = tuple(result["test"]["per_class_acc"])
     return Trained(path, config, result, network, model, mean, std, result["data"]["size"], classes)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return a run's config.yaml; raises TrainedError where it does not say which data the run had."""
+    """Return a run's config.yaml; raises TrainedError if it does not say which data the run used."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
         check(Config(data=Data(**{"name": None} | config["data"])))
@@ -128,7 +128,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Return the result.json of a run; raises TrainedError where something that is read of it is not there."""
+    """Return a run's result.json; raises TrainedError if a key in READ is missing or has a wrong value."""
     result = RunFolder(path).result()
     try:
         for key, kind in READ.items():
@@ -145,15 +145,15 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path, error: Exception) -> TrainedError:
-    """Return what to say of a file whose content made an exception."""
+    """Return the error to raise for a file whose content caused an exception."""
     reason = f"has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
     return TrainedError(f"{path}: damaged, or by another version: {reason}")
 
 
 def load_data(trained: Trained, root: str | None) -> tuple[Dataset, bool]:
-    """Return the data set of a run, and whether it is the one, split as then, that the run was trained on.
+    """Return a run's data set, and whether its images and its split are those the run was trained on.
 
-    `root` is where to look instead of `data_settings`' place. Raises ConfigError for other classes than the network's.
+    `root` is passed to `data_settings`. Raises ConfigError if the classes are not the network's.
     """
     data = load(**trained.data_settings(root))
     if data.classes != trained.classes:
@@ -180,7 +180,7 @@ def check_complete(path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Give a network the weights in a file; raises TrainedError where it is damaged or holds another network's."""
+    """Load a network's weights from a file; raises TrainedError if it is damaged or holds another network's weights."""
     try:
         weights = load_file(path)
     except SafetensorError as error:
