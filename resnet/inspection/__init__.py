@@ -1,1 +1,1 @@
-"""What depth does to a network before training, and what each block does after it."""
+"""What depth does to a network before training, and what each block contributes after training."""

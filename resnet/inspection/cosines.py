@@ -18,9 +18,9 @@ PAIRS, POINTS = 8, 41  # lines between two images, and points on each
 def measure_cosines(model: ResNet, images: Tensor) -> list[dict[str, Any]]:
     """Return the rows of cosines.csv: the mean cosine between the input gradients of two points, by their distance.
 
-    `images` are normalised, float32 (n, channels, height, width), n at least 2. The distance is a fraction of
-    that between the two images. The gradient is that of the first logit, which is as good as any before training;
-    batch norm uses the statistics of all the images, so that the points of a line do not touch each other's gradients.
+    `images` are normalised, float32 (n, channels, height, width), n at least 2. Distances are fractions of the distance
+    between the two images. The gradient is the first logit's; before training, any other would do as well. Batch norm
+    uses the statistics of all the images, so the points on a line do not affect each other's gradients.
     """
     model, pairs = with_statistics(model, images), min(PAIRS, len(images) // 2)
     totals = torch.zeros(POINTS - 1, dtype=torch.float64)
@@ -33,7 +33,7 @@ def measure_cosines(model: ResNet, images: Tensor) -> list[dict[str, Any]]:
 
 
 def with_statistics(model: ResNet, images: Tensor) -> ResNet:
-    """Return a copy in evaluation mode whose batch norms have the statistics of these images."""
+    """Return a copy of the network in evaluation mode whose batch norms have the statistics of these images."""
     model = copy.deepcopy(model).train()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -57,6 +57,6 @@ def input_gradients(model: ResNet, points: Tensor) -> Tensor:
 
 
 def pairwise_cosines(vectors: Tensor) -> Tensor:
-    """Return the cosine between every two of some vectors, float64 on the CPU: not every GPU has it."""
+    """Return the cosine of every pair of vectors, computed in float64 on the CPU: not every GPU supports it."""
     directions = torch.nn.functional.normalize(vectors.cpu().double(), dim=1)
     return directions @ directions.T

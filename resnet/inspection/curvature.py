@@ -1,7 +1,7 @@
 """The sharpest direction of the loss: its largest Hessian eigenvalue, by Lanczos' method.
 
 Gradient descent with momentum b at a learning rate r is stable only where the curvature stays below 2(1 + b) / r
-(Cohen et al. 2021, section 2). So the curvature before the first step says at which rate a training starts badly.
+(Cohen et al. 2021, section 2). So the curvature before the first step says which rates are unstable at the start.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 from resnet.training.model import ResNet
 
 IMAGES = 64
-ITERATIONS, TOLERANCE = 24, 0.01  # Lanczos steps at most, and the relative residual at which an eigenvalue is one
+ITERATIONS, TOLERANCE = 24, 0.01  # Lanczos steps at most, and the relative residual of a converged eigenvalue
 
 
 def measure_curvature(
@@ -24,7 +24,7 @@ def measure_curvature(
     """Return the row of curvature.csv: the largest algebraic eigenvalue of the loss's Hessian, in training mode.
 
     `images` are normalised, float32 (n, channels, height, width). `residual` is the norm of Hv - lv relative to l, for
-    the unit vector v and the eigenvalue l found; `converged` says whether it is within TOLERANCE. `watch` is passed the
+    the unit vector v and the eigenvalue l found; `converged` says whether it is within TOLERANCE. `watch` wraps the
     range of iterations, for a progress bar.
     """
     multiply = hessian(model.train(), images[:IMAGES], labels[:IMAGES])
@@ -36,7 +36,7 @@ def measure_curvature(
 
 
 def hessian(model: ResNet, images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return what multiplies a vector over all parameters by the Hessian of the mean loss."""
+    """Return a function that multiplies a vector over all parameters by the Hessian of the mean loss."""
     parameters = list(model.parameters())
     loss = F.cross_entropy(model(images), labels)
     gradients = torch.autograd.grad(loss, parameters, create_graph=True)
@@ -54,19 +54,19 @@ def largest_eigenvalue(
 ) -> tuple[float, float, int]:
     """Return the largest algebraic eigenvalue of a symmetric matrix, its relative residual, and the iterations taken.
 
-    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` is the matrix;
-    where its products are not finite, eigenvalue and residual are NaN.
+    Lanczos' method with full reorthogonalisation (Golub and Van Loan, section 10.1). `multiply` applies the matrix;
+    if a product is not finite, eigenvalue and residual are NaN.
     """
     basis, diagonal, beside = [start / start.norm()], [], []
     value, residual = float("nan"), float("inf")
     for _ in watch(range(min(ITERATIONS, len(start)))):
         product = multiply(basis[-1])
         diagonal.append(float(product @ basis[-1]))
-        for _ in range(2):  # once leaves rounding errors that grow
+        for _ in range(2):  # a single pass leaves rounding errors that grow
             stacked = torch.stack(basis)
             product = product - stacked.T @ (stacked @ product)
         beside.append(float(product.norm()))
-        if not math.isfinite(diagonal[-1] + beside[-1]):  # too large for the numbers, as in very deep networks
+        if not math.isfinite(diagonal[-1] + beside[-1]):  # overflow, as in very deep networks
             return float("nan"), float("nan"), len(diagonal)
         values, vectors = torch.linalg.eigh(tridiagonal(diagonal, beside[:-1]))
         value = float(values[-1])
@@ -78,6 +78,6 @@ def largest_eigenvalue(
 
 
 def tridiagonal(diagonal: list[float], beside: list[float]) -> Tensor:
-    """Return the symmetric matrix with these numbers on its diagonal and beside it, float64."""
+    """Return the symmetric float64 matrix with these numbers on its diagonal and on the diagonals next to it."""
     off = torch.tensor(beside, dtype=torch.float64)
     return torch.diag(torch.tensor(diagonal, dtype=torch.float64)) + torch.diag(off, 1) + torch.diag(off, -1)

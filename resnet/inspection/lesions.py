@@ -1,8 +1,8 @@
 """What a trained network loses without one of its blocks, or with two neighbours swapped (Veit et al. 2016).
 
-Removing a block removes its residual branch: what the shortcut carries goes on, through a projection or a padding where
-the shape changes. A plain block has no shortcut: without it, its input goes on where the shape stays; where the shape
-changes nothing could, and the block is left in place. Two neighbours are swapped where both keep the shape.
+Removing a block removes its residual branch and keeps its shortcut, including a projection or padding if the shape
+changes. A plain block has no shortcut: its input skips it if the block keeps the shape; a plain block that changes the
+shape is never removed. Two neighbours are swapped if both keep the shape.
 """
 
 import copy
@@ -30,12 +30,12 @@ class ShortcutOnly(nn.Module):
 
 
 def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any], Any] = iter) -> list[dict[str, Any]]:
-    """Return what a finished run's network loses by each lesion on the images held out: rows as in lesions.csv.
+    """Return how a finished run's network does on the held-out images after each lesion: rows as in lesions.csv.
 
-    Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is of the whole
-    network, as the run itself found it on the same kind of machine. `root` is where the data are,
-    `trained.data_settings` says where else. Raises ConfigError for a network of one block, for a run without held-out
-    images (the test set is never used), and where the data are not the run's.
+    Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is for the whole
+    network, and equals what the run itself measured on the same kind of machine. `root` is the folder of the data; for
+    its default see `trained.data_settings`. Raises ConfigError for a network of one block, for a run without held-out
+    images (the test set is never used), and if the data are not the run's.
     """
     split = held_out(trained, root)
     device, precision = trained.conditions()
@@ -44,7 +44,7 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
 
 
 def held_out(trained: Trained, root: str | None) -> Split:
-    """Return the images that a run was validated on; raises ConfigError where there are none, or one block."""
+    """Return the images that a run was validated on; raises ConfigError as `lesions_of` does."""
     if sum(trained.network.stages) == 1:
         raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
     data, same = load_data(trained, root)
@@ -58,10 +58,10 @@ def held_out(trained: Trained, root: str | None) -> Split:
 def measure_lesions(
     model: ResNet, network: Network, normalize: Normalize, split: Split, bf16: bool, watch: Callable[[Any], Any] = iter
 ) -> list[dict[str, Any]]:
-    """Return the rows of lesions.csv: loss and accuracy over a split, of the network whole and after each lesion.
+    """Return the rows of lesions.csv: loss and accuracy over a split, of the whole network and after each lesion.
 
-    `lesion` is `none`, `remove` or `swap`; `block` counts from 0, and is the first of two that are swapped. `watch` is
-    passed the list of lesions, for a progress bar.
+    `lesion` is `none`, `remove` or `swap`; `block` counts from 0, and is the first of the two in a swap. `watch` wraps
+    the list of lesions, for a progress bar.
     """
     rows = []
     for lesion, block, changed in watch(list(lesions(model, network))):
@@ -71,7 +71,7 @@ def measure_lesions(
 
 
 def lesions(model: ResNet, network: Network) -> Iterator[tuple[str, int | None, ResNet]]:
-    """Yield what each lesion is called, the block that it is about, and the network with it."""
+    """Yield the name of each lesion, the block it affects, and the network after it."""
     blocks = list(model.blocks)
     keeps = [not shape.changes for _, shape in network.shapes()]
     yield "none", None, model
@@ -89,7 +89,7 @@ def lesions(model: ResNet, network: Network) -> Iterator[tuple[str, int | None, 
 
 
 def with_blocks(model: ResNet, blocks: Iterable[nn.Module]) -> ResNet:
-    """Return the network with other blocks in the place of its own, sharing all weights."""
+    """Return a copy of the network with these blocks in place of its own; no weights are copied."""
     changed = copy.copy(model)
     changed._modules = dict(model._modules)
     changed.blocks = nn.Sequential(*blocks)

@@ -1,4 +1,4 @@
-"""An inspection: what depth does to one network before its first step, as a run of its own."""
+"""An inspection: a separate run that measures what depth does to a network before its first step."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ def untrained(config: Config) -> Config:
 
 
 def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[str, Any]:
-    """Measure an untrained network and write it all down; return what went into result.json.
+    """Measure an untrained network and write the results; return the content of result.json.
 
     Writes layers.csv (epoch 0), cosines.csv and curvature.csv.
     """
@@ -52,7 +52,7 @@ def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[st
 
 
 def describe(training: Training) -> dict[str, Any]:
-    """Return what result.json says of the network that was measured."""
+    """Return what result.json says about the measured network."""
     data, config = training.data, training.config
     cost = training.network.cost(data.size)
     return {
