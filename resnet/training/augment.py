@@ -1,8 +1,8 @@
-"""Augmentation of a whole batch at once, each image by its own random draws, on the device where the images are.
+"""Augment a whole batch in one operation, each image by its own random draws, on the device that holds the images.
 
 Mirroring, shifting and cutting out only decide which pixel of the data set goes where. So the data set is one long
-table of pixels, and an augmented batch is read from it through row numbers that contain all three: no pass over an
-image, and no padded copy: two more rows of the table, one black and one of the mean colour, serve as margin and hole.
+table of pixels, and an augmented batch is a lookup by row numbers that encode all three, without a pass over an image
+or a padded copy. Two more rows of the table, one black and one of the mean colour, serve as margin and hole.
 """
 
 import torch
@@ -15,9 +15,9 @@ SEED = DRAWS.index("seed")
 class Augmenter:
     """Read augmented batches out of `images`, uint8 (n, size, size, channels).
 
-    `flip` mirrors left to right with probability 1/2. `crop_padding` shifts by up to so many pixels each way, black
-    coming in from outside. `cutout` puts a square of so many pixels a side and of the colour `mean` around a random
-    pixel. `trivial` then applies TrivialAugment (Müller and Hutter 2021).
+    `flip` mirrors left to right with probability 1/2. `crop_padding` is the largest shift in pixels in each direction;
+    the margin is black. `cutout` is the side in pixels of a square of the colour `mean`, placed around a random pixel.
+    `trivial` then applies TrivialAugment (Müller and Hutter 2021).
     """
 
     def __init__(self, images: Tensor, mean: Tensor, flip: bool, crop_padding: int, cutout: int, trivial: bool):
@@ -30,7 +30,7 @@ class Augmenter:
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw an epoch's random numbers, int64 (n, 6), columns as in DRAWS.
 
-        All of them, whatever is switched on, so that one switch does not change what another does.
+        All are drawn even if unused, so that switching one augmentation on or off does not change the others.
         """
         pad, size = self.crop_padding, self.size
         bounds = {
@@ -45,9 +45,9 @@ class Augmenter:
         return torch.stack(columns, dim=1)
 
     def batch(self, index: Tensor, draws: Tensor, seeds: list[int] | None = None) -> Tensor:
-        """Return the images at `index`, uint8 (batch, size, size, channels), changed as their draws say.
+        """Return the images at `index`, uint8 (batch, size, size, channels), augmented according to their draws.
 
-        `seeds` are the draws of that name, if they are on the CPU already: reading them from a GPU would synchronise.
+        `seeds` is the `seed` column of the draws if it is already on the CPU: reading it from a GPU would synchronise.
         """
         where = self._pixel_rows(index, draws)
         batch = self.pixels.index_select(0, where.flatten()).view(*where.shape, -1)
@@ -56,7 +56,7 @@ class Augmenter:
         return trivial_augment(batch, draws[:, SEED].tolist() if seeds is None else seeds)
 
     def _pixel_rows(self, index: Tensor, draws: Tensor) -> Tensor:
-        """Return the row of the pixel table that each pixel of each image is read from, int64 (batch, size, size)."""
+        """Return the row of the pixel table to read for each pixel of each image, int64 (batch, size, size)."""
         flip, top, left, hole_row, hole_column, _ = draws[:, :, None].unbind(1)  # (batch, 1) each
         to = torch.arange(self.size, device=index.device)
         rows = (to + top)[:, :, None]
@@ -81,7 +81,7 @@ class Augmenter:
 def trivial_augment(batch: Tensor, seeds: list[int]) -> Tensor:
     """Return each uint8 image (height, width, channels) of the batch after TrivialAugment with its own seed.
 
-    torchvision draws from the global generator, which is put back, and would treat a batch as one image.
+    torchvision would treat a batch as one image, and draws from the global generator, whose state is restored.
     """
     from torchvision.transforms.v2 import TrivialAugmentWide  # its import takes a second
 

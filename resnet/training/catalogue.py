@@ -1,4 +1,4 @@
-"""What is known of a data set before it is loaded, or downloaded: how many images, of what size and kind."""
+"""What is known about a data set before it is loaded or downloaded: the number, size and kind of its images."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ PARTS = ("train", "test")
 class Facts:
     """Training images before any are held out, their size in pixels, their channels, and the number of classes.
 
-    `torchvision` is the name of torchvision's class, for those that it reads and downloads.
+    `torchvision` is the name of torchvision's class, for data sets that it reads and downloads.
     """
 
     images: int
@@ -35,7 +35,7 @@ CATALOGUE = {
 
 
 def facts_of(name: str, root: str, size: int, grey: bool) -> Facts:
-    """Return what is known of a data set; `root`, `size` and `grey` matter for a folder of pictures alone."""
+    """Return what is known about a data set; `root`, `size` and `grey` matter only for a folder of pictures."""
     if name != "folder":
         return CATALOGUE[name]
     classes = pictures_in(root, "train")
@@ -43,14 +43,14 @@ def facts_of(name: str, root: str, size: int, grey: bool) -> Facts:
 
 
 def split_sizes(facts: Facts, val_fraction: float, limit: int | None) -> tuple[int, int]:
-    """Return the numbers of training and of validation images, as `data.load` makes them; of a limit, at most."""
+    """Return the numbers of training and validation images that `data.load` makes; with a limit, upper bounds."""
     images = facts.images if limit is None else min(limit * facts.classes, facts.images)
     held_out = math.ceil(images * val_fraction)
     return images - held_out, held_out
 
 
 def expand(root: str) -> Path:
-    """Return a folder, `~` and `~name` in it replaced by the home that they mean; raises ConfigError where none is."""
+    """Return a folder with `~` or `~name` replaced by that user's home; raises ConfigError if there is none."""
     try:
         return Path(root).expanduser()
     except RuntimeError:
@@ -86,7 +86,7 @@ def suffixes() -> set[str]:
 
 
 def pictures_digest(root: str) -> str:
-    """Return eight hex digits over the names and the bytes of all pictures: other pictures are another data set."""
+    """Return an eight-digit hex digest of all pictures' names and bytes: other pictures are another data set."""
     digest = hashlib.sha256()
     for part in PARTS:
         for name, pictures in pictures_in(root, part).items():
@@ -99,7 +99,7 @@ def pictures_digest(root: str) -> str:
 
 @cache
 def _checksum(file: Path, size: int, changed: int) -> str:
-    """Return the checksum of a file, which a sweep reads once for all of its runs, as long as nothing changes."""
+    """Return the checksum of a file; cached, so a sweep reads an unchanged file once for all its runs."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:

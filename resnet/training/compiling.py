@@ -1,4 +1,4 @@
-"""The network compiled, and compared with itself before it is trusted."""
+"""Compile the network, and compare it with the uncompiled one before trusting it."""
 
 import copy
 import logging
@@ -18,27 +18,27 @@ from resnet.training.trainer import Normalize, Trainer, forward
 
 log = logging.getLogger(__name__)
 
-ROUNDING = 4  # times the rounding error of the network itself, beyond which a compiled one computes something else
-TRIED = 3  # steps; on a GPU, CUDA graphs are warmed up in the first, recorded in the second, launched in the third
-# Relative errors that count as none, however small the network's own. Rounding can decide the sign of a ReLU's input,
-# which moves the gradient by up to a hundredth.
+ROUNDING = 4  # a compiled network may have at most this many times the rounding error of the uncompiled one
+TRIED = 3  # steps: on a GPU, the first warms up the CUDA graphs, the second records them, the third launches them
+# Relative errors to ignore, however small the network's own error. Rounding can decide the sign of a ReLU's input,
+# which changes the gradient by up to a hundredth.
 NEGLIGIBLE = {"logits": 1e-6, "gradient": 0.02}
 
 
 class Unfaithful(Exception):
-    """The compiled network does not compute what the network does."""
+    """The compiled network does not compute the same as the uncompiled one."""
 
 
 def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable[[Tensor], Tensor] | None:
-    """Return the trainer's network compiled for batches of `batch_size`; other batches go through the network itself.
+    """Return the trainer's network compiled for batches of `batch_size`; other sizes go through the uncompiled one.
 
-    Compiled here, with the trainer left as it was; any other compiled network of the process compiles again when it is
-    next used. None, with a line that says why, where compiling fails or the result is not the same network.
+    It is compiled before this returns, and the trainer is left as it was; any other compiled network of this process
+    recompiles on its next use. If compiling fails or the result differs, logs the reason and returns None.
     """
     log.info("compiling, which may take minutes; the time that is left is said after the first steps")
-    # To compile, PyTorch imports a module that looks for CUDA on any device, and warns of an nvcc without a GPU.
+    # To compile, PyTorch imports a module that looks for CUDA on any device, and warns if there is nvcc but no GPU.
     logging.getLogger("torch.utils.cpp_extension").addFilter(_not_about_missing_cuda)
-    torch.compiler.reset()  # beyond the eighth network of a process, PyTorch would no longer compile
+    torch.compiler.reset()  # otherwise PyTorch stops compiling after a process's eighth network
     started = time.perf_counter()
     cpu = split.images.device.type == "cpu"
     before = copy.deepcopy(trainer.state())
@@ -49,7 +49,7 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
         for _ in range(1 if cpu else TRIED):
             check_faithful(trainer, compiled, batch)
         try_steps(trainer, compiled, batch)
-    except Exception as error:  # the compiler, its compiler, its cache folder: whatever fails, the network itself works
+    except Exception as error:  # compiler, C++ compiler, cache folder: whatever fails, the uncompiled network works
         reason = " ".join(str(error).splitlines()[:2]) or type(error).__name__
         log.warning(f"compile: continuing without it, {reason}")
         return None
@@ -61,11 +61,11 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
 
 
 def try_steps(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch: Split) -> None:
-    """Take the first steps of a training, so that what fails in them fails here; the trainer is changed by them."""
+    """Take the first steps of a training, so that any failure in them happens here; this changes the trainer."""
     trainer.compiled = compiled
     try:
         for _ in range(TRIED):
-            with suppress(Diverged):  # as the network itself would, and then as a training, not as a compiler
+            with suppress(Diverged):  # the uncompiled network would diverge, too: not the compiler's fault
                 trainer.train_epoch([(batch.images, batch.labels)], first_step=0)
     finally:
         trainer.compiled = None
@@ -76,12 +76,12 @@ def compile_options(cpu: bool) -> dict[str, Any]:
     import torch._inductor.config as inductor
 
     options: dict[str, Any] = {
-        "cpp.threads": torch.get_num_threads(),  # in the key of PyTorch's cache, which has to tell them apart
-        "cpp_wrapper": cpu,  # its kernels are called from C++ instead of Python
-        "triton.cudagraphs": not cpu,  # on a GPU they are recorded, and launched as one
+        "cpp.threads": torch.get_num_threads(),  # becomes part of PyTorch's cache key: other counts need other code
+        "cpp_wrapper": cpu,  # call a CPU's kernels from C++ instead of Python
+        "triton.cudagraphs": not cpu,  # record a GPU's kernels, and launch them as one
     }
     if not cpu and hasattr(inductor, "deterministic"):
-        options["deterministic"] = True  # or kernels are chosen by their speed, and add up in another order elsewhere
+        options["deterministic"] = True  # otherwise kernels are chosen by speed, and the order of sums varies
     return options
 
 
@@ -90,9 +90,9 @@ def _not_about_missing_cuda(record: logging.LogRecord) -> bool:
 
 
 def check_faithful(trainer: Trainer, compiled: Callable[[Tensor], Tensor], batch: Split) -> None:
-    """Raise Unfaithful unless `compiled` computes what the trainer's network does, in training mode, up to rounding.
+    """Raise Unfaithful unless `compiled` computes the same as the trainer's network in training mode, up to rounding.
 
-    The measure is float64: the compiled network's error against it must not be far above that of the network itself.
+    The reference is float64: the compiled network's error must not be much larger than the uncompiled one's.
     """
     double = copy.deepcopy(trainer.model).double().train()
     trainer.model.train()

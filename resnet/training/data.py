@@ -1,8 +1,8 @@
 """A data set as uint8 tensors in the memory of the training device, its split, and its batches.
 
 Nothing is decoded, copied or moved during an epoch: a batch is one gather from these tensors. The order of the
-images and every random choice of the augmentation are functions of (seed, epoch) alone, drawn on the CPU, so that
-any epoch can be made again without the ones before it, on any device.
+images and every random choice of the augmentation are functions of (seed, epoch) alone, drawn on the CPU, so any epoch
+can be reproduced without the earlier ones, on any device.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from resnet.training.augment import SEED, Augmenter
 from resnet.training.downloads import read_or_download
 from resnet.training.pictures import read_folder
 
-SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever the run's seed
+SPLIT_SEED = 42  # the original's random_state: the same images are held out for every seed of a run
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Split:
         return len(self.labels)
 
     def take(self, index: np.ndarray) -> "Split":
-        """Return the images at `index`, in ascending order of their place."""
+        """Return the images at `index`, sorted by position."""
         places = torch.from_numpy(np.sort(index))
         return Split(self.images[places], self.labels[places])
 
@@ -45,9 +45,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, split: `val` is None where nothing is held out.
+    """A data set after its split: `val` is None if nothing is held out.
 
-    `mean` and `std` are the channels' own, over all training images that there are, on the scale of 0 to 255.
+    `mean` and `std` are per channel, over all training images before any are cut or held out, on a scale of 0 to 255.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Dataset:
         )
 
     def sha256(self) -> str:
-        """Return a checksum over all images and labels, by which two runs show that they saw the same data."""
+        """Return a checksum over all images and labels, which shows whether two runs saw the same data."""
         digest = hashlib.sha256()
         for split in (self.train, self.val, self.test):
             if split is not None:
@@ -97,11 +97,11 @@ def load(
     grey: bool = False,
     pictures: str = "",
 ) -> Dataset:
-    """Return a data set on the CPU, downloaded to `root` if it is not there; `folder` is the pictures in `root`.
+    """Return a data set on the CPU, downloaded to `root` if it is missing; `folder` is the pictures in `root`.
 
-    Of its training images, `val_fraction` are held out, stratified by class; `limit` keeps the first so many of each
-    class before that. `size`, `grey` and `pictures` are for a folder: see `pictures.read_folder`. Raises DataError for
-    data that cannot be had, ConfigError for a split that cannot be made.
+    Keeps the first `limit` training images of each class, then holds out a fraction `val_fraction` of them, stratified
+    by class. `size`, `grey` and `pictures` are for a folder: see `pictures.read_folder`. Raises DataError if the data
+    are unavailable, ConfigError if they cannot be split.
     """
     if name == "digits":
         train, test, classes = _digits()
@@ -127,15 +127,15 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
 
 
 def first_of_each_class(labels: np.ndarray, limit: int) -> np.ndarray:
-    """Return the places of the first `limit` images of each class."""
+    """Return the positions of the first `limit` images of each class."""
     return np.concatenate([np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)])
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each channel of uint8 images (n, height, width, channels), exactly.
 
-    From the counts of the 256 values: integers until the last division, whatever the number of images. The deviation
-    of a channel that is the same everywhere is given as 1, so that one can divide by it.
+    Computed from the counts of the 256 values: integers until the last division, for any number of images. A constant
+    channel gets a deviation of 1, so that dividing by it is safe.
     """
     counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in images.unbind(3)]).double()
     values = torch.arange(256, dtype=torch.float64)
@@ -150,7 +150,7 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches: augmented uint8 images (batch, height, width, channels), and their labels.
 
-    A function of (seed, epoch): each image comes once, in random order; the last batch may be smaller.
+    Depends on (seed, epoch) only: each image comes once, in random order; the last batch may be smaller.
     """
     generator = epoch_generator(seed, epoch)
     order = torch.randperm(len(labels), generator=generator)
@@ -163,13 +163,13 @@ def training_batches(
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Return a generator of its own for each (seed, epoch), with no overlap between neighbours."""
+    """Return a separate generator for each (seed, epoch), with no overlap between neighbours."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) % 2**63)
 
 
 def _digits() -> tuple[Split, Split, tuple[str, ...]]:
-    """Return scikit-learn's 8x8 digits, a stratified fifth of which, always the same, is the test set."""
+    """Return scikit-learn's 8x8 digits; a fixed, stratified fifth of them is the test set."""
     bunch: Any = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     whole = Split(torch.from_numpy(images), torch.from_numpy(bunch.target).long())

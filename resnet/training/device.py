@@ -19,18 +19,18 @@ from resnet.training.gpus import choose_gpu, usable_gpus
 
 log = logging.getLogger(__name__)
 
-UNSAFE = r'[\\/:*?"<>|]'  # in the name of a folder, as PyTorch has it
-CPUINFO = Path("/proc/cpuinfo")  # Linux's
+UNSAFE = r'[\\/:*?"<>|]'  # characters that PyTorch replaces in a folder's name
+CPUINFO = Path("/proc/cpuinfo")  # on Linux
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
-PAYS_FROM = 5e13  # multiply-adds of a training's forward passes, 16 epochs of CIFAR-10 with blocks4: time is won
+PAYS_FROM = 5e13  # multiply-adds of forward passes (16 epochs of CIFAR-10 with blocks4) from which compiling pays off
 
 
 def resolve_device(device: str, in_parallel: bool = False) -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda` or `mps`; raises ConfigError for one that is not there.
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; raises ConfigError if there is no such device.
 
-    `auto` is a GPU that works or, without one, the CPU. Of several GPUs, a run beside others gets one of its own as
-    long as there are any. `mps`, Apple's, was written from PyTorch's documentation and never run.
+    `auto` is a GPU that works or, without one, the CPU. With several GPUs, a parallel run gets its own as long as one
+    is free. `mps` (Apple) was written from PyTorch's documentation and has never been run.
     """
     if device == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: PyTorch finds no Apple GPU here; use device=cpu or device=auto")
@@ -38,9 +38,9 @@ def resolve_device(device: str, in_parallel: bool = False) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return `fp32` or `bf16`; `auto` is the faster of them.
+    """Return `fp32` or `bf16`; `auto` is the faster of the two.
 
-    Raises ConfigError for bf16 where the device does not compute it natively: emulated, it is several times slower.
+    Raises ConfigError for bf16 if the device does not compute it natively: emulated, it is several times slower.
     """
     native = has_native_bf16(device)
     if precision == "bf16" and not native:
@@ -59,13 +59,13 @@ def has_native_bf16(device: torch.device) -> bool:
 
 
 def _is_slow_in_bf16() -> bool:
-    """Return whether a CPU with native bf16 multiplies faster in fp32: Intel's since AMX, where AMX is hidden."""
+    """Return whether a CPU with native bf16 multiplies faster in fp32: Intel CPUs since AMX, if AMX is hidden."""
     words = _cpu_words()
     return {"GenuineIntel", "avx512_fp16"} <= words and "amx_bf16" not in words
 
 
 def _cpu_words() -> set[str]:
-    """Return the words of /proc/cpuinfo, vendor and flags among them; none outside Linux."""
+    """Return the words of /proc/cpuinfo, including vendor and flags; empty outside Linux."""
     try:
         return set(CPUINFO.read_text(encoding="utf-8").split())
     except OSError:
@@ -75,7 +75,7 @@ def _cpu_words() -> set[str]:
 def memory_format_of(device: torch.device) -> torch.memory_format:
     """Return the memory format in which convolutions are fastest.
 
-    That is channels last, but for a GPU whose only fast arithmetic is fp32.
+    That is channels_last, except on a GPU without native bf16.
     """
     if device.type == "cpu" or has_native_bf16(device):
         return torch.channels_last
@@ -83,10 +83,10 @@ def memory_format_of(device: torch.device) -> torch.memory_format:
 
 
 def resolve_compile(wanted: bool | None, device: torch.device, bf16: bool, multiply_adds: float) -> bool:
-    """Return whether to compile the network; None is where that pays over a training of so many multiply-adds.
+    """Return whether to compile the network; None compiles if that pays off for this many multiply-adds.
 
-    By what was measured, from blocks4 to 56 layers, that is in bf16 on a CPU; no GPU was at hand. Raises ConfigError
-    where compiled code could not be held to float64, which Apple's GPUs do not have.
+    Measured from blocks4 to 56 layers, it pays off in bf16 on a CPU; no GPU was available. Raises ConfigError on Apple
+    GPUs, which lack the float64 that compiled code is checked against.
     """
     if wanted and device.type == "mps":
         raise ConfigError("compile=true: not on device=mps; leave it out")
@@ -95,7 +95,7 @@ def resolve_compile(wanted: bool | None, device: torch.device, bf16: bool, multi
 
 
 def runs_at_once(device: str = "auto") -> int:
-    """Return how many runs this machine takes side by side: one for each GPU or, without any, one for each core."""
+    """Return how many runs this machine can run in parallel: one per GPU or, without any, one per core."""
     gpus = 0 if device in ("cpu", "mps") else len(usable_gpus()[0])
     return gpus or cpu_count()
 
@@ -114,9 +114,9 @@ def set_thread_count() -> None:
 
 
 def provide_cache_folder() -> None:
-    """Have PyTorch keep what it compiles where it can: it makes that folder with the first optimizer, compiled or not.
+    """Give PyTorch a writable folder for compiled code: it creates one with the first optimizer, compiled or not.
 
-    Its own choice is named after the user, whom a container need not know, and may lie where nothing can be written.
+    Its default is named after the user, whom a container may not know, and may be in a place that is not writable.
     """
     try:
         name = f"torchinductor_{re.sub(UNSAFE, '_', getpass.getuser())}"
@@ -137,7 +137,7 @@ def provide_cache_folder() -> None:
 
 
 def set_up_process() -> None:
-    """Make the process ready to train: reproducibly, with as many threads as it is given, near the machine's limit."""
+    """Prepare the process to train reproducibly, with as many threads as it is given, near the machine's top speed."""
     provide_cache_folder()
     be_reproducible()
     set_thread_count()
@@ -145,20 +145,20 @@ def set_up_process() -> None:
 
 
 def be_reproducible() -> None:
-    """Have a GPU compute the same bytes each time, and fp32 in fp32, as a CPU does."""
+    """Make a GPU compute the same bytes each time, and fp32 in full fp32 precision, as a CPU does."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # PyTorch's convolutions would round to 10 bits; its other products do not
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's convolutions would round to 10 bits; its matrix products do not
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the memory of freed tensors for the next ones, instead of returning it to the system.
+    """Make the C library keep the memory of freed tensors for the next ones, instead of returning it to the system.
 
-    A step frees and takes the same few hundred megabytes again; mapping and zeroing them anew costs a CPU a tenth to a
-    fifth of the training time. What an earlier run of the same process left is returned. Without effect where the
-    C library is not glibc.
+    Each step frees and allocates the same few hundred megabytes; mapping and zeroing them every time costs a CPU a
+    tenth to a fifth of the training time. Memory left over from an earlier run in the same process is returned. Does
+    nothing if the C library is not glibc.
     """
-    gc.collect()  # a run that failed may have left all that it had in a cycle
+    gc.collect()  # a failed run may have left all its objects in a reference cycle
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt") and hasattr(library, "malloc_trim"):
         for parameter, value in ((M_TRIM_THRESHOLD, 2**31 - 1), (M_MMAP_MAX, 0)):

@@ -1,4 +1,4 @@
-"""Data sets that torchvision has, from a folder, and downloaded to it by one process at a time."""
+"""torchvision's data sets, read from a folder, and downloaded to it by one process at a time."""
 
 import logging
 import os
@@ -19,21 +19,21 @@ from resnet.training.catalogue import CATALOGUE, expand
 
 log = logging.getLogger(__name__)
 
-STALLED = 30.0  # seconds without a byte, after which a download is given up
+STALLED = 30.0  # seconds without a byte before a download is given up
 
 Labelled = tuple[Tensor, Tensor]
 
 
 class DataError(UserError):
-    """A data set that is not there, not whole, or cannot be had."""
+    """A data set that is missing or incomplete, or cannot be downloaded or read."""
 
 
 def read_or_download(name: str, root: str) -> tuple[Labelled, Labelled, tuple[str, ...]]:
     """Return training and test images, uint8 (n, height, width, 1 or 3) with labels (n,), and the names of the classes.
 
-    They are downloaded to `root` first where they are not there, or not whole. Raises DataError where that fails.
+    If they are missing or incomplete, they are first downloaded to `root`. Raises DataError if that fails.
     """
-    from torchvision import datasets  # a second that only those who need it pay for
+    from torchvision import datasets  # takes a second, so only when needed
 
     dataset, folder = getattr(datasets, CATALOGUE[name].torchvision), expand(root)
     try:
@@ -52,7 +52,7 @@ def _images(data: Any) -> Tensor:
     images = np.asarray(data)
     if images.ndim == 3:  # grey
         images = images[..., None]
-    elif images.shape[1] == 3:  # SVHN's order
+    elif images.shape[1] == 3:  # SVHN has channels first
         images = images.transpose(0, 2, 3, 1)
     return torch.from_numpy(np.ascontiguousarray(images))  # CIFAR's are views of (n, 3, 32, 32)
 
@@ -69,9 +69,9 @@ def _both(dataset: type, root: Path, **how: bool) -> tuple:
 
 
 def _read(dataset: type, root: Path) -> tuple | None:
-    """Return torchvision's training and test parts, or None where a file is missing or damaged.
+    """Return torchvision's training and test parts, or None if a file is missing or damaged.
 
-    torchvision unpickles a file only after its md5 has matched. Of Fashion-MNIST's arrays it checks sizes alone.
+    torchvision unpickles a file only if its md5 matches. Of Fashion-MNIST's arrays it checks only the sizes.
     """
     try:
         return _both(dataset, root)
@@ -80,17 +80,17 @@ def _read(dataset: type, root: Path) -> tuple | None:
 
 
 def _download(dataset: type, root: Path) -> tuple:
-    """Fetch and unpack the archive; raises DataError with the two ways on where that fails."""
+    """Download and unpack the archive; if that fails, raises DataError that names two ways to continue."""
     from torchvision.datasets.utils import download_and_extract_archive
 
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALLED)  # without it, a server that falls silent is waited for without end
+    socket.setdefaulttimeout(STALLED)  # without it, a server that stops sending would block us forever
     try:
-        if not hasattr(dataset, "tgz_md5"):  # several files, each with its md5
-            for damaged in root.glob(f"{dataset.__name__}/raw/*-ubyte"):  # torchvision would be content with them
+        if not hasattr(dataset, "tgz_md5"):  # several files, each with its own md5
+            for damaged in root.glob(f"{dataset.__name__}/raw/*-ubyte"):  # torchvision would accept them
                 damaged.unlink()
             return _both(dataset, root, download=True)
-        # not the class's own download, which is content with whole batches beside a damaged list of classes
+        # not the class's own download, which accepts intact batches with a damaged list of classes
         download_and_extract_archive(dataset.url, root, filename=dataset.filename, md5=dataset.tgz_md5)
         return _both(dataset, root)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
@@ -106,7 +106,7 @@ def _download(dataset: type, root: Path) -> tuple:
 
 
 def _place(dataset: type) -> str:
-    """Return what the data set is in, as torchvision has it."""
+    """Return the files or the folder in which torchvision keeps the data set."""
     if dataset.__name__ == "SVHN":
         return "train_32x32.mat and test_32x32.mat"
     return f"the folder {getattr(dataset, 'base_folder', dataset.__name__)}"
@@ -114,7 +114,7 @@ def _place(dataset: type) -> str:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Hold the download to one process at a time; the lock goes with the process that has it."""
+    """Let one process at a time download; the lock is released when its owner ends."""
     root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root / ".download.lock", os.O_CREAT | os.O_RDWR)
     try:

@@ -1,15 +1,15 @@
-"""Batch norm, addition and ReLU as one operation: the network as torch.compile trains it fastest on a CPU.
+"""Batch norm, addition and ReLU as one operation: the form of the network that torch.compile trains fastest on a CPU.
 
-In bf16, convolutions run at the speed of the arithmetic; the time that is left to save is that of reading and writing
-activations. The network's own operations pass over each of them six times, seven where a shortcut is added: for batch
-norm's sums, for its output, for the addition, for the ReLU, and back again. Here it is four times: for the sums and
-for all that is computed with them, forward and backward.
+In bf16, convolutions run at the speed of the arithmetic; the time left to save is spent reading and writing
+activations. The network's own operations pass over each activation six times, or seven if a shortcut is added: for
+batch norm's sums, its output, the addition, the ReLU, and then backward. Here there are four passes: forward and
+backward, one for the sums and one for everything computed from them.
 
-torch.compile does the merging. By itself it would not get there: it computes batch norm's sums and gradients in ways
-that cost more than the merging saves. Not compiled, the code here is slower than the network's own operations.
+torch.compile fuses the operations. On the unchanged network that would not help: it computes batch norm's sums and
+gradients in ways that cost more than fusion saves. Uncompiled, this code is slower than the network's own operations.
 
-The variance is the mean square less the squared mean, which takes one pass, and loses as many digits as the square of
-mean / deviation has. Beside the three that bf16 has that is nothing; in fp32, where nothing is gained, it is not used.
+The variance is the mean square minus the squared mean, which takes one pass but loses as many digits as the square of
+mean / deviation has. Compared with bf16's three digits that is nothing; fp32 would gain nothing and does not use it.
 """
 
 import copy
@@ -68,9 +68,9 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def total(rows: Tensor) -> Tensor:
-    """Return the sums over rows (batch, height * width, channels), (channels,).
+    """Return the sums (channels,) over rows (batch, height * width, channels).
 
-    Image by image: above 4,096 terms torch.compile takes a slower, more careful way to add them up.
+    Sums image by image: above 4,096 terms torch.compile uses a slower, more careful summation.
     """
     return rows.sum(1).sum(0)
 
@@ -82,7 +82,7 @@ def as_images(rows: Tensor, like: Tensor) -> Tensor:
 
 
 class FusedBatchNormReLU(BatchNormReLU):
-    """Compute what BatchNormReLU does in training mode, in one pass, and update its running statistics."""
+    """Compute the same as BatchNormReLU in training mode, as one operation, and update its running statistics."""
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         output, mean, variance = NormReLU.apply(x, shortcut, self.weight, self.bias, self.eps)  # type: ignore[misc]
@@ -95,7 +95,7 @@ class FusedBatchNormReLU(BatchNormReLU):
 
 
 class DenseProjection(Projection):
-    """Compute what Projection does; the pixels that its stride skips are left out first, which halves its time."""
+    """Compute the same as Projection, but drop the pixels that its stride skips first, which halves its time."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         vertical, horizontal = self.stride
@@ -107,7 +107,7 @@ FUSED: dict[type[nn.Module], type[nn.Module]] = {BatchNormReLU: FusedBatchNormRe
 
 
 def fuse(model: ResNet) -> ResNet:
-    """Return the network with its operations replaced by those here; both share their weights and statistics."""
+    """Return a copy of the network that uses the operations above; both share their weights and statistics."""
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     twin = copy.deepcopy(model, shared)  # type: ignore[arg-type]
     for module in twin.modules():

@@ -1,6 +1,6 @@
-"""Which GPU a run gets: one that this PyTorch has kernels for and, beside other runs, the one with the fewest.
+"""Choose a run's GPU: one that this PyTorch has kernels for and, among parallel runs, the one with the fewest runs.
 
-Written from PyTorch's documentation and tested on made-up cards; tests/gpu/ is for whoever has a real one.
+Written from PyTorch's documentation and tested on simulated GPUs; tests/gpu/ is for real ones.
 """
 
 import fcntl
@@ -17,14 +17,14 @@ from resnet.errors import ConfigError
 log = logging.getLogger(__name__)
 
 DRIVER = Path("/proc/driver/nvidia")
-slot: int | None = None  # the open file whose lock says that this process uses a GPU
+slot: int | None = None  # the open file whose lock marks a GPU as used by this process
 
 
 def choose_gpu(wanted: str, in_parallel: bool) -> torch.device:
-    """Return the GPU for `auto` or `cuda`, made PyTorch's current one; the CPU where `auto` finds none that works.
+    """Return the GPU for `auto` or `cuda`, made PyTorch's current one; the CPU if `auto` finds no usable one.
 
-    The first one, so that a run after another is on the same; `in_parallel`, the first with the fewest runs on it.
-    Raises ConfigError for `cuda` where there is none, or none that works.
+    It is the first usable one, so consecutive runs get the same; `in_parallel`, the first with the fewest runs on it.
+    Raises ConfigError for `cuda` if no GPU is usable.
     """
     usable, reason = usable_gpus()
     if not usable:
@@ -40,7 +40,7 @@ def choose_gpu(wanted: str, in_parallel: bool) -> torch.device:
 
 
 def usable_gpus() -> tuple[list[int], str]:
-    """Return the GPUs that this PyTorch can compute on; or none, and why, where there are some all the same."""
+    """Return the GPUs that this PyTorch can compute on and, if none of those present is usable, the reason."""
     if not torch.cuda.is_available():
         if torch.version.cuda is None or not any((DRIVER / "gpus").glob("*")):
             return [], ""
@@ -55,10 +55,10 @@ def usable_gpus() -> tuple[list[int], str]:
 
 
 def has_kernels(capability: tuple[int, int], kernels: list[str]) -> bool:
-    """Return whether a card of this capability runs any of a PyTorch's kernels, named as `get_arch_list` does.
+    """Return whether a GPU of this capability runs any of these kernels, named as in `get_arch_list`.
 
-    Binary code (sm_80) runs on the same major version from its minor one on, an architecture's own (sm_90a) nowhere
-    else; intermediate code (compute_80) on anything that is newer. What is not NVIDIA's is left to PyTorch.
+    Binary code (sm_80) runs on the same major version from its minor version up; architecture-specific code (sm_90a) on
+    that version only; intermediate code (compute_80) on that version and newer. Non-NVIDIA GPUs are left to PyTorch.
     """
     if not all(kernel.startswith(("sm_", "compute_")) for kernel in kernels):
         return True
@@ -74,9 +74,9 @@ def has_kernels(capability: tuple[int, int], kernels: list[str]) -> bool:
 
 
 def take_slot(gpus: list[int]) -> int:
-    """Return the first GPU with the fewest runs on it, and count this process among them until it ends or asks again.
+    """Return the first GPU with the fewest runs, and count this process as one until it ends or calls this again.
 
-    A slot is a lock on a file named after the card's UUID: another process's numbers for the cards may be others.
+    A slot is a lock on a file named after the GPU's UUID, because other processes may number the GPUs differently.
     """
     global slot
     if slot is not None:
@@ -90,7 +90,7 @@ def take_slot(gpus: list[int]) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-        except OSError:  # a file system without locks: nothing is known of the others
+        except OSError:  # a file system without locks: other processes' GPUs are unknown
             os.close(descriptor)
             return gpus[os.getpid() % len(gpus)]
         else:
@@ -100,7 +100,7 @@ def take_slot(gpus: list[int]) -> int:
 
 
 def _why_not() -> str:
-    """Return what PyTorch says when it is asked for a GPU that it cannot use."""
+    """Return PyTorch's reason for being unable to use a GPU."""
     try:
         torch.cuda.init()
     except Exception as error:
@@ -109,7 +109,7 @@ def _why_not() -> str:
 
 
 def driver_version() -> str | None:
-    """Return the version of NVIDIA's driver, None where there is none."""
+    """Return the version of NVIDIA's driver, or None without one."""
     try:
         words = (DRIVER / "version").read_text(encoding="utf-8").splitlines()[0].split()
     except (OSError, IndexError):

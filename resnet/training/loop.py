@@ -23,10 +23,10 @@ def fit(
     epochs_done: int = 0,
     watch: Callable[[Batches, int, int], Batches] = lambda batches, epoch, steps: batches,
 ) -> Iterator[dict[str, Any]]:
-    """Train to `total_steps` from where `epochs_done` epochs left off; yield the row of metrics.csv of each epoch.
+    """Train from the end of epoch `epochs_done` to step `total_steps`; yield each epoch's row of metrics.csv.
 
-    The last epoch ends early where the steps do. `watch` is given each epoch's batches, its number and its steps; it
-    may pass the batches on, look at them, or stop. Raises Diverged where a loss of the epoch is not finite.
+    The last epoch ends early if the steps run out. `watch` gets each epoch's batches, its number and its steps; it may
+    pass the batches on, look at them, or stop. Raises Diverged if a loss of the epoch is not finite.
     """
     steps_per_epoch = steps_in_epoch(len(data.train), batch_size)
     for epoch in range(epochs_done + 1, epochs_of(total_steps, steps_per_epoch) + 1):

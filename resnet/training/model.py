@@ -1,7 +1,7 @@
 """Residual networks for small images, of any depth, and their plain twins.
 
 Written out in full because the network is what the project is about. `Network` describes one: it builds the module,
-counts parameters and multiply-adds without building it, and names its layers. A block is a class with its own count.
+counts parameters and multiply-adds without building it, and names its layers. A block class counts its own cost.
 
 The paper's family (`shortcut="pad"`, width 16, n blocks in each of three stages) has 6n+2 weighted layers:
 
@@ -36,9 +36,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution of a network: its module's name, the name of the norm after it, and where it stands.
+    """A convolution of a network: its module's name, the name of the norm after it, and its position.
 
-    `stage` counts from 1, 0 is the stem. `branch` is "residual", "shortcut" or, for the stem, "".
+    `stage` counts from 1; 0 is the stem. `branch` is "residual", "shortcut" or, for the stem, "".
     """
 
     name: str
@@ -49,11 +49,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """Describe a network: `stages[i]` blocks of `width * 2**i` channels, the resolution halved as a later stage begins.
+    """Describe a network: `stages[i]` blocks of `width * 2**i` channels; each later stage halves the resolution.
 
-    `block` is a key of BLOCKS; `shortcut`, `norm` and `zero_init` are its arguments; `classes` and `channels` are the
-    images'. A 3x3 convolution comes before the stages, global average pooling and one linear layer come after them
-    (He et al. 2016, section 4.2).
+    `block` is a key of BLOCKS; `shortcut`, `norm` and `zero_init` are its arguments; `classes` and `channels` are those
+    of the images. A 3x3 convolution comes before the stages, global average pooling and one linear layer come after
+    them (He et al. 2016, section 4.2).
     """
 
     stages: tuple[int, ...]
@@ -66,11 +66,11 @@ class Network:
     channels: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))  # a list, where it comes from JSON or YAML
+        object.__setattr__(self, "stages", tuple(self.stages))  # a list if it comes from JSON or YAML
 
     @property
     def depth(self) -> int:
-        """Return the number of weighted layers as the paper counts them: without the shortcuts' projections."""
+        """Return the number of weighted layers as the paper counts them: without projection shortcuts."""
         return sum(layer.branch != "shortcut" for layer in self.layers()) + 1  # the classifier
 
     @property
@@ -79,7 +79,7 @@ class Network:
         return self.width * 2 ** (len(self.stages) - 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the description as JSON holds it; `Network(**description)` is the way back."""
+        """Return the description as a dictionary fit for JSON; `Network(**description)` restores it."""
         return asdict(self) | {"stages": list(self.stages)}
 
     def build(self) -> "ResNet":
@@ -87,7 +87,7 @@ class Network:
         return ResNet(self)
 
     def shapes(self) -> Iterator[tuple[int, "Shape"]]:
-        """Yield the stage, from 1, and the shape of every block, in order."""
+        """Yield the stage (from 1) and the shape of each block, in network order."""
         inputs = self.width
         for stage, blocks in enumerate(self.stages, start=1):
             outputs = self.width * 2 ** (stage - 1)
@@ -107,7 +107,7 @@ class Network:
         return total + Cost(self.features * self.classes + self.classes, self.features * self.classes)
 
     def layers(self) -> list[Layer]:
-        """Return every convolution in the order of the network, a block's shortcut after its residual branch."""
+        """Return every convolution in network order, a block's shortcut after its residual branch."""
         layers = [Layer("stem", "stem_norm", 0, "")]
         for number, (stage, shape) in enumerate(self.shapes()):
             layers += BLOCKS[self.block].layers(f"blocks.{number}.", stage, shape, self.shortcut, self.norm)
@@ -127,7 +127,7 @@ class Shape:
         return self.inputs != self.outputs or self.stride != 1
 
     def size_after(self, size: int) -> int:
-        """Return the side of the output of an input of `size` x `size` pixels."""
+        """Return the side length of the output for an input of `size` x `size` pixels."""
         return (size - 1) // self.stride + 1
 
 
@@ -151,18 +151,18 @@ class BatchNormReLU(nn.BatchNorm2d):
         return self.add_relu(super().forward(x), shortcut)
 
 
-# What ends a layer: x, shortcut or None -> ReLU(norm(x) + shortcut).
+# The end of a layer: maps x and a shortcut (or None) to ReLU(norm(x) + shortcut).
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNormReLU, "none": lambda channels: AddReLU()}
 
 
 class Block(nn.Module):
-    """Compute ReLU(F(x) + shortcut(x)), F being two 3x3 convolutions (He et al. 2016, equations 1 and 2, figure 2).
+    """Compute ReLU(F(x) + shortcut(x)), where F is two 3x3 convolutions (He et al. 2016, equations 1, 2, figure 2).
 
     Maps (batch, inputs, height, width) to (batch, outputs, height / stride, width / stride). The shortcut is the
-    identity wherever the shape stays. Where it changes, `projection` is a strided 1x1 convolution with batch norm
+    identity if the shape stays the same. If it changes, `projection` is a strided 1x1 convolution with batch norm
     (option B), and `pad` takes every stride-th pixel and fills the new channels with zeros (option A). `none` leaves
     ReLU(F(x)): the plain twin. With `norm="none"` convolutions have a bias instead of a norm. `zero_init` starts the
-    scale of the last norm at 0, so that F is 0 at first (Goyal et al. 2017, section 5.1).
+    scale of the last norm at 0, so F is 0 at first (Goyal et al. 2017, section 5.1).
     """
 
     def __init__(self, shape: Shape, shortcut: str, norm: str, zero_init: bool):
@@ -192,7 +192,7 @@ class Block(nn.Module):
 
     @staticmethod
     def layers(prefix: str, stage: int, shape: Shape, shortcut: str, norm: str) -> list[Layer]:
-        """Return a block's convolutions; `prefix` begins their names."""
+        """Return a block's convolutions; their names start with `prefix`."""
         layers = [
             Layer(f"{prefix}conv1", f"{prefix}norm1", stage, "residual"),
             Layer(f"{prefix}conv2", f"{prefix}norm2", stage, "residual"),
@@ -215,9 +215,9 @@ class Projection(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         if self.in_channels >= 16:
             return super().forward(x)
-        # Of fewer channels than oneDNN takes at a time (8 with AVX2, 16 with AVX-512), its gradient for the weights of
-        # a strided 1x1 convolution in fp32 writes past a buffer (its issue 6035). Without the pixels that the stride
-        # skips it has no stride, and the output is the same.
+        # With fewer channels than oneDNN processes at a time (8 with AVX2, 16 with AVX-512), its weight gradient of a
+        # strided 1x1 convolution in fp32 writes past a buffer (oneDNN issue 6035). Dropping the skipped pixels first
+        # makes the stride unnecessary, and the output is the same.
         vertical, horizontal = self.stride
         return F.conv2d(x[:, :, ::vertical, ::horizontal], self.weight, self.bias)
 
@@ -234,7 +234,7 @@ class Pad(nn.Module):
 
 
 def conv3x3(inputs: int, outputs: int, norm: str, stride: int = 1) -> nn.Conv2d:
-    """Return a 3x3 convolution that keeps the resolution but for its stride; with a bias where no norm follows."""
+    """Return a 3x3 convolution that keeps the resolution apart from its stride, with a bias if no norm follows."""
     return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=norm == "none")
 
 
@@ -273,6 +273,6 @@ class ResNet(nn.Module):
 
 
 def conv_cost(inputs: int, outputs: int, kernel: int, size: int, norm: str) -> Cost:
-    """Return the cost of a convolution to `size` x `size` pixels, and of the norm or the bias that it has."""
+    """Return the cost of a convolution with `size` x `size` output pixels, including its norm or bias."""
     weights = inputs * outputs * kernel**2
     return Cost(weights + (2 if norm == "batch" else 1) * outputs, weights * size**2)

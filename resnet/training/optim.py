@@ -1,7 +1,7 @@
 """Optimizer and learning-rate schedule from plain values.
 
-A schedule is a function of the step alone: there is no state to save or restore, and no warm-up whose rate someone has
-to remember to raise again.
+A schedule is a function of the step alone: there is no state to save or restore, and no warm-up rate that someone must
+remember to raise.
 """
 
 import math
@@ -20,7 +20,7 @@ ONECYCLE_START, ONECYCLE_END, ONECYCLE_RISE = 1 / 25, 1 / 250_000, 0.3  # PyTorc
 def make_optimizer(
     parameters: Iterable[Parameter], name: str, lr: float, weight_decay: float, momentum: float, nesterov: bool
 ) -> torch.optim.Optimizer:
-    """Return `adam`, `adamw` or `sgd` over the parameters, each step of it one fused kernel."""
+    """Return `adam`, `adamw` or `sgd` over the parameters, with each step fused into one kernel."""
     if name == "sgd":
         return torch.optim.SGD(
             parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
@@ -40,9 +40,9 @@ def make_schedule(
 ) -> Schedule:
     """Return the learning rate as a function of the step, 0 to `total_steps` - 1.
 
-    `constant`, `multistep` (times `gamma` from each of `milestones` on), `cosine` (to 0 at `total_steps`, Loshchilov
-    and Hutter 2017, equation 5) or `onecycle` (Smith and Topin 2018). During `warmup` the rate is `warmup_factor` times
-    that (He et al. 2016, section 4.2, for 110 layers). Milestones and warm-up are fractions of the training.
+    `constant`, `multistep` (multiplied by `gamma` at each of `milestones`), `cosine` (to 0 at `total_steps`, Loshchilov
+    and Hutter 2017, equation 5) or `onecycle` (Smith and Topin 2018). During `warmup` that rate is multiplied by
+    `warmup_factor` (He et al. 2016, section 4.2, for 110 layers). Milestones and warm-up are fractions of the training.
     """
     shapes: dict[str, Callable[[float], float]] = {
         "constant": lambda progress: 1.0,
@@ -60,13 +60,13 @@ def make_schedule(
 
 
 def rates_agree(one: Mapping[str, Any], other: Mapping[str, Any], steps: int) -> bool:
-    """Return whether two schedules, as arguments of `make_schedule`, give the same rate in each of the first steps."""
+    """Return whether two schedules (`make_schedule`'s arguments) give the same rates in the first `steps` steps."""
     first, second = make_schedule(**one), make_schedule(**other)
     return all(first(step) == second(step) for step in range(steps))
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every parameter group the learning rate."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 

@@ -1,4 +1,4 @@
-"""Pictures of any size and kind, as a network takes them: one, or a folder of them as a data set."""
+"""Read pictures of any size and kind as network input: a single one, or a folder of them as a data set."""
 
 import warnings
 from functools import lru_cache
@@ -17,14 +17,14 @@ class PictureError(UserError):
     """A picture that cannot be read."""
 
 
-@lru_cache(maxsize=1)  # the runs of a sweep are of one folder, and decoding takes longer than a small training
+@lru_cache(maxsize=1)  # a sweep's runs share a folder, and decoding takes longer than a small training
 def read_folder(
     root: str, size: int, grey: bool, pictures: str
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[str, ...]]:
     """Return training and test images, uint8 (n, size, size, 1 or 3) with labels (n,), and the names of the classes.
 
-    Classes are the folders in `root`/train, by name. `pictures` is their digest, so that others are read anew. Raises
-    ConfigError for a class without training or test pictures, PictureError for a file that is no picture.
+    Classes are the folders in `root`/train, by name. `pictures` is the pictures' digest: a new one makes the cache read
+    them again. Raises ConfigError for a class without training or test pictures, PictureError for an unreadable file.
     """
     train, test = pictures_in(root, "train"), pictures_in(root, "test")
     classes = tuple(train)
@@ -49,7 +49,7 @@ def _read(part: dict[str, list[Path]], classes: tuple[str, ...], size: int, grey
 
 
 def read_picture(path: Path, size: int, channels: int) -> Tensor:
-    """Return a picture as the network takes it, uint8 (size, size, channels); raises PictureError."""
+    """Return a picture as network input, uint8 (size, size, channels); raises PictureError if it is unreadable."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about odd but readable files
@@ -58,14 +58,14 @@ def read_picture(path: Path, size: int, channels: int) -> Tensor:
                 image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     except UnidentifiedImageError:
         raise PictureError("not a picture in a format that is known here") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything over a damaged file
+    except Exception as error:  # Pillow's decoders raise almost any exception for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"cannot be read: {reason}") from None
     return torch.from_numpy(np.array(image)).view(size, size, channels)
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """Return a picture of 16 bit grey values as one of 8 bit, which Pillow would cut off; others as they are."""
+    """Return a 16-bit grey picture scaled to 8 bits, which Pillow would clip instead; others unchanged."""
     if image.mode == "F":
         raise PictureError("floating-point pixels, whose range is unknown")
     if not image.mode.startswith("I"):
@@ -77,7 +77,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 
 def opaque(image: Image.Image, mode: str) -> Image.Image:
-    """Return a picture in `mode`, RGB or L, with white where it was transparent."""
+    """Return a picture in `mode`, RGB or L, with transparency replaced by white."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

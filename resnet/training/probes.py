@@ -1,7 +1,7 @@
 """What depth does inside a network: the gradient and weights of each layer, and how strongly each one responds.
 
-Measured on one fixed batch and on a copy of the network, so that looking changes nothing: with probes or without,
-a training goes the same way to the byte.
+Measured on one fixed batch and on a copy of the network, so that probing changes nothing: with or without probes, a
+training computes the same bytes.
 """
 
 import copy
@@ -14,19 +14,19 @@ from resnet.training.data import Split
 from resnet.training.model import AddReLU, Network, ResNet
 from resnet.training.trainer import Normalize, forward
 
-PROBE_IMAGES = 128  # the first of the training images, not augmented
+PROBE_IMAGES = 128  # the first training images, not augmented
 
 
 def probe(
     model: ResNet, network: Network, normalize: Normalize, split: Split, bf16: bool, epoch: int
 ) -> list[dict[str, Any]]:
-    """Return the rows of layers.csv after an epoch, one row per convolution in the order of the network.
+    """Return the rows of layers.csv after an epoch, one row per convolution in network order.
 
-    `grad_norm` and `weight_norm` are the Euclidean norms of the convolution's weights' gradient and of the weights.
-    `response_std` is the standard deviation, over images, channels and positions, of a 3x3 layer's output after batch
-    norm and before addition and nonlinearity (He et al. 2016, figure 7); none for 1x1 projections. `residual_ratio`
-    is the norm of a residual branch's response over that of what its shortcut carries, in the row of the branch's last
-    layer. `stage` 0 is the stem.
+    `grad_norm` and `weight_norm` are the Euclidean norms of the gradient of the convolution's weights and of the
+    weights. `response_std` is the standard deviation, over images, channels and positions, of a 3x3 layer's output
+    after batch norm and before addition and nonlinearity (He et al. 2016, figure 7); None for 1x1 projections.
+    `residual_ratio` is the norm of a residual branch's response divided by that of its shortcut's output, in the row of
+    the branch's last layer. `stage` 0 is the stem.
     """
     model = copy.deepcopy(model).train()
     layers = network.layers()
@@ -57,7 +57,7 @@ def probe(
 
 
 def watch(norm: nn.Module, found: dict[str, Tensor]) -> None:
-    """Have the end of a layer note in `found` how strongly it responds, and by how much more than the shortcut."""
+    """Make a layer's norm record in `found` how strongly the layer responds, also relative to the shortcut."""
 
     def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         response = inputs[0].detach().float()

@@ -1,4 +1,4 @@
-"""A network with what trains it: the step, an epoch of steps, an evaluation."""
+"""A network and how it is trained: a step, an epoch of steps, an evaluation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ EVALUATION_BATCH = 500  # images at a time; does not change the metrics
 
 @dataclass(frozen=True)
 class Metrics:
-    """Mean cross entropy and fraction of right answers."""
+    """Mean cross entropy and fraction of correct predictions."""
 
     loss: float
     accuracy: float
@@ -30,7 +30,7 @@ class Normalize(nn.Module):
     """Turn uint8 images (batch, height, width, channels) into float32 (batch, channels, height, width).
 
     Each channel has zero mean and unit standard deviation over the training set. In channels_last, the memory format in
-    which most convolutions are fastest, the bytes stay where they are. The network it is for takes the same format.
+    which most convolutions are fastest, the layout in memory stays the same. The network must use the same format.
     """
 
     scale: Tensor
@@ -49,9 +49,9 @@ class Normalize(nn.Module):
 
 @dataclass
 class Trainer:
-    """What takes a step: a network, its optimizer and schedule, and whether its convolutions compute in bf16.
+    """All that a step needs: a network, its optimizer and schedule, and whether its convolutions compute in bf16.
 
-    `compiled` takes the network's place in training mode.
+    `compiled` replaces the network in training mode.
     """
 
     model: ResNet
@@ -67,11 +67,11 @@ class Trainer:
         return forward(network, self.normalize, images, self.bf16)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint has to hold: the schedule is a function of the step, and the data of the epoch."""
+        """Return the state for a checkpoint; the schedule depends only on the step, the data only on the epoch."""
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state; raises ValueError, with nothing changed, for one of another network."""
+        """Go back to a state; raises ValueError, and changes nothing, if it is from another network."""
         shapes, own = ({k: v.shape for k, v in m.items()} for m in (state["model"], self.model.state_dict()))
         if shapes != own:
             raise ValueError("it holds another network")
@@ -81,7 +81,7 @@ class Trainer:
     def train_epoch(self, batches: Batches, first_step: int) -> Metrics:
         """Take a step for each batch; return the running metrics, in training mode, over the epoch.
 
-        Nothing is read from the device before the last step. Raises Diverged if a loss was not finite.
+        Nothing is read from the device until the last step is taken. Raises Diverged if a loss was not finite.
         """
         self.model.train()
         losses, correct, sizes = [], [], []
@@ -107,7 +107,7 @@ def make_trainer(
 ) -> Trainer:
     """Return a trainer of a new network, on the device of `normalize`; the seed decides the initial weights.
 
-    `optimizer` are the arguments of `make_optimizer`. Raises RuntimeError where the network is not as it counts itself.
+    `optimizer` holds `make_optimizer`'s arguments. Raises RuntimeError if `network.cost` miscounts the parameters.
     """
     torch.manual_seed(seed)
     model = network.build()
@@ -136,7 +136,7 @@ def evaluate(model: ResNet, normalize: Normalize, split: Split, bf16: bool) -> t
 
 
 def running_metrics(losses: Tensor, correct: Tensor, sizes: Tensor, first_step: int) -> Metrics:
-    """Return an epoch's means from the metrics of its steps, all (steps,); raises Diverged."""
+    """Return an epoch's means from the metrics of its steps, all (steps,); raises Diverged if a loss is not finite."""
     losses = losses.cpu().double()  # not every GPU has float64
     if not losses.isfinite().all():
         raise Diverged("loss", first_step + int((~losses.isfinite()).nonzero()[0]))
