@@ -103,7 +103,7 @@ def git_state() -> dict[str, Any]:
         return {}
 
     def git(*arguments: str) -> str:
-        # whoever owns the checkout: nothing that it configures is run by these two commands
+        # accept a checkout that another user owns, but never run an fsmonitor that it configures
         own = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
         without = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
         done = subprocess.run((*own, *arguments), cwd=folder, env=without, capture_output=True, text=True, check=True)

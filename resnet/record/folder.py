@@ -182,7 +182,8 @@ class RunFolder:
         """Go back to the newest intact checkpoint that `restore` accepts; return its epoch, or 0 without one.
 
         `restore` gets the checkpoint and raises ValueError for one that does not fit. Rejected checkpoints and tables
-        with other columns are archived. The tables keep the rows up to that epoch; later rows are dropped.
+        with other columns are archived. The tables keep the rows up to that epoch; later ones are dropped or, if every
+        checkpoint was rejected, archived.
         """
         self._archive_foreign_tables()
         lost = False

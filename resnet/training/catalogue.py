@@ -58,7 +58,10 @@ def expand(root: str) -> Path:
 
 
 def pictures_in(root: str, part: str) -> dict[str, list[Path]]:
-    """Return the pictures in `root`/`part` by class, a folder each, both by name; raises ConfigError without any."""
+    """Return the pictures in `root`/`part` by class (a folder each), both sorted by name.
+
+    Raises ConfigError for fewer than two classes.
+    """
     folder = expand(root) / part
     layout = "data=folder takes train/CLASS/PICTURE and test/CLASS/PICTURE in data.root"
     if not folder.is_dir():

@@ -116,7 +116,7 @@ def load(
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
-    """Divide a split in two, stratified by class; raises ConfigError where a class would be left out of either."""
+    """Divide a split in two, stratified by class; raises ConfigError if scikit-learn finds too few images for that."""
     labels = split.labels.numpy()
     index = np.arange(len(labels))
     try:

@@ -103,8 +103,7 @@ def runs_at_once(device: str = "auto") -> int:
 def set_thread_count() -> None:
     """Use OMP_NUM_THREADS threads or, if it is not set, one per CPU that this process may use.
 
-    PyTorch counts the machine's cores, whatever a container's quota or a scheduler's affinity leaves of them. joblib's
-    workers limit MKL apart from OMP_NUM_THREADS.
+    PyTorch's own count ignores a container's CPU quota. joblib's workers limit MKL separately from OMP_NUM_THREADS.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given) > 0:
