@@ -46,7 +46,7 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
 def held_out(trained: Trained, root: str | None) -> Split:
     """Return the images that a run was validated on; raises ConfigError as `lesions_of` does."""
     if sum(trained.network.stages) == 1:
-        raise ConfigError(f"{trained.path}: a network of one block has none to spare; lesions take two or more")
+        raise ConfigError(f"{trained.path}: a network of one block has none to remove; lesions need two or more")
     data, same = load_data(trained, root)
     if data.val is None:
         raise ConfigError(f"{trained.path}: no images were held out (data.val_fraction=0); the test set is not used")

@@ -101,7 +101,7 @@ class RunFolder:
         except (ValueError, TypeError, KeyError) as error:
             reason = error if isinstance(error, ValueError) else "it is not what a run writes"
             raise RecordError(
-                f"{path} is damaged, {reason}; move it away, and the same command writes it anew"
+                f"{path} is damaged, {reason}; move it away and repeat the command to rewrite it"
             ) from None
         return result
 

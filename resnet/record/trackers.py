@@ -139,7 +139,7 @@ class Tracker:
             self.chosen = TRACKERS[name](run) if name in TRACKERS else None
         except Exception as error:  # a broken installation raises more than ImportError
             reason = one_line(error)
-            raise ConfigError(f'logger={name}: {reason}; it takes pip install -e ".[{name}]"') from None
+            raise ConfigError(f'logger={name}: {reason}; install it with pip install -e ".[{name}]"') from None
 
     def start(self, config: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
         """Start or continue a run that has these rows of metrics.csv so far."""

@@ -158,7 +158,7 @@ def load_data(trained: Trained, root: str | None) -> tuple[Dataset, bool]:
     data = load(**trained.data_settings(root))
     if data.classes != trained.classes:
         differing = sorted({*data.classes} ^ {*trained.classes})[:5]
-        raise ConfigError(f"{trained.path}: the classes of the data here are not the run's: {', '.join(differing)}")
+        raise ConfigError(f"{trained.path}: the classes of the data here differ from the run's: {', '.join(differing)}")
     return data, data.sha256() == trained.result["data"]["sha256"]
 
 

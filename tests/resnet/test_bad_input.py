@@ -131,7 +131,7 @@ def test_a_corrupt_result_is_reported_and_kept(train, copied_run):
     (copied_run / "result.json").write_bytes(b"[]")
     for sweep in ([], ["-m"]):
         said = output(train(*sweep, "epochs.count=3", "study=mine", "seed=0", code=1))
-        assert "result.json is damaged" in said and "move it away, and the same command writes it anew" in said
+        assert "result.json is damaged" in said and "move it away and repeat the command to rewrite it" in said
     assert (copied_run / "result.json").read_bytes() == b"[]"
 
 

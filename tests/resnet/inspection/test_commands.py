@@ -131,7 +131,7 @@ def test_other_data_than_the_runs_are_told_apart(train_here, pictures, capsys):
         read_folder.cache_clear()
         assert exit_code(main, str(run)) == 2
         printed = capsys.readouterr()
-        assert printed.err.endswith("the classes of the data here are not the run's: other\n") and not printed.out
+        assert printed.err.endswith("the classes of the data here differ from the run's: other\n") and not printed.out
     assert (run / "lesions.csv").read_bytes() == measured
 
 

@@ -247,7 +247,9 @@ def test_a_full_disk_under_tensorboard_is_a_warning(tmp_path, capfd, caplog):
 def test_a_missing_package_is_reported_before_training(train, tmp_path, name):
     (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
     done = train(f"logger={name}", code=2)
-    reason = f"logger={name}: ModuleNotFoundError: No module named '{name}'; it takes pip install -e \".[{name}]\""
+    reason = (
+        f"logger={name}: ModuleNotFoundError: No module named '{name}'; install it with pip install -e \".[{name}]\""
+    )
     assert done.stdout == f"{only(tmp_path).relative_to(tmp_path)}: {reason}\n" and "Traceback" not in done.stderr
     assert not (only(tmp_path) / "metrics.csv").exists()
     assert f"({reason})" in train("-m", f"logger={name}", "seed=0", code=1).stdout
