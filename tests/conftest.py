@@ -1,4 +1,4 @@
-"""What the tests share: real processes, small real data, and CIFAR-10 where there is one."""
+"""What the tests share: real processes, small real data, and CIFAR-10 if it is there."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.pop("RESNET_RUNS", None)  # the user's runs are no test's business
+os.environ.pop("RESNET_RUNS", None)  # no test may see the user's runs
 SMALL = {"data": "digits", "model.stages": "[1,1]", "model.width": "8", "epochs.count": "2", "device": "cpu"}
 
 
@@ -25,7 +25,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=1800,  # only so that nothing waits for ever, on however slow a machine
+            timeout=1800,  # keeps a hung command from waiting for ever; ample even on a slow machine
             **options,
         )
         if code is not None:
@@ -38,7 +38,7 @@ def command(tmp_path):
 def one_thread() -> dict[str, str]:
     """Return the environment without the user's data and trackers, and with one thread.
 
-    Small networks are no faster on two; on a busy machine they are forty times slower.
+    Small networks are no faster on two threads; on a busy machine they are forty times slower.
     """
     kept = {
         name: value for name, value in os.environ.items() if name != "RESNET_DATA" and not name.startswith("WANDB_")
@@ -52,7 +52,7 @@ def imported(done: subprocess.CompletedProcess) -> set[str]:
 
 
 def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
-    """Return the environment that makes a process pause after it writes a file whose path ends like this.
+    """Return the environment that makes a process pause after it writes a file whose path ends in `ending`.
 
     It continues when a signal arrives, or when the test removes the file `hold` from the folder.
     """
@@ -67,7 +67,7 @@ def heed_interrupts() -> None:
 
 
 def small(*overrides: str) -> list[str]:
-    """Return the arguments for a very small network on digits, but for what the overrides say otherwise."""
+    """Return the arguments for a very small network on digits, except where the overrides differ."""
     given = {override.split("=")[0] for override in overrides}
     return [*overrides, *(f"{key}={value}" for key, value in SMALL.items() if key not in given)]
 
@@ -80,7 +80,7 @@ def train(command):
 
 @pytest.fixture(scope="session")
 def cifar10() -> Path:
-    """Return a folder that holds the real CIFAR-10, which RESNET_DATA names; skips the test without."""
+    """Return the folder of the real CIFAR-10, named by RESNET_DATA; skip the test if there is none."""
     root = Path(os.environ.get("RESNET_DATA", ""))
     if not (root / "cifar-10-batches-py").is_dir():
         pytest.skip("needs CIFAR-10: set RESNET_DATA to the folder that holds cifar-10-batches-py")

@@ -2,7 +2,7 @@
 
 A round trains a small network on digits, in real processes. It is killed with SIGKILL at a moment drawn uniformly
 between its start and the end of an uninterrupted run; the same command then resumes it. The round passes if the final
-weights and metrics.csv (times aside) have the bytes of the uninterrupted run.
+weights and metrics.csv (apart from times) are byte-identical to those of the uninterrupted run.
 """
 
 import argparse
@@ -23,11 +23,11 @@ CHOICES = {
     "precision": ("auto", "fp32"),
 }
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "RESNET_RUNS"}
-ENVIRONMENT |= {"OMP_NUM_THREADS": "1"}  # fastest for so small a network
+ENVIRONMENT |= {"OMP_NUM_THREADS": "1"}  # fastest for such a small network
 
 
 def run(folder: Path, overrides: list[str], seconds: float | None = None) -> None:
-    """Run the command; kill it after `seconds` if given. Raises CalledProcessError where it fails."""
+    """Run the command; kill it after `seconds` if given. Raises CalledProcessError if it fails."""
     try:
         subprocess.run(
             [*COMMAND, *overrides], cwd=folder, env=ENVIRONMENT, timeout=seconds, check=True, capture_output=True

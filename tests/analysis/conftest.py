@@ -1,4 +1,4 @@
-"""Run folders made up to the letter of the contract, so that what is read out of them is known."""
+"""Made-up run folders in exactly the documented formats, so that tests know what must be read from them."""
 
 import copy
 import hashlib
@@ -36,14 +36,14 @@ CONFIG: dict[str, Any] = {
     "resume": "auto",
     "fail_fast": False,
 }
-# What resnet/ leaves out of an identity, and what its defaults are where those of CONFIG are others.
+# The keys that resnet/ leaves out of an identity, and its defaults where CONFIG has other values.
 NO_IDENTITY = {"seed", "study", "device", "compile", "probe_every", "progress", "resume", "fail_fast"}
 NO_IDENTITY |= {"data.root", "model.name"}
 DEFAULTS = {"augmentation.flip": False, "augmentation.crop_padding": 0}
 
 
 def default(key: str) -> Any:
-    """Return the schema's default of a dotted key; None for a key that CONFIG does not have."""
+    """Return the schema's default for a dotted key; None for a key that CONFIG does not have."""
     value: Any = CONFIG
     for part in key.split("."):
         value = value.get(part)
@@ -51,7 +51,7 @@ def default(key: str) -> Any:
 
 
 def identity_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return what of a configuration differs from the defaults, among what makes a run what it is."""
+    """Return a configuration's identity: the settings that define a run and differ from their defaults."""
     found: dict[str, Any] = {}
     for name, value in config.items():
         key = prefix + name
@@ -65,7 +65,7 @@ def identity_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class Builder:
-    """Writes run folders below `root`, which is the `runs` of the working directory."""
+    """Write run folders below `root`, the `runs` of the working directory."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -73,7 +73,7 @@ class Builder:
     def begin(
         self, seed: int = 0, study: str = "depth", done: int = 0, choices: dict[str, str] | None = None, **settings: Any
     ) -> Path:
-        """Write an unfinished run with `done` epochs; settings are by dotted key. Return its folder."""
+        """Write an unfinished run with `done` epochs; settings have dotted keys. Return its folder."""
         config = copy.deepcopy(CONFIG) | {"seed": seed, "study": study}
         for key, value in settings.items():
             *group, name = key.split(".")
@@ -92,7 +92,7 @@ class Builder:
         return path
 
     def complete(self, seed: int = 0, study: str = "depth", **settings: Any) -> Path:
-        """Write a complete run, `test`, `val`, `train` being its accuracies. Return its folder."""
+        """Write a complete run; `test`, `val` and `train` are its accuracies. Return its folder."""
         test, val, train = (settings.pop(name, default) for name, default in DEFAULT_ACCURACIES)
         epochs = settings.get("epochs.count", 20) or 3
         path = self.begin(seed, study, done=epochs, **settings)
@@ -122,7 +122,7 @@ class Builder:
         return path
 
     def fail(self, seed: int = 0, status: str = "failed", start: Any = None, **settings: Any) -> Path:
-        """Write a run that failed or diverged in its fourth epoch, and noted `start` before. Return its folder."""
+        """Write a run that failed or diverged in its fourth epoch and recorded `start`. Return its folder."""
         path = self.begin(seed, done=3, **settings)
         if start is not None:
             (path / "starts.jsonl").write_text(json.dumps(start) + "\n")
@@ -131,7 +131,7 @@ class Builder:
         return path
 
     def look_inside(self, path: Path, layers: int = 5, epochs: int = 3, first: float = 1.0, last: float = 1.0) -> None:
-        """Write layers.csv, a projection in it; gradients go from `first` in the first layer to `last` in the last."""
+        """Write layers.csv, with a projection; gradient norms go from `first` to `last` over the layers."""
         rows = []
         for epoch in range(epochs + 1):
             for layer in range(1, layers + 1):
@@ -141,18 +141,18 @@ class Builder:
         (path / "layers.csv").write_text(LAYERS + "\n".join(rows) + "\n")
 
     def amend(self, path: Path, **entries: Any) -> None:
-        """Set entries of a result."""
+        """Set entries of a run's result."""
         result = json.loads((path / "result.json").read_text())
         (path / "result.json").write_text(json.dumps(result | entries))
 
     def make_old(self, path: Path) -> None:
-        """Take out of a run what versions before the identity did not write."""
+        """Remove from a run what versions without identities did not write."""
         config = yaml.safe_load((path / "config.yaml").read_text())
         del config["identity"], config["choices"]
         (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def classify(self, path: Path, classes: Sequence[str] = ("cat", "dog", "frog")) -> None:
-        """Add a confusion matrix to a result: 100 images of each class, the i-th recognised in 90 - i of them."""
+        """Add a confusion matrix to a result: of 100 images of class i, counted from 0, 90 - i are right."""
         hits = {name: 90 - place for place, name in enumerate(classes)}
         lines = [[hits[true] if true == name else 0 for name in classes] for true in classes]
         for place, line in enumerate(lines):
@@ -167,13 +167,13 @@ DEFAULT_ACCURACIES = (("test", 0.83), ("val", 0.84), ("train", 0.86))
 
 @pytest.fixture
 def build(tmp_path, monkeypatch) -> Builder:
-    """Return a builder, with the working directory where its `runs` is."""
+    """Return a builder, with the folder of its `runs` as the working directory."""
     monkeypatch.chdir(tmp_path)
     return Builder(tmp_path / "runs")
 
 
 def figure(name: str, **options: str) -> Any:
-    """Return a figure of the one study under runs; `options` say which axes go where."""
+    """Return a figure of the only study under runs; `options` say which axes go where."""
     from analysis.figures.roles import PlotOptions
 
     return analysis.draw(*analysis.load_studies(["runs"]), name, PlotOptions(**options))
@@ -189,7 +189,7 @@ def scripts() -> Iterator[Callable[[str], ModuleType]]:
 
 @pytest.fixture
 def table(build, capsys):
-    """Return a function that answers the table's command line: what it printed, its exit code as told."""
+    """Return a function that runs the table's command line, checks its exit code and returns what it printed."""
     from analysis.table import main
 
     def answer(*arguments: object, code: int = 0) -> str:

@@ -1,6 +1,6 @@
-// Look at a page in a headless Chromium at three widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
-// Prints JSON, one entry per look: what axe finds serious, console errors, requests, and how wide the page
-// is, and which tables, texts and figures reach beyond it with all details open (a wide figure or table may scroll in its own frame).
+// Open a page in headless Chromium at three widths, light and dark: node page.cjs CHROMIUM FILE [FOLDER for pictures]
+// Prints JSON, one entry per look: serious axe violations, console errors, requests, the width of the page, and
+// which tables, texts and figures overflow it with all details open (a wide figure or table may scroll in its own frame).
 const { pathToFileURL } = require("node:url");
 const { chromium } = require("playwright-core");
 const { source } = require("axe-core");

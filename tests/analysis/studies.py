@@ -1,4 +1,4 @@
-"""Made-up studies, as people sweep them, whose right answers are known."""
+"""Made-up studies of the kinds people sweep, with known answers."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def network(model: str, shortcut: str = "projection") -> dict[str, Any]:
 
 
 def predict(run, right: np.ndarray) -> None:
-    """Write the predictions of a run, right where told."""
+    """Write a run's predictions, correct where `right` is true."""
     true = np.arange(len(right)) % 10
     np.save(run / "predictions.npy", np.stack([true, np.where(right, true, (true + 1) % 10)]).astype(np.uint8))
 
@@ -42,7 +42,7 @@ def rates(build, models=tuple(DEPTHS), lrs=RATES, seeds=(0, 1)) -> None:
 
 
 def recipes(build) -> None:
-    """Epochs x augmentation x optimizer, 24 runs: sgd, 20 epochs, flip_crop are best, cutout with 40 epochs."""
+    """Epochs x augmentation x optimizer, 24 runs: sgd, 20 epochs and flip_crop win, except against cutout at 40."""
     for count in (5, 10, 20, 40):
         for place, (augmentation, keys) in enumerate(AUGMENTATIONS.items()):
             for name, optimizer in (("adam", ADAM), ("sgd", SGD)):
@@ -55,7 +55,7 @@ def recipes(build) -> None:
 
 
 def random_search(build, count: int = 200) -> None:
-    """A random search over rate, decay, batch size and depth; the nearer the rate is to 0.05 the better."""
+    """A random search over rate, decay, batch size and depth; the closer the rate is to 0.05, the better."""
     dice = random.Random(0)
     for _ in range(count):
         lr, decay = 10 ** dice.uniform(-4, 0), 10 ** dice.uniform(-6, -2)
@@ -82,13 +82,13 @@ ONE_THREAD = {"machine": {"threads": 1}}
 
 
 def as_designed(depth: int, shortcut: str, lr: float, epochs: int, width: int = 16) -> dict[str, Any]:
-    """Return the settings of a network in the study of depth."""
+    """Return the settings of a network in the depth study."""
     network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": width}
     return SGD | ONE_CYCLE | network | {"model.shortcut": shortcut, "optimizer.lr": lr, "epochs.count": epochs}
 
 
 def tune(build, depth: int, shortcut: str, val: dict[float, float], width: int = 16, seed: int = 100, **more) -> None:
-    """One network at several rates, with the validation accuracy of each."""
+    """Write runs of one network at several rates, with the validation accuracy of each."""
     for lr, acc in val.items():
         run = build.complete(seed, "depth_rate", val=acc, **as_designed(depth, shortcut, lr, 10, width) | more)
         build.amend(run, **ONE_THREAD)

@@ -1,7 +1,7 @@
-"""Lets a test stop a process at a place instead of at a time. Python imports it at its start where it is on its path.
+"""Let a test pause a process at a known point, not after a delay. Python imports this at startup if it is on its path.
 
-HOLD names a file with the end of a path in it. A process that has put a file at such a path stands still, until a
-signal arrives or the file that HOLD names is removed.
+HOLD names a file that contains the end of a path. A process that has moved a file to such a path pauses until a signal
+arrives or the file that HOLD names is removed.
 """
 
 import os
@@ -28,7 +28,7 @@ def replace_and_hold(source, target, **options):
         before = signal.set_wakeup_fd(here.fileno())
         try:
             replace(source, target, **options)
-            while HOLD.exists() and os.getppid() == PARENT:  # where a test has failed, nothing may stay for ever
+            while HOLD.exists() and os.getppid() == PARENT:  # do not wait for ever after a failed test
                 if select.select([arrived], [], [], 0.01)[0]:
                     break
         finally:

@@ -1,4 +1,4 @@
-"""Inspections, lesions and looks before training, made up to the letter of the contract."""
+"""Made-up inspections, lesions and probes before training that follow the documented file formats exactly."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ CURVATURE = "eigenvalue,residual,iterations,converged\n"
 
 
 def layer_rows(stages: Sequence[int], growth: float, epoch: int = 0, ratio: float | None = None) -> str:
-    """Return layers.csv's rows: gradients grow from layer to layer towards the input, and jump where a stage begins.
+    """Return layers.csv's rows: gradients grow layer by layer towards the input and jump where a stage begins.
 
-    Weights are twice as large in each stage as in the one before it. The second block's projection, as it is called
-    with batch norm and without, must not count.
+    Weights are twice as large in each stage as in the one before it. The second block's projection, under its names
+    with and without batch norm, must not count.
     """
     count = 1 + 2 * sum(stages)
     rows = [(1, "stem", 0, "")]
@@ -30,7 +30,7 @@ def layer_rows(stages: Sequence[int], growth: float, epoch: int = 0, ratio: floa
 
 @pytest.fixture
 def inspect(build) -> Callable[..., Path]:
-    """Return a function that writes a complete inspection; its cosine and its eigenvalue are given, or None."""
+    """Return a function that writes a complete inspection; an `eigenvalue` of None did not converge."""
 
     def write(seed=0, blocks=4, growth=1.2, cosine=0.5, eigenvalue=20.0, **settings) -> Path:
         stages = settings.setdefault("model.stages", [blocks] * 3)
@@ -52,7 +52,7 @@ def inspect(build) -> Callable[..., Path]:
 
 @pytest.fixture
 def look() -> Callable[..., None]:
-    """Return a function that writes layers.csv of a training, with residual branches before it and after it."""
+    """Return a function that writes a run's layers.csv, with residual ratios before and after training."""
 
     def write(path: Path, stages: Sequence[int], before: float | None, after: float | None) -> None:
         looks = ((0, before), (1, after), (2, after))
@@ -64,7 +64,7 @@ def look() -> Callable[..., None]:
 
 @pytest.fixture
 def injure() -> Callable[..., None]:
-    """Return a function that writes lesions.csv: accuracies without each block, and with each and the next swapped."""
+    """Return a function that writes lesions.csv: accuracies without each block, and with each swapped with the next."""
 
     def write(path: Path, removed: Sequence[float], swapped: Sequence[float] = (), intact: float | None = 0.9) -> None:
         rows = [] if intact is None else [f"none,,0.3,{intact}\n"]
