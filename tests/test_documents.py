@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
 DOCUMENTS = [ENGLISH, KOREAN, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOUR = ROOT / "docs" / "tour.ipynb"
-NOT_OURS = ("source", "tensorboard", "jupyter")  # commands of others
-ON_GITHUB = "../../"  # from a repository's front page, other pages of the repository
+NOT_OURS = ("source", "tensorboard", "jupyter")  # commands from elsewhere
+ON_GITHUB = "../../"  # leads from the README on GitHub to the repository's other pages
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def generate():
 
 
 def read(path: Path) -> str:
-    """Return a document's Markdown; of a notebook, that of its cells."""
+    """Return a document's Markdown; for a notebook, that of its Markdown cells."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".ipynb":
         return text
@@ -40,7 +40,7 @@ def read(path: Path) -> str:
 
 
 def sections(text: str) -> list[str]:
-    """Return a document's parts, each of which begins with its heading; code blocks are left out."""
+    """Return a document's sections, each starting with its heading, without code blocks."""
     return re.split(r"^(?=#+ )", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.MULTILINE)
 
 
@@ -51,7 +51,7 @@ def code_lines(text: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Return every command in a document: in code blocks, and in a line as `python -m …` or `make …`."""
+    """Return every command in the documents: lines of code blocks, and inline `python …`, `make …` or `pip …`."""
     texts = [read(path) for path in (*DOCUMENTS, TOUR)]
     inline = [
         code for text in texts for part in sections(text) for code in re.findall(r"`((?:python|make|pip) [^`]+)`", part)
@@ -61,16 +61,16 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_generated_blocks_are_up_to_date(generate, document):
-    assert generate.fill(read(document)) == read(document), "make results"
+    assert generate.fill(read(document)) == read(document), "out of date: run `make results`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_no_line_begins_with_a_block_and_goes_on(document):
-    """Markdown takes such a line for HTML, and shows what follows as it is typed."""
+def test_no_line_starts_with_a_generated_marker_followed_by_text(document):
+    """Markdown would treat such a line as HTML and leave the text after the marker unformatted."""
     assert not re.findall(r"^ {0,3}<!-- generated.*-->.+$", read(document), re.MULTILINE)
 
 
-def test_a_block_keeps_its_place_and_gets_its_command_s_output(generate, monkeypatch):
+def test_a_generated_block_is_replaced_in_place_by_its_commands_output(generate, monkeypatch):
     monkeypatch.setattr(generate, "output", lambda command: f"<{command}>\n")
     inline, block = "a <!-- generated: x 1 -->old<!-- end --> b", "<!-- generated: y -->\nold\n\nold\n<!-- end -->"
     assert generate.fill(inline) == "a <!-- generated: x 1 --><x 1><!-- end --> b"
@@ -98,7 +98,7 @@ def test_commands_are_valid(command, tmp_path, monkeypatch):
 
 
 def write_own(folder: Path) -> None:
-    """Write what commands of docs/own.md take for granted: the choice that it shows, an experiment, and pictures."""
+    """Write what the commands of docs/own.md need: the choice that it shows, an experiment, and pictures."""
     (choice,) = re.findall(r"^```yaml\n(.*?)^```", read(ROOT / "docs" / "own.md"), re.DOTALL | re.MULTILINE)
     files = {"model/tiny.yaml": choice, "experiment/NAME.yaml": "# @package _global_\nstudy: mine\n"}
     for name, text in files.items():
@@ -113,7 +113,7 @@ def write_own(folder: Path) -> None:
 
 
 def check_module(module: str, arguments: list[str]) -> None:
-    """Raise unless a command of ours takes its arguments; where that would train or measure, only compose them."""
+    """Raise unless one of our commands accepts its arguments; do not train or measure, only compose overrides."""
     if module == "resnet.run":
         check_overrides([word for word in arguments if word not in ("-m", "--cfg", "job", "--help")], "-m" in arguments)
     elif module == "resnet.inspect":
@@ -121,7 +121,7 @@ def check_module(module: str, arguments: list[str]) -> None:
     elif module == "resnet.benchmark":
         benchmark = importlib.import_module("resnet.benchmark.__main__")
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(benchmark, "set_up_process", sys.exit)  # what comes next, with a section that there is
+            patch.setattr(benchmark, "set_up_process", sys.exit)  # the next call, if the section exists
             patch.setattr(sys, "argv", [module, *arguments])
             benchmark.main()
         check_overrides([word for word in arguments if "=" in word], False)
@@ -131,12 +131,12 @@ def check_module(module: str, arguments: list[str]) -> None:
         write_runs()
         assert importlib.import_module(module).main(arguments) == 0
     else:
-        with pytest.raises(importlib.import_module("resnet.errors").UserError):  # there is no such run here
-            importlib.import_module(module).main(arguments)  # SystemExit where an argument is wrong
+        with pytest.raises(importlib.import_module("resnet.errors").UserError):  # no such run exists here
+            importlib.import_module(module).main(arguments)  # SystemExit if an argument is wrong
 
 
 def write_runs() -> None:
-    """Write what commands of analysis/ take for granted: the reference, and studies of one's own."""
+    """Write the runs that commands of analysis/ need: the reference, and a user's own studies."""
     studies.rates(Builder(Path("runs")), lrs=(0.001, 0.01))
     for name in ("mine", "depth_short"):
         Path("runs", name).symlink_to("rates")
@@ -144,17 +144,17 @@ def write_runs() -> None:
 
 
 def check_overrides(overrides: list[str], sweep: bool) -> None:
-    """Compose overrides of resnet.run, several times where some have several values."""
-    importlib.import_module("resnet.run")  # registers sweeper and launchers
+    """Compose overrides of resnet.run, as often as it takes to use every value of a sweep."""
+    importlib.import_module("resnet.run")  # registers the sweeper and launchers
     compose = importlib.import_module("resnet.launch.compose").compose_config
     values, own = [], []
-    if "--config-dir" in overrides:  # what the command line makes of it
+    if "--config-dir" in overrides:  # what the command line turns it into
         place = overrides.index("--config-dir")
         own = [f"hydra.searchpath=[file://{overrides[place + 1]}]"]
         overrides = overrides[:place] + overrides[place + 2 :]
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.is_sweep_override():
-            assert sweep or any(word.startswith("experiment=") for word in overrides), "needs -m"
+            assert sweep or any(word.startswith("experiment=") for word in overrides), "a sweep needs -m"
             values.append([f"{override.get_key_element()}={value}" for value in several_values(override)])
         else:
             values.append([override.input_line])
@@ -163,7 +163,7 @@ def check_overrides(overrides: list[str], sweep: bool) -> None:
 
 
 def several_values(override: Override) -> list[str]:
-    """Return the values of a sweep, of an interval its ends."""
+    """Return the values of a sweep, or the two ends of an interval."""
     value = override.value()
     if isinstance(value, IntervalSweep):
         return [str(value.start), str(value.end)]
@@ -171,15 +171,15 @@ def several_values(override: Override) -> list[str]:
 
 
 def check_extras(command: str) -> None:
-    """Hold the extras of a `pip install` to those that there are."""
-    if "-e" not in command:  # a package of others
+    """Check that the extras of a `pip install` exist in setup.cfg."""
+    if "-e" not in command:  # a third-party package
         return
     (found,) = re.findall(r"-e \S*?\.(?:\[(.*?)\])?\"?$", command)
     extras = re.search(r"^\[options.extras_require\]\n(.*?)^\[", read(ROOT / "setup.cfg"), re.DOTALL | re.MULTILINE)
     assert extras and set(filter(None, found.split(","))) <= set(re.findall(r"^(\w+) =", extras[1], re.MULTILINE))
 
 
-def test_the_block_of_the_design_has_its_cost_and_trains(monkeypatch):
+def test_the_block_in_the_design_document_counts_its_parameters_and_trains(monkeypatch):
     import torch
 
     from resnet.training import model
@@ -196,7 +196,7 @@ def test_the_block_of_the_design_has_its_cost_and_trains(monkeypatch):
         assert all(weights.grad.any() for weights in built.parameters())
 
 
-def test_the_block_of_ones_own_trains_and_loads(tmp_path, monkeypatch):
+def test_the_python_code_in_own_md_trains_and_loads(tmp_path, monkeypatch):
     import torch
 
     monkeypatch.chdir(tmp_path)
@@ -209,7 +209,7 @@ def test_the_block_of_ones_own_trains_and_loads(tmp_path, monkeypatch):
 
 
 def anchors(path: Path) -> set[str]:
-    """Return what links to a document's headings end with, as GitHub makes it."""
+    """Return the anchors that GitHub gives a document's headings."""
     titles = re.findall(r"^#+ (.+)$", "".join(sections(read(path))), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -243,14 +243,14 @@ def test_both_readmes_have_the_same_sections_commands_and_numbers():
 
 
 def text(page: str) -> str:
-    """Return a report without its figures, which another version of matplotlib draws with other bytes."""
+    """Return a report without its figures, whose bytes depend on the version of matplotlib."""
     return re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
 
 
 @pytest.mark.slow
-def test_the_report_is_that_of_the_reference_runs(tmp_path):
+def test_the_committed_report_matches_the_reference_runs(tmp_path):
     committed = read(ROOT / "runs/reference/report.html")
     made_by = re.findall("Made by <code>python (.*?)</code>", committed)[0].split()
     report = (sys.executable, *made_by, "--out", str(tmp_path / "report.html"))
     subprocess.run(report, cwd=ROOT, capture_output=True, check=True)
-    assert text(committed) == text(read(tmp_path / "report.html")), "make results"
+    assert text(committed) == text(read(tmp_path / "report.html")), "out of date: run `make results`"

@@ -1,4 +1,4 @@
-"""What is printed where nobody reads it any more, or where it cannot be written: both packages' commands."""
+"""Both packages' commands when their output cannot be written, or when its reader is gone."""
 
 import os
 import subprocess
@@ -37,19 +37,22 @@ def run(script: str, out) -> subprocess.CompletedProcess:
     "device, code, said",
     [
         pytest.param(
-            "/dev/full", 1, "No space left", marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's")
+            "/dev/full",
+            1,
+            "No space left",
+            marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full"),
         ),
         ("/dev/null", 3, ""),
     ],
 )
-def test_output_that_cannot_be_written_is_one_line(script, device, code, said):
+def test_output_that_cannot_be_written_is_reported_in_one_line(script, device, code, said):
     with open(device, "w") as out:
         done = run(script, out)
     assert done.returncode == code and said in done.stderr and done.stderr.count("\n") == bool(said)
 
 
 @pytest.mark.parametrize("script", [RESNET, ANALYSIS])
-def test_a_reader_that_is_gone_is_no_error(script):
+def test_a_reader_that_is_gone_causes_no_message(script):
     reader, writer = os.pipe()
     os.close(reader)
     done = run(script, writer)

@@ -1,4 +1,4 @@
-"""From a training to what people read: what resnet/ writes is what analysis/ finds."""
+"""From training to what people read: analysis/ finds what resnet/ writes."""
 
 import csv
 import html
@@ -22,7 +22,7 @@ from resnet.shorter import began_alike
     "epochs, counted", [([0], [0]), ([0, 3], [0, 1]), ([0, 3, 0], [2]), ([0, 3, 3, 5], [0, 2, 3]), ([2, 0, 0], [2])]
 )
 def test_both_packages_count_the_same_starts(tmp_path, epochs, counted):
-    """They share nothing but files, so each has the rule: one whose epochs were lost did not compute the run."""
+    """The packages share only files, so each implements the rule: a start whose epochs were lost does not count."""
     starts = [{"epoch": epoch, "number": number} for number, epoch in enumerate(epochs)]
     assert [start["number"] for start in _counted(starts)] == counted
     for other in range(len(starts)):
@@ -47,8 +47,8 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
     assert len(epochs) == 4 * 2 and epochs[["train_loss", "val_acc", "lr"]].notna().all(axis=None)
     assert set(layers["epoch"]) == {0, 1, 2} and layers["weight_norm"].notna().all()
     began = layers[layers["epoch"] == 0].groupby(["shortcut", "name"])["weight_norm"]
-    assert (began.nunique() == 2).all(), "each seed has initial weights of its own"
-    assert len({(path / "samples.png").read_bytes() for path in results}) == 2, "and images of its own order"
+    assert (began.nunique() == 2).all(), "each seed has its own initial weights"
+    assert len({(path / "samples.png").read_bytes() for path in results}) == 2, "and its own order of images"
     counted = {shortcut: list(rows["name"]) for shortcut, rows in with_places(layers).groupby("shortcut")}
     assert counted["projection"] == counted["none"], "a projection has no counterpart in a plain network"
     assert len(counted["none"]) == 2 * 3 * 5, "two seeds, three probes, five 3x3 layers"
@@ -67,8 +67,8 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("study, name", [("2026_11_28", "blocks1"), ("1.10", "1_000"), ("true", "1e3")])
-def test_the_commands_of_a_report_find_all_of_its_runs_there(train, command, tmp_path, study, name):
-    """Whatever Hydra would take the names for."""
+def test_the_commands_of_a_report_find_all_its_runs_already_there(train, command, tmp_path, study, name):
+    """Even if Hydra would take the names for numbers or booleans."""
     grid = ("seed=0,1", "model.shortcut=projection,none", "model.stages=[1]", "epochs.count=1", "data.limit=30")
     train("-m", *grid, f"study={study}", f"model.name={name}")
     folders = sorted(tmp_path.glob("runs/*/*/*"))

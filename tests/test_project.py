@@ -1,4 +1,4 @@
-"""The project as a whole: what it installs as, and what must not be in it."""
+"""The project as a whole: what it must not import, its docstrings, and the wheel it installs from."""
 
 import ast
 import shutil
@@ -16,7 +16,7 @@ def modules(package: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("package, other", [("resnet", "analysis"), ("analysis", "resnet"), ("analysis", "torch")])
-def test_the_halves_share_nothing_but_files(package, other):
+def test_the_packages_share_nothing_but_files(package, other):
     for module in modules(package):
         tree = ast.parse(module.read_text(encoding="utf-8"))
         imported = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
@@ -24,7 +24,7 @@ def test_the_halves_share_nothing_but_files(package, other):
         assert not [name for name in imported if name.split(".")[0] == other], module
 
 
-def test_every_public_function_says_what_it_does():
+def test_every_module_and_public_definition_has_a_docstring():
     for module in modules("resnet") + modules("analysis"):
         tree = ast.parse(module.read_text(encoding="utf-8"))
         assert ast.get_docstring(tree), module
@@ -39,14 +39,14 @@ def test_every_public_function_says_what_it_does():
 
 @pytest.mark.slow
 def test_a_wheel_runs_outside_the_checkout(tmp_path):
-    """Builds one as pip does, and runs it where nothing but its own files can be found."""
+    """Build it as pip does, and run it where only its own files can be found."""
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    shutil.rmtree(ROOT / "build", ignore_errors=True)  # what is left of an earlier one would be packed, too
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # leftovers of an earlier build would be packed too
     subprocess.run((*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT), check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     subprocess.run((*pip, "install", "--no-deps", "--target", site, wheel), check=True, capture_output=True)
-    # An editable install would answer for what the wheel lacks.
+    # An editable install would supply what the wheel lacks.
     (site / "sitecustomize.py").write_text(
         "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]\n"
     )
@@ -55,7 +55,7 @@ def test_a_wheel_runs_outside_the_checkout(tmp_path):
         (*run, "model=blocks3", "seed=0"), cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for words in (("table", "--published"), ("report", "--out", "report.html")):  # which take files beside the code
+    for words in (("table", "--published"), ("report", "--out", "report.html")):  # these need files other than code
         command = (sys.executable, "-m", f"analysis.{words[0]}", "runs", *words[1:])
         done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

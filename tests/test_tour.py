@@ -1,4 +1,4 @@
-"""The notebook docs/tour.ipynb: it runs from anywhere, its claims hold, and what is committed is what it prints."""
+"""The notebook docs/tour.ipynb: it runs from anywhere, its claims hold, and it prints what is committed."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 TOUR = ROOT / "docs" / "tour.ipynb"
-EXACT = "exact"  # the tag of a cell whose text is the same on every machine
+EXACT = "exact"  # the tag of a cell whose text output is the same on every machine
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -32,7 +32,7 @@ def texts(cell: Any) -> str:
 
 @pytest.mark.slow
 def test_every_cell_runs_and_prints_what_is_committed(tmp_path, monkeypatch):
-    """A claim of the notebook that can fail is an assertion in a cell, which fails it."""
+    """Every claim of the notebook that can fail is an assertion in a cell, which would fail this test."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     committed = code_cells(cells())
@@ -46,20 +46,20 @@ def test_every_cell_runs_and_prints_what_is_committed(tmp_path, monkeypatch):
         assert texts(after) == texts(before), before.source
     for before, after in zip(committed, executed):
         assert set(map(kinds, after.outputs)) == set(map(kinds, before.outputs)), before.source
-    assert [path.name for path in tmp_path.iterdir()] in ([], ["jupyter"]), "its runs are not left where it is opened"
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["jupyter"]), "it must leave no runs where it is opened"
 
 
 def kinds(output: Any) -> tuple[str, ...]:
-    """Return what an output is: a stream's name, or the forms in which something is shown."""
+    """Return the kind of an output: its type, the name of a stream, and the formats of what is shown."""
     return (output.output_type, output.get("name", ""), *sorted(output.get("data", {})))
 
 
-def test_it_was_executed_once_from_top_to_bottom():
+def test_the_committed_notebook_was_executed_once_from_top_to_bottom():
     code = code_cells(cells())
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
 
 
-def test_what_is_committed_names_no_machine_and_no_moment():
+def test_the_committed_notebook_names_no_machine_and_no_time():
     notebook = json.loads(TOUR.read_text(encoding="utf-8"))
     assert notebook["metadata"] == {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for cell in notebook["cells"]:
@@ -71,7 +71,7 @@ def test_what_is_committed_names_no_machine_and_no_moment():
 
 
 @pytest.mark.parametrize("package", ["resnet", "analysis"])
-def test_short_names_lead_to_what_they_say_and_cost_nothing_until_used(package):
+def test_short_names_resolve_and_import_nothing_slow_until_used(package):
     program = (
         f"import sys, {package}\n"
         "assert not {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
