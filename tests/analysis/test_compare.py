@@ -1,4 +1,4 @@
-"""What two configurations' runs support, and what they do not."""
+"""Which claims a comparison of two configurations supports, and which it does not."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_noise_is_not_called_a_difference(build, table):
     assert "support" not in printed
 
 
-def test_single_seeds_have_the_test_images_interval_only_and_it_is_labelled(build, table):
+def test_single_seeds_have_only_the_test_images_interval_and_it_is_labelled(build, table):
     a, b = seeds(build, [0.83]), seeds(build, [0.88], **DEEP)
     printed = table("--compare", a, b)
     assert "There is no interval over seeds" in printed and "1 of A and 1 of B" in printed
@@ -43,13 +43,13 @@ def test_single_seeds_have_the_test_images_interval_only_and_it_is_labelled(buil
     assert "1 of A and 2 of B" in several and "no seed's" not in several
 
 
-def test_seeds_without_any_spread_are_said_to_be_so(build, table):
+def test_seeds_without_any_spread_are_pointed_out(build, table):
     a, b = seeds(build, [0.83, 0.83]), seeds(build, [0.83, 0.83], **DEEP)
     printed = table("--compare", a, b)
     assert "no seed's test accuracy differs" in printed and "can be claimed" in printed
 
 
-def test_all_that_the_two_differ_in_is_named(build, table):
+def test_every_difference_between_the_two_is_named(build, table):
     a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **DEEP, **{"optimizer.lr": 0.01})
     printed = table("--compare", a, b)
     assert "blocks per stage ([2,2] against [5,5,5]), stages (2 against 3)" in printed
@@ -66,7 +66,7 @@ def test_a_controlled_comparison_is_not_called_confounded(build, table):
     assert "They differ in model.width (32 against 8).\n" in table("--compare", a, narrow)
 
 
-def test_runs_that_are_not_complete_are_left_out_and_counted(build, table):
+def test_incomplete_runs_are_left_out_and_counted(build, table):
     a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **DEEP)
     build.begin(2, done=3)
     build.fail(3, **DEEP)
@@ -74,7 +74,7 @@ def test_runs_that_are_not_complete_are_left_out_and_counted(build, table):
     assert "Left out as not complete: 2." in table("--compare", a, b)
 
 
-def test_without_validation_the_test_accuracy_is_compared(build, table):
+def test_without_validation_its_row_is_empty(build, table):
     a = seeds(build, [0.83, 0.84], val=None)
     b = seeds(build, [0.88, 0.89], val=None, **DEEP)
     lines = [line for line in table("--compare", a, b).splitlines() if "val acc" in line]
@@ -87,16 +87,16 @@ def test_folders_prefixes_and_studies_name_a_configuration(build, table):
     deep = build.root / "b" / seeds(build, [0.88, 0.89], study="b", **DEEP)
     expected = table("--compare", "a/blocks4", "blocks15")
     assert "+5.00" in expected and "+5.00" in table("--compare", "a/", deep, "runs")
-    assert table("--compare", deep, next((build.root / "a").iterdir()), "nowhere")  # not needed, so not looked at
+    assert table("--compare", deep, next((build.root / "a").iterdir()), "nowhere")  # not needed, so not read
 
 
-def test_a_whole_name_is_not_taken_for_the_beginning_of_another(build, table):
+def test_an_exact_name_is_not_taken_for_a_prefix_of_another(build, table):
     a, b = build.complete(0), build.complete(0, **DEEP)
     b.parent.rename(b.parent.with_name(f"{a.parent.name}-copy"))
     assert f"B is depth/{a.parent.name}-copy" in table("--compare", a.parent.name, f"{a.parent.name}-copy")
 
 
-def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, table):
+def test_names_that_match_none_or_several_are_answered_with_the_candidates(build, table):
     a, _ = seeds(build, [0.83]), seeds(build, [0.88], **{"optimizer.lr": 0.01})
     answer = table("--compare", "blocks4", a, code=2)
     there_are = "optimizer.lr=0.001; optimizer.lr=0.01"
@@ -111,12 +111,12 @@ def test_names_that_mean_none_or_several_are_answered_with_what_there_is(build, 
     assert "are the same configuration" in table("--compare", a, a, code=2)
 
 
-def test_trials_on_a_part_of_the_data_are_said_to_be_so(build, table):
+def test_trials_on_part_of_the_data_are_pointed_out(build, table):
     a, b = seeds(build, [0.3], **{"data.limit": 50}), seeds(build, [0.4], **DEEP, **{"data.limit": 50})
     assert "This is about cifar10, first 50 training images of each class." in table("--compare", a, b)
 
 
-def test_what_was_not_computed_alike_is_said_to_be_so(build, table):
+def test_runs_in_different_precisions_are_pointed_out(build, table):
     runs = [build.complete(seed, test=0.83 + seed / 100) for seed in (0, 1)]
     b = seeds(build, [0.88, 0.89], **DEEP)
     a = runs[0].parent.name

@@ -1,4 +1,4 @@
-"""The contrasts that the study of depth is judged by, on made-up runs whose answers are known."""
+"""The contrasts by which the depth study is judged, on made-up runs with known answers."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ ACCURACIES = {
 
 @pytest.fixture
 def contrasts(scripts, build):
-    """Return the module, where 0.1 is the best rate of each network, but 0.03 of the wide one."""
+    """Return the module, with 0.1 as the best rate of every network except the wide one, which has 0.03."""
     for depth in (8, 20, 56):
         for shortcut in ("pad", "none"):
             tune(build, depth, shortcut, {0.01: 0.5, 0.03: 0.6, 0.1: 0.7, 0.3: 0.6})
@@ -44,7 +44,7 @@ def train(
 
 
 def there(contrasts):
-    """Return the runs that there are, as docs/snippets.py has them."""
+    """Return the runs written so far, as docs/contrasts.py reads them."""
     return contrasts.runs_of(Path("runs"), sys.modules["rates"].tuning(Path("runs")))
 
 
@@ -56,7 +56,7 @@ def verdicts(contrasts):
     return [row[-1] for row in rows(contrasts.judged(there(contrasts)))]
 
 
-def test_nothing_is_judged_before_all_seeds_of_every_network_have_ended(build, contrasts):
+def test_a_contrast_is_judged_only_once_all_seeds_of_its_networks_have_ended(build, contrasts):
     assert verdicts(contrasts) == ["not judged: 0 of 5 seeds"] * 4
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy, seeds=SEEDS[: 3 if (depth, shortcut) == (20, "pad") else 5])
@@ -64,7 +64,7 @@ def test_nothing_is_judged_before_all_seeds_of_every_network_have_ended(build, c
     assert verdicts(contrasts) == ["as predicted", "as predicted", three, none]
 
 
-def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
+def test_contrasts_are_judged_after_correction_for_multiple_comparisons(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
     train(build, "depth_or_width", 20, "pad", 0.87, lr=0.03, width=28)
@@ -74,7 +74,7 @@ def test_contrasts_are_judged_after_correction_for_all(build, contrasts):
     assert deeper[1] == "+0.10" and deeper[-1] == CLOSE
     assert wide[1] == "-2.90" and wide[-1] == "the opposite"
     p = welch([0.84 + off for off in SEEDS], [0.841 + off for off in SEEDS]).p
-    assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest is not corrected
+    assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest p is not corrected
     assert float(wide[5]) == pytest.approx(2 * float(wide[4]), rel=0.1)
 
 
@@ -85,7 +85,7 @@ def test_only_networks_that_are_close_are_said_to_differ_by_less_than_a_point(bu
 
 
 def test_the_larger_p_is_corrected_and_shown(build, contrasts):
-    """Seeds agree that one network is better; on other images that is likely, but not enough so for four verdicts."""
+    """The seeds alone are clear; with the images too, p is below 0.05, but not once corrected for four verdicts."""
     for shortcut, accuracy, depth in (("none", 0.80, 56), ("none", 0.8125, 20)):
         settings = as_designed(depth, shortcut, 0.1, 15)
         for seed, off in enumerate(SEEDS):
@@ -99,7 +99,7 @@ def test_the_larger_p_is_corrected_and_shown(build, contrasts):
     assert row[-1] == "no difference can be claimed"
 
 
-def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
+def test_described_contrasts_have_numbers_but_no_verdict(build, contrasts):
     assert rows(contrasts.described(there(contrasts)))[0][1:] == ["not described yet: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
@@ -108,7 +108,7 @@ def test_what_is_described_has_figures_but_no_verdict(build, contrasts):
     assert plain[1] == "not described yet: 0 of 5 seeds"
 
 
-def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
+def test_each_run_has_its_accuracy_in_the_row_of_its_seed(build, contrasts):
     train(build, "depth", 8, "pad", 0.80, seeds=SEEDS[:2])
     train(build, "depth_or_width", 20, "pad", 0.85, lr=0.03, width=28, seeds=SEEDS[:1])
     build.fail(1, "diverged", ONE_THREAD, study="depth", **as_designed(56, "none", 0.1, 15))
@@ -117,10 +117,10 @@ def test_each_run_has_its_accuracy_in_a_row_of_its_seed(build, contrasts):
     assert second == ["1", "79.80", "", "", "", "", "diverged", ""]
 
 
-def test_the_power_is_that_of_the_test(scripts):
+def test_the_simulated_power_is_that_of_the_test(scripts):
     power = scripts("power")
     _, ps, _ = power.simulate((0.3, 0.3), 0)
-    assert 0.03 < np.mean(ps < 0.05) < 0.055  # Welch's test is on the careful side
+    assert 0.03 < np.mean(ps < 0.05) < 0.055  # Welch's test is slightly conservative
     assert power.power((1.0, 1.0), 10) == "100 %" and power.closeness((5.0, 5.0)) == "0 %"
 
 
@@ -150,7 +150,7 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
     assert [name for name in described if name.startswith("residual, 56 layers minus 20")] == []
 
 
-def test_other_seeds_have_no_part_in_it(build, contrasts):
+def test_extra_seeds_are_ignored(build, contrasts):
     for depth, accuracy in ((20, 0.84), (56, 0.841)):
         train(build, "depth", depth, "pad", accuracy, seeds=[*SEEDS, 0.1])
     train(build, "depth", 56, "none", 0.6, seeds=[*SEEDS, 0.1])
@@ -189,7 +189,7 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
     ({"optimizer.weight_decay": 5e-4}, "optimizer.weight_decay is not that"),
     ({"compile": True}, "compile is not false"),
 ])  # fmt: skip
-def test_runs_that_diverged_are_held_to_the_design_as_well(build, contrasts, wrong, message):
+def test_diverged_runs_must_follow_the_design_too(build, contrasts, wrong, message):
     build.fail(0, "diverged", ONE_THREAD, study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
     with pytest.raises(ValueError, match=message):
         contrasts.judged(there(contrasts))
@@ -201,20 +201,20 @@ def test_runs_that_diverged_are_held_to_the_design_as_well(build, contrasts, wro
     (ONE_THREAD | {"code": "b" * 64}, "2 values of code"),
     (ONE_THREAD | {"code": "a" * 64, "data": "b" * 64}, "2 values of data_sha256"),
 ])  # fmt: skip
-def test_runs_that_diverged_are_held_to_how_the_others_were_computed(build, contrasts, start, message):
+def test_diverged_runs_must_be_computed_as_the_others_were(build, contrasts, start, message):
     train(build, "depth", 20, "pad", 0.84, code="a" * 64)
     build.fail(0, "diverged", start, study="depth", **as_designed(14, "none", 0.1, 15))
     with pytest.raises(ValueError, match=message):
         contrasts.judged(there(contrasts))
 
 
-def test_a_wide_network_is_no_20_layers_of_width_16(build, contrasts):
+def test_a_network_of_width_16_is_refused_as_the_wide_one(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84)
     with pytest.raises(ValueError, match="model.width is not that of experiment=depth_or_width"):
         contrasts.judged(there(contrasts))
 
 
-def test_a_run_under_another_name_does_not_count_twice(build, contrasts):
+def test_a_second_run_under_another_name_is_refused(build, contrasts):
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:3])
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:2], more={"model.name": "blocks9"})
     with pytest.raises(ValueError, match="a second run of its network, rate and seed"):
@@ -232,14 +232,14 @@ def test_a_wide_network_has_its_own_rate(build, contrasts):
     ({"code": "a" * 64}, {}),
     ({"data": {"sha256": "a" * 64}}, {"data": {"sha256": "b" * 64}}),
 ])  # fmt: skip
-def test_runs_of_several_codes_or_data_are_refused(build, contrasts, first, other):
+def test_runs_with_different_code_or_data_are_refused(build, contrasts, first, other):
     train(build, "depth", 20, "pad", 0.84, **first)
     train(build, "depth", 56, "pad", 0.84, **other)
     with pytest.raises(ValueError, match="2 values of"):
         contrasts.judged(there(contrasts))
 
 
-def test_the_two_studies_are_of_one_code(build, contrasts):
+def test_the_two_studies_must_share_the_same_code(build, contrasts):
     train(build, "depth", 56, "pad", 0.84, code="a" * 64)
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.03, width=28, code="b" * 64)
     with pytest.raises(ValueError, match="depth and depth_or_width: 2 values of code"):

@@ -1,4 +1,4 @@
-"""Made-up frames whose findings are known, among them that nothing can be claimed. How they read: test_wording.py."""
+"""Findings about made-up frames with known answers, including that nothing can be claimed. Wording: test_wording.py."""
 
 from dataclasses import replace
 from zlib import crc32
@@ -27,7 +27,7 @@ PLAIN = {"shortcut": "none"}
 def configuration(
     model="blocks6", stages=(2, 2, 2), width=32, shortcut="projection", test=(0.8,), **more
 ) -> pd.DataFrame:
-    """Return complete runs of a configuration, a seed for each test accuracy; settings are dotted keys in `more`."""
+    """Return complete runs of a configuration, one seed per test accuracy; dotted keys in `more` are settings."""
     columns = {key: more.pop(key) for key in list(more) if "." not in key}
     settings = {"optimizer.lr": 0.001, "epochs.count": 20, **more, "model.width": width}
     name = f"{model}-{shortcut}-{crc32(str((settings, stages)).encode()):08x}"
@@ -46,9 +46,9 @@ def configuration(
 
 
 def findings(*configurations, layers=NO_LAYERS, topic=None) -> list[Finding]:
-    """Return what is found, about one topic or all."""
+    """Return the findings on one topic, or on all."""
     study = Study("s", pd.concat(configurations, ignore_index=True))
-    vars(study)["layers"] = layers  # which it would read from run folders
+    vars(study)["layers"] = layers  # instead of reading them from run folders
     found = find(study)
     return [finding for finding in found if topic in (None, finding.topic)]
 
@@ -58,15 +58,15 @@ def kinds(*configurations, **more) -> list[str]:
 
 
 def interval(finding: Finding) -> tuple[float, float, float]:
-    """Return the points of a difference with its interval, to two decimals."""
+    """Return the difference of a finding and its interval, in points to two decimals."""
     found = finding.difference
     return round(found.points, 2), round(found.low, 2), round(found.high, 2)
 
 
 def by_layer(runs: pd.DataFrame, norms) -> pd.DataFrame:
-    """Return the layers of each run before training and in two epochs, and a projection that must not count.
+    """Return the layers of each run before training and in two epochs, with a projection that must not count.
 
-    Seeds are a little apart; what precedes the training is ten times as large in the first layer.
+    Seeds differ slightly; before training, the gradient of the first layer is about ten times as large.
     """
     rows = [
         {**run[KEYS].to_dict(), "epoch": epoch, "layer": layer, "name": "blocks.0.shortcut" if layer == 2 else "conv",
@@ -95,23 +95,23 @@ def test_the_correction_takes_the_larger_p_of_the_two_that_a_verdict_needs():
 
 
 def plateau(**by_depth) -> tuple[int, float] | None:
-    """Return from where on no rise is found, and by how much the deepest is above, in points."""
+    """Return the depth from which no further rise is found, and how many points higher the deepest is."""
     gain, *_ = findings(*depths("projection", **by_depth), topic="Depth")
     depth, further, _ = gain.facts.get("plateau", (None, None, None))
     return depth and (depth, round(further.points, 2))
 
 
-def test_of_a_rise_it_is_said_from_which_depth_on_no_further_one_is_shown():
+def test_a_rise_names_the_depth_from_which_no_further_rise_is_found():
     assert plateau(n1=0.80, n2=0.83, n3=0.85, n9=0.8505) == (20, 0.05)
     assert plateau(n1=0.80, n2=0.851, n3=0.85, n9=0.8505) == (14, -0.05)
-    assert plateau(n1=0.80, n2=0.87, n3=0.85, n9=0.8505) == (14, -1.95)  # a fall is no rise
-    assert plateau(n1=0.80, n2=0.83, n3=0.87, n9=0.8305) == (20, -3.95)  # as good as 14 layers, between which it rises
+    assert plateau(n1=0.80, n2=0.87, n3=0.85, n9=0.8505) == (14, -1.95)  # a fall is not a rise
+    assert plateau(n1=0.80, n2=0.83, n3=0.87, n9=0.8305) == (20, -3.95)  # 56 layers match 14, but 20 are better
 
 
-def test_where_each_depth_is_better_than_the_last_or_none_is_nothing_is_said_of_a_further_rise():
+def test_no_plateau_is_named_if_accuracy_rises_to_the_end_or_falls_overall():
     assert plateau(n1=0.80, n3=0.85, n9=0.90) is None
     assert plateau(n1=0.80, n3=0.90, n9=0.70) is None
-    assert plateau(n1=0.80, n2=0.90, n3=0.85, n9=0.90) is None  # the deepest is above the last before it
+    assert plateau(n1=0.80, n2=0.90, n3=0.85, n9=0.90) is None  # the deepest is better than the one before it
 
 
 def test_noise_is_not_called_a_gain():
@@ -125,7 +125,7 @@ def test_with_one_seed_no_interval_over_seeds_is_invented():
     assert round(found.difference.points, 2) == 5 and 3 < found.difference.low < 4  # the test images' interval
 
 
-def test_seeds_that_do_not_differ_leave_it_open():
+def test_seeds_that_do_not_differ_leave_the_verdict_open():
     (found,) = findings(configuration(test=(0.8, 0.8)), configuration(**DEEP, test=(0.8, 0.8)), topic="Depth")
     assert found.difference.verdict == "open" and found.seeds == (2, 2)
 
@@ -146,7 +146,7 @@ def test_skip_connections_are_judged_at_the_least_and_the_greatest_common_depth(
 
 
 def depths(shortcut="none", **by_depth) -> list[pd.DataFrame]:
-    """Return configurations of n blocks a stage, `n2=0.8` being validation, training and, nearly, test accuracy."""
+    """Return configurations of n blocks per stage; `n2=0.8` sets all of their accuracies to about 0.8."""
     return [
         configuration(
             f"blocks{3 * int(n[1:])}", (int(n[1:]),) * 3, 32, shortcut, (acc, acc + 0.001), val_acc=acc
@@ -155,7 +155,7 @@ def depths(shortcut="none", **by_depth) -> list[pd.DataFrame]:
     ]
 
 
-def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degradation_if_training_falls_too():
+def test_the_turning_point_is_chosen_by_validation_and_called_degradation_if_training_falls_too():
     turn, training, end = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Beyond the best depth")
     assert (turn.kind, training.kind, end.kind) == ("turn", "degradation", "not overfitting")
     assert turn.depths == training.depths == (20, 56)
@@ -166,7 +166,7 @@ def test_where_plain_networks_turn_down_is_chosen_by_validation_and_called_degra
     ("turn", "training", "low", "follows"),
     [(0, 0, -6, True), (1, 0, -6, False), (0, 1, -6, False), (0, 0, -20, False)],
 )
-def test_it_is_not_overfitting_only_where_both_falls_are_clear_and_outlast_the_correction(turn, training, low, follows):
+def test_overfitting_is_ruled_out_only_if_both_falls_are_clear_and_survive_the_correction(turn, training, low, follows):
     falls = [
         Finding("turn", "plain networks", difference=Difference(-5, low, -10 - low, 0.01)),
         Finding("degradation", "plain networks", difference=Difference(-5, -6, -4, 0.001)),
@@ -175,36 +175,36 @@ def test_it_is_not_overfitting_only_where_both_falls_are_clear_and_outlast_the_c
     assert ("not overfitting" in [found.kind for found in rule_out_overfitting(falls)]) is follows
 
 
-def test_the_turn_is_not_chosen_by_what_it_is_judged_by():
+def test_the_turning_point_is_not_chosen_by_the_test_accuracy_it_is_judged_by():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[0] = runs[0].assign(test_acc=[0.90, 0.901])
     assert findings(*runs, topic="Beyond the best depth")[0].depths == (20, 56)
 
 
-def test_it_is_not_degradation_where_the_training_accuracy_rises():
+def test_it_is_not_degradation_if_the_training_accuracy_rises():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[2] = runs[2].assign(train_acc=[0.95, 0.951])
     assert kinds(*runs, topic="Beyond the best depth") == ["turn"]
 
 
-def test_plain_networks_that_only_grow_do_not_turn_down():
+def test_plain_networks_that_only_improve_have_no_turning_point():
     (found,) = findings(*depths(n1=0.80, n3=0.83, n9=0.85), topic="Beyond the best depth")
     assert (found.kind, found.depths) == ("no turn", (56,))
     assert findings(*depths("projection", n1=0.80, n3=0.85, n9=0.70), topic="Beyond the best depth") == []
 
 
-def test_a_turn_that_may_be_noise_is_not_claimed():
+def test_a_turning_point_that_may_be_noise_is_not_claimed():
     (found,) = findings(*depths(n1=0.80, n3=0.85, n9=0.8495), topic="Beyond the best depth")
     assert found.kind == "turn" and found.difference.verdict == "noise"
 
 
-def test_of_two_depths_the_training_accuracy_is_compared():
+def test_two_depths_are_compared_by_training_accuracy():
     found, _ = findings(*depths(n3=0.85, n9=0.70), topic="Training and validation")
     assert (found.kind, found.depths) == ("training", (20, 56))
     assert found.difference.verdict == "less" and round(found.difference.points, 2) == -15
 
 
-def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
+def test_a_published_step_is_compared_with_our_own_of_the_same_recipe():
     shallow = configuration("blocks4", (2, 2), val_acc=0.85, test=(0.8, 0.81))
     deep = configuration(**DEEP, val_acc=0.88, test=(0.8, 0.81)).assign(val_acc=[0.89, 0.891])
     (found,) = findings(shallow, deep, topic="Published")
@@ -226,7 +226,7 @@ def test_the_originals_step_is_set_beside_ones_own_of_the_same_recipe():
     ("deep", "points", "verdict"),
     [((0.98, 0.97), 7.5, "more"), ((0.95, 0.87), 1, "noise"), ((0.82, 0.81), -8.5, "less")],
 )
-def test_the_gap_rises_only_where_it_does(deep, points, verdict):
+def test_the_gap_may_rise_or_fall_or_be_noise(deep, points, verdict):
     two = {"test": (0.8, 0.81)}
     shallow = configuration(**two).assign(train_acc=[0.90, 0.90])
     _, found = findings(shallow, configuration(**DEEP, **two).assign(train_acc=deep), topic="Training and validation")
@@ -235,12 +235,12 @@ def test_the_gap_rises_only_where_it_does(deep, points, verdict):
     assert found.difference.points == pytest.approx(points)
 
 
-def test_the_gap_of_runs_without_validation_is_not_spoken_of():
+def test_runs_without_validation_have_no_gap():
     runs = [configuration(val_acc=np.nan), configuration(**DEEP, val_acc=np.nan)]
     assert "gap" not in kinds(*runs)
 
 
-def test_of_a_single_seed_is_told_what_the_test_images_leave_open():
+def test_a_single_seed_has_the_interval_of_its_test_images():
     one, three = configuration(test=(0.8,)), configuration(**DEEP, test=(0.8, 0.81, 0.82))
     (found,) = findings(one, three, topic="Runs")
     (label, interval) = next(iter(found.facts["intervals"].items()))
@@ -259,7 +259,7 @@ def test_the_gradient_of_the_first_layers_is_compared_as_a_ratio():
     assert (low, high) == pytest.approx((748, 1336), rel=1e-3)
 
 
-def test_gradients_that_may_be_alike_are_not_told_apart():
+def test_gradients_that_may_be_equal_are_not_claimed_to_differ():
     residual, plain = configuration(test=(0.8, 0.8)), configuration(test=(0.8, 0.8), **PLAIN)
     layers = pd.concat([by_layer(residual, [1.0, 99, 1.0]), by_layer(plain, [1.01, 99, 1.0])])
     (found,) = findings(residual, plain, layers=layers, topic="Gradients")
@@ -273,12 +273,12 @@ def test_first_and_last_layers_are_a_tenth_each():
     runs = configuration()
     norms = [10.0, 99.0, 10.0, *[1.0] * 16, 0.1, 0.1]  # 20 layers and a projection
     assert first_over_last(by_layer(runs, norms)).iloc[0] == pytest.approx(2)
-    one_each = [10.0, 99.0, *[1.0] * 11, 0.1]  # 13 layers, of which a tenth is one at either end
+    one_each = [10.0, 99.0, *[1.0] * 11, 0.1]  # 13 layers: a tenth is one layer at either end
     assert first_over_last(by_layer(runs, one_each)).iloc[0] == pytest.approx(2)
-    assert first_over_last(by_layer(runs, [0.0, *norms[1:]])).empty  # not left out for having no gradient
+    assert first_over_last(by_layer(runs, [0.0, *norms[1:]])).empty  # a layer without a gradient is not skipped
 
 
-def test_what_else_differs_is_named():
+def test_everything_else_that_differs_is_named():
     (found,) = findings(configuration("blocks4", (2, 2)), configuration(**DEEP), topic="Confounds")
     assert found.kind == "confound"
     assert found.facts["labels"] == ("10 layers, 2 stages", "32 layers, 3 stages")
@@ -326,7 +326,7 @@ def test_configurations_compiled_and_not_are_counted():
 def test_a_finding_about_runs_of_other_code_or_data_says_so(column, name):
     old, new = configuration(test=(0.8, 0.81)), configuration(**DEEP, test=(0.85, 0.86))
     assert all(found.programs == () for found in findings(old, new))
-    told = findings(old, new.assign(**{column: "12345678"}))  # that of the others is not known
+    told = findings(old, new.assign(**{column: "12345678"}))  # unknown for the others
     assert {found.kind: found.programs for found in told}["gain"] == (name,)
     (mixed,) = [found for found in told if found.kind == f"mixed {name}"]
     assert mixed.facts["counts"] == {"12345678": 1, "unknown": 1}
@@ -334,7 +334,7 @@ def test_a_finding_about_runs_of_other_code_or_data_says_so(column, name):
     assert all(found.programs == () for found in findings(*same))
 
 
-def test_runs_that_do_not_count_are_counted_and_left_out():
+def test_incomplete_runs_are_counted_and_left_out():
     runs = configuration(test=(0.8, 0.9, 0.9)).assign(status=["complete", "diverged", "unfinished"])
     gain, *_, incomplete = findings(runs, configuration(**DEEP, test=(0.85,)))
     assert incomplete.facts["counts"] == {"unfinished": 1, "failed": 0, "diverged": 1, "damaged": 0}
@@ -354,7 +354,7 @@ def test_the_same_training_under_two_names_counts_once():
 
 def test_recipes_are_not_mixed():
     (found,) = findings(configuration(), configuration(**DEEP, **{"optimizer.lr": 0.1}), topic="Depth")
-    assert found.facts["also"] == {"optimizer.lr": (0.001, 0.1)}  # it goes along with the depth, and is said to
+    assert found.facts["also"] == {"optimizer.lr": (0.001, 0.1)}  # it changes with the depth, and the finding says so
     pair = [configuration(**{"optimizer.lr": 0.1}), configuration(**DEEP, **{"optimizer.lr": 0.1})]
     (found,) = findings(configuration(), *pair, topic="Depth")
     assert found.networks == "residual (projection) networks with optimizer.lr=0.1"
@@ -364,7 +364,7 @@ def test_recipes_are_not_mixed():
 DEPTHS = {3: [1, 1, 1], 9: [3, 3, 3]}
 
 
-def test_a_key_that_half_of_the_runs_do_not_know_keeps_a_series_together(build):
+def test_a_key_that_half_of_the_runs_lack_does_not_split_a_series(build):
     for blocks, stages in DEPTHS.items():
         for seed in (0, 1):
             run = build.complete(seed, test=0.8 + blocks / 100, **{"model.stages": stages})
@@ -376,7 +376,7 @@ def test_a_key_that_half_of_the_runs_do_not_know_keeps_a_series_together(build):
     assert gain.networks == "residual (projection) networks"
 
 
-def test_a_key_of_the_identity_that_nobody_knows_is_another_recipe(build):
+def test_an_unknown_key_of_the_identity_is_another_recipe(build):
     for blocks, stages in DEPTHS.items():
         run = build.complete(test=0.8 + blocks / 100, **{"model.stages": stages})
         if blocks == 9:
@@ -390,7 +390,7 @@ def test_a_key_of_the_identity_that_nobody_knows_is_another_recipe(build):
 
 
 def add(run, key, value, identity) -> None:
-    """Add a key that CONFIG does not have to a run's configuration, and perhaps to its identity."""
+    """Add a key that CONFIG does not have to a run's configuration and, if `identity`, to its identity."""
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["augmentation"][key] = value
     if identity:
@@ -398,7 +398,7 @@ def add(run, key, value, identity) -> None:
     (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def test_several_comparisons_are_counted_and_corrected_for_being_several():
+def test_multiple_comparisons_are_counted_and_corrected_for():
     rows = [
         ("blocks6", (2, 2, 2), "projection", (0.80, 0.801, 0.802)),
         ("blocks6", (2, 2, 2), "none", (0.7, 0.71, 0.72)),
@@ -426,6 +426,6 @@ def test_the_deviation_is_pooled_over_networks_of_one_kind_only():
     assert (found.kind, found.networks, found.facts["count"]) == ("spread", "residual networks", 2)
     assert found.facts["std"] == pytest.approx(2)
     steady = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.90, 0.90))
-    assert {"spread", "no spread"}.isdisjoint(kinds(shallow, steady, topic="Noise")), "there is no test of no spread"
+    assert {"spread", "no spread"}.isdisjoint(kinds(shallow, steady, topic="Noise")), "nothing to test without spread"
     noisy = configuration("blocks15", stages=(5, 5, 5), test=(0.10, 0.50, 0.90))
     assert kinds(shallow, noisy, topic="Noise")[-1] == "no spread"

@@ -1,4 +1,4 @@
-"""How the study of depth chooses learning rates, on made-up runs."""
+"""How the depth study chooses learning rates, on made-up runs."""
 
 import json
 from pathlib import Path
@@ -16,13 +16,13 @@ def rates(scripts):
 
 
 def row(rates, place=0):
-    """Return the accuracies of all rates and the choice, of a network in the order of the table."""
+    """Return one network's row of the table: the accuracies at all rates, and the choice."""
     table = rates.table(rates.tuning(Path("runs")))
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return lines[2 + place][3:]
 
 
-def test_a_rate_is_chosen_when_all_of_the_grid_have_run(build, rates):
+def test_a_rate_is_chosen_once_the_whole_grid_has_run(build, rates):
     assert row(rates) == [""] * 4 + ["to run: 0.01, 0.03, 0.1, 0.3 (seed 100)"]
     tune(build, 8, "pad", {0.01: 0.50, 0.03: 0.60})
     assert row(rates) == ["50.00", "60.00", "", "", "to run: 0.1, 0.3 (seed 100)"]
@@ -30,7 +30,7 @@ def test_a_rate_is_chosen_when_all_of_the_grid_have_run(build, rates):
     assert row(rates) == ["50.00", "60.00", "55.00", "40.00", "**0.03**"]
 
 
-def test_of_equal_rates_that_with_the_lower_loss_decides_whether_the_best_is_at_an_edge(build, rates):
+def test_the_lower_loss_breaks_a_tie_over_whether_the_best_rate_is_at_an_edge(build, rates):
     tune(build, 8, "pad", {0.01: 0.60, 0.03: 0.60, 0.1: 0.50, 0.3: 0.40})
     lower, higher = (lose(build, lr) for lr in (0.01, 0.03))
     lower(0.4), higher(0.5)
@@ -40,7 +40,7 @@ def test_of_equal_rates_that_with_the_lower_loss_decides_whether_the_best_is_at_
 
 
 def lose(build, lr):
-    """Return a function that sets the validation loss of 8 residual layers at a rate."""
+    """Return a function that sets the validation loss of the run at this rate."""
     (run,) = (path for path in build.root.glob("depth_rate/*/*") if f"lr: {lr}\n" in (path / "config.yaml").read_text())
     final = json.loads((run / "result.json").read_text())["final"]
     return lambda loss: build.amend(run, final=final | {"val_loss": loss})
@@ -75,7 +75,7 @@ def test_rates_within_a_point_of_the_best_run_again_and_the_mean_decides(build, 
     assert row(rates) == ["50.00", "60.00, 58.00", "59.00, 59.50", "40.00", "**0.1**"]
 
 
-def test_a_rate_by_more_than_a_point_behind_is_not_run_again(build, rates):
+def test_a_rate_more_than_a_point_behind_is_not_run_again(build, rates):
     tune(build, 8, "pad", INSIDE | {0.1: 0.5898})
     assert row(rates)[-1] == "**0.03**"
 
@@ -105,7 +105,7 @@ def test_depths_between_take_the_lower_rate_of_their_neighbours(build, rates, sh
     tune(build, 20, "pad", {lr: 0.7 if lr == 0.1 else 0.5 for lr in rates.GRID}, width=28)
     chosen = rates.chosen_rates(rates.tuning(Path("runs")))
     assert rates.rate_of((14, 16, "pad"), chosen) == 0.03
-    assert rates.rate_of((32, 16, "pad"), chosen) is None  # 56 layers are not decided
+    assert rates.rate_of((32, 16, "pad"), chosen) is None  # 56 layers are not decided yet
     assert rates.rate_of((20, 28, "pad"), chosen) == 0.1
 
 

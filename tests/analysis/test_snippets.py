@@ -1,4 +1,4 @@
-"""The numbers that docs/snippets.py puts into the documents, against runs whose figures are known."""
+"""The numbers that docs/snippets.py puts into the documents, from runs with known results."""
 
 import pytest
 
@@ -7,7 +7,7 @@ SHALLOW, DEEP = "depth=10", "depth=32"
 
 @pytest.fixture
 def snippets(scripts, build, monkeypatch):
-    """Return the module, about a study of two depths with two seeds each."""
+    """Return the module, reading a study of two depths with two seeds each."""
     for seed in (0, 1):
         build.complete(seed, test=0.70 + seed / 100)
         build.complete(seed, test=0.80 + seed / 100, **{"model.name": "blocks15", "model.stages": [5, 5, 5]})
@@ -28,7 +28,7 @@ def test_means_and_times_are_those_of_the_runs(snippets):
         snippets.accuracy("depth", "depth=56")
 
 
-def test_a_rise_is_said_only_where_there_is_one(snippets):
+def test_a_rise_is_claimed_only_if_there_is_one(snippets):
     template = "{rise:.2f} ({least:.2f} to {most:.2f})"
     assert snippets.difference("depth", SHALLOW, DEEP, template) == "10.00 (6.96 to 13.04)"  # t(2) = 4.303, SE 0.707
     falls = template.replace("rise", "fall")
@@ -41,7 +41,7 @@ def test_a_rise_is_said_only_where_there_is_one(snippets):
 
 
 def test_gradients_are_given_as_the_range_over_runs_and_epochs(snippets, build):
-    for seed, first in ((0, 8.0), (1, 512.0)):  # ten layers, so that an end is one, and a step a ninth of the way
+    for seed, first in ((0, 8.0), (1, 512.0)):  # ten layers: an end is one layer, a step a ninth of the way
         run = next(build.root.glob(f"depth/blocks4-*/seed{seed}"))
         build.look_inside(run, layers=10, first=first)
         (run / "layers.csv").write_text((run / "layers.csv").read_text().replace("conv1,1,", "conv1,3,"))

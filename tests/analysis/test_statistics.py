@@ -1,4 +1,4 @@
-"""Intervals against numbers worked out elsewhere, and against what they promise."""
+"""Intervals checked against numbers worked out elsewhere, and against the coverage they promise."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from analysis.frames.statistics import (
 from analysis.page.tables import FACTORS
 
 
-def test_the_interval_over_seeds_is_students():
+def test_the_interval_over_seeds_is_students_t():
     found = estimate([0.8, 0.82, 0.84])
     assert (found.n, found.mean, found.std) == (3, pytest.approx(0.82), pytest.approx(0.02))
     half = 4.302653 * 0.02 / 3**0.5  # t, 2 degrees of freedom, from a printed table
@@ -35,7 +35,7 @@ def test_seeds_that_do_not_differ_have_no_interval():
 
 
 @pytest.mark.parametrize("values", [[], [0.8, float("nan")], [float("inf")]])
-def test_no_figure_is_an_error(values):
+def test_missing_and_infinite_values_are_an_error(values):
     with pytest.raises(ValueError, match="at least one figure"):
         estimate(values)
 
@@ -53,7 +53,7 @@ def test_welch_agrees_with_its_formula_worked_by_hand():
     assert 0.001 < found.p < 0.02
 
 
-def test_welch_of_the_sides_exchanged_is_the_negative():
+def test_exchanging_the_sides_of_welch_negates_the_difference():
     there, back = welch([0.8, 0.81, 0.79], [0.8, 0.85]), welch([0.8, 0.85], [0.8, 0.81, 0.79])
     assert (there.points, there.low, there.high) == pytest.approx((-back.points, -back.high, -back.low))
     assert there.p == pytest.approx(back.p)
@@ -79,7 +79,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 
 def draw_correct(generator, hardness, levels):
-    """Return which images are right: seeds differ in level, images in hardness, and each seed has luck of its own."""
+    """Return which images are right: seeds differ in level, images in hardness, and each seed has its own luck."""
     return levels[:, None] - hardness + generator.normal(size=(len(levels), len(hardness))) > 0
 
 
@@ -88,7 +88,7 @@ def test_the_interval_over_seeds_and_images_covers_the_truth_as_often_as_it_says
     generator, found, rounds = np.random.default_rng(0), [], 600
     for _ in range(rounds):
         hardness = generator.normal(size=images)
-        tilted = hardness * generator.choice([0.5, 1.5], size=images)  # the second sample fails elsewhere
+        tilted = hardness * generator.choice([0.5, 1.5], size=images)  # the second sample fails on other images
         correct = [draw_correct(generator, kind, generator.normal(1, spread, seeds)) for kind in (hardness, tilted)]
         found.append(contrast([own.mean(axis=1) for own in correct], (-1, 1), correct))
     share = {h: stats.norm.cdf(1 / np.sqrt(1 + h**2 + spread**2)) for h in (0.5, 1, 1.5)}
@@ -97,8 +97,8 @@ def test_the_interval_over_seeds_and_images_covers_the_truth_as_often_as_it_says
     assert 0.93 < covered < 0.97
 
 
-def test_images_alone_are_those_of_a_paired_difference():
-    """With one seed a side, it is McNemar's comparison: b and c images are right on one side only."""
+def test_the_interval_over_images_alone_is_that_of_a_paired_difference():
+    """With one seed per side, this is McNemar's comparison: b and c images are right on one side only."""
     n, b, c = 10000, 80, 180
     one, other = np.zeros((1, n), bool), np.zeros((1, n), bool)
     one[0, :8000] = other[0, b:8000] = other[0, 8000 : 8000 + c] = True
@@ -108,28 +108,28 @@ def test_images_alone_are_those_of_a_paired_difference():
     assert (found.low, found.high) == pytest.approx((1 - margin, 1 + margin), rel=1e-3)
 
 
-def test_noise_that_each_seed_has_of_its_own_counts_once():
+def test_noise_specific_to_each_seed_counts_once():
     generator = np.random.default_rng(0)
     correct = [generator.random((5, 10000)) < share for share in (0.8, 0.81)]
     found = contrast([own.mean(axis=1) for own in correct], (-1, 1), correct)
     assert found.with_images == pytest.approx((found.low, found.high), abs=0.1)
 
 
-def test_wilson_is_the_one_in_the_books():
+def test_wilsons_interval_matches_the_books():
     assert wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=5e-4)
     assert wilson(0.57, 100) == wilson(0.5701, 100), "57 hits, though 0.57 * 100 is a little less"
     low, high = wilson(1.0, 10)
     assert high == 1 and low == pytest.approx(0.7225, abs=5e-4)
 
 
-def test_newcombes_interval_is_the_one_of_his_paper():
+def test_newcombes_interval_matches_his_paper():
     """Newcombe 1998, table II: 56/70 - 48/80, method 10 gives 0.0524 to 0.3339."""
     found = binomial_difference(48 / 80, 80, 56 / 70, 70)
     assert (found.low, found.high) == pytest.approx((5.24, 33.39), abs=5e-3)
     assert found.points == pytest.approx(20) and found.p is None
 
 
-def test_holms_correction_is_the_one_worked_by_hand():
+def test_holms_correction_agrees_with_one_worked_by_hand():
     assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
     assert holm([0.9, 0.6]) == [1, 1] and holm([0.03]) == [0.03] and holm([]) == []
 
@@ -143,13 +143,13 @@ def test_a_pooled_deviation_is_that_of_all_seeds_about_their_own_means():
     assert found.low < found.std < found.high and found.least < found.std < found.most
 
 
-def test_deviations_that_differ_by_more_than_chance_are_not_pooled():
+def test_deviations_that_differ_by_more_than_chance_are_not_alike():
     generator = np.random.default_rng(0)
     assert not pool([generator.normal(0.8, 0.001, 5), generator.normal(0.8, 0.05, 5)]).alike
     assert pool([[0.8, 0.8], [0.8, 0.9]]) is None
     assert pool([[0.8, 0.81]]) is None and pool([]) is None
     draws = generator.normal(0.8, 0.01, (400, 4, 3))
-    assert 0.92 < np.mean([pool(draw).alike for draw in draws]) < 0.98  # alike 19 times of 20, if they are
+    assert 0.92 < np.mean([pool(draw).alike for draw in draws]) < 0.98  # equal ones are called alike 19 times out of 20
 
 
 def test_the_interval_of_a_deviation_covers_the_truth_and_tables_have_its_factors():

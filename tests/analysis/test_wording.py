@@ -1,4 +1,4 @@
-"""How findings read: one test per template. That they are right: test_findings.py."""
+"""How findings read: one test per template. Whether they are right: test_findings.py."""
 
 import math
 
@@ -251,13 +251,13 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize(("finding", "text"), SENTENCES.values(), ids=SENTENCES)
-def test_a_finding_reads(finding, text):
+def test_a_finding_reads_as_expected(finding, text):
     assert sentence(finding) == text
 
 
 def test_every_kind_has_a_topic_and_a_tested_template():
     assert set(TEMPLATES) == set(SENTENCES)
-    assert set(TOPICS) == set(TEMPLATES) | set(inside.TEMPLATES)  # inside/ tests those of its own
+    assert set(TOPICS) == set(TEMPLATES) | set(inside.TEMPLATES)  # inside/ tests its own
 
 
 @pytest.mark.parametrize(
@@ -268,24 +268,24 @@ def test_every_kind_has_a_topic_and_a_tested_template():
         (0, "are better, which may be noise."),
     ],
 )
-def test_what_is_better_elsewhere_is_held_against_the_noise_of_seeds(clear, said):
+def test_values_that_are_better_elsewhere_are_compared_with_the_noise_of_seeds(clear, said):
     facts = RATE | ORDER | {"others": [("8 layers", "0.03"), ("20 layers", "1")], "clear": clear}
     assert sentence(Finding("order", facts=facts)).endswith(f"0.03 with 8 layers; 1 with 20 layers {said}")
 
 
-def test_a_part_of_the_configurations_is_counted():
+def test_part_of_the_configurations_is_counted():
     part = Finding("part of the data", facts={"data": "digits, first 20", "count": 2, "of": 3})
     assert sentence(part) == "Trained on a part of the data only, 2 of 3 configurations: digits, first 20."
 
 
-def test_networks_that_were_tuned_one_by_one_are_said_to_be():
+def test_findings_say_that_networks_were_tuned_one_by_one():
     found = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), tuned="optimizer.lr")
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
     once, *both = by_topic([found, Finding("nothing complete"), found])["Depth"]
     assert "compared at the best optimizer.lr" in once and all(text.startswith("From 8 to 20 layers") for text in both)
 
 
-def test_a_rise_that_ends_before_the_greatest_depth_is_said_to():
+def test_a_rise_that_ends_before_the_greatest_depth_says_so():
     gain = Finding("gain", PLAIN, depths=(8, 56), difference=MORE, seeds=(3, 3), facts={"plateau": (20, NOISE, (2, 3))})
     assert sentence(gain).endswith(
         " 3 seeds each). From 20 layers on, no further rise can be claimed: +0.50 pp from there to 56 (95 % interval "
@@ -296,23 +296,23 @@ def test_a_rise_that_ends_before_the_greatest_depth_is_said_to():
 @pytest.mark.parametrize(
     ("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain counterparts")]
 )
-def test_equal_accuracies_are_neither_noise_nor_more(kind, said):
+def test_equal_accuracies_are_called_equal(kind, said):
     equal = Finding(kind, RESIDUAL, depths=(8, 20), difference=Difference(0.001, -0.5, 0.5, 0.99), seeds=(3, 3))
     assert sentence(equal).endswith(f" {said} (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
 
 
-def test_seeds_of_more_than_two_groups_are_a_range():
+def test_seed_counts_of_more_than_two_groups_are_a_range():
     found = Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(2, 5))
     assert sentence(found).endswith("+5.71 pp, 2 to 5 seeds each).")
 
 
-def test_other_code_or_data_is_said_at_the_end():
+def test_different_code_or_data_is_mentioned_at_the_end():
     finding = Finding("gain", PLAIN, depths=(8, 20), difference=MORE, seeds=(2, 2), programs=("code", "data"))
     end = " These runs were not all computed by the same code or computed from the same data."
     assert sentence(finding).endswith(end)
 
 
-def test_sentences_stand_under_their_topics_in_order():
+def test_sentences_are_grouped_by_topic_in_order():
     assert list(by_topic([SENTENCES[kind][0] for kind in ("gain", "incomplete", "turn")])) == [
         "Depth",
         "Runs",
@@ -320,7 +320,7 @@ def test_sentences_stand_under_their_topics_in_order():
     ]
 
 
-def test_of_many_names_the_first_are_listed():
+def test_only_the_first_of_many_names_are_listed():
     assert listed([*"abcdefgh"]) == "a; b; c; d; e; f; and 2 more" and listed(["a", "b"]) == "a; b"
 
 
