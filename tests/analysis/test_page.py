@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing that axe-core finds serious, no error, no page wider than the screen."""
+"""The report in a real browser: no serious axe-core violation, no error, no page wider than the screen."""
 
 import json
 import os
@@ -18,14 +18,14 @@ MODULES = ("playwright-core", "axe-core")
 
 @pytest.fixture(scope="session")
 def browser() -> str:
-    """Return a Chromium's path; skips the test without one."""
+    """Return the path of a Chromium; skip the test if there is none."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     return found or pytest.skip(f"needs one of {', '.join(BROWSERS)}")
 
 
 @pytest.fixture(scope="session")
 def node() -> dict[str, str]:
-    """Return the environment in which node finds what page.cjs needs; skips the test where it does not."""
+    """Return the environment in which node finds what page.cjs needs; skip the test if it does not."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("needs node and npm")
     shared = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True).stdout.strip()
@@ -39,7 +39,7 @@ def node() -> dict[str, str]:
 
 @pytest.fixture
 def look(browser, node):
-    """Return a function that makes the report of all runs, looks at it and tells what it saw at each width."""
+    """Return a function that makes the report of all runs, opens it and returns what page.cjs found in each view."""
 
     def answer() -> list[dict]:
         assert main([]) == 0
@@ -52,7 +52,7 @@ def look(browser, node):
 
 
 def assert_readable(looks: list[dict]) -> None:
-    """Check that a phone, a tablet and a desk, light and dark, show all of a page, and nothing is wrong with it."""
+    """Check that a phone, a tablet and a desktop, light and dark, show the whole page and nothing is wrong with it."""
     assert [(look["width"], look["colorScheme"]) for look in looks] == [
         (390, "light"),
         (390, "dark"),

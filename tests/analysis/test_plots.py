@@ -1,4 +1,4 @@
-"""Which figures are made of what there is, and that what is written on them is right."""
+"""Which figures are drawn from which runs, and whether what they show and say is right."""
 
 import io
 import itertools
@@ -35,7 +35,7 @@ SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 @pytest.fixture
 def plots(build, capsys):
-    """Return a function that answers the command line: the files it named and what it said on stderr."""
+    """Return a function that runs the command line and returns the files it named and its stderr."""
 
     def answer(*arguments: object, code: int = 0) -> tuple[list[str], str]:
         capsys.readouterr()
@@ -47,7 +47,7 @@ def plots(build, capsys):
 
 
 def sweep(build, seeds: int = 2, depths=DEPTHS, shortcuts=("projection", "none"), **settings) -> None:
-    """Write complete runs of every depth, with and without skip connections, all that figures need in them."""
+    """Write complete runs of every depth, with and without skip connections, with all that figures need."""
     for place, (model, stages) in enumerate(depths.items()):
         for shortcut in shortcuts:
             for seed in range(seeds):
@@ -58,19 +58,19 @@ def sweep(build, seeds: int = 2, depths=DEPTHS, shortcuts=("projection", "none")
 
 
 def texts(file: str | Path) -> list[str]:
-    """Return what is written on an SVG."""
+    """Return the texts of an SVG."""
     root = ElementTree.parse(file).getroot()
     return ["".join(text.itertext()).strip() for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @pytest.mark.parametrize("form", SIGNATURES)
-def test_each_format_is_what_it_is_called(build, plots, form):
+def test_each_format_has_its_signature(build, plots, form):
     build.complete()
     assert plots("--format", form)[0] == [f"figures/depth/curves.{form}"]
     assert Path(f"figures/depth/curves.{form}").read_bytes().startswith(SIGNATURES[form])
 
 
-def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(build, plots):
+def test_a_sweep_has_all_figures_with_the_right_texts(build, plots):
     sweep(build)
     files, said = plots("--format", "svg", "--out", "f")
     names = [name for name in NAMES if name != "grid"]
@@ -95,7 +95,7 @@ def test_a_sweep_has_all_figures_and_what_is_written_on_them_is_what_they_show(b
     assert set(written["confusion"]) > {"90", "89", "88", "10", "11", "12", "taken for"}
 
 
-def test_a_single_run_has_the_figures_that_it_can_have(build, plots):
+def test_a_single_run_has_some_figures_and_a_reason_for_each_other(build, plots):
     build.classify(build.complete())
     files, said = plots()
     assert files == [f"figures/depth/{name}.png" for name in ("curves", "classes", "confusion")]
@@ -117,7 +117,7 @@ def rates_by_depth(build) -> None:
 
 
 @pytest.mark.parametrize("name", ["curves", "degradation", "gradient_ratio", "gradients", "responses", "classes"])
-def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build, name):
+def test_depths_are_compared_each_at_its_best_rate(build, name):
     rates_by_depth(build)
     drawn = figure(name)
     written = {text.get_text() for legend in drawn.legends for text in legend.get_texts()}
@@ -126,7 +126,7 @@ def test_of_rates_and_depths_the_depths_are_compared_each_at_its_best_rate(build
     assert "each with its own optimizer.lr, the best by validation" in drawn.get_suptitle()
 
 
-def test_curves_of_several_depths_have_one_augmentation(build):
+def test_curves_of_several_depths_share_one_augmentation(build):
     few = dict(list(DEPTHS.items())[:2])
     for cutout, shift in ((0, 0.0), (8, -0.1), (16, 0.1)):
         choices = {"augmentation": f"cutout{cutout}"}
@@ -136,14 +136,14 @@ def test_curves_of_several_depths_have_one_augmentation(build):
     assert sum(len(axis.lines) for axis in drawn.axes) == 4
 
 
-def test_networks_are_compared_at_a_width_that_all_have_and_not_at_the_best_of_one(build):
+def test_networks_are_compared_at_a_width_that_all_have_not_at_the_best_of_one(build):
     sweep(build, 1, val=0.7, **{"model.width": 16})
     sweep(build, 1, {"blocks9": [3, 3, 3]}, ("projection",), val=0.9, **{"model.width": 28})
     for name in ("degradation", "curves", "responses"):
         assert "model.width=16" in figure(name).get_suptitle()
 
 
-def test_a_choice_is_judged_by_its_best_and_not_by_what_has_not_ended(build):
+def test_a_choice_is_judged_by_its_best_complete_run(build):
     for name, accuracies in (("adam", [0.75]), ("sgd", [0.3, 0.5, 0.85])):
         for place, val in enumerate(accuracies):
             keys = {"optimizer.name": name, "optimizer.lr": 0.1**place}
@@ -166,7 +166,7 @@ PAPER = {"optimizer.name": "sgd", "optimizer.momentum": 0.9, "optimizer.weight_d
 
 
 @pytest.mark.parametrize("shortcuts, drawn", [(("pad",), {MUTED}), (("pad", "none"), set())])
-def test_published_points_have_no_colour_of_another_axis_and_no_place_in_its_panels(build, shortcuts, drawn):
+def test_published_points_are_grey_if_colours_show_another_axis_and_absent_from_its_panels(build, shortcuts, drawn):
     for name, crop in (("none", 0), ("flip_crop", 4)):
         for depth in (20, 56):
             for shortcut in shortcuts:
@@ -177,7 +177,7 @@ def test_published_points_have_no_colour_of_another_axis_and_no_place_in_its_pan
     assert {line.get_color() for line in lines if line.get_marker() in tuple("*PXDv<>")} == drawn
 
 
-def test_a_value_of_zero_has_a_place_of_its_own(build):
+def test_a_value_of_zero_has_its_own_place(build):
     for decay in (0.0, 1e-4, 5e-4, 5e-3):
         for name in ("adam", "sgd"):
             build.complete(test=0.8, **{"optimizer.name": name, "optimizer.weight_decay": decay})
@@ -189,7 +189,7 @@ def test_a_value_of_zero_has_a_place_of_its_own(build):
     assert len(lines) == 2 and max(abs(x - round(x)) for line in lines for x in line.get_xdata()) < 0.34
 
 
-def test_a_depth_has_one_colour_in_all_studies_unless_another_is_too_near():
+def test_a_depth_has_one_colour_in_all_studies_unless_another_depth_is_too_near():
     def shades(*depths: int) -> list[tuple]:
         return [tuple(shade) for shade in colors_of(Axis("layers", depths))]
 
@@ -199,7 +199,7 @@ def test_a_depth_has_one_colour_in_all_studies_unless_another_is_too_near():
 
 
 @pytest.mark.parametrize("width", [6.2, 9])
-def test_names_of_values_do_not_touch(build, width):
+def test_tick_labels_do_not_overlap(build, width):
     rates_by_depth(build)
     drawn = draw(*load_studies(["runs"]), "accuracy", narrow=width)
     FigureCanvasAgg(drawn).draw()
@@ -208,13 +208,13 @@ def test_names_of_values_do_not_touch(build, width):
         assert len(boxes) >= 3 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
 
 
-def test_powers_of_ten_are_named_before_other_rates(build):
+def test_powers_of_ten_are_labelled_before_other_rates(build):
     rates_by_depth(build)
     drawn = draw(*load_studies(["runs"]), "accuracy", narrow=5.6)
     assert {"0.01", "0.1", "1"} <= {label.get_text() for label in drawn.axes[-1].get_xticklabels()}
 
 
-def test_panels_have_one_scale(build):
+def test_panels_share_one_scale(build):
     rates_by_depth(build)
     panels = figure("accuracy").axes
     assert len(panels) == 6 and {axis.get_xlabel() for axis in panels[-3:]} == {"optimizer.lr"}
@@ -247,7 +247,7 @@ def test_responses_that_are_nearly_alike_fill_their_axis(build):
         assert (low == 0) == starts_at_zero and low < min(values) and max(values) < high < 1.1
 
 
-def test_marks_of_a_class_stay_in_its_band(build):
+def test_markers_of_a_class_stay_in_its_band(build):
     sweep(build, seeds=1)
     axis = figure("classes").axes[0]
     places = sorted(float(y) for line in axis.lines for y in line.get_ydata())
@@ -262,7 +262,7 @@ def test_a_sweep_under_way_is_drawn_as_far_as_it_got(build, plots):
     assert list(line.get_xdata()) == [1, 2, 3]
 
 
-def test_figures_that_are_not_finite_have_no_point(build, plots):
+def test_values_that_are_not_finite_have_no_point(build, plots):
     run = build.fail(status="diverged")
     text = (run / "metrics.csv").read_text()
     (run / "metrics.csv").write_text(text + "4,0.1,inf,0.1,nan,0.1,1,1,1\n")
@@ -272,7 +272,7 @@ def test_figures_that_are_not_finite_have_no_point(build, plots):
     assert list(loss.get_xdata()) == [1, 2, 3]
 
 
-def test_the_mean_ends_where_the_first_seed_does(build):
+def test_the_mean_ends_with_the_shortest_seed(build):
     build.begin(0, done=3)
     build.begin(1, done=7)
     line = figure("curves").axes[0].lines[0]
@@ -299,15 +299,15 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
 
 
 def intervals(axis) -> dict[float, tuple[float, float]]:
-    """Return the intervals that are drawn on an axis, by their place."""
+    """Return the intervals drawn on an axis, by x."""
     segments = [segment for bars in axis.collections for segment in bars.get_segments()]
     return {float(segment[0, 0]): tuple(sorted(map(float, segment[:, 1]))) for segment in segments}
 
 
-def test_intervals_are_students_and_absent_with_one_seed(build):
+def test_intervals_are_students_t_and_absent_with_one_seed(build):
     sweep(build, seeds=2, shortcuts=("projection",))
     low, high = intervals(figure("accuracy").axes[0])[8]
-    assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, half of 0.1 pp
+    assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t with one degree of freedom, half of 0.1 pp
     sweep(build, seeds=1, shortcuts=("none",))
     assert len(intervals(figure("accuracy").axes[0])) == 3
 
@@ -336,7 +336,7 @@ def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
     assert heads == [("v", 8, bottom), ("^", 8, top)]
 
 
-def test_points_stand_aside_only_where_one_would_hide_another(build):
+def test_points_are_shifted_only_where_one_would_hide_another(build):
     for model, stages, plain in (("blocks3", [1, 1, 1], 0.80), ("blocks9", [3, 3, 3], 0.70)):
         build.complete(0, test=0.801, **{"model.name": model, "model.stages": stages})
         build.complete(0, test=plain, **{"model.name": model, "model.stages": stages, "model.shortcut": "none"})
@@ -356,7 +356,7 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
     assert [text.get_text() for text in drawn.legends[0].texts][:2] == ["2", "3"]
 
 
-def test_only_the_same_networks_are_published_points_and_another_recipe_is_named(build):
+def test_published_points_are_of_the_same_networks_and_name_another_recipe(build):
     for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
         build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
     own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
@@ -368,7 +368,7 @@ def test_only_the_same_networks_are_published_points_and_another_recipe_is_named
     assert find_published(load_studies(["runs/toy"])[0].configurations).empty
 
 
-def test_published_points_say_which_networks_they_are_and_stand_beside_both_kinds_or_none(build):
+def test_published_points_name_their_networks_and_cover_both_kinds_or_none(build):
     network = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16}
     build.complete(study="paper", **network, **{"model.shortcut": "pad"})
     build.complete(study="paper", **network, **{"model.shortcut": "none"})
@@ -380,7 +380,7 @@ def test_published_points_say_which_networks_they_are_and_stand_beside_both_kind
 
 
 @pytest.mark.parametrize("worse", ["projection", "none"])
-def test_all_of_the_training_error_is_in_the_figure(build, worse):
+def test_the_figure_shows_the_whole_range_of_training_errors(build, worse):
     sweep(build)
     for metrics in Path("runs").glob(f"*/*-{worse}-*/seed*/metrics.csv"):
         metrics.write_text(metrics.read_text().replace(",0.5,", ",0.1,"))
@@ -390,7 +390,7 @@ def test_all_of_the_training_error_is_in_the_figure(build, worse):
     assert all(axis.get_ylim()[0] == 0 and axis.get_ylim()[1] > 90 for axis in axes)
 
 
-def test_of_many_values_some_have_a_line_and_it_is_said(build):
+def test_of_many_values_only_some_have_a_line_and_the_figure_says_so(build):
     depths = {f"blocks{3 * n}": [n, n, n] for n in range(1, 14)}
     sweep(build, seeds=1, depths=depths)
     drawn = figure("degradation")
@@ -402,14 +402,14 @@ def test_of_many_values_some_have_a_line_and_it_is_said(build):
     assert len(figure("gradients").axes) == 2 * 5 + 1
 
 
-def test_lines_are_labelled_by_their_value_and_nothing_else(build):
+def test_lines_are_labelled_by_their_value_alone(build):
     for lr in (0.1, 0.01):
         build.complete(**{"optimizer.lr": lr})
     labels = [text.get_text() for text in figure("curves").legends[0].get_texts()]
     assert labels == ["0.01", "0.1", "training", "validation"]
 
 
-def test_projections_are_no_layers(build):
+def test_projections_do_not_count_as_layers(build):
     sweep(build, seeds=1)
     (study,) = load_studies(["runs"])
     table = grid(layers_of(study), study.configurations["configuration"].iloc[0])
@@ -424,28 +424,28 @@ def test_of_many_classes_the_worst_are_shown(build):
 
 
 @pytest.mark.parametrize("damage", ["[90, 1,", '["90",'])
-def test_damaged_figures_by_class_are_left_out(build, plots, damage):
+def test_damaged_results_by_class_are_left_out(build, plots, damage):
     run = build.complete()
     build.classify(run)
     (run / "result.json").write_text((run / "result.json").read_text().replace("[90,", damage))
     assert plots()[0] == ["figures/depth/curves.png"]
 
 
-def test_a_class_may_be_called_like_mathematics(build, plots):
+def test_a_class_name_may_look_like_mathematics(build, plots):
     build.classify(build.complete(), [r"$\frac$", "$5 to $10", "dog"])
     assert {"figures/depth/classes.png", "figures/depth/confusion.png"} <= set(plots()[0])
     texts = [label.get_text() for label in figure("classes").axes[0].get_yticklabels()]
     assert r"\$5 to \$10" in texts
 
 
-def test_of_many_panels_some_are_drawn_and_it_is_said(build):
+def test_of_many_panels_only_some_are_drawn_and_the_figure_says_so(build):
     for lr, batch, name in itertools.product((0.1, 0.01), (16, 32), "abcdef"):
         build.complete(**{"optimizer.lr": lr, "batch_size": batch, "optimizer.name": name})
     drawn = figure("grid")
-    assert drawn.get_suptitle().endswith("4 of 6 values of optimizer") and len(drawn.axes) == 5  # and the colours' bar
+    assert drawn.get_suptitle().endswith("4 of 6 values of optimizer") and len(drawn.axes) == 5  # and the colour bar
 
 
-def test_nothing_is_called_best_by_validation_where_nothing_was_validated(build):
+def test_nothing_is_called_best_by_validation_if_nothing_was_validated(build):
     for stages, shortcut, lr in itertools.product(([2, 2], [5, 5]), ("pad", "none"), (0.1, 0.01)):
         settings = {"data.val_fraction": 0, "model.stages": stages, "model.shortcut": shortcut, "optimizer.lr": lr}
         metrics = build.complete(val=None, **settings) / "metrics.csv"
@@ -455,7 +455,7 @@ def test_nothing_is_called_best_by_validation_where_nothing_was_validated(build)
     assert [text.get_text() for text in drawn.legends[0].get_texts()].count("validation") == 0
 
 
-def test_the_same_data_are_the_same_bytes(build, plots):
+def test_the_same_data_give_the_same_bytes(build, plots):
     build.look_inside(build.complete())
     for out in "ab":
         plots("--format", "svg", "--out", out)
@@ -463,7 +463,7 @@ def test_the_same_data_are_the_same_bytes(build, plots):
         assert Path(f"a/depth/{name}.svg").read_bytes() == Path(f"b/depth/{name}.svg").read_bytes()
 
 
-def test_requests_that_cannot_be_met_are_one_line(build, plots):
+def test_requests_that_cannot_be_met_are_answered_in_one_line(build, plots):
     assert plots(code=1)[1] == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
     assert plots("nowhere", code=2)[1] == "nowhere: no such folder\n"
     build.begin()
@@ -476,7 +476,7 @@ def test_requests_that_cannot_be_met_are_one_line(build, plots):
         plots("--format", "gif")
 
 
-def test_training_is_dashed_and_validation_solid_each_with_its_own_figures(build):
+def test_training_is_dashed_and_validation_solid_each_with_its_own_values(build):
     build.begin(done=4)  # training 2 / epoch and 50 %, validation 2.5 / epoch and 40 %
     loss, accuracy = figure("curves").axes
     for axis, training, validation in (
@@ -487,7 +487,7 @@ def test_training_is_dashed_and_validation_solid_each_with_its_own_figures(build
         assert drawn["--"] == pytest.approx(training) and drawn["-"] == pytest.approx(validation)
 
 
-def test_the_gradient_ratio_is_the_geometric_mean_over_seeds_from_before_training_on(build):
+def test_the_gradient_ratio_is_a_geometric_mean_over_seeds_that_starts_before_training(build):
     for seed, first in enumerate((10.0, 1000.0)):
         build.look_inside(build.complete(seed=seed), epochs=2, first=first)
     (axis,) = figure("gradient_ratio").axes
@@ -500,7 +500,7 @@ def test_the_gradient_ratio_is_the_geometric_mean_over_seeds_from_before_trainin
     assert (band.min(), band.max()) == pytest.approx((10, 1000))
 
 
-def test_a_logarithmic_axis_has_plain_numbers_unless_these_are_long():
+def test_a_logarithmic_axis_has_plain_numbers_unless_they_are_long():
     for limits, numbers in (((0.3, 3), {"0.5", "1", "2"}), ((0.3, 2000), {"1", "10", "1000"}), ((1e-3, 1e10), set())):
         drawn = Figure()
         axis = drawn.subplots()
@@ -512,7 +512,7 @@ def test_a_logarithmic_axis_has_plain_numbers_unless_these_are_long():
         assert numbers <= labels and any("10^" in label for label in labels) == (not numbers)
 
 
-def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_right(build):
+def test_gradients_have_the_first_layer_on_top_and_the_last_epoch_on_the_right(build):
     build.look_inside(build.complete(), layers=3, first=100.0, last=1.0)
     (image,) = figure("gradients").axes[0].get_images()
     left, right, bottom, top = image.get_extent()
@@ -520,7 +520,7 @@ def test_the_first_layer_is_on_top_of_the_gradients_and_the_last_epoch_on_their_
     assert list(image.get_array()[:, 0]) == pytest.approx([100, 10, 1])
 
 
-def test_epochs_that_were_not_probed_leave_their_place_empty(build):
+def test_epochs_that_were_not_probed_are_left_blank(build):
     run = build.complete()
     build.look_inside(run, epochs=6)
     lines = (run / "layers.csv").read_text().splitlines(keepends=True)
@@ -539,28 +539,28 @@ def test_a_matplotlibrc_changes_nothing(build, plots):
         assert file.read_bytes() == (Path("theirs/depth") / file.name).read_bytes(), file.name
 
 
-def test_korean_names_get_a_font_that_can_write_them_or_a_line_says_that_there_is_none(build, monkeypatch, capsys):
+def test_korean_names_get_a_font_that_has_their_letters_or_a_warning(build, monkeypatch, capsys):
     build.classify(build.complete(), ["고양이", "dog"])
     drawn = figure("classes")
-    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("not installed", "DejaVu Serif"))  # which has no Korean letter
+    monkeypatch.setattr(gallery, "EAST_ASIAN_FONTS", ("not installed", "DejaVu Serif"))  # has no Korean letters
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gallery.save(drawn, io.BytesIO(), "svg")
-        assert capsys.readouterr().err == "", "a browser has fonts of its own"
+        assert capsys.readouterr().err == "", "a browser has its own fonts"
         gallery.save(drawn, io.BytesIO(), "png")
     fonts = {text.get_text(): text.get_fontfamily() for text in drawn.findobj(Text)}
     assert fonts["고양이"] == ["DejaVu Serif", "sans-serif"] != fonts["dog"]
     assert capsys.readouterr().err.startswith("warning: a figure lacks 3 characters that no installed font has")
 
 
-def test_a_backend_that_matplotlib_no_longer_has_is_left_alone():
+def test_a_backend_that_matplotlib_does_not_know_is_kept_but_not_used():
     told = "import os, analysis.plots, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
     for name in ("Qt4Agg", "svg"):
         environment = os.environ | {"MPLBACKEND": name}
         done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True)
         left, used = done.stdout.split()
         assert (left, done.stderr) == (name, "") and (used == "svg") == (name == "svg"), (
-            "a notebook's figures need theirs"
+            "a notebook's backend must stay in use"
         )
 
 
@@ -579,7 +579,7 @@ def test_a_heading_stays_within_its_figure(build, study):
         assert drawn.bbox.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < drawn.bbox.x1
 
 
-def test_published_figures_stand_at_the_measure_that_is_shown():
+def test_published_points_have_the_measure_that_is_shown():
     published = pd.DataFrame(
         {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
     ).assign(color="black")
@@ -588,7 +588,7 @@ def test_published_figures_stand_at_the_measure_that_is_shown():
         draw_published(axis, published, measure)
         (line,) = axis.get_lines()
         assert list(line.get_ydata()) == pytest.approx(heights)
-        assert all(depth < x < 1.1 * depth for depth, x in zip((20, 56), line.get_xdata())), "beside the own intervals"
+        assert all(depth < x < 1.1 * depth for depth, x in zip((20, 56), line.get_xdata())), "beside our own intervals"
 
 
 def test_a_band_goes_from_the_lowest_seed_to_the_highest():
@@ -597,13 +597,13 @@ def test_a_band_goes_from_the_lowest_seed_to_the_highest():
     assert (found.low, found.mean, found.high) == (1, 3, 6)
 
 
-def test_the_confusion_is_that_of_the_best_by_validation(build):
+def test_the_confusion_matrix_is_that_of_the_best_by_validation(build):
     for stages, val, test in (([1, 1], 0.7, 0.9), ([2, 2], 0.9, 0.7), ([3, 3], 0.8, 0.8)):
         build.classify(build.complete(val=val, test=test, **{"model.stages": stages}))
     assert "10 layers" in figure("confusion").axes[0].get_title()
 
 
-def test_kinds_of_networks_are_confused_at_the_greatest_depth_that_all_have(build):
+def test_confusion_matrices_are_at_the_greatest_depth_that_all_kinds_have(build):
     for stages, val in (([1, 1, 1], 0.9), ([3, 3, 3], 0.5), ([9, 9, 9], 0.8)):
         build.classify(build.complete(val=val, **{"model.stages": stages}))
         if len(stages) * stages[0] < 27:
@@ -619,7 +619,7 @@ def test_two_networks_that_differ_in_two_numbers_make_no_grid(build):
         figure("grid")
 
 
-def test_a_share_is_one_of_the_true_class_and_stands_in_its_row(build):
+def test_a_confusion_cell_is_a_share_of_the_true_class_in_that_classs_row(build):
     run = build.complete()
     by_class = {"per_class_acc": {"cat": 0.8, "dog": 1.0}, "confusion": [[8, 2], [0, 40]]}
     build.amend(run, test={"loss": 0.5, "acc": 0.8} | by_class)
@@ -629,12 +629,12 @@ def test_a_share_is_one_of_the_true_class_and_stands_in_its_row(build):
     assert places == {((0, 0), "80"), ((1, 0), "20"), ((1, 1), "100")}
 
 
-def test_few_of_many_are_spread_evenly_with_both_ends():
+def test_a_few_of_many_are_spread_evenly_and_include_both_ends():
     assert spread(range(3), 5) == [0, 1, 2]
     assert spread(range(11), 5) == [0, 2, 5, 8, 10]
 
 
-def test_the_command_goes_without_pytorch_and_without_a_display(build):
+def test_the_command_runs_without_pytorch_and_without_a_display(build):
     build.complete()
     code = "import sys; from analysis.plots import main; main(); "
     code += "sys.exit(bool({'torch', 'matplotlib.pyplot'} & sys.modules.keys()))"
@@ -665,4 +665,4 @@ def test_a_configuration_without_a_complete_run_is_named_on_the_figure(build):
     drawn = figure("accuracy")
     assert drawn.get_suptitle().endswith("without a complete run: optimizer.lr=1")
     test, val = drawn.axes
-    assert test.get_ylim() == val.get_ylim(), "equal heights are equal accuracies"
+    assert test.get_ylim() == val.get_ylim(), "equal heights mean equal accuracies"

@@ -1,4 +1,4 @@
-"""The report: one page that holds what it says, brings all it needs, and tells how to get there again."""
+"""The report: one self-contained page with all its parts and the commands that reproduce its runs."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ VOID = {"meta", "link", "wbr"}
 
 
 class Page(HTMLParser):
-    """What the tests look at: elements in order with their attributes, and all text that is read."""
+    """A parsed page: its elements in order with their attributes, and all its text."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def report(build, capsys):
-    """Return a function that answers the command line: the page's text, or what was said on stderr."""
+    """Return a function that runs the command line and returns the page, or stderr if it failed."""
 
     def answer(*arguments: object, code: int = 0) -> str:
         capsys.readouterr()
@@ -65,7 +65,7 @@ def report(build, capsys):
 
 
 def pair(build, **settings) -> None:
-    """Write two seeds of each of two depths, with all that a report can show."""
+    """Write two seeds of each of two depths, with everything a report can show."""
     for network in ({}, DEEP):
         for seed in (0, 1):
             run = build.complete(seed, test=0.8 + 0.05 * len(network) / 2 + 0.001 * seed, **network, **settings)
@@ -75,7 +75,7 @@ def pair(build, **settings) -> None:
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory) -> str:
-    """Return the page of the pair and of a seed that is not finished."""
+    """Return the page of the pair and of one unfinished seed."""
     build = Builder(tmp_path_factory.mktemp("pair") / "runs")
     pair(build)
     build.begin(2, done=3)
@@ -102,7 +102,7 @@ def test_the_page_holds_all_its_parts(text):
     assert "Made by python -m analysis.report\n" in page.text
 
 
-def test_headings_are_in_order_and_tables_have_heads(text):
+def test_headings_are_in_order_and_tables_have_headers(text):
     page = Page(text)
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -111,7 +111,7 @@ def test_headings_are_in_order_and_tables_have_heads(text):
     assert len(page.all("caption")) == len(page.all("table")) == 3
 
 
-def test_no_line_ends_between_a_number_and_its_unit(text):
+def test_no_line_breaks_between_a_number_and_its_unit(text):
     assert "95\u00a0%" in text and not re.search(r"\d (%|pp)(?!\w)", text)
 
 
@@ -121,7 +121,7 @@ def test_wide_tables_scroll_within_their_frames(text):
     assert all(frame["tabindex"] == "0" and frame["role"] == "region" and frame["aria-label"] for frame in frames)
 
 
-def test_what_a_table_cannot_say_is_said_once_beside_it(build, report):
+def test_a_note_on_a_table_appears_once(build, report):
     for seed, precision in enumerate(("bf16", "fp32")):
         for stages in ([2, 2], [5, 5]):
             build.amend(build.complete(seed, **{"model.stages": stages}), precision=precision)
@@ -129,7 +129,7 @@ def test_what_a_table_cannot_say_is_said_once_beside_it(build, report):
     assert before.count("were not all computed in the same way") == 1
 
 
-def test_the_page_brings_all_it_needs(text):
+def test_the_page_is_self_contained(text):
     page = Page(text)
     assert not page.all("script") and "@import" not in text
     used = [
@@ -139,7 +139,7 @@ def test_the_page_brings_all_it_needs(text):
     assert re.findall(r"url\((?!#)", text) == []
 
 
-def test_figures_have_a_text_and_ids_of_their_own(build, report):
+def test_figures_have_descriptions_and_unique_ids(build, report):
     pair(build)
     pair(build, **{"data.name": "digits"})
     page = Page(report())
@@ -164,7 +164,7 @@ def test_every_picture_is_well_formed(text):
         ElementTree.fromstring(svg)
 
 
-def test_a_part_of_the_data_is_not_called_the_whole(build, report):
+def test_part_of_the_data_is_not_called_the_whole(build, report):
     pair(build, **{"data.limit": 100})
     text = report()
     part = "cifar10, first 100 training images of each class"
@@ -172,14 +172,14 @@ def test_a_part_of_the_data_is_not_called_the_whole(build, report):
     assert "Accuracy of the last epoch by layers: depth (cifar10, first" in text
 
 
-def test_the_reference_has_its_report_where_nothing_else_is(build, report):
+def test_the_reference_is_reported_only_if_there_is_nothing_else(build, report):
     build.complete(study="reference/depth")
     assert "reference/depth (cifar10)" in report()
     build.complete(study="mine")
     assert "reference/depth" not in report() and "reference/depth" in report("runs")
 
 
-def test_what_a_folder_is_called_is_text(build, report):
+def test_the_name_of_a_folder_is_escaped(build, report):
     build.complete().parents[1].rename(build.root / "a <b> & 'c' $x$")
     text = report()
     assert "a &lt;b&gt; &amp; &#39;c&#39; $x$ (cifar10)" in text and "<b>" not in text
@@ -190,7 +190,7 @@ def test_a_folder_of_any_name_has_its_report(build, report):
     assert r"caf\udcff (cifar10)" in report()
 
 
-def test_one_run_and_none_that_is_complete(build, report):
+def test_a_report_may_have_one_run_or_no_complete_one(build, report):
     build.complete(**{"epochs.count": 2})
     assert "A single seed has no interval over seeds." in report()
     build.complete(1, **{"epochs.count": 2})
@@ -200,12 +200,12 @@ def test_one_run_and_none_that_is_complete(build, report):
 
 
 def answers(page: str) -> list[str]:
-    """Return the items of the list that opens a page, tags taken out."""
+    """Return the items of the list that opens a page, without tags."""
     (found,) = re.findall('<ul class="answer">(.*?)</ul>', page, re.DOTALL)
     return [re.sub("<.*?>", "", item).strip() for item in re.findall("<li>(.*?)</li>", found, re.DOTALL)]
 
 
-def test_a_page_opens_with_few_sentences_that_carry_an_interval(build, report):
+def test_a_page_opens_with_a_few_sentences_that_have_an_interval(build, report):
     studies.depth(build)
     studies.rates(build, models=("blocks3",))
     found = answers(report())
@@ -213,7 +213,7 @@ def test_a_page_opens_with_few_sentences_that_carry_an_interval(build, report):
     assert [text.rpartition(". ")[2].partition(",")[0] for text in found[:4]] == ["depth", "depth", "depth", "rates"]
 
 
-def test_what_no_interval_supports_opens_a_page_only_where_nothing_else_does(build, report):
+def test_findings_without_an_interval_open_a_page_only_if_there_are_no_others(build, report):
     studies.depth(build, seeds=(0,))
     build.complete(study="alone")
     assert all("is open" in text for text in answers(report()))
@@ -221,16 +221,16 @@ def test_what_no_interval_supports_opens_a_page_only_where_nothing_else_does(bui
     assert not any("is open" in text for text in answers(report()))
 
 
-def test_many_findings_that_are_alike_open_no_page(build, report):
+def test_only_a_few_of_many_similar_findings_open_a_page(build, report):
     studies.rates(build)
-    assert '<ul class="answer">' not in report()  # a single study has its sentences in its section
+    assert '<ul class="answer">' not in report()  # a single study has these in its own section
     build.complete(study="alone")
     best, *axes = answers(report())
     assert "optimizer.lr=0.1 is best" in best and len(axes) == 2
     assert any("optimizer.lr=0.1 is the best of 5 values" in text for text in axes)
 
 
-def test_studies_stand_by_importance(build, report):
+def test_studies_are_ordered_by_importance(build, report):
     build.complete(study="alone")
     build.complete(1, study="alone")
     studies.rates(build, models=("blocks3",), lrs=(0.01, 0.1))
@@ -248,7 +248,7 @@ def test_studies_stand_by_importance(build, report):
     assert names == ["depth", "a_short", "z_long", "by_depth", "rates", "alone"]
 
 
-def test_an_experiment_heads_its_study_with_its_question(build, report):
+def test_a_study_from_one_experiment_is_headed_by_its_question(build, report):
     choices = {"model": "blocks4", "experiment": "seed_table"}
     for stages in ([2, 2], [5, 5, 5]):
         build.complete(study="mine", choices=choices, **{"model.stages": stages})
@@ -265,7 +265,7 @@ def test_a_search_over_many_configurations_stays_small(build, report):
     assert tables[0] == 25 and tables[1] == 201
 
 
-def test_published_figures_stand_where_their_notes_do():
+def test_published_results_are_in_the_table_that_has_their_notes():
     first, whole = page_grids(*load_studies([str(REFERENCE / "he2015")]))
     assert "source" not in first.head and len(first.rows) == 1 < len(whole.rows) and "source" in whole.head
 
@@ -276,7 +276,7 @@ def test_a_page_shows_what_was_chosen_for_each_configuration(build):
     assert [row[first.head.index("optimizer.lr")] for row in first.rows] == ["0.03", "0.1"]
 
 
-def test_the_reference_runs_fit_a_page():
+def test_the_report_of_the_reference_runs_is_not_too_large():
     assert (REFERENCE / "report.html").stat().st_size < 1_500_000
 
 
@@ -295,7 +295,7 @@ def test_environments_are_counted(build):
     ]
 
 
-def test_a_command_compiles_where_its_runs_were_compiled(build):
+def test_a_command_compiles_if_its_runs_were_compiled(build):
     build.complete(study="plain")
     build.amend(build.complete(study="merged"), compiled=True)
     for study, compiled, precision in (("plain", "false", "bf16"), ("merged", "true", "bf16, compiled")):
@@ -309,7 +309,7 @@ def test_a_command_compiles_where_its_runs_were_compiled(build):
 
 
 def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
-    """What `--cfg job` prints is the configuration; the command that is made of it prints it again."""
+    """`--cfg job` prints the configuration; the command built from it prints the same one."""
     given = ("data=digits", "model=blocks3", "schedule=multistep", "schedule.milestones=[0.25,0.5]", "epochs.count=3")
     given += ("optimizer.lr=1e-3", "study=mine", "data.limit=20", "seed=4")
     run = tmp_path / "runs" / "mine" / "blocks3-projection-00000000" / "seed4"
@@ -323,7 +323,7 @@ def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
     assert yaml.safe_load(again) == yaml.safe_load(printed)
 
 
-def test_a_command_names_where_pictures_were_and_no_choice_of_ones_own(build):
+def test_a_command_names_the_folder_of_pictures_but_not_a_users_own_choice(build):
     run = build.begin(choices={"model": "tiny", "data": "folder"}, **{"data.name": "folder", "data.root": "flowers"})
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"]["pictures"] = config["identity"]["data"]["pictures"] = "ad972132"
@@ -335,7 +335,7 @@ def test_a_command_names_where_pictures_were_and_no_choice_of_ones_own(build):
 
 
 @pytest.mark.parametrize("root", ["/pics/cats,dogs", "it's (1)", "a=b", "[x]", r"a\b c", "end\\", r"it\'s"])
-def test_a_command_quotes_what_hydra_would_take_for_more_than_text(build, root):
+def test_a_command_quotes_text_that_hydra_would_interpret(build, root):
     build.begin(choices={"data": "folder"}, **{"data.name": "folder", "data.root": root})
     (found,) = commands(*load_studies(["runs"])).values()
     (word,) = [word for word in shlex.split(found) if word.startswith("data.root=")]
@@ -343,7 +343,7 @@ def test_a_command_quotes_what_hydra_would_take_for_more_than_text(build, root):
     assert not override.is_sweep_override() and override.value() == root
 
 
-def test_what_another_study_varies_is_not_said_of_this_one(build):
+def test_settings_that_only_another_study_varies_are_not_listed(build):
     build.complete(**{"optimizer.lr": 0.01})
     build.complete(study="other", **{"model.zero_init": True})
     (study,) = (study for study in load_studies(["runs"]) if study.name == "depth")
@@ -351,14 +351,14 @@ def test_what_another_study_varies_is_not_said_of_this_one(build):
     assert "optimizer.lr=0.01" in shared and not any("zero_init" in setting for setting in shared)
 
 
-def test_a_study_of_one_epoch_is_called_so(build, report):
+def test_one_epoch_is_singular(build, report):
     build.complete(**{"epochs.count": 1})
     build.complete(study="other", **{"epochs.count": 1})
     page = report()
     assert "depth, 1 epoch<" in page and "1 epochs" not in page
 
 
-def test_requests_that_cannot_be_met_are_one_line(build, report):
+def test_requests_that_cannot_be_met_are_answered_in_one_line(build, report):
     assert report(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
     assert report("nowhere", code=2) == "nowhere: no such folder\n"
     build.complete()
