@@ -1,4 +1,4 @@
-"""Six studies as people sweep them: what their tables, figures and findings say, where the answer is known."""
+"""Studies of the kinds people sweep, with known answers: what their tables, figures and findings say."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def sentences(folder: str, *best: str) -> dict[str, list[str]]:
     return by_topic(find(study))
 
 
-def test_a_key_that_was_tuned_in_another_study_is_said_once(build, table):
+def test_a_key_that_was_tuned_in_another_study_is_mentioned_once(build, table):
     for depth, lr in ((8, 0.3), (20, 0.1), (56, 0.03)):
         for shortcut, seed in ((shortcut, seed) for shortcut in ("pad", "none") for seed in (0, 1)):
             acc = 0.8 + 0.001 * depth * (1 if shortcut == "pad" else -1) + 0.001 * seed
@@ -43,7 +43,7 @@ def test_a_key_that_was_tuned_in_another_study_is_said_once(build, table):
     assert len(said["Depth"]) == 2
     assert not any("optimizer.lr" in text for text in said["Depth"] + said["Skip connections"])
     again = studies.as_designed(8, "pad", 0.01, 15)
-    build.complete(0, "depth", choices={"experiment": "depth"}, **again)  # a second rate of one network: an axis
+    build.complete(0, "depth", choices={"experiment": "depth"}, **again)  # a second rate makes it an axis
     said = sentences("runs/depth")
     assert "optimizer.lr" in said and "Each configuration has its own" not in " ".join(sum(said.values(), []))
 
@@ -64,7 +64,7 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
     assert pivot[3] == {"optimizer.lr": "0.1", "8 layers": "68.10 ± 0.14", "20 layers": "75.10 ± 0.14"}
 
 
-def test_findings_name_the_best_rate_and_where_another_is(build):
+def test_findings_name_the_best_rate_and_where_another_is_better(build):
     studies.rates(build)
     said = sentences("runs")["optimizer.lr"]
     assert len(said) == 2 and "that of 0.03, the next best" in said[0]
@@ -78,7 +78,7 @@ def test_findings_name_the_best_rate_and_where_another_is(build):
     assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
 
 
-def test_the_best_rate_of_each_network_is_named_with_the_edges_of_what_was_tried(build):
+def test_the_best_rate_of_each_network_is_named_and_marked_if_at_an_edge(build):
     best = {("blocks3", "none"): 0.1, ("blocks3", "projection"): 0.3, ("blocks9", "none"): 0.01}
     tried = {(*which, lr): 0.7 if lr == top else 0.6 for which, top in best.items() for lr in (0.01, 0.1, 0.3)}
     assert rate_by_depth(build, tried)["optimizer.lr"][1] == (
@@ -150,23 +150,23 @@ def test_a_random_search_reads_as_a_list_best_first(build, table):
     assert all(len(texts) <= 3 for topic, texts in said.items() if "." in topic)
     assert "Of 200 configurations" in said["Best"][0]
     low, high = re.findall(r"have optimizer.lr from (\S+) to (\S+);", said["optimizer.lr"][0])[0]
-    assert 0.01 < float(low) < 0.05 < float(high) < 0.2, "the answer that the search was made with"
+    assert 0.01 < float(low) < 0.05 < float(high) < 0.2, "the answer that the search was built around"
     low, high = re.findall(r"have optimizer.weight_decay from (\S+) to (\S+);", said["optimizer.weight_decay"][0])[0]
-    assert float(low) < 1e-5 and float(high) > 1e-3, "which has no part in it"
+    assert float(low) < 1e-5 and float(high) > 1e-3, "weight decay has no effect here"
     assert "20 with 20 layers" in said["layers"][0] or "with 20 layers, " in said["layers"][0]
     assert len(said["Confounds"]) == 1
     assert {len(said[topic]) for topic in ("optimizer.lr", "optimizer.weight_decay", "batch_size", "layers")} == {1}
 
 
 def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
-    """Return what is said of rates that were tried with some networks only; accuracies by model, shortcut and rate."""
+    """Return the sentences on rates tried with some networks only; accuracies by model, shortcut and rate."""
     for (model, shortcut, lr), accuracy in accuracies.items():
         settings = studies.SGD | studies.network(model, shortcut) | {"optimizer.lr": lr}
         build.complete(0, "ladder", val=accuracy, test=accuracy, **settings)
     return sentences("runs/ladder")
 
 
-def test_the_best_stands_beside_the_next(build):
+def test_the_best_configuration_is_named_with_the_next_best(build):
     for lr, batch_size, val in ((0.01, 64, 0.7), (0.1, 64, 0.75), (0.3, 64, 0.72), (0.1, 128, 0.6)):
         for seed in (0, 1):
             settings = {"optimizer.lr": lr, "batch_size": batch_size}
@@ -183,8 +183,8 @@ def test_a_single_axis_says_once_which_value_is_best(build):
     assert "Best" not in said and "0.1 is the best of 3 values by validation" in said["optimizer.lr"][0]
 
 
-def test_exceptions_are_held_against_the_noise_of_seeds(build):
-    """Augmentation helps each network, but one clearly and one by chance less than none at all."""
+def test_exceptions_are_compared_with_the_noise_of_seeds(build):
+    """Augmentation helps two networks, clearly harms a third, and is worse for the fourth only by noise."""
     means = {("blocks3", "none"): (0.70, 0.60), ("blocks3", "projection"): (0.70, 0.60)}
     means |= {("blocks9", "none"): (0.60, 0.70), ("blocks9", "projection"): (0.700, 0.701)}
     for (model, shortcut), pair in means.items():
@@ -218,7 +218,7 @@ def test_networks_with_one_rate_are_not_said_to_be_tuned(build):
     assert "Only one optimizer.lr was tried with 20 layers, plain: 0.01." in rate_by_depth(build, tried)["Confounds"]
 
 
-def test_the_best_width_of_each_depth_stays_a_difference(build):
+def test_the_best_width_of_each_depth_still_counts_as_a_difference(build):
     for model, widths in (("blocks3", (8, 16, 32, 64)), ("blocks9", (8, 16, 32, 64))):
         for width in widths:
             val = 0.7 + 0.01 * widths.index(width) * (1 if model == "blocks3" else -1)
@@ -227,7 +227,7 @@ def test_the_best_width_of_each_depth_stays_a_difference(build):
     assert "They also differ in model.width (64 against 8)" in gain
 
 
-def test_a_chosen_optimizer_is_no_axis_any_more(build):
+def test_a_chosen_optimizer_is_no_longer_an_axis(build):
     for model in studies.DEPTHS:
         for shortcut in ("pad", "none"):
             for name, keys, top in (("adam", studies.ADAM, 0.75), ("sgd", studies.SGD, 0.8)):
@@ -240,7 +240,7 @@ def test_a_chosen_optimizer_is_no_axis_any_more(build):
     assert "with optimizer.name" not in said
 
 
-def test_a_value_that_diverged_was_tried(build, table):
+def test_a_value_that_diverged_counts_as_tried(build, table):
     for lr in (0.01, 0.1, 0.3):
         build.complete(0, "ladder", val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
     assert "0.3 is the highest value of optimizer.lr tried" in str(sentences("runs/ladder"))
@@ -249,7 +249,7 @@ def test_a_value_that_diverged_was_tried(build, table):
     assert "lies at the edge" not in table("--best", "optimizer.lr", "runs/ladder")
 
 
-def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build):
+def test_depth_is_judged_with_each_network_at_its_best_rate(build):
     best = {("blocks3", "projection"): 0.1, ("blocks9", "projection"): 0.03}
     best |= {("blocks3", "none"): 0.1, ("blocks9", "none"): 0.01}
     top = {("blocks3", "projection"): 0.75, ("blocks9", "projection"): 0.80}
@@ -263,7 +263,7 @@ def test_of_many_series_depth_is_judged_with_each_network_at_its_best_rate(build
     assert "also differ" not in str(said) and not {"layers", "shortcut"} & set(said)
 
 
-def test_a_value_is_not_judged_by_the_networks_that_it_was_tried_with(build):
+def test_a_value_is_not_judged_by_which_networks_it_was_tried_with(build):
     tried = {("blocks3", "none", 0.01): 0.6, ("blocks3", "none", 0.1): 0.7}
     tried |= {("blocks9", "none", 0.1): 0.75, ("blocks9", "none", 1.0): 0.76}
     said = rate_by_depth(build, tried)["optimizer.lr"]
@@ -300,7 +300,7 @@ def test_values_that_are_equal_are_not_called_best(build):
     assert not any("0.00 pp" in text for texts in said.values() for text in texts)
 
 
-def test_a_tie_in_one_combination_is_no_victory_there(build):
+def test_a_tie_in_one_combination_is_not_a_win(build):
     values = {("blocks3", 0.01): 0.70, ("blocks3", 0.1): 0.70, ("blocks9", 0.01): 0.70, ("blocks9", 0.1): 0.75}
     for (model, lr), accuracy in values.items():
         settings = studies.SGD | studies.network(model) | {"optimizer.lr": lr}
@@ -345,8 +345,8 @@ def test_the_sentences_of_a_comparison_fit_the_terminal(build, table, monkeypatc
     assert max(len(line) for line in printed.splitlines()) <= 100 and "95 % confidence" in " ".join(printed.split())
 
 
-def test_a_terminal_is_told_what_the_comparison_comes_to(build, table, monkeypatch):
-    """In the words of the findings; of easy data, that they are. A file or a pipe gets the table alone."""
+def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, monkeypatch):
+    """It uses the words of the findings, with a note on easy data. A file or a pipe gets the table alone."""
     for seed, (small, large) in enumerate([(0.97, 0.975), (0.98, 0.96)]):
         build.complete(seed, test=small, **{"data.name": "digits"})
         build.complete(seed, test=large, **{"data.name": "digits", "model.name": "blocks15", "model.stages": [5, 5, 5]})
@@ -361,14 +361,14 @@ def test_a_terminal_is_told_what_the_comparison_comes_to(build, table, monkeypat
     assert "no difference" not in piped and "CIFAR-10" not in piped
 
 
-def test_nothing_compared_is_no_verdict(build, table, monkeypatch):
+def test_there_is_no_verdict_if_nothing_is_compared(build, table, monkeypatch):
     build.complete(0, test=0.97, **{"data.name": "digits"})
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert "CIFAR-10" not in table()
 
 
 def network_free(build, count: int) -> None:
-    """Write so many configurations, of which some can be drawn in every figure."""
+    """Write `count` configurations, the first 40 with all that figures need."""
     for number in range(count):
         keys = {"optimizer.lr": 0.1 / (1 + number % 20), "batch_size": 16 * (1 + number // 20)}
         run = build.complete(val=0.5 + number / 1000, **{"epochs.count": 2}, **keys)
@@ -390,7 +390,7 @@ def test_no_legend_takes_more_than_a_third_of_a_figure(build, count):
         assert all(len(axis.lines) <= 2 * 8 for axis in drawn.axes if axis.get_xlabel() == "epoch")
 
 
-def test_the_command_line_says_what_is_where(build, monkeypatch):
+def test_the_command_line_assigns_axes_to_x_lines_and_panels(build, monkeypatch):
     studies.recipes(build)
     drawn = []
     monkeypatch.setattr("analysis.plots.save", lambda figure, *_: drawn.append(figure))
@@ -403,7 +403,7 @@ def test_the_command_line_says_what_is_where(build, monkeypatch):
         figure("accuracy", x="wall_seconds")
 
 
-def test_accuracy_is_drawn_against_what_it_costs(build):
+def test_accuracy_can_be_drawn_against_cost(build):
     build.complete()
     build.complete(**{"model.name": "blocks15", "model.stages": [5, 5, 5]})
     for quantity, places in (("multiply_adds", [72.19, 275.61]), ("parameters", [170_410, 1_860_522])):
@@ -436,7 +436,7 @@ def test_a_value_has_one_colour_in_all_figures(build):
         assert colors[0][label] == colors[1][label]
 
 
-def test_a_difference_carries_the_noise_of_seeds_and_of_images(build, table):
+def test_a_difference_includes_the_noise_of_seeds_and_of_images(build, table):
     generator = np.random.default_rng(0)
     for lr, share in ((0.1, 0.8), (0.01, 0.85)):
         easy = generator.random(10000) < share
@@ -445,7 +445,7 @@ def test_a_difference_carries_the_noise_of_seeds_and_of_images(build, table):
             studies.predict(build.complete(seed, test=float(right.mean()), **{"optimizer.lr": lr}), right)
     printed = table("--compare", "lr=0.1", "lr=0.01")
     low, high = map(float, re.findall(r"on the same images, it is ([+-][\d.]+) to ([+-][\d.]+) pp", printed)[0])
-    assert 3 < low < 5 < high < 7 and high - low > 1.8  # the images alone: 0.95 * 1.96 sqrt((0.16 + 0.13) / 10,000)
+    assert 3 < low < 5 < high < 7 and high - low > 1.8  # images' half-width: 0.95 * 1.96 sqrt((0.16 + 0.13) / 10,000)
     assert table("--compare", "lr=0.1", "lr=0.01") == printed
 
 
@@ -462,11 +462,11 @@ def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):
         and "For these runs, B's test accuracy" in printed
     )
     (low, high) = map(float, re.findall(r"higher than A's, by ([\d.]+) to ([\d.]+) pp", printed)[0])
-    assert 0.7 < low < 1 < high < 1.3  # unpaired, it would be five times as wide
+    assert 0.7 < low < 1 < high < 1.3  # unpaired, the interval would be five times as wide
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (", b"{'descr': 01", b"\xff"])
-def test_without_whole_predictions_a_difference_has_the_noise_of_seeds_alone(build, table, header):
+def test_with_damaged_predictions_a_difference_has_the_noise_of_seeds_alone(build, table, header):
     for seed, (lr, test) in itertools.product((0, 1), ((0.1, 0.8), (0.01, 0.9))):
         run = build.complete(seed, test=test + seed / 100, **{"optimizer.lr": lr})
         studies.predict(run, np.arange(100) < 100 * test)
@@ -477,7 +477,7 @@ def test_without_whole_predictions_a_difference_has_the_noise_of_seeds_alone(bui
     assert "A's" in printed and "on the same images" not in printed
 
 
-def test_nothing_lies_beyond_zero(build, table):
+def test_nothing_is_said_to_lie_beyond_zero(build, table):
     for decay, accuracy in ((0, 0.9), (1e-4, 0.8), (5e-4, 0.7)):
         build.complete(val=accuracy, test=accuracy, **{"optimizer.weight_decay": decay})
     assert "edge" not in table("--best", "optimizer.weight_decay")
@@ -485,7 +485,7 @@ def test_nothing_lies_beyond_zero(build, table):
     assert "beyond" not in str(by_topic(find(study)))
 
 
-def test_a_model_of_ones_own_shows_under_its_own_name(build, table):
+def test_a_users_own_model_is_shown_under_its_own_name(build, table):
     for name, stages in (("tiny", [1, 1]), ("wide", [2, 2])):
         build.complete(0, "own", choices={"model": name}, **{"model.stages": stages, "model.name": "computed"})
     build.complete(0, "own", choices={"model": "blocks"}, **{"model.stages": [3, 3], "model.name": "blocks6"})
@@ -493,19 +493,19 @@ def test_a_model_of_ones_own_shows_under_its_own_name(build, table):
     assert "[1,1] against [2,2]" in table("--compare", "tiny", "wide")
 
 
-def test_csv_has_a_column_for_each_setting_that_varies_those_of_a_choice_too(build, table):
+def test_csv_has_a_column_for_each_setting_that_varies_including_those_of_a_choice(build, table):
     studies.recipes(build)
     found = list(csv.DictReader(io.StringIO(table("--format", "csv"))))
     assert {row["optimizer"]: row["optimizer.lr"] for row in found} == {"adam": "0.001", "sgd": "0.1"}
     assert {row["augmentation"]: row["augmentation.cutout"] for row in found}["cutout"] == "16"
 
 
-def test_a_whole_choice_is_one_change_and_mixes_nothing(build):
+def test_a_whole_choice_is_one_change_and_not_a_confound(build):
     studies.recipes(build)
     assert "Confounds" not in sentences("runs")
 
 
-def test_a_choice_among_values_each_tried_with_one_network_credits_nothing(build):
+def test_values_each_tried_with_one_network_get_no_credit_for_being_chosen(build):
     generator = random.Random(0)
     for _ in range(12):
         settings = {key: 10 ** generator.uniform(-4, -1) for key in ("optimizer.lr", "optimizer.weight_decay")}
@@ -525,7 +525,7 @@ def test_many_combinations_have_their_best_values_counted(build):
     assert f"By validation, the best optimizer.lr is {counted}." in texts
 
 
-def test_the_heat_map_shows_what_values_are_chosen_by(build):
+def test_the_heat_map_shows_validation_accuracy_unless_told_otherwise(build):
     for lr, size in itertools.product((0.1, 0.01), (64, 128)):
         best = (lr, size) == (0.1, 64)
         build.complete(val=0.9 if best else 0.7, test=0.6 if best else 0.8, **{"optimizer.lr": lr, "batch_size": size})

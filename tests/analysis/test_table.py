@@ -1,4 +1,4 @@
-"""What the table says of runs whose figures are known, in each format and in each state of a sweep."""
+"""The table of runs with known results, in each format and in each state of a sweep."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 
 
 
 def rows(markdown: str) -> list[dict[str, str]]:
-    """Return the rows of all tables in a Markdown text, by the head of the table."""
+    """Return the rows of all tables in a Markdown text, as dicts by column."""
     found, head = [], None
     for line in markdown.splitlines():
         cells = [cell.strip() for cell in line[1:-1].split(" | ")] if line.startswith("|") else None
@@ -60,7 +60,7 @@ def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):
     assert deep == expected
 
 
-def test_what_is_unusual_in_all_rows_stands_above_them(build, table):
+def test_unusual_settings_that_all_rows_share_are_above_them(build, table):
     started = {"model.zero_init": True, "schedule.warmup": 0.11363636363636363}
     for seed, lr in enumerate((0.1, 0.01)):
         build.complete(seed, "started", **started, **{"optimizer.lr": lr})
@@ -91,7 +91,7 @@ def test_rows_that_would_look_the_same_say_what_tells_them_apart(build, table):
     ]
 
 
-def test_what_has_a_column_is_not_named_again(build, table):
+def test_settings_that_have_a_column_are_not_named_again(build, table):
     build.complete()
     build.complete(**DEEP)
     build.complete(**{"epochs.count": 3, "model.shortcut": "none"})
@@ -99,13 +99,13 @@ def test_what_has_a_column_is_not_named_again(build, table):
     assert all(key not in printed for key in ("model.stages", "model.shortcut", "epochs.count"))
 
 
-def test_stages_are_named_where_the_models_name_hides_them(build, table):
+def test_stages_are_named_if_the_models_name_hides_them(build, table):
     for stages in ([3, 3], [2, 2, 2]):
         build.complete(**{"model.name": "blocks6", "model.stages": stages})
     assert [row["stages"] for row in rows(table())] == ["2", "3"] and "14 layers" in table()
 
 
-def test_a_copied_configuration_is_told_by_its_folder(build, table):
+def test_a_copied_configuration_is_told_apart_by_its_folder(build, table):
     first = build.complete().parent
     first.rename(first.with_name("kept"))
     build.complete()
@@ -131,7 +131,7 @@ def test_a_configuration_without_a_complete_run_has_no_time(build, table):
 
 
 @pytest.mark.parametrize(("runs", "seeds"), SWEEPS.values(), ids=SWEEPS)
-def test_runs_that_are_not_complete_are_counted_and_not_averaged(build, table, runs, seeds):
+def test_incomplete_runs_are_counted_and_not_averaged(build, table, runs, seeds):
     for seed, run in enumerate(runs):
         if run == "complete":
             build.complete(seed, test=0.9)
@@ -160,12 +160,12 @@ def test_progress_without_a_known_end_says_so(build, table):
     assert row["seeds"] == "0 of 1 (1 unfinished: epoch 5/?)" and row["epochs"] == "64,000 steps"
 
 
-def test_a_table_of_complete_runs_has_no_note_on_others(build, table):
+def test_a_table_of_complete_runs_has_no_note_on_incomplete_ones(build, table):
     build.complete()
     assert "complete runs only" not in table() and "Figures of the last epoch" in table()
 
 
-def test_published_rows_stand_beside_ones_own_with_the_difference(build, table):
+def test_published_rows_are_shown_among_our_own_with_the_difference(build, table):
     build.complete(val=0.8406)
     build.complete(val=0.7, **DEEP, **{"epochs.count": 3})
     build.complete(test=0.9, **RESNET20)
@@ -195,7 +195,7 @@ PAPERS |= {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0
 PAPERS |= {"schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
 
 
-def test_the_same_recipe_is_not_called_another(build, table):
+def test_the_same_recipe_is_not_called_different(build, table):
     run = build.begin(**RESNET20, **PAPERS)
     built = build.complete(1, test=0.9, **RESNET20)
     (run / "result.json").write_text((built / "result.json").read_text())
@@ -207,7 +207,7 @@ def test_the_same_recipe_is_not_called_another(build, table):
 
 
 @pytest.mark.parametrize(("warmup", "said"), [(400 / 64000, ""), (0.0, ", recipes differ: schedule")])
-def test_the_papers_110_layers_are_those_that_are_warmed_up(build, table, warmup, said):
+def test_the_papers_110_layers_have_the_same_recipe_only_with_warmup(build, table, warmup, said):
     network = {"model.name": "resnet110", "model.stages": [18, 18, 18], "model.width": 16, "model.shortcut": "pad"}
     run = build.begin(**network, **PAPERS, **{"schedule.warmup": warmup, "schedule.warmup_factor": 0.1})
     built = build.complete(1, test=0.9, **network)
@@ -215,7 +215,7 @@ def test_the_papers_110_layers_are_those_that_are_warmed_up(build, table, warmup
     assert rows(table("--published", run))[0]["against published"] == f"test -3.39 pp{said}"
 
 
-def test_steps_that_a_number_of_epochs_overrules_are_no_difference(build, table):
+def test_steps_that_a_number_of_epochs_overrides_are_not_a_difference(build, table):
     build.complete(**{"epochs.steps": 64000})
     build.complete(**DEEP)
     assert "epochs.steps" not in table("runs")
@@ -230,12 +230,12 @@ def test_steps_that_a_number_of_epochs_overrules_are_no_difference(build, table)
         ({"schedule.warmup": 0.1}, "schedule"),
     ],
 )
-def test_what_recipes_differ_in_is_named(build, table, other, said):
+def test_differences_between_recipes_are_named(build, table, other, said):
     build.complete(val=0.84, **other)
     assert rows(table("--published"))[0]["against published"] == f"val +0.08 pp, recipes differ: {said}"
 
 
-def test_a_key_of_the_identity_that_no_published_recipe_knows_is_another_recipe(build, table):
+def test_a_key_of_the_identity_that_no_published_recipe_has_is_another_recipe(build, table):
     run = build.complete(val=0.84)
     assert rows(table("--published"))[0]["against published"] == "val +0.08 pp"
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -244,7 +244,7 @@ def test_a_key_of_the_identity_that_no_published_recipe_knows_is_another_recipe(
     assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: label smoothing"
 
 
-def test_a_run_that_does_not_know_todays_keys_is_not_said_to_have_the_published_recipe(build, table):
+def test_a_run_that_lacks_todays_keys_is_not_said_to_have_the_published_recipe(build, table):
     run = build.complete(val=0.84)
     config = yaml.safe_load((run / "config.yaml").read_text())
     del config["identity"], config["choices"], config["schedule"]["warmup"]
@@ -252,7 +252,7 @@ def test_a_run_that_does_not_know_todays_keys_is_not_said_to_have_the_published_
     assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: schedule"
 
 
-def test_only_the_networks_of_a_study_are_set_beside_it(build, table):
+def test_only_published_results_on_the_networks_of_a_study_are_shown(build, table):
     build.complete(study="mine", **{"model.width": 16})
     build.complete(study="original")
     build.complete(study="original", **DEEP)
@@ -264,13 +264,13 @@ def test_only_the_networks_of_a_study_are_set_beside_it(build, table):
     assert "blocks4, blocks15 (width 32, shortcut projection)." in printed
 
 
-def test_ones_own_mean_is_compared_with_the_published_mean_not_the_best(build, table):
+def test_our_mean_is_compared_with_the_published_mean_not_the_best(build, table):
     build.complete(test=0.93, **RESNET20 | {"model.name": "resnet110", "model.stages": [18, 18, 18]})
     printed = table("--published")
     assert "test -0.39 pp" in printed and "93.39 ± 0.16" in printed
 
 
-def test_nothing_published_is_said(build, table):
+def test_the_table_says_if_nothing_is_published(build, table):
     build.complete(**{"data.name": "digits"})
     assert "Nothing published on digits is known here." in table("--published")
 
@@ -284,7 +284,7 @@ def test_nothing_published_is_said(build, table):
         ("akamaster", "pad", {20: 8.27, 32: 7.37, 44: 6.90, 56: 6.61, 110: 6.32}),
     ],
 )
-def test_published_figures_are_those_of_their_sources(by, shortcut, errors):
+def test_published_results_are_those_of_their_sources(by, shortcut, errors):
     published = read_published()
     assert published["source"].notna().all()
     theirs = published[(published["by"] == by) & (published["shortcut"] == shortcut)]
@@ -292,7 +292,7 @@ def test_published_figures_are_those_of_their_sources(by, shortcut, errors):
     assert (100 - 100 * theirs["test_acc_mean"]).round(2).to_dict() == errors
 
 
-def test_plain_networks_stand_beside_published_plain_ones_and_residual_ones_beside_the_papers(build, table):
+def test_plain_networks_are_compared_with_published_plain_ones_and_residual_ones_with_the_papers(build, table):
     plain = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16, "model.shortcut": "none"}
     build.complete(test=0.44, **plain)
     build.complete(test=0.92, **plain | {"model.shortcut": "pad"})
@@ -300,7 +300,7 @@ def test_plain_networks_stand_beside_published_plain_ones_and_residual_ones_besi
     assert own["none"].startswith("test -40.61 pp, recipes differ") and own["pad"].startswith("test -1.03 pp")
 
 
-def test_csv_is_numbers_for_programs(build, table):
+def test_csv_has_plain_numbers_for_programs(build, table):
     for seed, test in enumerate((0.88, 0.89)):
         build.complete(seed, test=test, **DEEP)
     build.begin(2, done=3, **DEEP)
@@ -320,21 +320,21 @@ def test_csv_has_published_rows_too(build, table):
     assert [line["source"] for line in lines[1:]] == ["original project"]
 
 
-def test_a_list_at_the_beginning_of_a_row_is_no_length_to_latex(build, table):
+def test_a_list_at_the_start_of_a_latex_row_is_not_taken_for_a_length(build, table):
     for milestones in ([0.5], [0.5, 0.75]):
         build.complete(**{"schedule.milestones": milestones})
     rows = [line for line in table("--format", "latex").splitlines() if "[0.5" in line]
     assert len(rows) == 2 and all(row.startswith("{}[") for row in rows)
 
 
-def test_a_csv_has_every_column_in_one_order(build, table):
+def test_a_csv_cannot_be_sorted_or_have_its_columns_chosen(build, table):
     build.complete()
     for option in ("--sort", "--columns"):
         with pytest.raises(SystemExit, match="2"):
             table("--format", "csv", option, "test_acc")
 
 
-def test_latex_escapes_what_would_mean_something(build, table):
+def test_latex_escapes_special_characters(build, table):
     for seed in (0, 1):
         build.complete(seed, study="seed_table", **{"optimizer.weight_decay": 0.1})
     build.complete(0, study="seed_table")
@@ -352,7 +352,7 @@ def test_a_name_with_a_bar_does_not_break_the_markdown(build, table):
 
 
 def test_a_folder_of_any_name_has_its_table(build, table):
-    for name in ("caf\udcff", "two\nlines"):  # the first is no UTF-8
+    for name in ("caf\udcff", "two\nlines"):  # the first is not UTF-8
         build.complete().parents[1].rename(build.root / name)
     titles = re.findall("^## .*", table(), re.MULTILINE)
     assert sorted(titles) == ["## caf\\udcff (cifar10)", "## two lines (cifar10)"]
@@ -370,7 +370,7 @@ TRIALS = {
 
 
 @pytest.mark.parametrize(("settings", "said"), TRIALS.values(), ids=TRIALS)
-def test_a_part_of_the_data_is_not_called_the_whole(build, table, settings, said):
+def test_part_of_the_data_is_not_called_the_whole(build, table, settings, said):
     build.complete(**settings)
     assert f"## depth ({said}" in table()
     assert said.replace("%", r"\%") in table("--format", "latex")
@@ -381,7 +381,7 @@ def test_a_part_of_the_data_is_not_called_the_whole(build, table, settings, said
     )
 
 
-def test_a_study_of_the_whole_and_of_a_part_names_both(build, table):
+def test_a_study_of_the_whole_data_and_of_a_part_names_both(build, table):
     build.complete()
     build.complete(**{"data.limit": 100})
     printed = table()
@@ -395,7 +395,7 @@ def test_a_compiled_seed_beside_one_that_is_not_is_marked(build, table):
     assert "(compiled: False (seed 0), True (seed 1))" in table()
 
 
-def test_seeds_that_were_not_computed_alike_are_marked(build, table):
+def test_seeds_that_were_not_computed_in_the_same_way_are_marked(build, table):
     for seed, threads in enumerate((1, 2, 2)):
         for shortcut in ("projection", "none"):
             run = build.complete(seed, **{"model.shortcut": shortcut})
@@ -409,7 +409,7 @@ def test_seeds_that_were_not_computed_alike_are_marked(build, table):
     assert [line["mixed"] for line in csv.DictReader(io.StringIO(table("--format", "csv")))] == [said, said, ""]
 
 
-def test_a_row_whose_seeds_ran_other_code_or_data_says_so(build, table):
+def test_a_row_whose_seeds_had_different_code_or_data_says_so(build, table):
     for seed, (code, data) in enumerate(((A, A), (B, A), (None, A))):
         build.amend(build.complete(seed), code=code, data={"sha256": data})
     assert "code: aaaaaaaa (seed 0), bbbbbbbb (seed 1), unknown (seed 2))" in table()
@@ -419,26 +419,26 @@ def test_a_row_whose_seeds_ran_other_code_or_data_says_so(build, table):
     assert row["mixed"].startswith("code: ")
 
 
-def test_unknown_code_is_no_difference_beside_unknown_code(build, table):
+def test_two_runs_of_unknown_code_are_not_said_to_differ(build, table):
     for seed in (0, 1):
         build.complete(seed)
     build.complete(0, **DEEP)
     assert "code" not in table()
 
 
-def test_rows_that_were_computed_by_different_code_are_told(build, table):
+def test_rows_that_were_computed_by_different_code_are_pointed_out(build, table):
     build.amend(build.complete(), code=A)
     build.complete(**DEEP)
     assert "Not all configurations were computed by the same code (aaaaaaaa: 1, unknown: 1)" in table()
 
 
-def test_data_sets_differ_in_their_checksums_as_a_matter_of_course(build, table):
+def test_different_data_sets_may_have_different_checksums(build, table):
     build.amend(build.complete(), data={"sha256": A})
     build.amend(build.complete(**{"data.name": "digits"}), data={"sha256": B})
     assert "the same data" not in table()
 
 
-def test_a_run_that_several_programs_computed_says_so(build, table):
+def test_a_run_that_several_versions_of_the_code_computed_says_so(build, table):
     run = build.complete()
     build.amend(run, code=B, data={"sha256": A})
     starts = [{"epoch": 0, "code": A, "data": A}, {"epoch": 3, "code": B, "data": A}]
@@ -446,7 +446,7 @@ def test_a_run_that_several_programs_computed_says_so(build, table):
     assert "(code: aaaaaaaa and bbbbbbbb (seed 0))" in table()
 
 
-def test_a_run_that_went_on_elsewhere_says_so(build, table):
+def test_a_run_that_continued_on_another_machine_says_so(build, table):
     run = build.complete()
     build.amend(run, machine={"threads": 1})
     machines = [{"epoch": 0, "machine": {"gpu": "A GPU", "threads": 8}}, {"epoch": 2, "machine": {"threads": 2}}]
@@ -454,7 +454,7 @@ def test_a_run_that_went_on_elsewhere_says_so(build, table):
     assert "(device: A GPU and cpu (seed 0); threads: 2 and 1 (seed 0))" in table()
 
 
-def test_a_start_whose_epochs_were_lost_computed_nothing(build, table):
+def test_a_start_whose_epochs_were_lost_does_not_count(build, table):
     run = build.complete()
     build.amend(run, code=B)
     starts = [{"epoch": 0, "code": A}, {"epoch": 3, "code": A}, {"epoch": 0, "code": B}]
@@ -462,7 +462,7 @@ def test_a_start_whose_epochs_were_lost_computed_nothing(build, table):
     assert "code" not in table()
 
 
-def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monkeypatch):
+def test_the_reference_is_shown_only_if_there_is_nothing_else(build, table, capsys, monkeypatch):
     build.complete(study="reference/depth")
     assert "## reference/depth (cifar10)" in table()
     build.complete(study="mine")
@@ -479,7 +479,7 @@ def test_the_reference_is_shown_where_nothing_else_is(build, table, capsys, monk
         assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
 
 
-def test_a_pivot_is_headed_by_values_and_says_where_runs_are_missing(build, table):
+def test_a_pivot_has_values_as_headers_and_says_where_runs_are_missing(build, table):
     for lr, size in itertools.product((0.1, 0.01), (64, 128)):
         for seed in (0, 1):
             finish = build.complete if (lr, size, seed) != (0.1, 64, 1) else build.fail
@@ -499,7 +499,7 @@ def test_the_notes_of_a_comparison_are_about_its_two_configurations(build, table
     assert "a single optimizer.lr" not in table("--best", "optimizer.lr", "--compare", "blocks3", "blocks9")
 
 
-def test_rows_are_sorted_by_how_many_seeds_they_have_not_by_its_text(build, table):
+def test_numbers_of_seeds_are_sorted_as_numbers_not_as_text(build, table):
     for lr, seeds in ((0.1, 10), (0.01, 3)):
         for seed in range(seeds):
             build.complete(seed, **{"optimizer.lr": lr})
@@ -507,7 +507,7 @@ def test_rows_are_sorted_by_how_many_seeds_they_have_not_by_its_text(build, tabl
     assert [row.split("|")[-2].strip() for row in rows] == ["3", "10"]
 
 
-def test_ones_own_studies_come_before_those_of_the_reference(build, table):
+def test_a_users_own_studies_come_before_those_of_the_reference(build, table):
     for study in ("reference/depth", "reference/a", "zero", "depth"):
         build.complete(study=study)
     titles = re.findall("^## (.*) ", table("runs"), re.MULTILINE)
@@ -537,7 +537,7 @@ def test_the_table_goes_to_a_file(build, table, tmp_path):
     assert (tmp_path / "table.md").read_text() == printed
 
 
-def test_requests_that_cannot_be_met_are_one_line(build, table, tmp_path):
+def test_requests_that_cannot_be_met_are_answered_in_one_line(build, table, tmp_path):
     assert table(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
     assert table("nowhere", code=2) == "nowhere: no such folder\n"
     build.complete()
@@ -549,7 +549,7 @@ def test_requests_that_cannot_be_met_are_one_line(build, table, tmp_path):
 
 
 def test_a_closed_pipe_is_no_error(build):
-    """As `head` is: it closes the pipe."""
+    """As with `head`, which closes the pipe."""
     build.complete()
     reader, writer = os.pipe()
     os.close(reader)
@@ -559,7 +559,7 @@ def test_a_closed_pipe_is_no_error(build):
     assert done.returncode == 141 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr, done.stderr
 
 
-def test_an_interrupt_is_a_word(build, monkeypatch, capsys):
+def test_an_interrupt_is_reported_in_one_word(build, monkeypatch, capsys):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
@@ -567,7 +567,7 @@ def test_an_interrupt_is_a_word(build, monkeypatch, capsys):
     assert main(["runs"]) == 130 and capsys.readouterr().err == "stopped\n"
 
 
-def test_the_command_starts_quickly_as_it_imports_nothing_slow_but_pandas(build):
+def test_the_command_starts_quickly_because_it_imports_nothing_slow_but_pandas(build):
     build.complete()
     code = "import sys; from analysis.table import main; main(); "
     code += "sys.exit(bool({'torch', 'scipy', 'matplotlib'} & sys.modules.keys()))"

@@ -36,7 +36,7 @@ def said(*best: str, folder: str = "runs") -> dict[str, list[str]]:
     return by_topic(find(study))
 
 
-def test_networks_that_have_their_shortcut_by_depth_are_not_one_series(build):
+def test_networks_whose_shortcut_depends_on_depth_are_not_one_series(build):
     for depth, shortcut, acc in ((8, "none", 0.80), (20, "pad", 0.84), (56, "pad", 0.87)):
         for seed in (0, 1):
             build.complete(seed, val=acc, test=acc + 0.001 * seed, **layers(depth), **{"model.shortcut": shortcut})
@@ -55,7 +55,7 @@ def test_a_value_that_few_combinations_have_is_not_ranked(build):
     assert "optimizer.lr=0.3 is the best of 3 values" in first and "in too few to be ranked: 1)" in first
 
 
-def test_networks_that_have_no_complete_run_are_named_where_the_best_is_taken(build, table):
+def test_networks_without_a_complete_run_are_named_when_the_best_is_chosen(build, table):
     for lr in (0.01, 0.1, 0.3):
         settings = studies.SGD | {"optimizer.lr": lr}
         for depth, shortcut in ((8, "pad"), (8, "none"), (56, "pad")):
@@ -68,7 +68,7 @@ def test_networks_that_have_no_complete_run_are_named_where_the_best_is_taken(bu
     )
 
 
-def test_runs_that_diverged_beside_the_best_are_counted(build, table):
+def test_seeds_that_diverged_at_the_best_value_are_counted(build, table):
     for lr, accuracy in ((0.1, 0.80), (0.01, 0.79), (0.3, 0.83)):
         for seed in range(4):
             settings = studies.SGD | layers(8) | {"optimizer.lr": lr}
@@ -82,7 +82,7 @@ def test_runs_that_diverged_beside_the_best_are_counted(build, table):
     assert "2 more diverged" in texts["Best"][0] and "2 of its runs, which diverged" in texts["optimizer.lr"][0]
 
 
-def test_a_turning_point_is_not_denied_of_networks_that_never_finished(build):
+def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(build):
     for depth, accuracy in ((8, 0.80), (20, 0.84), (32, 0.86)):
         for seed in (0, 1):
             build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth) | PLAIN)
@@ -93,13 +93,13 @@ def test_a_turning_point_is_not_denied_of_networks_that_never_finished(build):
     ]
 
 
-def test_depths_that_are_equally_good_have_no_turning_point(build):
+def test_equally_good_depths_have_no_turning_point(build):
     for depth in (8, 20, 32):
         build.complete(val=0.1, test=0.1, **layers(depth) | PLAIN)
     assert "Beyond the best depth" not in said()
 
 
-def test_one_choice_can_leave_no_second_one(build, table):
+def test_a_first_choice_may_leave_nothing_for_a_second(build, table):
     for lr in (0.01, 0.1):
         for batch in (64, 128):
             write = build.begin if batch == 128 else build.complete
@@ -108,7 +108,7 @@ def test_one_choice_can_leave_no_second_one(build, table):
     assert row["optimizer.lr"] == "0.01"
 
 
-def test_notes_on_a_first_choice_are_about_what_the_second_kept(build, table):
+def test_notes_on_a_first_choice_cover_only_what_the_second_kept(build, table):
     for batch, top in ((64, 0.3), (128, 0.1)):
         for lr in (0.01, 0.1, 0.3):
             accuracy = 0.8 - abs(lr - top) + 0.02 * (batch == 128)
@@ -117,14 +117,14 @@ def test_notes_on_a_first_choice_are_about_what_the_second_kept(build, table):
     assert "optimizer.lr lies at the edge" not in table("--best", "lr", "--best", "batch_size")
 
 
-def test_layouts_of_stages_can_be_chosen_from(build, tmp_path):
+def test_the_best_layout_of_stages_can_be_chosen(build, tmp_path):
     for stages in ([3, 3], [2, 2, 2], [6]):
         for width in (8, 16):
             build.complete(val=0.7 + 0.01 * len(stages), **{"model.stages": stages, "model.width": width})
     assert report(["runs", "--best", "stages", "--out", str(tmp_path / "report.html")]) == 0
 
 
-def test_the_number_of_stages_is_not_tuned_where_it_comes_with_the_depth(build):
+def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(build):
     for name, stages, accuracy in (("blocks4", [2, 2], 0.8), ("blocks15", [5, 5, 5], 0.82)):
         for shortcut in ("projection", "none"):
             for seed in (0, 1):
@@ -134,7 +134,7 @@ def test_the_number_of_stages_is_not_tuned_where_it_comes_with_the_depth(build):
     assert "Each at the best" not in texts and "Only one stages" not in texts
 
 
-def test_only_what_was_tried_of_the_networks_compared_is_said_to_be_tuned(build):
+def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(build):
     for depth, shortcut, lr, seed in itertools.product((8, 56), ("pad", "none"), (0.01, 0.03, 0.1, 0.3), (0, 1)):
         for width in (16, 28) if (depth, shortcut) == (8, "pad") else (16,):
             settings = {**layers(depth), "model.shortcut": shortcut, "optimizer.lr": lr, "model.width": width}
@@ -160,7 +160,7 @@ def test_a_sweep_over_shortcuts_has_a_verdict(build, table, monkeypatch):
     assert "is above that of their plain counterparts by 5.00 pp" in " ".join(table().split())
 
 
-def test_a_training_in_steps_is_not_said_to_be_in_epochs(build, table):
+def test_training_in_steps_is_not_said_to_be_in_epochs(build, table):
     for depth in (20, 32):
         build.begin(done=3, **layers(depth) | {"epochs.count": None, "epochs.steps": 64000})
     assert "· 64,000 steps ·" in table()
@@ -174,14 +174,14 @@ def test_a_two_way_table_says_what_is_missing(build, table):
     assert "Averages are over complete runs only" in table("--pivot", "layers", "optimizer.lr")
 
 
-def test_a_sweep_list_that_lists_no_runs_is_passed_over(build, table):
+def test_a_malformed_sweep_list_is_ignored(build, table):
     build.complete()
     (build.root / ".sweeps").mkdir()
     (build.root / ".sweeps" / "odd.json").write_text(json.dumps({"runs": ["x"]}))
     assert "not started" not in table()
 
 
-def test_the_same_network_in_two_folders_is_told_apart(build, table):
+def test_the_same_network_at_two_rates_is_told_apart_in_a_comparison(build, table):
     for lr in (0.1, 0.01):
         build.complete(test=0.8 + lr, **layers(8) | {"optimizer.lr": lr})
     a, b = sorted(path.name for path in (build.root / "depth").iterdir())
@@ -200,7 +200,7 @@ AKAMASTER = studies.SGD | {"batch_size": 128, "epochs.count": 200, "data.val_fra
 AKAMASTER |= {"schedule.name": "multistep", "schedule.milestones": [0.5, 0.75], "model.shortcut": "pad"}
 
 
-def test_a_run_stands_beside_the_published_one_of_its_recipe(build, table):
+def test_a_run_is_compared_with_the_published_one_of_its_recipe(build, table):
     build.complete(val=None, test=0.92, **AKAMASTER | layers(20))
     build.complete(val=None, test=0.93, **AKAMASTER | layers(32))
     first = rows(table("--published"))[0]
@@ -228,7 +228,7 @@ def test_a_study_of_plain_networks_is_in_their_colour(build):
     assert look(roles_of(study, PlotOptions()), 0).get_color() == LOOKS["none"][0]
 
 
-def test_axes_that_leave_none_to_draw_along_are_named(build):
+def test_a_figure_without_an_axis_left_to_draw_along_is_refused(build):
     for depth in (8, 20):
         for shortcut in ("pad", "none"):
             build.complete(**layers(depth) | {"model.shortcut": shortcut})
@@ -236,7 +236,7 @@ def test_axes_that_leave_none_to_draw_along_are_named(build):
         figure("accuracy", panels="layers", by="shortcut")
 
 
-def test_steps_are_numbers_where_all_were_asked_for_in_them(build, table):
+def test_steps_are_a_numeric_axis_if_all_runs_are_in_steps(build, table):
     for steps, acc in ((400, 0.6), (2000, 0.7), (10000, 0.8)):
         build.complete(val=acc, test=acc, **{"epochs.count": None, "epochs.steps": steps})
     assert [row["steps"] for row in rows(table())] == ["400", "2000", "10000"]
@@ -247,7 +247,7 @@ def test_steps_are_numbers_where_all_were_asked_for_in_them(build, table):
     assert figure("accuracy", x="steps").axes[0].get_xlabel() == "steps"
 
 
-def test_without_validation_nothing_is_best_and_it_is_said_why(build):
+def test_without_validation_nothing_is_called_best_and_the_reason_is_given(build):
     for lr, acc in ((0.01, 0.6), (0.1, 0.7)):
         for seed in (0, 1):
             build.complete(seed, val=None, test=acc + seed / 100, **{"optimizer.lr": lr, "data.val_fraction": 0.0})
@@ -262,7 +262,7 @@ def test_without_validation_nothing_is_best_and_it_is_said_why(build):
     )
 
 
-def test_one_seed_that_is_alone_does_not_leave_all_pairs_open(build):
+def test_one_pair_with_a_single_seed_does_not_leave_all_pairs_open(build):
     for depth, lr in itertools.product((8, 20, 32), (0.01, 0.1)):
         for seed in (0, 1) if (depth, lr) != (32, 0.1) else (0,):
             acc = 0.7 + lr / 10 + depth / 1000 + seed / 500
@@ -285,7 +285,7 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
 
 
 @pytest.mark.parametrize("key, values, stays", [("model.width", (16, 32), True), ("optimizer.lr", (0.1, 0.01), False)])
-def test_what_was_chosen_is_no_other_difference_unless_it_is_another_network(build, table, key, values, stays):
+def test_a_chosen_setting_is_not_another_difference_unless_it_changes_the_network(build, table, key, values, stays):
     for depth, best in zip((8, 20), values):
         for value in values:
             for seed in (0, 1):
@@ -310,7 +310,7 @@ def test_a_sentence_on_two_configurations_names_no_setting_that_was_chosen_for_e
     assert pair.startswith("From ") and "optimizer.lr" not in pair.partition("also differ in")[2]
 
 
-def test_a_copy_of_the_best_configuration_is_passed_over(build):
+def test_a_copy_of_the_best_configuration_is_ignored(build):
     for depth, shortcut, lr in itertools.product((8, 20), ("pad", "none"), (0.001, 0.01, 0.1, 1.0)):
         acc = 0.6 + depth / 100 - abs(lr - 0.1)
         run = build.complete(val=acc, test=acc, **layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr})
@@ -323,11 +323,11 @@ def test_a_copy_of_the_best_configuration_is_passed_over(build):
     assert "compared at the best optimizer.lr tried" in said()["Depth"][0]
     for original in build.root.glob("depth/*pad*/seed0/result.json"):
         if (original.parents[1].with_name(f"{original.parents[1].name}-zz")).is_dir():
-            original.unlink()  # as after a copy was resumed elsewhere: the one that is complete counts
+            original.unlink()  # as if the copy was resumed elsewhere: the complete one counts
     assert "rises by 12.00 pp" in said()["Depth"][1]
 
 
-def test_two_sets_of_ones_own_pictures_are_two_data_sets(build, table):
+def test_two_sets_of_a_users_own_pictures_are_two_data_sets(build, table):
     for pictures, classes in (("ad972132", 0.8), ("b1946ac9", 0.9)):
         run = build.complete(test=classes, **{"data.name": "folder", "data.root": "x", "optimizer.lr": classes})
         config = yaml.safe_load((run / "config.yaml").read_text())
@@ -346,7 +346,7 @@ def test_two_sets_of_ones_own_pictures_are_two_data_sets(build, table):
         assert re.search("cannot be compared: they are about folder [0-9a-f]{8} and folder [0-9a-f]{8}", refused)
 
 
-def test_a_gradient_is_not_said_to_be_the_shortcuts_alone_where_more_differs(build):
+def test_a_gradient_is_not_credited_to_the_shortcut_alone_if_more_differs(build):
     for shortcut, lr in (("pad", 0.1), ("none", 0.01)):
         for seed in (0, 1):
             run = build.complete(seed, **layers(20) | {"model.shortcut": shortcut, "optimizer.lr": lr})
@@ -354,7 +354,7 @@ def test_a_gradient_is_not_said_to_be_the_shortcuts_alone_where_more_differs(bui
     assert "They also differ in optimizer.lr" in said()["Gradients"][0]
 
 
-def test_runs_of_a_sweep_that_have_not_begun_are_counted_with_their_data(build, table):
+def test_runs_of_a_sweep_that_have_not_started_are_counted_with_their_data(build, table):
     names = ("cifar10", "digits")
     begun = {name: build.complete(study="mine", **{"data.name": name}) for name in names}
     waiting = [str(begun[name].parent.with_name(f"waiting-{name}").absolute() / "seed0") for name in names]
@@ -364,7 +364,7 @@ def test_runs_of_a_sweep_that_have_not_begun_are_counted_with_their_data(build, 
     assert table().count("1 run of a sweep has not started") == 2
 
 
-def test_runs_in_folders_named_by_hand_that_have_not_begun_are_counted(build, table):
+def test_runs_in_folders_named_by_hand_that_have_not_started_are_counted(build, table):
     build.complete(study="mine").parent.rename(build.root / "mine" / "first")
     waiting = str((build.root / "mine" / "second").absolute())
     content = {"runs": [waiting], "names": ["x"], "configs": {"x": {"data": {"name": "cifar10"}}}}
@@ -372,10 +372,10 @@ def test_runs_in_folders_named_by_hand_that_have_not_begun_are_counted(build, ta
     (build.root / "mine" / ".sweeps" / "a.json").write_text(json.dumps(content))
     assert "1 run of a sweep has not started" in table()
     build.complete(1, study="mine").rename(build.root / "alone")
-    assert table().count("has not started") == 1, "what is in a study below is not that of the folder above"
+    assert table().count("has not started") == 1, "a study's sweep list does not count for the folder above"
 
 
-def test_an_axis_plays_one_part_in_a_figure(build, capsys):
+def test_an_axis_has_one_role_in_a_figure(build, capsys):
     for depth in (8, 20):
         build.complete(**layers(depth))
     assert main(["runs", "--x", "layers", "--by", "depth", "--out", "figures"]) == 2
