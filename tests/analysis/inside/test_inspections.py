@@ -1,4 +1,4 @@
-"""Inspections as frames, as a table, as figures and in the report, beside trainings and alone."""
+"""Inspections as frames, as a table, as figures and in the report, alone and together with training runs."""
 
 import io
 import re
@@ -23,7 +23,7 @@ NO_NORM = {"model.norm": "none"}
 
 
 def untrained(*folders):
-    """Return what the one study under `folders` knows of untrained networks."""
+    """Return the untrained networks of the only study under `folders`."""
     (study,) = load_studies(folders or ["runs"])
     return study.untrained
 
@@ -38,12 +38,12 @@ def grid_of_networks(inspect, **more) -> None:
                 inspect(seed, blocks, growth=1.2 + 0.01 * seed, eigenvalue=eigenvalue, **network, **more)
 
 
-def test_gradients_grow_as_they_were_made_to(inspect):
+def test_the_growth_of_made_up_gradients_is_recovered(inspect):
     inspect(blocks=5, growth=1.3)
     layers = untrained().layers
     assert 10 ** growth(layers).item() == pytest.approx(1.3)
     assert 10 ** growth(layers, scaled=True).item() == pytest.approx(1.3)
-    # 31 layers: the first and the last three; the stem is of no stage, and stages differ in factors of 3 and, scaled, 6
+    # 31 layers: the first three and the last three; the stem has no stage; stages differ by factors of 3, scaled 6
     expected = 1.3**28 * (1 * 3 * 3) ** (1 / 3) / 3**3
     assert 10 ** end_ratios(layers).item() == pytest.approx(expected)
     scaled = 1.3**28 * (1 * 6 * 6) ** (1 / 3) / 6**3
@@ -59,7 +59,7 @@ def test_a_layer_without_a_gradient_leaves_no_ratio(inspect):
     assert untrained().runs["gradient_ratio"].isna().all()
 
 
-def test_each_run_has_its_figures(inspect):
+def test_each_run_has_its_values(inspect):
     inspect(seed=0, cosine=0.4, eigenvalue=30.0)
     inspect(seed=1, cosine=0.6, eigenvalue=None)
     runs = untrained().runs.set_index("seed")
@@ -68,7 +68,7 @@ def test_each_run_has_its_figures(inspect):
     assert runs["eigenvalues"].tolist() == [1, 1] and set(runs["norm"]) == {"batch"}
 
 
-def test_trainings_do_not_know_of_inspections(build, inspect, table, capsys):
+def test_inspections_do_not_change_the_table_of_training_runs(build, inspect, table, capsys):
     build.complete(seed=0)
     alone = table("--published"), table("--format", "csv")
     inspect(study="depth")
@@ -79,7 +79,7 @@ def test_trainings_do_not_know_of_inspections(build, inspect, table, capsys):
     assert (len(study.runs), len(study.inspections), len(study.configurations)) == (1, 1, 1)
 
 
-def test_inspections_alone_are_a_table(inspect, table):
+def test_inspections_alone_make_a_table(inspect, table):
     grid_of_networks(inspect)
     lines = [line for line in table().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:] if not line.startswith("| -")]
@@ -90,7 +90,7 @@ def test_inspections_alone_are_a_table(inspect, table):
     assert residual[-2] == "101 (100 to 102)" and residual[-3] == "0.50"
 
 
-def test_on_a_terminal_they_fit_and_what_is_left_out_is_named(inspect, table, monkeypatch):
+def test_on_a_terminal_the_table_fits_and_columns_left_out_are_named(inspect, table, monkeypatch):
     grid_of_networks(inspect)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     for width, curvature in ((200, "101 (100 to 102)"), (100, "101"), (80, "101")):
@@ -100,13 +100,13 @@ def test_on_a_terminal_they_fit_and_what_is_left_out_is_named(inspect, table, mo
         assert ("scaled |" in printed, "Left out" in printed) == (width > 80, width < 200)
 
 
-def test_a_figure_of_some_seeds_says_of_how_many(inspect, table):
+def test_a_value_from_some_of_the_seeds_says_from_how_many(inspect, table):
     inspect(seed=0, eigenvalue=30.0)
     inspect(seed=1, eigenvalue=None)
     assert "30, 1 of 2" in table()
 
 
-def test_inspections_that_are_not_complete_are_counted(build, inspect, table):
+def test_incomplete_inspections_are_counted(build, inspect, table):
     inspect()
     run = inspect(seed=1)
     (run / "result.json").unlink()
@@ -115,33 +115,33 @@ def test_inspections_that_are_not_complete_are_counted(build, inspect, table):
     assert "1 unfinished" in table()
 
 
-def test_inspections_alone_are_a_csv_with_a_row_a_run(inspect, table):
+def test_inspections_alone_make_a_csv_with_one_row_per_run(inspect, table):
     grid_of_networks(inspect)
     rows = pd.read_csv(io.StringIO(table("--format", "csv")))
     assert len(rows) == 24 and set(rows["norm"].fillna("none")) == {"batch", "none"}
     assert rows["curvature"].isna().sum() == 6 and (rows["gradient_ratio"] > 0).all()
 
 
-def test_the_best_of_an_axis_is_that_of_trainings(build, inspect, table):
+def test_choosing_the_best_value_of_an_axis_keeps_inspections(build, inspect, table):
     for rate in (0.1, 0.01):
         build.complete(val=rate, **{"optimizer.lr": rate})
     inspect(study="other")
     assert "untrained networks" in table("--best", "optimizer.lr")
 
 
-def test_what_else_varies_is_a_column(inspect, table):
+def test_any_other_setting_that_varies_is_a_column(inspect, table):
     inspect()
     inspect(**{"model.width": 64})
     assert "model.width=64" in table()
 
 
-def test_a_comparison_of_inspections_is_refused_in_a_line(inspect, table):
+def test_a_comparison_of_inspections_is_refused(inspect, table):
     a, b = inspect(), inspect(blocks=5)
     assert "no accuracies to compare" in table("--compare", a.parent, b.parent, code=2)
 
 
 @pytest.mark.parametrize("file", ["layers.csv", "cosines.csv", "curvature.csv"])
-def test_a_damaged_table_is_one_line_and_the_other_runs_are_read(inspect, table, capsys, file):
+def test_a_damaged_table_gets_one_warning_and_the_other_runs_are_read(inspect, table, capsys, file):
     inspect(seed=0)
     (inspect(seed=1) / file).write_text("nonsense,other\n1,2\n")
     capsys.readouterr()
@@ -150,7 +150,7 @@ def test_a_damaged_table_is_one_line_and_the_other_runs_are_read(inspect, table,
     assert file in line and "seed1" in line
 
 
-def test_a_training_that_looked_before_its_first_step_counts_once(build, inspect, look):
+def test_the_same_untrained_network_counts_once_per_seed(build, inspect, look):
     stages = [2, 2, 2]
     for seed in (0, 1):
         for rate in (0.1, 0.01):
@@ -162,7 +162,7 @@ def test_a_training_that_looked_before_its_first_step_counts_once(build, inspect
     assert set(untrained().layers["epoch"]) == {0}
 
 
-def test_figures_of_inspections(inspect, capsys):
+def test_inspections_have_their_figures(inspect, capsys):
     grid_of_networks(inspect)
     assert plot(["runs", "--out", "figures"]) == 0
     printed = capsys.readouterr()
@@ -182,7 +182,7 @@ def test_figures_of_inspections(inspect, capsys):
 
 
 @pytest.mark.parametrize("name", ["untrained_gradients", "curvature"])
-def test_titles_of_panels_do_not_touch(inspect, name):
+def test_titles_of_panels_do_not_overlap(inspect, name):
     grid_of_networks(inspect)
     drawn = draw(*load_studies(["runs"]), name, narrow=5.6)
     FigureCanvasAgg(drawn).draw()
@@ -191,7 +191,7 @@ def test_titles_of_panels_do_not_touch(inspect, name):
     assert all(drawn.bbox.x0 < box.x0 and box.x1 < drawn.bbox.x1 for box in boxes)
 
 
-def test_a_key_that_only_trainings_vary_is_no_other_network_where_it_has_its_default(build, inspect, look):
+def test_a_key_that_only_training_runs_vary_makes_no_other_network_at_its_default(build, inspect, look):
     stages = [2, 2, 2]
     for limit in (None, 100):
         run = build.complete(study="initialization", **{"model.stages": stages, "data.limit": limit})
@@ -217,8 +217,8 @@ def test_ratios_of_networks_without_a_common_depth_say_their_depths(inspect):
     assert "plain networks of 32 layers (" in first and "residual (projection) networks of 14 layers (" in first
 
 
-def test_a_panel_of_networks_that_nobody_looked_into_is_left_out(inspect):
-    """The others keep their axes: only residual networks have a width of 28, of which it is the lowest panel."""
+def test_a_panel_of_networks_without_inspections_is_left_out(inspect):
+    """The others get the labels it would have had: only residual networks have a width of 28."""
     for width in (16, 28):
         for network in ({}, PLAIN)[: 1 if width == 28 else 2]:
             inspect(**network, **{"model.width": width})
@@ -228,7 +228,7 @@ def test_a_panel_of_networks_that_nobody_looked_into_is_left_out(inspect):
     assert labels == [("plain", True, True), (residual, False, False), (residual, True, True)]
 
 
-def test_a_report_of_inspections_is_its_why(inspect):
+def test_a_report_of_inspections_alone_has_the_section_why_and_no_results(inspect):
     grid_of_networks(inspect)
     assert report(["runs"]) == 0
     page = open("report.html", encoding="utf-8").read()
@@ -238,7 +238,7 @@ def test_a_report_of_inspections_is_its_why(inspect):
     assert re.findall("<h([1-6])", page)[:4] == list("1234")
 
 
-def test_a_report_says_why_after_the_results(build, inspect):
+def test_the_section_why_comes_after_the_results(build, inspect):
     build.complete()
     assert report(["runs"]) == 0
     assert '<h2 id="why">' not in open("report.html", encoding="utf-8").read()

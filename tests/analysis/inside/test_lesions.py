@@ -1,4 +1,4 @@
-"""What lesions and residual branches support, and how they are drawn."""
+"""Findings about lesions and residual branches, and their figures."""
 
 import pytest
 
@@ -14,14 +14,14 @@ PLAIN = {"model.shortcut": "none"}
 
 
 def findings(kind: str) -> list[Finding]:
-    """Return what is found of one kind in the one study under runs; each can be said."""
+    """Return the findings of one kind in the only study under runs; check that every finding has a sentence."""
     (study,) = load_studies(["runs"])
     found = find_inside(study)
     assert all("{" not in sentence(finding) for finding in found)
     return [finding for finding in found if finding.kind == kind]
 
 
-def test_lesions_that_cost_little_have_a_most_and_the_others_are_named(build, injure):
+def test_lesions_that_cost_little_are_given_by_their_maximum_and_the_others_by_name(build, injure):
     injure(build.complete(**STAGES), [0.5, 0.85, 0.7, 0.89], [0.8])
     (removed,), (swapped,) = findings("remove"), findings("swap")
     mild, most = removed.facts["mild"]
@@ -32,7 +32,7 @@ def test_lesions_that_cost_little_have_a_most_and_the_others_are_named(build, in
     assert swapped.facts["mild"] == (1, pytest.approx(10)) and swapped.facts["severe"] == {}
 
 
-def test_every_lesion_can_cost_much(build, injure):
+def test_all_lesions_may_cost_much(build, injure):
     injure(build.complete(**STAGES), [0.1, 0.2, 0.3, 0.4], [0.1])
     assert findings("remove")[0].facts["mild"] == (0, None)
     assert "more than 10 points in all 4 cases" in sentence(findings("remove")[0])
@@ -54,7 +54,7 @@ def test_costs_are_averaged_over_seeds_with_an_interval(build, injure):
     assert found.seeds == (3, 3) and found.facts["severe"][1] == pytest.approx(39)
 
 
-def test_lesions_without_the_intact_network_say_nothing(build, injure):
+def test_lesions_without_the_intact_network_give_no_finding(build, injure):
     injure(build.complete(**STAGES), [0.5] * 4, intact=None)
     assert not findings("remove")
 
@@ -63,7 +63,7 @@ def test_lesions_without_the_intact_network_say_nothing(build, injure):
     ("plain", "residual", "verdict"),
     [([0.2, 0.22], [0.8, 0.82], "less"), ([0.8, 0.82], [0.2, 0.22], "more"), ([0.2, 0.8], [0.3, 0.7], "noise")],
 )
-def test_removals_are_compared_over_the_blocks_that_both_can_go_without(build, injure, plain, residual, verdict):
+def test_removals_are_compared_over_the_blocks_that_can_be_removed_from_both(build, injure, plain, residual, verdict):
     for seed, (a, b) in enumerate(zip(plain, residual)):
         run = build.complete(seed, **STAGES, **PLAIN)
         injure(run, [a, a])
@@ -82,7 +82,7 @@ def test_removals_of_one_seed_leave_the_comparison_open(build, injure):
     assert found.difference.verdict == "open" and "open" in sentence(found)
 
 
-def test_networks_of_other_recipes_are_no_twins(build, injure):
+def test_networks_of_different_recipes_are_not_twins(build, injure):
     injure(build.complete(**STAGES), [0.8] * 4)
     injure(build.complete(**STAGES, **PLAIN, **{"optimizer.lr": 0.1}), [0.2] * 2)
     assert not findings("removal twins")
@@ -100,7 +100,7 @@ def test_training_strengthens_or_weakens_the_branches_or_neither(build, look, af
     assert found.facts["before"].n == len(after)
 
 
-def test_branches_of_unfinished_networks_say_nothing(build, look):
+def test_branches_of_unfinished_networks_give_no_finding(build, look):
     look(build.complete(**STAGES), [2, 2], 1.0, 2.0)
     deep = build.complete(**{"model.name": "blocks6", "model.stages": [2, 2, 2]})
     look(deep, [2, 2, 2], 1.0, 9.0)
@@ -109,7 +109,7 @@ def test_branches_of_unfinished_networks_say_nothing(build, look):
     assert found.depths == (10,)
 
 
-def test_branches_take_a_look_before_training_and_one_after(build, look):
+def test_branches_need_ratios_before_and_after_training(build, look):
     look(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
     assert not findings("branches")
 

@@ -1,4 +1,4 @@
-"""What untrained networks support: every sentence can come out either way, be noise, or stay open."""
+"""Findings about untrained networks: each can come out either way, be noise, or stay open."""
 
 import math
 
@@ -14,7 +14,7 @@ NOTHING = pd.DataFrame()
 
 
 def networks(depth=20, shortcut="pad", norm="batch", rest="", **figures) -> pd.DataFrame:
-    """Return a run for each value of the figures, which are lists of the same length, one a seed."""
+    """Return one run per seed; `figures` are lists of equal length, with one value per seed."""
     defaults = {"gradient_ratio": [1.0], "scaled_ratio": [math.nan], "growth": [math.nan], "scaled_growth": [math.nan]}
     defaults |= {"cosine": [math.nan], "curvature": [math.nan], "eigenvalues": [math.nan]}
     seeds = len(next(iter(figures.values()), [0]))
@@ -25,7 +25,7 @@ def networks(depth=20, shortcut="pad", norm="batch", rest="", **figures) -> pd.D
 
 
 def findings(*runs, kind=None) -> list[Finding]:
-    """Return what is found, of one kind or all; each can be said."""
+    """Return the findings of one kind, or all; check that every finding has a sentence."""
     found = list(find_untrained(Untrained(pd.concat(runs, ignore_index=True), NOTHING, NOTHING)))
     assert all("{" not in sentence(finding) for finding in found)
     return [finding for finding in found if kind in (None, finding.kind)]
@@ -53,7 +53,7 @@ def test_the_ratio_is_a_geometric_mean_with_an_interval_over_seeds():
     assert ratio.low == pytest.approx(2 - 12.706, abs=1e-3) and ratio.n == 2
 
 
-def test_scaling_by_the_weights_is_said_and_where_it_turns_the_gradient_round():
+def test_scaling_by_the_weights_is_mentioned_and_whether_it_reverses_the_direction():
     (same,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=NEAR), kind="ends")
     (turned,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=FAR), kind="ends")
     assert same.facts["scaled_directions"] == {"pad": "more"} and "the other way" not in sentence(same)
@@ -82,7 +82,7 @@ def test_twins_are_compared_at_the_greatest_depth_that_both_have():
     assert not findings(*apart, kind="ends twins")
 
 
-def test_norms_and_what_else_varies_are_kept_apart():
+def test_norms_and_other_settings_that_vary_are_kept_apart():
     runs = networks(gradient_ratio=NEAR), networks(norm="none", shortcut="none", gradient_ratio=FAR)
     found = findings(*runs, networks(rest="model.width=64", gradient_ratio=NEAR))
     assert [finding.kind for finding in found] == ["ends"] * 3
@@ -94,12 +94,12 @@ def test_norms_and_what_else_varies_are_kept_apart():
     ("growth", "verdict"),
     [([1.30, 1.31, 1.32], "more"), ([1.10, 1.11, 1.12], "less"), ([1.20, 1.21, 1.22], "noise"), ([1.2], "open")],
 )
-def test_the_growth_per_plain_layer_is_held_against_theory(growth, verdict):
+def test_the_growth_per_plain_layer_is_compared_with_theory(growth, verdict):
     (found,) = findings(networks(shortcut="none", growth=growth, scaled_growth=growth), kind="growth")
     assert found.facts["verdict"] == verdict and found.facts["theory"] == pytest.approx(1.2112, abs=1e-4)
 
 
-def test_theory_is_about_plain_networks_with_batch_norm():
+def test_theory_applies_only_to_plain_networks_with_batch_norm():
     assert not findings(networks(growth=[1.2]), networks(shortcut="none", norm="none", growth=[1.2]), kind="growth")
 
 
@@ -145,7 +145,7 @@ def test_the_curvature_says_which_rates_start_badly():
     assert "38 at a learning rate of 0.1 (above it at 56 and 110 layers, below it at 8 layers, undecided" in text
 
 
-def test_a_bound_on_one_side_of_all_depths_is_said_once():
+def test_a_bound_on_one_side_of_all_depths_is_mentioned_once():
     runs = [networks(depth, curvature=[7, 8, 7.5], eigenvalues=[1] * 3) for depth in (8, 20)]
     (found,) = findings(*runs, kind="curvature")
     assert sentence(found).endswith("38 at a learning rate of 0.1 (below it at each depth); 380 at a learning rate of "
@@ -166,5 +166,5 @@ def test_eigenvalues_that_did_not_converge_are_left_out_and_counted():
     assert "none of 2 runs" in sentence(none)
 
 
-def test_without_inspections_nothing_is_said():
+def test_there_are_no_findings_without_inspections():
     assert findings(networks(gradient_ratio=[math.nan])) == []
