@@ -1,6 +1,6 @@
-"""What holds on a CPU holds on a GPU: for whoever has one. `tests/gpu/check` runs these, and measures speeds.
+"""What holds on a CPU must hold on a GPU. `tests/gpu/check` runs these tests and measures speeds.
 
-RESNET_TEST_DEVICE=cpu runs them without one, which tests the tests.
+RESNET_TEST_DEVICE=cpu runs them without a GPU, to test the tests themselves.
 """
 
 import os
@@ -36,7 +36,7 @@ def only(folder: Path, study: str) -> Path:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_two_runs_give_the_same_bytes(train, tmp_path, compiled, precision):
     for study in ("one", "two"):
-        cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / study)}  # compiled anew
+        cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / study)}  # each run compiles from scratch
         train(*ONE_STAGE, f"compile={compiled}", f"precision={precision}", f"study={study}", env=cache)
     one, two = (only(tmp_path, study) for study in ("one", "two"))
     assert (one / "weights.safetensors").read_bytes() == (two / "weights.safetensors").read_bytes()
@@ -44,7 +44,7 @@ def test_two_runs_give_the_same_bytes(train, tmp_path, compiled, precision):
 
 
 @pytest.mark.parametrize("compiled", ["false", "true"])
-def test_killed_and_resumed_it_ends_with_the_same_bytes(train, tmp_path, compiled):
+def test_a_killed_and_resumed_run_ends_with_the_same_bytes(train, tmp_path, compiled):
     own = (*ONE_STAGE, f"compile={compiled}")
     train(*own, "study=whole")
     killed = begun(tmp_path, *own, study="killed")
@@ -53,7 +53,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(train, tmp_path, compile
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
-def test_a_checkpoint_of_a_cpu_resumes_here(train, tmp_path):
+def test_a_cpu_checkpoint_resumes_on_this_device(train, tmp_path):
     begun(tmp_path, "precision=fp32", study="moved")
     assert "resuming after epoch 1" in train("precision=fp32", "study=moved", f"device={DEVICE}").stdout
 
@@ -78,7 +78,7 @@ def batches(split: Split, augmentation: tuple, epoch: int = 1):
 
 
 @pytest.mark.parametrize("augmentation", [(True, 4, 0, False), (True, 4, 16, False)])
-def test_an_augmented_batch_is_that_of_a_cpu(device, split, augmentation):
+def test_augmented_batches_equal_those_of_a_cpu(device, split, augmentation):
     for (ours, labels), (theirs, _) in zip(batches(split.to(device), augmentation), batches(split, augmentation)):
         assert torch.equal(ours.cpu(), theirs) and labels.device == ours.device
 
@@ -89,7 +89,7 @@ def trainer_on(device: torch.device):
     return make_trainer(Network((1, 1), 8, "projection"), normalize, 0, False, ADAM, lambda step: 0.001)
 
 
-def test_a_step_waits_for_nothing(device, split, monkeypatch):
+def test_training_steps_never_synchronize_with_the_gpu(device, split, monkeypatch):
     trainer, here = trainer_on(device), split.to(device)
     trainer.train_epoch(batches(here, (True, 4, 8, False)), 0)
     monkeypatch.setattr(trainer_module, "running_metrics", lambda *_: Metrics(0.0, 0.0))

@@ -35,7 +35,7 @@ def one_by_one(image, draws, flip, padding, cutout):
 @pytest.mark.parametrize(
     "flip, padding, cutout", [(False, 0, 0), (True, 0, 0), (False, 4, 0), (False, 0, 5), (True, 4, 4), (True, 12, 25)]
 )
-def test_a_batch_at_once_is_each_image_by_itself(images, flip, padding, cutout):
+def test_a_batch_is_augmented_like_each_image_by_itself(images, flip, padding, cutout):
     ours = augmenter(images, flip, padding, cutout)
     draws = ours.draw(torch.manual_seed(1))
     index = torch.randperm(N)[:16]
@@ -43,7 +43,7 @@ def test_a_batch_at_once_is_each_image_by_itself(images, flip, padding, cutout):
     assert torch.equal(ours.batch(index, draws[index]), expected)
 
 
-def test_draws_are_fair(images):
+def test_draws_are_uniform(images):
     many = augmenter(images.repeat(250, 1, 1, 1), flip=True, crop_padding=2)
     flip, top, left, row, column, _ = many.draw(torch.manual_seed(2)).unbind(1)
     assert flip.float().mean().item() == pytest.approx(0.5, abs=0.02)
@@ -53,17 +53,17 @@ def test_draws_are_fair(images):
         assert torch.bincount(place, minlength=SIZE).tolist() == pytest.approx([1000] * SIZE, rel=0.15)
 
 
-def test_one_switch_leaves_the_other_draws_as_they_are(images):
+def test_one_switch_leaves_the_other_draws_unchanged(images):
     with_cutout = augmenter(images, True, 4, 3).draw(torch.manual_seed(3))
     without = augmenter(images, True, 4, 0).draw(torch.manual_seed(3))
     assert torch.equal(with_cutout, without)
 
 
-def test_trivial_augment_is_by_image_and_by_seed(images):
+def test_trivial_augment_depends_on_each_images_seed(images):
     same = images[:1].repeat(12, 1, 1, 1)
     first = trivial_augment(same, list(range(12)))
     assert first.shape == same.shape and first.dtype == torch.uint8
-    assert len({image.numpy().tobytes() for image in first}) > 6  # else the batch shares its draws
+    assert len({image.numpy().tobytes() for image in first}) > 6  # otherwise the batch shares its draws
     assert torch.equal(first[3], trivial_augment(same[:1], [3])[0])
 
 
@@ -74,7 +74,7 @@ def test_trivial_augment_leaves_the_global_generator_alone(images):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_trivial_augment_is_torchvisions_on_upright_images(images):
+def test_trivial_augment_is_torchvisions(images):
     from torchvision.transforms.v2 import TrivialAugmentWide
 
     for seed in range(12):
@@ -83,7 +83,7 @@ def test_trivial_augment_is_torchvisions_on_upright_images(images):
         assert torch.equal(trivial_augment(images[:1], [seed])[0], expected)
 
 
-def test_trivial_augment_comes_after_the_others_with_a_seed_for_each_image(images):
+def test_trivial_augment_is_applied_last_with_a_seed_for_each_image(images):
     index, draws = torch.arange(16), augmenter(images, flip=True).draw(torch.manual_seed(4))[:16]
     before = augmenter(images, flip=True).batch(index, draws)
     together = augmenter(images, flip=True, trivial=True).batch(index, draws)

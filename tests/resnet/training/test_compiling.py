@@ -1,4 +1,4 @@
-"""A compiled network is used only where it works, and computes what the network does."""
+"""A compiled network is used only if it works and computes what the network does."""
 
 import copy
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def trainer(network: Network, bf16: bool, optimizer: dict[str, Any] = SGD) -> Tr
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("shortcut, stages", [("projection", (2, 2)), ("pad", (9, 9)), ("none", (9, 9))])
 def test_the_same_operations_in_another_order_are_the_same_network(batch, shortcut, stages, bf16):
-    """Also where depth magnifies every rounding error, as in plain networks before training."""
+    """Even where depth magnifies every rounding error, as in plain networks before training."""
     own = trainer(Network(stages, 8, shortcut), bf16)
     check_faithful(own, fuse(own.model), batch)
 
@@ -52,13 +52,13 @@ def pre_activation(model):
 
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("other", [pre_activation, lambda model: lambda images: model(images) * 1.2])
-def test_another_network_is_found_out(batch, other, bf16):
+def test_a_different_network_is_detected(batch, other, bf16):
     own = trainer(Network((2,), 8, "pad"), bf16)
     with pytest.raises(Unfaithful, match="differ by"):
         check_faithful(own, other(own.model), batch)
 
 
-def test_a_gradient_that_does_not_flow_is_found_out(batch):
+def test_a_gradient_that_flows_only_in_part_is_detected(batch):
     own = trainer(Network((2,), 8, "pad"), bf16=False)
 
     def half(images):
@@ -70,7 +70,7 @@ def test_a_gradient_that_does_not_flow_is_found_out(batch):
 
 
 def compiler(monkeypatch, fail: Callable[[], None]) -> None:
-    """Have torch.compile return the network itself, which calls `fail` as it goes forward, and as it comes back."""
+    """Make torch.compile return the network itself, except that each forward and backward pass calls `fail`."""
 
     class Passing(torch.autograd.Function):
         @staticmethod
@@ -115,11 +115,9 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM], ids=["sgd", "momentum", "adam"])
-@pytest.mark.parametrize("nth", range(1, 2 * TRIED + 3))  # forward and back: a comparison, and each of the first steps
+@pytest.mark.parametrize("nth", range(1, 2 * TRIED + 3))  # forward and backward, of the comparison and each first step
 @pytest.mark.parametrize("error", [RuntimeError("CppCompileError: g++"), PermissionError(13, "cache"), MemoryError()])
-def test_whatever_fails_in_the_first_steps_leaves_the_network_as_it_was(
-    batch, monkeypatch, caplog, optimizer, nth, error
-):
+def test_any_failure_in_the_first_steps_leaves_the_network_unchanged(batch, monkeypatch, caplog, optimizer, nth, error):
     own, untouched = (trainer(Network((1,), 8, "pad"), False, optimizer) for _ in range(2))
     before = copy.deepcopy(own.state())
     compiler(monkeypatch, failing(nth, error))
@@ -132,17 +130,17 @@ def test_whatever_fails_in_the_first_steps_leaves_the_network_as_it_was(
 
 
 @pytest.mark.parametrize("optimizer", [MOMENTUM, ADAM], ids=["momentum", "adam"])
-def test_steps_that_were_tried_are_taken_back(batch, monkeypatch, optimizer):
+def test_trial_steps_are_undone(batch, monkeypatch, optimizer):
     own, untouched = (trainer(Network((1,), 8, "pad"), False, optimizer) for _ in range(2))
     calls: list[int] = []
     compiler(monkeypatch, lambda: calls.append(1))
     own.compiled = compile_network(own, batch, len(batch.labels))
     assert own.compiled is not None and len(calls) == 2 + 2 * TRIED
     assert same(after_two_steps(own, batch), after_two_steps(untouched, batch))
-    assert len(calls) == 2 + 2 * TRIED + 4, "the compiled one takes them"
+    assert len(calls) == 2 + 2 * TRIED + 4, "the compiled network takes them"
 
 
-def test_a_training_that_diverges_does_so_compiled(batch, monkeypatch, caplog):
+def test_a_training_that_diverges_is_still_compiled(batch, monkeypatch, caplog):
     own = trainer(Network((1,), 8, "pad"), bf16=False)
     own.schedule = lambda step: 1e30
     compiler(monkeypatch, lambda: None)

@@ -35,7 +35,7 @@ def digits():
     return load("digits", "unused", 0.1, None)
 
 
-def test_digits_are_all_there_and_apart(digits):
+def test_digits_are_split_without_gap_or_overlap(digits):
     assert (len(digits.train), len(digits.val), len(digits.test)) == (1293, 144, 360)
     assert digits.train.images.shape == (1293, 8, 8, 1) and digits.train.images.dtype == torch.uint8
     together = np.concatenate([s.images.numpy().reshape(-1, 64) for s in (digits.train, digits.val, digits.test)])
@@ -48,7 +48,7 @@ def test_every_class_is_held_out_in_proportion(digits):
     assert fraction.tolist() == pytest.approx([0.1] * 10, abs=0.01)
 
 
-def test_nothing_held_out_trains_on_everything():
+def test_with_nothing_held_out_training_uses_everything():
     data = load("digits", "unused", 0.0, None)
     assert data.val is None and len(data.train) == 1437
 
@@ -62,13 +62,13 @@ def test_limit_takes_the_first_of_each_class():
     assert len(data.test) == 360
 
 
-def test_what_is_left_out_of_the_training_still_counts_in_the_statistics(digits):
+def test_images_left_out_of_the_training_still_count_in_the_statistics(digits):
     for fraction, limit in ((0.1, 20), (0.0, None)):
         data = load("digits", "unused", fraction, limit)
         assert torch.equal(data.mean, digits.mean) and torch.equal(data.std, digits.std)
 
 
-def test_which_images_are_held_out_is_settled(digits):
+def test_the_held_out_images_are_those_of_a_fixed_stratified_split(digits):
     whole, labels = np.rint(load_digits().images * 255 / 16).astype(np.uint8)[..., None], load_digits().target
     rest, test = train_test_split(np.arange(1797), test_size=0.2, stratify=labels, random_state=42)
     assert np.array_equal(digits.test.images.numpy(), whole[np.sort(test)])
@@ -77,8 +77,8 @@ def test_which_images_are_held_out_is_settled(digits):
     assert np.array_equal(digits.val.images.numpy(), whole[np.sort(val)])
 
 
-def test_which_images_are_held_out_does_not_depend_on_scikit_learns_version():
-    """As the studies had it: 10 % of 1,000 labels, by a checksum of their places."""
+def test_the_held_out_images_do_not_depend_on_scikit_learns_version():
+    """The same 10 % of 1,000 labels as in the studies, by a checksum of their indices."""
     places = torch.arange(1000)
     _, held_out = hold_out(Split(places.view(-1, 1, 1, 1), places % 10), 0.1)
     digest = hashlib.sha256(held_out.images.flatten().numpy().astype("<i8").tobytes()).hexdigest()
@@ -102,7 +102,7 @@ def test_statistics_are_exact():
     assert torch.allclose(std.double(), flat.std(dim=0, correction=0), rtol=1e-7)
 
 
-def test_a_channel_that_is_the_same_everywhere_is_normalised_to_zero():
+def test_a_constant_channel_is_normalised_to_zero():
     images = torch.randint(0, 256, (50, 7, 7, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
     images[..., 1], images[..., 2] = 77, 0
     normal = Normalize(*channel_statistics(images))(images)
@@ -138,16 +138,16 @@ def test_every_image_keeps_its_draws_through_all_batches(digits):
         assert torch.equal(images, augmenter.batch(index, draws[index]))
 
 
-def test_an_epoch_is_a_function_of_seed_and_epoch(digits):
+def test_the_batches_are_a_function_of_seed_and_epoch(digits):
     first = batches_of(digits, seed=3, epoch=5)
-    torch.manual_seed(123)  # nor does it care about the global generator
+    torch.manual_seed(123)  # the global generator has no effect either
     again = batches_of(digits, seed=3, epoch=5)
     assert all(torch.equal(a, b) for x, y in zip(first, again) for a, b in zip(x, y))
     for seed, epoch in ((3, 6), (4, 5), (5, 3)):
         assert not torch.equal(first[0][1], batches_of(digits, seed, epoch)[0][1])
 
 
-def test_cifar10_is_the_real_one_split_as_the_original_did(cifar10):
+def test_cifar10_is_the_real_one_and_split_as_in_the_original(cifar10):
     data = load("cifar10", str(cifar10), 0.1, None)
     assert (len(data.train), len(data.val), len(data.test)) == (45000, 5000, 10000)
     assert (data.mean / 255).tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
@@ -163,7 +163,7 @@ def test_cifar10_is_the_real_one_split_as_the_original_did(cifar10):
 
 
 def damaged(cifar10, tmp_path, change):
-    """Return a data folder that holds CIFAR-10 but for what `change` did to one of its files."""
+    """Return a copy of the CIFAR-10 folder after `change` was applied to one of its files."""
     copy = tmp_path / "data"
     shutil.copytree(cifar10 / "cifar-10-batches-py", copy / "cifar-10-batches-py")
     change(copy / "cifar-10-batches-py" / "data_batch_3")
@@ -192,7 +192,7 @@ def test_damaged_cifar10_is_never_read(cifar10, tmp_path, change, no_network):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """Have every download fail at once, as it does without a network."""
+    """Make every download fail immediately, as it does without a network."""
 
     def refuse(*args, **kwargs):
         raise OSError("no network")
@@ -203,9 +203,9 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def small_cifar(request, monkeypatch, tmp_path):
-    """Return an empty folder, to which CIFAR downloads, as 20 images in its own format, from a server here.
+    """Yield the path of a new data folder, for which a local server offers CIFAR in its own format.
 
-    CIFAR-10, unless a test asks for CIFAR100.
+    It has 20 training and 20 test images, of CIFAR-10 unless a test asks for CIFAR100.
     """
     import functools
     import http.server
@@ -265,7 +265,7 @@ def test_half_a_download_is_completed(small_cifar):
     assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
 
 
-def test_two_downloads_at_once_do_not_meet(small_cifar, monkeypatch):
+def test_simultaneous_downloads_wait_for_the_first(small_cifar, monkeypatch):
     begun, both, download = [], threading.Event(), downloads._download
     together = threading.Barrier(4)
 
@@ -287,7 +287,7 @@ def test_two_downloads_at_once_do_not_meet(small_cifar, monkeypatch):
 
 
 def dying_server(behaviour):
-    """Return the URL of a server that does to each connection what `behaviour` says, once it has read the request."""
+    """Return the URL of a server that reads a request and then calls `behaviour` on its connection."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -319,24 +319,24 @@ def talk_nonsense(connection):
     connection.close()
 
 
-def fall_silent(connection, kept=[]):  # noqa: B006  kept open, that is what silence is
+def fall_silent(connection, kept=[]):  # noqa: B006  kept open, and silent
     connection.sendall(HALF)
     kept.append(connection)
 
 
 @pytest.mark.parametrize("behaviour", [hang_up, reset, talk_nonsense, fall_silent])
-def test_a_network_that_dies_half_way(small_cifar, monkeypatch, behaviour):
+def test_a_download_that_dies_half_way_is_reported(small_cifar, monkeypatch, behaviour):
     with monkeypatch.context() as while_broken:
         while_broken.setattr("resnet.training.downloads.STALLED", 0.3)
         while_broken.setattr("torchvision.datasets.CIFAR10.url", dying_server(behaviour))
         with pytest.raises(DataError, match=r"and downloading http://\S+ failed: .+\nPut the folder") as error:
             load("cifar10", str(small_cifar), 0.0, None)
     assert str(error.value).count("\n") == 1
-    assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20, "the same command again fetches it whole"
+    assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20, "the same command then fetches all of it"
 
 
 class Harmful:
-    """Something that makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, target):
         self.target = target
@@ -356,7 +356,7 @@ def test_a_malicious_batch_is_replaced_and_never_executed(small_cifar, tmp_path,
 
 
 @pytest.mark.parametrize("found", ["cifar-100-python/train", "cifar-10-batches-py/data_batch_1/file", "unrelated"])
-def test_a_folder_of_something_else_gets_the_data_beside_it(small_cifar, found):
+def test_other_files_in_the_data_folder_are_kept(small_cifar, found):
     (small_cifar / found).parent.mkdir(parents=True)
     (small_cifar / found).write_text("something else")
     if "data_batch_1" in found:
@@ -367,23 +367,23 @@ def test_a_folder_of_something_else_gets_the_data_beside_it(small_cifar, found):
     assert (small_cifar / found).read_text() == "something else"
 
 
-def test_the_home_of_nobody():
+def test_the_home_of_an_unknown_user_is_refused():
     with pytest.raises(ConfigError, match=r"^data.root=~nobody-0/x: must be a folder; there is no user ~nobody-0$"):
         load("cifar10", "~nobody-0/x", 0.0, None)
 
 
-def test_a_data_folder_that_is_a_file(tmp_path):
+def test_a_data_folder_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(DataError, match=r"data.root=\S+/data: cannot be read or written: .*(exists|Not a directory)"):
         load("cifar10", str(tmp_path / "data"), 0.0, None)
 
 
-def test_a_data_folder_that_must_not_be_read(small_cifar):
+def test_a_data_folder_without_read_permission_is_reported(small_cifar):
     import os
 
     load("cifar10", str(small_cifar), 0.0, None)
     privileged = os.geteuid() == 0
-    with TemporaryDirectory() as folder:  # which, unlike pytest's, others than its owner may enter, if it says so
+    with TemporaryDirectory() as folder:  # unlike pytest's, it can be opened to other users
         os.chmod(folder, 0o755)
         root = shutil.copytree(small_cifar, Path(folder, "data"))
         for path in (root, *root.rglob("*")):  # whatever root's umask is

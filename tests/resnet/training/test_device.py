@@ -1,4 +1,4 @@
-"""What a process may use of its machine, and what it does where something is missing."""
+"""What a process may use of its machine, and what it does if something is missing."""
 
 import getpass
 import os
@@ -14,14 +14,14 @@ from tests.conftest import one_thread
 
 @pytest.fixture
 def threads():
-    """Put the number of threads back."""
+    """Restore the number of threads."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("given, allowed, expected", [("", 1, 1), ("3", 1, 3), ("0", 2, 2), ("x", 1, 1), ("", 64, 4)])
-def test_threads_are_as_many_as_the_process_may_use_unless_told(monkeypatch, threads, given, allowed, expected):
+def test_threads_are_limited_to_the_allowed_cpus_unless_given(monkeypatch, threads, given, allowed, expected):
     torch.set_num_threads(4)
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     monkeypatch.setattr(device, "cpu_count", lambda: allowed)
@@ -30,8 +30,8 @@ def test_threads_are_as_many_as_the_process_may_use_unless_told(monkeypatch, thr
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-def test_the_affinity_counts(tmp_path):
-    """As of a scheduler that gives one core of many."""
+def test_cpu_affinity_limits_the_threads(tmp_path):
+    """As set by a scheduler that gives one core of many."""
     code = "import os, torch; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); torch.set_num_threads(2); "
     code += "from resnet.training.device import set_thread_count as s; s(); print(torch.get_num_threads())"
     environment = {name: value for name, value in one_thread().items() if name != "OMP_NUM_THREADS"}
@@ -54,7 +54,7 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced(monkeypatch, caplog, fol
 
 
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
-def test_a_user_without_a_name_has_a_cache_folder(monkeypatch, caplog, tmp_path, error):
+def test_a_user_without_a_name_gets_a_cache_folder(monkeypatch, caplog, tmp_path, error):
     def getuser() -> str:
         raise error
 
@@ -64,10 +64,10 @@ def test_a_user_without_a_name_has_a_cache_folder(monkeypatch, caplog, tmp_path,
     device.provide_cache_folder()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / f"torchinductor_uid_{os.getuid()}")
     assert not caplog.records
-    del os.environ["TORCHINDUCTOR_CACHE_DIR"]  # not by monkeypatch, which would put it back
+    del os.environ["TORCHINDUCTOR_CACHE_DIR"]  # not by monkeypatch, which would restore it
 
 
-def test_a_folder_that_was_chosen_stays(monkeypatch, tmp_path):
+def test_a_chosen_cache_folder_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
     device.provide_cache_folder()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine") and (tmp_path / "mine").is_dir()
@@ -81,7 +81,7 @@ INTEL, AMD = "vendor_id : GenuineIntel\nflags : fma avx512f", "vendor_id : Authe
     [
         (INTEL, False, "fp32"),
         (INTEL + " avx512_bf16", True, "bf16"),
-        (INTEL + " avx512_bf16 avx512_fp16", True, "fp32"),  # fast in bf16 by AMX only
+        (INTEL + " avx512_bf16 avx512_fp16", True, "fp32"),  # fast in bf16 only with AMX
         (INTEL + " avx512_bf16 avx512_fp16 amx_bf16", True, "bf16"),
         (AMD, False, "fp32"),
         (AMD + " avx512_bf16 avx512_fp16", True, "bf16"),

@@ -1,4 +1,4 @@
-"""The way of a batch on a GPU, on tensors that only say that they are there: no tensor may be on another device."""
+"""The path of a batch on a GPU, with fake tensors that only claim to be there: none may be on another device."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from resnet.training.optim import make_schedule
 from resnet.training.probes import watch
 from resnet.training.trainer import Normalize, forward, make_trainer
 
-pytestmark = pytest.mark.filterwarnings("ignore:CUDA is not available")  # of autocast
+pytestmark = pytest.mark.filterwarnings("ignore:CUDA is not available")  # autocast's warning
 GPU = torch.device("cuda", 0)
 OPTIMIZERS = [
     {"name": "adam", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
@@ -24,10 +24,10 @@ OPTIMIZERS = [
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Have every tensor be one that has a shape, a type and a device, and no content."""
+    """Make every tensor a fake one, which has a shape, a type and a device but no content."""
 
     def to(model, device, memory_format):
-        """Move a network as Module.to does, which for such tensors fails where they have been written to."""
+        """Move a network as Module.to does; that fails for fake tensors that have been written to."""
         for module in model.modules():
             for name, weight in module._parameters.items():
                 layout = {"memory_format": memory_format} if weight is not None and weight.dim() == 4 else {}
@@ -37,7 +37,7 @@ def fake(monkeypatch):
         return model
 
     def backward(loss):
-        """Give every weight that the loss hangs on a gradient: the real one asks for a real GPU, even for these."""
+        """Give a gradient to every weight the loss depends on; the real one needs a real GPU even for fake tensors."""
         waiting, seen = [loss.grad_fn], set()
         while waiting:
             node = waiting.pop()
@@ -63,7 +63,7 @@ def trainer_on_gpu(layout=torch.channels_last, shortcut="projection", bf16=True,
     normalize = Normalize(torch.zeros(3, device=GPU), torch.ones(3, device=GPU), layout)
     schedule = make_schedule("constant", 0.1, 10)
     trainer = make_trainer(Network((1, 1), 8, shortcut), normalize, 0, bf16, optimizer, schedule)
-    if optimizer["name"] == "sgd":  # its fused step takes no such tensors
+    if optimizer["name"] == "sgd":  # its fused step takes no fake tensors
         trainer.optimizer.param_groups[0]["fused"] = False
     return trainer
 
@@ -71,7 +71,7 @@ def trainer_on_gpu(layout=torch.channels_last, shortcut="projection", bf16=True,
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer["name"])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
-def test_an_epoch_and_an_evaluation(fake, monkeypatch, optimizer, layout, shortcut):
+def test_an_epoch_and_a_forward_pass_stay_on_the_gpu(fake, monkeypatch, optimizer, layout, shortcut):
     read = {}
 
     def metrics(losses, correct, sizes, first_step):
@@ -96,7 +96,7 @@ def test_a_network_for_a_gpu_without_bf16_sees_contiguous_images(fake):
     assert fast.normalize(images(4).images).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_what_probes_note_stays_on_the_gpu(fake):
+def test_what_probes_record_stays_on_the_gpu(fake):
     trainer = trainer_on_gpu()
     seen: dict = {}
     watch(trainer.model.blocks[0].norm2, seen)
@@ -126,4 +126,4 @@ def test_an_inspection_stays_on_the_gpu(fake, monkeypatch):
     curvature.measure_curvature(trainer.model, normal, split.labels, seed=0)
     points = cosines.line(normal[0], normal[1])
     assert points.device == given["start"].device == GPU and points.shape == (cosines.POINTS, 3, 16, 16)
-    assert cosines.pairwise_cosines(points.flatten(1)).device.type == "cpu", "where there is float64"
+    assert cosines.pairwise_cosines(points.flatten(1)).device.type == "cpu", "which has float64"

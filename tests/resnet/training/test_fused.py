@@ -1,4 +1,4 @@
-"""The fused operations compute what the network's own do; a compiled network that does not is left out."""
+"""Fused operations compute what the network's own do; a network is compiled if that pays or is asked for."""
 
 import copy
 
@@ -13,7 +13,7 @@ from resnet.training.model import Network
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
-def test_it_computes_what_the_network_does(shortcut):
+def test_a_fused_network_computes_what_the_original_does(shortcut):
     torch.manual_seed(0)
     model = Network((2, 1), 8, shortcut).build().to(memory_format=torch.channels_last).train()
     twin = copy.deepcopy(model)
@@ -23,14 +23,14 @@ def test_it_computes_what_the_network_does(shortcut):
     for output in (expected, logits):
         F.cross_entropy(output, labels).backward()
     for (name, one), other in zip(model.named_parameters(), twin.parameters()):
-        error = relative(other.grad, one.grad)  # a hundredth where rounding decides the sign of a ReLU's input
+        error = relative(other.grad, one.grad)  # up to a hundredth: rounding can decide the sign of a ReLU's input
         assert error < NEGLIGIBLE["gradient"], f"{name}: {error}"
     for one, other in zip(model.buffers(), twin.buffers()):
         torch.testing.assert_close(other, one)
 
 
-def test_gradients_are_those_of_finite_differences():
-    """The formulas themselves, on few enough numbers that fp32 is exact enough, away from the ReLU's corner."""
+def test_gradients_match_finite_differences():
+    """Tests the formulas themselves, on so few numbers that fp32 is exact enough, away from the ReLU's kink."""
     torch.manual_seed(0)
     norm = FusedBatchNormReLU(2)
     torch.nn.init.uniform_(norm.weight, 0.5, 2)
@@ -51,7 +51,7 @@ def test_gradients_are_those_of_finite_differences():
         assert (tensor.grad * step).sum().item() == pytest.approx(expected, rel=0.02, abs=1e-3)
 
 
-def test_a_channel_that_is_the_same_everywhere_stays_finite():
+def test_a_constant_channel_stays_finite():
     norm = FusedBatchNormReLU(1)
     x = torch.full((4, 1, 8, 8), 1234.5, requires_grad=True)
     output = norm(x)
@@ -62,7 +62,7 @@ def test_a_channel_that_is_the_same_everywhere_stays_finite():
 @pytest.mark.parametrize(
     "wanted, device, bf16, epochs, compiles",
     [
-        (None, "cpu", True, 20, True),  # the default where it pays
+        (None, "cpu", True, 20, True),  # the default: if it pays
         (None, "cpu", True, 5, False),
         (None, "cpu", False, 20, False),
         (None, "cuda", True, 20, False),
@@ -70,12 +70,12 @@ def test_a_channel_that_is_the_same_everywhere_stays_finite():
         (False, "cpu", True, 20, False),
     ],
 )
-def test_it_is_compiled_where_that_pays_or_is_asked_for(wanted, device, bf16, epochs, compiles):
+def test_a_network_is_compiled_if_that_pays_or_is_asked_for(wanted, device, bf16, epochs, compiles):
     multiply_adds = epochs * 45_000 * Network((2, 2), 32, "projection").cost().multiply_adds
     assert resolve_compile(wanted, torch.device(device), bf16, multiply_adds) is compiles
 
 
-def test_fusing_leaves_the_network_as_it_was():
+def test_fusing_leaves_the_network_unchanged():
     model = Network((1, 1), 4, "projection").build()
     kinds = [type(module) for module in model.modules()]
     twin = fuse(model)

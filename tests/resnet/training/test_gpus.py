@@ -1,4 +1,4 @@
-"""Which GPU a run gets, on made-up ones: this is arithmetic, and locks."""
+"""Which GPU a run gets, tested on simulated ones: it is all arithmetic and locks."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ WHEEL = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
         ((7, 0), WHEEL, False),  # V100
         ((6, 1), WHEEL, False),  # GTX 10xx
         ((7, 5), WHEEL, True),
-        ((8, 9), WHEEL, True),  # by sm_86
+        ((8, 9), WHEEL, True),  # through sm_86
         ((8, 0), ["sm_86"], False),
         ((9, 0), ["sm_90a"], True),
         ((10, 3), ["sm_100a"], False),
@@ -50,7 +50,7 @@ def test_a_card_needs_kernels(capability, kernels, works):
 
 @pytest.fixture
 def cards(monkeypatch, tmp_path):
-    """Return a function that makes up cards of these capabilities, and returns as `current` PyTorch's own."""
+    """Return a function that simulates cards of these capabilities; its result's `current` is the one PyTorch uses."""
     current = SimpleNamespace(current=None)
 
     def make_up(*capabilities: tuple[int, int]) -> SimpleNamespace:
@@ -78,12 +78,12 @@ def test_a_serial_sweep_stays_on_one_card(cards):
     assert resolve_device("cpu") == torch.device("cpu")
 
 
-def test_a_card_without_kernels_is_passed_over(cards):
+def test_a_card_without_kernels_is_skipped(cards):
     current = cards((7, 0), (9, 0))
     assert resolve_device("cuda") == torch.device("cuda", 1) and current.current == 1
 
 
-def test_where_no_card_has_kernels_auto_says_why_it_takes_the_cpu(cards, caplog):
+def test_if_no_card_has_kernels_auto_takes_the_cpu_and_says_why(cards, caplog):
     cards((7, 0))
     assert resolve_device("auto") == torch.device("cpu")
     reason = "this PyTorch has no kernels for the Tesla V100 (compute capability 7.0), only for sm_75 "
@@ -92,7 +92,7 @@ def test_where_no_card_has_kernels_auto_says_why_it_takes_the_cpu(cards, caplog)
         resolve_device("cuda")
 
 
-def test_a_card_that_cannot_be_used_is_said_to_be_there(cards, caplog, monkeypatch, tmp_path):
+def test_a_card_that_pytorch_cannot_use_is_reported(cards, caplog, monkeypatch, tmp_path):
     cards()
     (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
     monkeypatch.setattr(gpus, "DRIVER", tmp_path)
@@ -106,7 +106,7 @@ def test_a_card_that_cannot_be_used_is_said_to_be_there(cards, caplog, monkeypat
     assert "there is a GPU that PyTorch cannot use: The NVIDIA driver on your system is too old" in caplog.text
 
 
-def test_without_any_card_nothing_is_said(cards, caplog, monkeypatch, tmp_path):
+def test_without_any_card_auto_takes_the_cpu_without_a_word(cards, caplog, monkeypatch, tmp_path):
     cards()
     monkeypatch.setattr(gpus, "DRIVER", tmp_path)
     assert resolve_device("auto") == torch.device("cpu") and not caplog.records
@@ -123,7 +123,7 @@ sys.stdin.read()
 """
 
 
-def test_runs_side_by_side_take_the_first_free_card_and_then_share(cards, tmp_path):
+def test_parallel_runs_take_the_first_free_card_and_then_share(cards, tmp_path):
     cards((8, 0), (8, 0))
     holders = []
 
@@ -136,24 +136,24 @@ def test_runs_side_by_side_take_the_first_free_card_and_then_share(cards, tmp_pa
     def mine() -> int | None:
         return resolve_device("auto", in_parallel=True).index
 
-    assert mine() == 0 and mine() == 0, "asked again, it gives back what it had"
+    assert mine() == 0 and mine() == 0, "asking again first releases its own card"
     taken_by_another(1, 0)
     assert mine() == 0
     gpus.take_slot([1])
     taken_by_another(0, 0)
-    assert mine() == 0 and gpus.slot is not None, "both have a run: the second one of the first card"
+    assert mine() == 0 and gpus.slot is not None, "both cards have a run: this is the first card's second"
     for holder in holders:
         holder.communicate()
     assert mine() == 0
 
 
-def test_the_cores_count_where_the_device_is_the_cpu(cards, monkeypatch):
+def test_as_many_runs_at_once_as_usable_cards_or_on_the_cpu_as_cores(cards, monkeypatch):
     cards((8, 0), (7, 0), (9, 0))
     monkeypatch.setattr("resnet.training.device.cpu_count", lambda: 5)
     assert (runs_at_once(), runs_at_once("cuda"), runs_at_once("cpu")) == (2, 2, 5)
 
 
-def test_apples_gpu_is_refused_where_it_is_not(monkeypatch):
+def test_apples_gpu_is_refused_where_there_is_none(monkeypatch):
     with pytest.raises(ConfigError, match="device=mps"):
         resolve_device("mps")
     with pytest.raises(ConfigError, match="not on device=mps"):
@@ -163,7 +163,7 @@ def test_apples_gpu_is_refused_where_it_is_not(monkeypatch):
 
 
 class OnApple(torch.Tensor):
-    """A tensor of a device that has no float64; what it computes is there as well, until it is fetched."""
+    """A tensor on a device without float64; what is computed from it stays there until `cpu` fetches it."""
 
     def double(self):
         raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
@@ -173,8 +173,8 @@ class OnApple(torch.Tensor):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_training_and_its_figures_ask_apples_gpu_for_no_float64(monkeypatch, optimizer):
-    monkeypatch.setattr(torch.backends.mps, "is_available", cache(lambda: True))  # as PyTorch's own is
+def test_training_and_measuring_never_need_float64_on_apples_gpu(monkeypatch, optimizer):
+    monkeypatch.setattr(torch.backends.mps, "is_available", cache(lambda: True))  # cached, as PyTorch's own is
     assert resolve_device("mps") == torch.device("mps") and resolve_precision("auto", torch.device("mps")) == "fp32"
     with pytest.raises(ConfigError, match="precision=bf16: this mps has no native bf16"):
         resolve_precision("bf16", torch.device("mps"))

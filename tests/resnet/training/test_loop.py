@@ -1,4 +1,4 @@
-"""The training loop by itself: which steps it takes, at which rates, on which images, and what it says of them."""
+"""The training loop by itself: which steps it takes, at which rates, on which images, and what it reports."""
 
 from itertools import count
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ BATCH, SEED = 16, 5
 
 @pytest.fixture
 def data() -> Dataset:
-    """Return 60 training images, three batches and three quarters of one, and 20 held out."""
+    """Return 60 training images, which are three and three quarter batches, and 20 held out."""
     return load("digits", "unused", 0.25, 8)
 
 
@@ -32,9 +32,9 @@ def trainer(data: Dataset, bf16: bool = False) -> Trainer:
 
 
 def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
-    """Six steps: an epoch of four, and two of the next one."""
+    """Six steps: an epoch of four, and two of the next epoch."""
     rates, seen = [], []
-    clock = SimpleNamespace(perf_counter=count().__next__)  # a second at each look
+    clock = SimpleNamespace(perf_counter=count().__next__)  # advances a second at each look
     monkeypatch.setattr(resnet.training.loop, "time", clock)
     monkeypatch.setattr(resnet.training.trainer, "set_lr", lambda optimizer, lr: rates.append(lr))
     augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
@@ -58,13 +58,13 @@ def test_each_step_has_its_rate_and_its_images(data, monkeypatch):
 
 
 def by_hand(model, data, images, labels):
-    """Return cross-entropy and the number of right answers, from the definitions."""
+    """Return the cross-entropy and the number of right answers, computed from their definitions."""
     logits = model(((images.float() - data.mean) / data.std).permute(0, 3, 1, 2))
     log_probabilities = logits - logits.exp().sum(1, keepdim=True).log()
     return -log_probabilities[torch.arange(len(labels)), labels].mean(), int((logits.argmax(1) == labels).sum())
 
 
-def test_an_epoch_and_its_evaluation_are_those_written_out_by_hand(data):
+def test_an_epoch_and_its_evaluation_match_those_written_out_by_hand(data):
     own, model = trainer(data), trainer(data).model.train()
     augmenter = Augmenter(data.train.images, data.mean, True, 1, 0, False)
     batches = list(training_batches(data.train.labels, augmenter, BATCH, SEED, 1))

@@ -15,7 +15,7 @@ NETWORKS = [((2, 2), 32, "projection"), ((5, 5, 5), 32, "projection"), ((3, 3, 3
 
 
 @pytest.mark.parametrize("layers", PAPER)
-def test_papers_networks_have_the_papers_parameters(layers):
+def test_the_papers_networks_have_the_papers_parameters(layers):
     n = (layers - 2) // 6
     networks = {shortcut: Network((n, n, n), 16, shortcut) for shortcut in ("pad", "none", "projection")}
     assert {network.depth for network in networks.values()} == {layers}
@@ -23,7 +23,7 @@ def test_papers_networks_have_the_papers_parameters(layers):
     assert counted == {"pad": PAPER[layers], "none": PAPER[layers], "projection": PAPER[layers] + 2752}
 
 
-def test_originals_networks_have_the_originals_cost():
+def test_the_originals_networks_have_the_originals_cost():
     shallow, deep = (Network(stages, 32, "projection").cost() for stages in ((2, 2), (5, 5, 5)))
     assert (shallow.parameters, deep.parameters) == (170_410, 1_860_522)
     assert (round(shallow.multiply_adds / 1e6, 2), round(deep.multiply_adds / 1e6, 2)) == (72.19, 275.61)
@@ -45,13 +45,13 @@ def test_cost_is_what_pytorch_counts(stages, width, shortcut, block, norm, class
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad"])
-def test_block_without_residual_passes_its_input_on(shortcut):
+def test_a_block_without_residual_passes_its_input_on(shortcut):
     block = Block(Shape(4, 4, 1), shortcut, "batch", zero_init=True)
     x = torch.randn(2, 4, 5, 5)
     assert torch.equal(block(x), x.relu())
 
 
-def test_plain_block_without_residual_passes_nothing_on():
+def test_a_plain_block_without_residual_passes_nothing_on():
     block = Block(Shape(4, 4, 1), "none", "batch", zero_init=False)
     torch.nn.init.zeros_(block.norm2.weight)
     assert not block(torch.randn(2, 4, 5, 5)).any()
@@ -79,8 +79,8 @@ for inputs in 2, 4, 8, 16:
 
 
 @pytest.mark.parametrize("most", ["AVX2", "AVX512_CORE"])
-def test_projection_is_a_strided_convolution_on_any_cpu(most):
-    """In a process of its own, kept to what such CPUs have: there, a strided Conv2d crashes from few channels."""
+def test_a_projection_is_a_strided_convolution_on_any_cpu(most):
+    """In a separate process limited to such a CPU's instructions, where a strided Conv2d of few channels crashes."""
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": most}
     done = subprocess.run((sys.executable, "-c", PROJECTION), env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -133,7 +133,7 @@ def test_a_description_survives_json():
     assert Network(**json.loads(json.dumps(network.as_dict()))) == network
 
 
-def test_a_network_that_miscounts_itself_is_refused(monkeypatch):
+def test_a_network_that_miscounts_its_parameters_is_refused(monkeypatch):
     monkeypatch.setattr(Network, "cost", lambda network, size=32: Cost(1, 1))
     normalize = Normalize(torch.tensor([128.0]), torch.tensor([74.0]))
     with pytest.raises(RuntimeError, match="parameters, and counts 1"):

@@ -27,26 +27,26 @@ def pytorchs(scheduler: type, **options) -> list[float]:
             (torch.optim.lr_scheduler.MultiStepLR, {"milestones": [50, 75], "gamma": 0.1}),
         ),
         ({"name": "cosine"}, (torch.optim.lr_scheduler.CosineAnnealingLR, {"T_max": STEPS})),
-        # PyTorch's ends at its last step, ours one after it; hence a step more for theirs
+        # PyTorch's ends at its last step, ours one step later, so theirs gets one step more
         ({"name": "onecycle"}, (torch.optim.lr_scheduler.OneCycleLR, {"max_lr": 0.1, "total_steps": STEPS + 1})),
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
-def test_schedules_are_pytorchs(ours, theirs):
+def test_schedules_match_pytorchs(ours, theirs):
     schedule = make_schedule(lr=0.1, total_steps=STEPS, **ours)
     scheduler, options = theirs
-    # PyTorch counts the 30 % of its cycle from one step later
+    # PyTorch starts to count the 30 % of its cycle one step later
     tolerance = 0.004 if ours["name"] == "onecycle" else 1e-9
     assert [schedule(step) for step in range(STEPS)] == pytest.approx(pytorchs(scheduler, **options), abs=tolerance)
 
 
-def test_one_cycle_begins_and_ends_where_it_is_said_to():
+def test_one_cycle_starts_peaks_and_ends_at_the_right_rates():
     schedule = make_schedule("onecycle", 0.1, STEPS)
     assert [schedule(0), schedule(30), schedule(STEPS)] == pytest.approx([0.1 / 25, 0.1, 0.1 / 250_000])
     assert make_schedule("onecycle", 0.1, total_steps=1)(0) == pytest.approx(0.1 / 25)
 
 
-def test_rate_comes_back_after_the_warm_up():
+def test_the_rate_returns_to_its_schedule_after_the_warm_up():
     schedule = make_schedule("multistep", 0.1, 1000, milestones=[0.5], warmup=0.04, warmup_factor=0.1)
     rates = [schedule(step) for step in (0, 39, 40, 499, 500)]
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
@@ -60,7 +60,7 @@ def test_fractions_fall_on_the_papers_steps():
 
 
 @pytest.mark.parametrize("name, momentum", [("adam", 0.0), ("adamw", 0.0), ("sgd", 0.9)])
-def test_optimizers_take_the_step_that_pytorchs_would(name, momentum):
+def test_optimizers_take_the_same_steps_as_pytorchs(name, momentum):
     def stepped(optimizer_of) -> torch.Tensor:
         weight = torch.nn.Parameter(torch.arange(8.0))
         optimizer = optimizer_of([weight])

@@ -1,4 +1,4 @@
-"""Pictures of one's own as a data set, and torchvision's other sets, in small."""
+"""The user's own pictures as a data set, and small versions of torchvision's other data sets."""
 
 import gzip
 import hashlib
@@ -41,18 +41,18 @@ def test_other_pictures_are_another_run_and_a_moved_folder_is_not(pictures):
     moved.rename(pictures)
     file = pictures / "test" / "light" / "0.png"
     original, content = file.read_bytes(), bytearray(file.read_bytes())
-    content[-1] ^= 1  # as large, of the same name
+    content[-1] ^= 1  # same size, same name
     file.write_bytes(content)
     assert name() != before
     file.write_bytes(original)
     assert name() == before
-    for suffix in ("png", "jfif"):  # which Pillow knows as well
+    for suffix in ("png", "jfif"):  # Pillow reads both
         Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / f"new.{suffix}")
         assert name() != before
         before = name()
 
 
-def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
+def test_what_is_wrong_with_a_folder_is_named(pictures):
     with pytest.raises(ConfigError, match="there is no folder nowhere/train; data=folder takes train/CLASS/PICTURE"):
         load("folder", "nowhere", 0.1, None)
     (pictures / "train" / "dark" / "broken.png").write_bytes(b"nothing")
@@ -73,7 +73,7 @@ def test_what_is_wrong_with_a_folder_is_said_in_a_line(pictures):
         compose_config(["data.size=16"])
 
 
-def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
+def test_svhn_is_read_as_torchvision_stores_it(tmp_path, monkeypatch):
     """A damaged file is not read: it is downloaded again, which fails here."""
     from torchvision.datasets import SVHN
 
@@ -92,7 +92,7 @@ def test_svhn_as_torchvision_has_it(tmp_path, monkeypatch):
         load("svhn", str(tmp_path), 0.0, None)
 
 
-def test_fashion_mnist_as_torchvision_has_it(tmp_path, monkeypatch):
+def test_fashion_mnist_is_read_as_torchvision_stores_it(tmp_path, monkeypatch):
     """A damaged file is unpacked again from its archive."""
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)

@@ -49,11 +49,11 @@ def test_every_convolution_has_a_row_in_the_order_of_the_network(split):
     assert [row["name"] for row in rows if row["response_std"] is None] == ["blocks.1.shortcut.0"]
 
 
-def test_figures_are_those_of_the_network(split):
+def test_the_probed_values_are_those_of_the_network(split):
     probed = trainer(network("none"))
     norms = [module for module in probed.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for number, norm in enumerate(norms, start=1):
-        torch.nn.init.constant_(norm.weight, number)  # else the responses of all layers have a deviation of 1
+        torch.nn.init.constant_(norm.weight, number)  # otherwise all layers' responses have a deviation of 1
     rows = {row["name"]: row for row in look(probed, network("none"), split, epoch=1)}
     model = copy.deepcopy(probed.model).train()
     images = probed.normalize(split.images[:PROBE_IMAGES])
@@ -73,7 +73,7 @@ def test_figures_are_those_of_the_network(split):
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_a_residual_ratio_is_that_of_the_branch_over_its_shortcut(split, norm):
+def test_a_residual_ratio_is_the_norm_of_the_branch_over_that_of_its_shortcut(split, norm):
     described = network("pad", norm=norm)
     probed = trainer(described)
     rows = {row["name"]: row for row in look(probed, described, split, epoch=0)}
@@ -97,7 +97,7 @@ def test_a_plain_network_has_no_residual_ratio(split):
     assert all(row["residual_ratio"] is None for row in rows)
 
 
-def test_looking_changes_nothing(split):
+def test_probing_changes_nothing(split):
     probed = trainer(network())
     before = copy.deepcopy(probed.model.state_dict())
     look(probed, network(), split, epoch=1)
