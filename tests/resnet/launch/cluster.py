@@ -1,6 +1,7 @@
-"""A Slurm of one node on loopback, for tests: Debian's slurmctld, slurmd and munge, as root, in a folder of its own.
+"""A one-node Slurm on loopback, for tests: Debian's slurmctld, slurmd and munge, as root, in a folder of its own.
 
-No accounting, no cgroups, nothing of the system's. `low` is a partition whose jobs those of `high` preempt.
+It has no accounting and no cgroups, and uses none of the system's configuration. Jobs of the partition `high` preempt
+those of `low`.
 """
 
 import os
@@ -21,7 +22,7 @@ SlurmUser=root
 SlurmdUser=root
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 AuthType=auth/munge
-# how long a credential is good is also how long a requeued job waits before it starts again: 120 s unless told
+# the lifetime of a credential is also how long a requeued job waits before it restarts (default: 120 s)
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -44,7 +45,7 @@ PreemptMode=REQUEUE
 KillWait=5
 MaxArraySize={max_array_size}
 ReturnToService=2
-# more than the machine may have: small networks share a core well
+# allows more CPUs than the machine has: small networks share a core well
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000
 PartitionName=low Nodes={host} Default=YES State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=120
@@ -53,17 +54,17 @@ PartitionName=high Nodes={host} State=UP PriorityTier=10 PreemptMode=OFF
 
 
 def obstacle() -> str:
-    """Return why no Slurm can be started here; nothing where it can."""
+    """Return why no Slurm can be started here, or "" if one can."""
     if missing := [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(name)]:
         return f"needs {', '.join(missing)}: Debian's slurmctld, slurmd, slurm-client and munge"
-    return "" if os.geteuid() == 0 else "needs root, to start a Slurm"
+    return "" if os.geteuid() == 0 else "needs root to start Slurm"
 
 
 @contextmanager
 def slurm(folder: Path, cpus: int, user_signal=True, max_array_size=1001) -> Iterator[dict[str, str]]:
-    """Start a Slurm whose one node has `cpus` CPUs; yield what its commands need in their environment; stop it after.
+    """Start a Slurm with one node of `cpus` CPUs; yield the environment that its commands need; stop it at the end.
 
-    Preemption is announced by the signal that the job asked for or, as Slurm has it unless told, by SIGTERM.
+    With `user_signal`, a preempted job gets the signal that it asked for, otherwise SIGTERM, which is Slurm's default.
     """
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -99,7 +100,7 @@ def slurm(folder: Path, cpus: int, user_signal=True, max_array_size=1001) -> Ite
 
 @contextmanager
 def daemon(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Run a daemon in the foreground of a session of its own, where no Ctrl-C reaches it."""
+    """Run a daemon in its own session, where Ctrl-C does not reach it."""
     with open(folder / f"{command[0]}.log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -110,14 +111,14 @@ def daemon(command: list[str], folder: Path, environment: dict[str, str]) -> Ite
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nothing listens on."""
+    """Return loopback ports that nothing listens on."""
     with ExitStack() as sockets:
         held = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in held]
 
 
 def wait_until(true, what: str, seconds: float = 600) -> None:
-    """Wait for something to become true; raises TimeoutError."""
+    """Wait until `true()` holds; raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -65,17 +65,17 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("seed=${oc.env:NOPE}", "error: seed=${oc.env:NOPE}: there is no environment variable NOPE"),
     ],
 )
-def test_a_wrong_request_is_answered_in_a_line(command, tmp_path, arguments, answer):
+def test_a_wrong_request_gets_a_one_line_error(command, tmp_path, arguments, answer):
     done = command("resnet.run", *arguments.split(), code=2)
     assert done.stderr == answer + "\n"
-    assert not (tmp_path / "runs").exists(), "nothing is written for a request that makes no sense"
+    assert not (tmp_path / "runs").exists(), "a request that makes no sense writes nothing"
 
 
 @pytest.mark.parametrize("arguments", ["optimizer.lr=fast", "epochs.count=1.5", "-m seed=1,x"])
-def test_a_value_of_another_type_is_answered_in_a_line(command, tmp_path, arguments):
+def test_a_value_of_the_wrong_type_gets_a_one_line_error(command, tmp_path, arguments):
     done = command("resnet.run", *arguments.split(), code=2)
     wrong = arguments.split()[-1].replace("1,x", "x")
-    assert done.stderr.startswith(f"error: {wrong}: ") and done.stderr.count("\n") == 1, "then OmegaConf's own words"
+    assert done.stderr.startswith(f"error: {wrong}: ") and done.stderr.count("\n") == 1, "then OmegaConf's own message"
     assert not (tmp_path / "runs").exists()
 
 
@@ -103,7 +103,7 @@ def test_a_missing_gpu_is_reported(train):
 
 
 @pytest.mark.slow
-def test_without_data_and_network_it_says_what_to_do(command):
+def test_without_data_and_internet_it_says_what_to_do(command):
     done = command("resnet.run", "data.root=nowhere", "device=cpu", code=1, env={"https_proxy": "http://127.0.0.1:9"})
     lines = done.stdout.splitlines()
     assert "data.root=nowhere does not hold CIFAR10 whole, and downloading https://" in lines[0]
@@ -119,7 +119,7 @@ def test_an_answer_needs_no_heavy_import(command, arguments):
     assert not imported(done) & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "torchvision"}
 
 
-def test_help_shows_commands_choices_and_keys_on_a_page(command):
+def test_help_shows_commands_choices_and_keys_on_one_page(command):
     page = command("resnet.run", "--help").stdout
     for what in ("python -m resnet.run model=blocks15", "-m model=blocks4,blocks15", "blocks27", "epochs.count=7"):
         assert what in page

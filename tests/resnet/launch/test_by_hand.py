@@ -1,4 +1,4 @@
-"""Folders given by hand, configurations of other runs, a changed directory: what is checked does not depend on them."""
+"""Explicit run folders, other runs' configurations, a changed working directory: the same checks apply to all."""
 
 import csv
 import json
@@ -38,11 +38,11 @@ def results(folder: Path) -> dict[str, dict]:
         ("study=a/b", "study=a/b: must be 1 to 64 letters"),
     ],
 )
-def test_a_folder_given_by_hand_turns_no_check_off(run, tmp_path, override, answer):
+def test_an_explicit_folder_turns_off_no_check(run, tmp_path, override, answer):
     done = run(override, "hydra.run.dir=runs/s/plain/seed0", code=2)
     assert done.stderr.startswith(f"error: {answer}") and len(done.stderr.splitlines()) == 1
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {"runs/s/plain/seed0/run.log"}, "Hydra's, which makes the folder before anything is checked"
+    assert written == {"runs/s/plain/seed0/run.log"}, "Hydra's log: it makes the folder before anything is checked"
 
 
 @pytest.mark.parametrize(
@@ -52,25 +52,25 @@ def test_a_folder_given_by_hand_turns_no_check_off(run, tmp_path, override, answ
         ("optimizer=[adam,sgd]", "optimizer: must be one choice; -m optimizer=A,B makes a run of each"),
     ],
 )
-def test_a_sweep_into_folders_given_by_hand_is_checked_before_its_first_run(run, tmp_path, override, answer):
+def test_a_sweep_into_explicit_folders_is_checked_before_its_first_run(run, tmp_path, override, answer):
     done = run("-m", "seed=0,1", override, "hydra.sweep.subdir=${seed}", code=2)
     assert done.stderr == f"error: {answer}\n" and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["byhand", "runs/s/plain/seed0", "2026_11_28", "1.10/a (b)"])
-def test_a_folder_given_by_hand_is_where_the_run_is(run, tmp_path, folder):
+def test_a_run_is_in_the_explicit_folder(run, tmp_path, folder):
     given = f"hydra.run.dir={folder}"
     run("model.shortcut=none", given)
     assert [*results(tmp_path)] == [folder]
     assert f"{folder}: already there" in run("model.shortcut=none", given).stdout
     other = run("model.shortcut=pad", given, code=1)
     assert f"{folder}/config.yaml is not this run's configuration" in other.stderr and not other.stdout
-    assert results(tmp_path)[folder]["network"]["shortcut"] == "none", "and it is left alone"
+    assert results(tmp_path)[folder]["network"]["shortcut"] == "none", "the first run is left alone"
 
 
 @pytest.mark.slow
-def test_two_runs_do_not_share_a_folder_given_by_hand(run, tmp_path):
+def test_two_runs_cannot_share_an_explicit_folder(run, tmp_path):
     done = run("-m", "seed=0,1", "hydra.sweep.subdir=same", code=2)
     assert done.stderr.startswith("error: hydra.sweep.subdir: makes runs/same the folder of runs that differ")
     run("-m", "seed=0,1", "hydra.sweep.dir=mine", "hydra.sweep.subdir=${seed}")
@@ -105,7 +105,7 @@ def test_the_configuration_of_a_run_is_checked_again(command, digits_run, tmp_pa
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return the files of a run, Hydra's and the log among them, without its lock."""
+    """Return the files of a run, including Hydra's and the log but not the lock."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -120,7 +120,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     ],
     ids=["folder", "configuration", "changed directory", "sweep"],
 )
-def test_a_run_that_is_refused_leaves_the_files_of_the_other_as_they_are(command, copied_run, arguments):
+def test_a_refused_run_leaves_the_other_runs_files_unchanged(command, copied_run, arguments):
     before = contents(copied_run)
     words = [word.format(run=copied_run) for word in arguments]
     data = [] if "--config-path" in words else ["data=digits"]
@@ -133,8 +133,8 @@ def test_a_run_that_is_refused_leaves_the_files_of_the_other_as_they_are(command
 @pytest.mark.parametrize(
     "arguments", [pytest.param((), marks=pytest.mark.slow, id="single"), pytest.param(("-m", "seed=0,1"), id="sweep")]
 )
-def test_in_a_run_that_changes_the_directory_paths_mean_the_same(command, tmp_path, arguments):
-    """The data, too: they are looked for where the command was typed, here in a folder of pictures."""
+def test_paths_mean_the_same_if_a_run_changes_the_directory(command, tmp_path, arguments):
+    """So does data.root, here a folder of pictures: it is relative to where the command was typed."""
     import numpy as np
     from PIL import Image
 

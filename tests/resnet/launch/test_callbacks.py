@@ -1,4 +1,4 @@
-"""What Hydra's callbacks and other sweepers get to see of a run that fails."""
+"""What Hydra's callbacks and other sweepers see of a run that fails."""
 
 import json
 import os
@@ -37,46 +37,46 @@ WRONG = "batch_size=5000: must be at most 1293, the number of training images"
 
 @pytest.fixture
 def noted(train, tmp_path):
-    """Return a function that trains under a callback that takes notes."""
+    """Return a function that trains with a callback that notes what it is told."""
     (tmp_path / "notes.py").write_text(NOTES)
     return lambda *overrides, code: train(*overrides, "+hydra.callbacks.notes._target_=notes.Notes", code=code)
 
 
 def notes(folder: Path) -> list[list[str]]:
-    """Return the notes that were taken in a folder."""
+    """Return what the callback noted in a folder."""
     return list(map(json.loads, (folder / "notes.jsonl").read_text().splitlines()))
 
 
 def begun(folder: Path) -> set[Path]:
-    """Return the folders in which something tells later that a run was begun, be it a failure.json."""
+    """Return the run folders that hold any trace of a started run, such as failure.json."""
     files = (path for path in folder.glob("runs/*/*/*/*") if path.name not in (".hydra", ".lock", "run.log"))
     return {path.parent for path in files}
 
 
-def test_a_request_that_does_not_fit_the_data_is_refused_and_told_to_the_callbacks(noted, tmp_path):
+def test_callbacks_learn_of_a_request_that_does_not_fit_the_data(noted, tmp_path):
     done = noted("batch_size=5000", code=2)
     assert notes(tmp_path) == [["job", "FAILED", WRONG], ["run", "FAILED", WRONG]]
-    assert done.stdout.endswith(f"{WRONG}\n") and done.stdout.count("\n") == 1, "our line alone"
-    assert "Error" not in done.stderr and "Traceback" not in done.stderr, "Hydra 1.4 warns of the callback above"
+    assert done.stdout.endswith(f"{WRONG}\n") and done.stdout.count("\n") == 1, "only our own line"
+    assert "Error" not in done.stderr and "Traceback" not in done.stderr, "Hydra 1.4 warns about the callback above"
     assert not begun(tmp_path)
 
 
-def test_a_sweep_tells_each_run_and_its_own_end(noted, tmp_path):
+def test_callbacks_learn_of_each_run_of_a_sweep_and_of_its_end(noted, tmp_path):
     noted("-m", "batch_size=64,5000", "epochs.count=1", code=1)
     (good, bad, end) = notes(tmp_path)
     assert good[:2] == ["job", "COMPLETED"] and 0 < float(good[2]) < 1
     assert (bad, end) == (["job", "FAILED", WRONG], ["multirun"])
-    assert len(begun(tmp_path)) == 1, "not that of the run that was refused"
+    assert len(begun(tmp_path)) == 1, "not the folder of the refused run"
 
 
-def test_a_sweep_that_stops_at_its_first_failure_tells_so(noted, tmp_path):
+def test_callbacks_learn_of_a_sweep_that_stops_at_its_first_failure(noted, tmp_path):
     noted("-m", "batch_size=5000,64", "fail_fast=true", code=1)
     assert notes(tmp_path) == [["job", "FAILED", WRONG], ["multirun"]]
-    assert not begun(tmp_path), "nor was the other"
+    assert not begun(tmp_path), "the second run did not start either"
 
 
-def test_a_parallel_sweep_that_stops_at_its_first_failure_tells_so_from_hydra_1_4_on(noted, tmp_path):
-    """A worker's exit ends the sweep; before 1.4, Hydra calls nobody then."""
+def test_callbacks_learn_of_a_parallel_sweep_that_stops_at_its_first_failure_from_hydra_1_4_on(noted, tmp_path):
+    """A worker's exit ends the sweep; Hydra before 1.4 then calls no callback."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     parallel = ("hydra/launcher=parallel", "hydra.launcher.n_jobs=1", "fail_fast=true")
     noted("-m", "batch_size=64,5000,32", "epochs.count=1", *parallel, code=2)
@@ -85,8 +85,8 @@ def test_a_parallel_sweep_that_stops_at_its_first_failure_tells_so_from_hydra_1_
     assert len(begun(tmp_path)) == 1
 
 
-def test_a_bug_is_told_as_hydra_tells_it(tmp_path):
-    """With its own line, and a traceback."""
+def test_a_bug_is_reported_as_hydra_does(tmp_path):
+    """With Hydra's own line and a traceback."""
     code = "import resnet.launch.job as job, resnet.run as run; job.checked = lambda *_: 1 / 0; run.cli()"
     command = (sys.executable, "-c", code, *small())
     done = subprocess.run(command, cwd=tmp_path, env=one_thread(), capture_output=True, text=True)
@@ -95,7 +95,7 @@ def test_a_bug_is_told_as_hydra_tells_it(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ConfigError("no such device"), Diverged("loss", 3), MemoryError("all of it")])
-def test_a_failure_survives_the_way_out_of_a_worker(error):
+def test_a_failure_survives_pickling_by_a_worker(error):
     failure = pickle.loads(pickle.dumps(failed(error, 2)))
     assert isinstance(failure, RunFailed) and str(error) in str(failure) and failure.exit_code == 2
 
@@ -123,8 +123,8 @@ def test_a_sweep_goes_on_when_its_reader_is_gone(tmp_path):
     assert len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 2
 
 
-def test_a_reader_who_is_gone_loses_no_run(tmp_path, monkeypatch):
-    """`| head -1`: the next process to be started flushes what was printed, and that fails."""
+def test_no_run_is_lost_when_the_reader_is_gone(tmp_path, monkeypatch):
+    """With `| head -1`: starting the next process flushes what was printed, which fails."""
     dropped, jobs = [], jobs_in(tmp_path, "first", "second")
     monkeypatch.setattr("resnet.launch.sweeper.drop_output", lambda: dropped.append(True))
 
@@ -132,7 +132,7 @@ def test_a_reader_who_is_gone_loses_no_run(tmp_path, monkeypatch):
         if not dropped:
             jobs[0].run.complete({"status": "complete"}, {})
             raise BrokenPipeError(32, "Broken pipe")
-        assert overrides == [["second"]], "what has ended is not begun again"
+        assert overrides == [["second"]], "a finished run is not started again"
         jobs[1].run.complete({"status": "complete"}, {})
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=0.5)]
 

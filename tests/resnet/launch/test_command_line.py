@@ -1,4 +1,4 @@
-"""What people type, and what becomes of it before anything is composed."""
+"""What people type, and how it is read before Hydra composes anything."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from resnet.launch.compose import CONF, as_typed, compose_config
 
 
 @pytest.mark.parametrize("name", ["1.10", "2026_11_28", "1e3", "007", "true", "1_000.50", "-", "+1"])
-def test_a_name_is_what_was_typed(name):
+def test_a_name_stays_as_typed(name):
     assert as_typed(f"study={name}").partition("=")[2].strip("'") == name
     if name[0] not in "-+":
         assert compose_config([f"study={name}"]).study == name
@@ -23,7 +23,7 @@ def test_a_name_is_what_was_typed(name):
     "folder",
     ["~/cifar", "/tmp/a (b)", "/data/my files", "/tmp/données", "1.10", "/tmp/a;b#c", "${oc.env:HOME}/x", "'a b'"],
 )
-def test_a_folder_is_what_was_typed(folder):
+def test_a_folder_stays_as_typed(folder):
     resolved = compose_config([f"data.root={folder}"]).data.root
     assert resolved == folder.strip("'").replace("${oc.env:HOME}", os.environ["HOME"])
 
@@ -93,13 +93,13 @@ def test_the_order_of_words_does_not_matter(typed, arranged):
         ("--nonsense", "--nonsense: no such option; values are given as key=value, see --help"),
     ],
 )
-def test_a_word_that_means_nothing_is_answered_with_what_to_type(typed, answer):
+def test_a_meaningless_word_is_answered_with_what_to_type(typed, answer):
     with pytest.raises(ConfigError) as raised:
         arrange(typed.split())
     assert str(raised.value) == answer
 
 
-def test_no_experiment_decides_about_hydras_mode():
+def test_no_experiment_sets_hydras_mode():
     """Hydra 1.4 refuses one that does."""
     experiments = list((CONF / "experiment").glob("*.yaml"))
     assert experiments and not any("mode" in yaml.safe_load(path.read_text())["hydra"] for path in experiments)
@@ -107,7 +107,7 @@ def test_no_experiment_decides_about_hydras_mode():
 
 @pytest.fixture
 def own(tmp_path):
-    """Return a function that puts a file into a configuration folder of one's own: own("model/mine", "stages: [1]")."""
+    """Return a function that writes a file to the user's own configuration folder: own("model/mine", "stages: [1]")."""
 
     def put(name: str, text: str) -> Path:
         path = tmp_path / "mine" / f"{name}.yaml"
@@ -139,14 +139,14 @@ def own(tmp_path):
         ),
     ],
 )
-def test_a_mistake_in_a_file_of_ones_own_is_named(command, own, tmp_path, name, text, answer):
+def test_a_mistake_in_the_users_own_file_names_the_file(command, own, tmp_path, name, text, answer):
     own(name, text)
     done = command("resnet.run", f"{name.split('/')[0]}=mine", "--config-dir", "mine", code=2)
     assert answer in done.stderr and len(done.stderr.splitlines()) == 1 and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("arguments", ["-m experiment=quickstart,depth", "experiment=[quickstart,depth]"])
-def test_several_experiments_are_refused_in_a_line(command, tmp_path, arguments):
+def test_several_experiments_are_refused_in_one_line(command, tmp_path, arguments):
     done = command("resnet.run", *arguments.split(), code=2)
     assert done.stderr.startswith("error: experiment: ") and "one" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""One's own configuration files: beside the project's, by --config-dir or hydra.searchpath."""
+"""The user's own configuration files, added to the project's with --config-dir or hydra.searchpath."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import yaml
 
 @pytest.fixture
 def own(tmp_path) -> Path:
-    """Return a folder with a network and an experiment of one's own."""
+    """Return a folder with the user's own network and experiment."""
     folder = tmp_path / "mine"
     (folder / "model").mkdir(parents=True)
     (folder / "experiment").mkdir()
@@ -21,7 +21,7 @@ def own(tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_choice_of_ones_own_has_its_own_name(command, own, tmp_path):
+def test_the_users_own_choice_is_recorded_under_its_name(command, own, tmp_path):
     for given in (["--config-dir", str(own)], ["hydra.searchpath=[file://mine]", "seed=1"]):
         command("resnet.run", *given, "model=tiny", "data=digits", "epochs.count=1", "data.limit=20", "device=cpu")
     runs = sorted(tmp_path.glob("runs/default/blocks2-projection-*/seed*"))
@@ -29,16 +29,16 @@ def test_a_choice_of_ones_own_has_its_own_name(command, own, tmp_path):
     assert [yaml.safe_load((run / "config.yaml").read_text())["choices"]["model"] for run in runs] == ["tiny"] * 2
 
 
-def test_an_experiment_of_ones_own_and_a_choice_by_a_name_that_the_projects_has(command, own):
+def test_the_users_own_experiment_is_found_but_the_projects_choice_wins_over_one_of_the_same_name(command, own):
     (own / "optimizer").mkdir()
     (own / "optimizer" / "adam.yaml").write_text("defaults: [sgd]\nlr: 7\n")
     shown = yaml.safe_load(command("resnet.run", "--config-dir", str(own), "experiment=try", "--cfg", "job").stdout)
     assert (shown["study"], shown["model"]["stages"], shown["data"]["limit"]) == ("try", [1, 1], 20)
-    assert (shown["optimizer"]["name"], shown["optimizer"]["lr"]) == ("adam", 0.001), "the project's is used"
+    assert (shown["optimizer"]["name"], shown["optimizer"]["lr"]) == ("adam", 0.001), "the project's adam is used"
 
 
 @pytest.mark.slow
-def test_runs_go_where_they_are_told_to(train, tmp_path):
+def test_runs_go_where_runs_dir_or_resnet_runs_says(train, tmp_path):
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")
     train(*small, "runs_dir=elsewhere")
     (run,) = tmp_path.glob("elsewhere/default/*/seed0")

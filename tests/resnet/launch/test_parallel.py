@@ -1,4 +1,4 @@
-"""Several runs at once on one machine: hydra/launcher=parallel, the real joblib."""
+"""Several runs at once on one machine: hydra/launcher=parallel, with the real joblib."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
 
 
 def start(folder: Path, *overrides: str, epochs: int = 400, **environment: str) -> subprocess.Popen:
-    """Start a sweep of long runs, two at once; return when both have finished an epoch."""
+    """Start a sweep of long runs, two at a time; return when two have finished an epoch."""
     command = (sys.executable, "-m", "resnet.run", *PARALLEL, *small(f"epochs.count={epochs}", *overrides))
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
     sweep = subprocess.Popen(command, cwd=folder, env=one_thread() | environment, start_new_session=True, **options)
@@ -36,7 +36,7 @@ def start(folder: Path, *overrides: str, epochs: int = 400, **environment: str) 
 
 
 def orphans(folder: Path) -> list[int]:
-    """Return the processes that are still working in the folder after ten minutes."""
+    """Wait up to ten minutes for the processes in the folder to end; return those that have not."""
     deadline = time.monotonic() + 600
     while (found := processes(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -44,13 +44,13 @@ def orphans(folder: Path) -> list[int]:
 
 
 def processes(folder: Path) -> list[int]:
-    """Return the processes that work in the folder."""
+    """Return the processes whose working directory is the folder."""
     found = []
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdigit() and (process / "cwd").resolve() == folder.resolve():
                 found.append(int(process.name))
-        except OSError:  # ended in between, or not ours to look at
+        except OSError:  # has ended meanwhile, or is not ours to look at
             continue
     return found
 
@@ -62,7 +62,7 @@ def owner(folder: Path, seed: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_parallel_sweep_leaves_what_a_serial_one_does(train, tmp_path):
+def test_a_parallel_sweep_leaves_the_same_files_as_a_serial_one(train, tmp_path):
     grid = ("seed=0,1", "model.shortcut=projection,none")
     done = train(*PARALLEL, *grid)
     train("-m", *grid, "study=serial")
@@ -74,7 +74,7 @@ def test_a_parallel_sweep_leaves_what_a_serial_one_does(train, tmp_path):
         assert mine == theirs and len(mine) == 2
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 4
     (line,) = [line for line in done.stdout.splitlines() if "seed1: epoch 2/2" in line and "-none-" in line]
-    assert line.startswith("blocks2-none-") and len(line) <= 80, "lines of runs side by side name their run"
+    assert line.startswith("blocks2-none-") and len(line) <= 80, "the lines of parallel runs name their run"
     assert "Joblib.Parallel" not in done.stdout and "\t#0" not in done.stdout
     again = train(*PARALLEL, *grid)
     assert "4 runs: 4 already there, 0 to do" in again.stdout
@@ -94,13 +94,13 @@ def test_a_failing_run_does_not_stop_the_others(train, tmp_path):
 
 @pytest.mark.slow
 def test_the_runs_of_a_killed_worker_resume(tmp_path):
-    """Even with resume=never, which has had its effect by then."""
+    """Even with resume=never, which has already taken effect by then."""
     sweep = start(tmp_path, "seed=0,1,2", "resume=never")
     os.kill(owner(tmp_path, 0), signal.SIGKILL)
     time.sleep(0.1)
     while "one by one" not in (line := sweep.stdout.readline()):
         assert line, "the sweep continues by itself"
-    assert "2 of 3 runs" in line, "those in progress; the third had not begun"
+    assert "2 of 3 runs" in line, "those in progress; the third had not started"
     while "resuming after epoch" not in (line := sweep.stdout.readline()):
         assert line and "starting" not in line
     sweep.terminate()
@@ -112,7 +112,7 @@ def test_the_runs_of_a_killed_worker_resume(tmp_path):
 @pytest.mark.parametrize("send, signum, code", [(os.kill, signal.SIGTERM, 143), (os.killpg, signal.SIGINT, 130)])
 def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, code):
     sweep = start(tmp_path, "seed=0,1,2")
-    send(sweep.pid, signum)  # to the sweep alone, as a supervisor does; to all of its processes, as Ctrl-C does
+    send(sweep.pid, signum)  # to the sweep alone, as a supervisor does, or to all of its processes, as Ctrl-C does
     output = sweep.communicate(timeout=1800)[0]
     assert sweep.returncode == code and "Traceback" not in output, output
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "unfinished"), ("seed2", "not started")]
@@ -120,8 +120,8 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
 
 
 @pytest.mark.slow
-def test_the_workers_of_a_sweep_that_is_killed_finish_their_runs(tmp_path):
-    """They are held after an epoch until it is; then they wait five minutes, as joblib has it, for more to do."""
+def test_the_workers_of_a_killed_sweep_finish_their_runs(tmp_path):
+    """They are held after an epoch until the kill; once done, they wait joblib's five minutes for more work."""
     small_ones = ("data.limit=20", "probe_every=0")
     sweep = start(tmp_path, "seed=0,1,2", *small_ones, epochs=40, **hold(tmp_path))
     workers: list[int] = []
@@ -152,7 +152,7 @@ def test_without_a_gpu_there_is_one_run_per_core(monkeypatch, given, runs):
 
 
 @pytest.mark.slow
-def test_each_run_has_its_share_of_the_cores_or_as_many_threads_as_it_is_given(train, tmp_path):
+def test_each_run_has_its_share_of_the_cores_or_omp_num_threads(train, tmp_path):
     grid = ("seed=0,1", "epochs.count=1", "data.limit=20")
     train(*PARALLEL[:2], *grid, "study=given", env={"OMP_NUM_THREADS": "2"})
     train(*PARALLEL, *grid, "study=shared", env={"OMP_NUM_THREADS": None})
@@ -161,7 +161,7 @@ def test_each_run_has_its_share_of_the_cores_or_as_many_threads_as_it_is_given(t
         assert [result["machine"]["threads"] for result in results] == [threads, threads]
 
 
-def test_without_the_extra_a_line_names_it(command, tmp_path):
+def test_a_missing_extra_is_named_in_one_line(command, tmp_path):
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
     done = command("resnet.run", *PARALLEL, code=2)

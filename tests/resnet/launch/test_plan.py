@@ -1,4 +1,4 @@
-"""What a sweep says before, during and after."""
+"""What a sweep prints before, during and after its runs."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_a_plan_of_inspections_counts_them():
     assert "2 inspections, which are" in sentence([], 2, 1, False, 0, 0)
 
 
-def test_what_is_known_of_a_data_set_is_true_of_it():
+def test_the_catalogues_facts_about_digits_are_true():
     data = load("digits", "unused", 0.1, None)
     facts = CATALOGUE["digits"]
     assert (facts.size, facts.channels, facts.classes) == (data.size, data.channels, len(data.classes))
@@ -83,7 +83,7 @@ def test_what_is_known_of_a_data_set_is_true_of_it():
 
 
 @pytest.mark.slow
-def test_what_is_known_of_cifar10_is_true_of_it(cifar10):
+def test_the_catalogues_facts_about_cifar10_are_true(cifar10):
     data, facts = load("cifar10", str(cifar10), 0.1, None), CATALOGUE["cifar10"]
     assert (facts.size, facts.channels, facts.classes) == (data.size, data.channels, len(data.classes))
     assert split_sizes(facts, 0.1, None) == (len(data.train), len(data.val))
@@ -96,7 +96,7 @@ def digits_job(folder: Path, blocks: int, seed: int) -> Job:
     return Job(overrides, run, False, None, None, "", config)
 
 
-def test_a_damaged_row_of_one_run_fails_no_other_of_the_sweep(tmp_path):
+def test_a_damaged_row_of_one_run_fails_no_other_run_of_the_sweep(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
     complete(jobs[0], 100, 0.5, 0.5)
     begin(jobs[2])
@@ -107,7 +107,7 @@ def test_a_damaged_row_of_one_run_fails_no_other_of_the_sweep(tmp_path):
 
 
 @pytest.mark.parametrize("epochs", [Epochs(4), Epochs(None, 84)])  # 84 steps are 4 epochs
-def test_what_is_left_of_a_run_depends_on_how_it_stands_not_on_how_its_length_is_given(tmp_path, epochs):
+def test_the_part_left_of_a_run_is_the_same_whether_its_length_is_in_epochs_or_steps(tmp_path, epochs):
     job = digits_job(tmp_path, 1, 0)
     job.config = replace(job.config, epochs=epochs)
     assert part_left(job.run, job.config) == 1
@@ -122,7 +122,7 @@ def test_what_is_left_of_a_run_depends_on_how_it_stands_not_on_how_its_length_is
     assert part_left(job.run, job.config) == 0
 
 
-def test_finished_runs_tell_of_runs_that_are_computed_alike(tmp_path):
+def test_finished_runs_predict_only_runs_that_are_computed_alike(tmp_path):
     config = digits_job(tmp_path, 1, 0).config
     work, run = work_of(config), tmp_path / "seed0"
     run.mkdir()
@@ -133,7 +133,7 @@ def test_finished_runs_tell_of_runs_that_are_computed_alike(tmp_path):
     others = (replace(config, batch_size=32), replace(config, augmentation=Augmentation(trivial=True)))
     assert not any(is_alike(result, other, work, "fp32", False) for other in others)
     (run / "config.yaml").write_text(yaml.safe_dump(asdict(replace(config, epochs=Epochs(None, 5)))))
-    assert not is_alike(result, config, work, "fp32", False), "its last epoch may be a part of one"
+    assert not is_alike(result, config, work, "fp32", False), "its last epoch may be incomplete"
     (run / "config.yaml").write_text(yaml.safe_dump(asdict(config)))
     damaged = (result | {"network": None}, {key: value for key, value in result.items() if key != "precision"})
     assert not any(is_alike(other, config, work, "fp32", False) for other in damaged)
@@ -151,7 +151,7 @@ def complete(job: Job, seconds: float, val: float, test: float) -> None:
 def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_path):
     jobs = [digits_job(tmp_path, blocks, seed) for blocks in (1, 4) for seed in (0, 1)]
     with listed(jobs, 1, tmp_path / "runs"):
-        assert place_in_sweep(jobs[0].run, jobs[0].config) == "1 of 4", "nothing tells yet how long a run takes"
+        assert place_in_sweep(jobs[0].run, jobs[0].config) == "1 of 4", "nothing says yet how long a run takes"
         complete(jobs[0], 100, 0.5, 0.5)
         place, _, left = place_in_sweep(jobs[1].run, jobs[1].config).partition(" · ")
         ratio = work_of(jobs[2].config).total / work_of(jobs[0].config).total
@@ -164,7 +164,7 @@ def test_each_run_knows_its_place_in_the_sweep_and_the_time_that_is_left(tmp_pat
     assert place_in_sweep(jobs[1].run, jobs[1].config) == "" and "RESNET_SWEEP" not in os.environ
 
 
-def test_the_time_that_is_left_is_known_from_runs_of_less_than_an_epoch(tmp_path):
+def test_the_time_left_is_estimated_from_runs_shorter_than_an_epoch_too(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
     for job in jobs:
         job.config = replace(job.config, epochs=Epochs(None, 5))
@@ -173,7 +173,7 @@ def test_the_time_that_is_left_is_known_from_runs_of_less_than_an_epoch(tmp_path
         assert place_in_sweep(jobs[1].run, jobs[1].config) == f"2 of 2 · about {about(100)} left"
 
 
-def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
+def test_a_run_of_a_large_sweep_looks_at_only_a_few_others(tmp_path, monkeypatch):
     jobs = [digits_job(tmp_path, 1, seed) for seed in range(1000)]
     for job in jobs[300:302]:
         complete(job, 100, 0.5, 0.5)
@@ -186,7 +186,7 @@ def test_of_a_large_sweep_a_run_looks_at_a_few(tmp_path, monkeypatch):
         assert len(looked_at) < 1000
 
 
-def test_a_plan_compiles_where_the_training_does(tmp_path, monkeypatch):
+def test_a_plan_decides_whether_to_compile_as_the_training_does(tmp_path, monkeypatch):
     config, asked = compose_config(small()), []
 
     def resolve_compile(wanted, device, bf16, multiply_adds) -> bool:
@@ -200,7 +200,7 @@ def test_a_plan_compiles_where_the_training_does(tmp_path, monkeypatch):
     assert len(asked) == 2 and asked[0] == asked[1]
 
 
-def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_does_not(tmp_path):
+def test_a_stopped_sweep_leaves_the_list_of_its_runs_and_a_finished_one_does_not(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
     with pytest.raises(KeyboardInterrupt), listed(jobs, 1, tmp_path / "runs"):
         begin(jobs[0])
@@ -210,10 +210,10 @@ def test_a_sweep_that_is_stopped_leaves_the_list_of_its_runs_and_a_whole_one_doe
     with listed(jobs[1:], 1, tmp_path / "runs"):
         jobs[2].run.path.mkdir(parents=True)
         jobs[2].run.fail("failed", "its job died before it began", "")
-    assert file.exists(), "no table knows a run without a configuration"
+    assert file.exists(), "a table cannot show a run without a configuration"
     with listed(jobs[1:], 1, tmp_path / "runs"):
         jobs[2].run.begin(jobs[2].config, {})
-    assert not file.parent.exists(), "that of the sweep that was stopped is gone, too: its last run has begun"
+    assert not file.parent.exists(), "the stopped sweep's list is gone too: its last run has started"
 
 
 @pytest.mark.slow
@@ -252,7 +252,7 @@ def test_configurations_are_told_apart_wherever_their_runs_are(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_say_it_too(train):
+def test_parallel_workers_print_their_place_in_the_sweep(train):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")
     done = train("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2", "seed=0,1,2", *small)
@@ -274,7 +274,7 @@ def test_the_accuracies_of_a_sweep_mark_the_best_by_validation(tmp_path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_jobs_of_a_cluster_are_not_said_to_wait_for_each_other(elsewhere):
+def test_a_plan_for_a_cluster_does_not_say_that_runs_wait_for_each_other(elsewhere):
     said = sentence([60.0, 60.0], measured=0, at_once=1, elsewhere=elsewhere, by_runs=1, by_steps=0)
     assert "about 2 min" in said and ("one run after the other" in said) == (not elsewhere)
 
@@ -283,18 +283,18 @@ def start_over(job: Job) -> Job:
     return replace(job, config=replace(job.config, resume="never"))
 
 
-def test_a_complete_run_that_is_to_start_over_counts_when_it_has(tmp_path):
+def test_a_complete_run_that_starts_over_counts_once_it_has_ended_again(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
     for job in jobs:
         complete(job, 100, 0.5, 0.5)
     again = [replace(start_over(job), ended_before=job.run.ended_at()) for job in jobs]
     assert [job.outcome()[0] for job in again] == ["not started"] * 2 and accuracies(again) == []
-    os.utime(again[0].run.path / "result.json", ns=(0, jobs[0].run.ended_at() + 1))  # as if written anew
+    os.utime(again[0].run.path / "result.json", ns=(0, jobs[0].run.ended_at() + 1))  # as if rewritten
     assert [job.outcome()[0] for job in again] == ["complete", "not started"]
     assert accuracies(again)[1].split()[1:] == ["1", "of", "2", "50.00%", "50.00%"]
 
 
-def test_complete_runs_that_are_to_start_over_are_work_that_is_left(tmp_path):
+def test_complete_runs_that_will_start_over_count_as_work_left(tmp_path):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1, 2)]
     for job in jobs:
         complete(job, 100, 0.5, 0.5)
@@ -310,7 +310,7 @@ def test_a_plan_names_what_would_be_refused_and_counts_no_time_for_it(tmp_path):
     assert refused.standing() == "refused" and share_left(refused) == 0
 
 
-def test_where_a_run_was_stopped_needs_neither_epochs_nor_data(tmp_path):
+def test_a_stopped_run_can_be_described_without_its_epochs_or_data(tmp_path):
     job = digits_job(tmp_path, 1, 0)
     begin(job)
     assert replace(job, config=replace(job.config, task="inspect")).standing() == "stopped"
@@ -319,7 +319,7 @@ def test_where_a_run_was_stopped_needs_neither_epochs_nor_data(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"configs": {}}, {"names": None}])
-def test_a_list_of_another_version_is_no_place_in_a_sweep(tmp_path, change):
+def test_a_list_by_another_version_gives_no_place_in_a_sweep(tmp_path, change):
     jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
     complete(jobs[0], 100, 0.5, 0.5)
     with listed(jobs, 1, tmp_path / "runs"):

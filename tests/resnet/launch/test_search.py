@@ -1,4 +1,4 @@
-"""A search, hydra/sweeper=search: the real Optuna over very small networks."""
+"""Searches, hydra/sweeper=search: the real Optuna on very small networks."""
 
 import csv
 import json
@@ -16,18 +16,18 @@ from resnet.launch.jobs import Job
 from resnet.record.folder import RunFolder
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
-pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="its sampler needs Hydra 1.3")
+pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="the Optuna sweeper needs Hydra 1.3")
 SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "epochs.count=1", "data.limit=20")
 
 
 @pytest.mark.slow
-def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_again(train, tmp_path):
+def test_a_search_finds_the_highest_accuracy_and_repeating_it_retrains_nothing(train, tmp_path):
     first = train(*SEARCH, "hydra.sweeper.n_trials=2")
     assert "alembic" not in first.stdout + first.stderr and "A new study" not in first.stderr
     ends = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/default/*/seed0/result.json")}
     assert len(ends) == 2
     again = train(*SEARCH, "hydra.sweeper.n_trials=3")
-    assert again.stdout.count("already there") == 2, "a fixed seed asks for the same runs"
+    assert again.stdout.count("already there") == 2, "its fixed seed proposes the same runs"
     results = {path: json.loads(path.read_text()) for path in tmp_path.glob("runs/default/*/seed0/result.json")}
     assert len(results) == 3 and all(path.stat().st_mtime_ns == end for path, end in ends.items())
     best = max(results, key=lambda path: results[path]["final"]["val_acc"])
@@ -39,11 +39,11 @@ def test_a_search_looks_for_the_highest_accuracy_and_repeated_trains_nothing_aga
     assert re.search(r"optimizer.lr +runs +val acc +test acc", again.stdout) and "<- best by validation" in again.stdout
     assert again.stdout.splitlines()[-1] == "next: python -m analysis.table runs/default"
     with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 3, "a study as any other"
+        assert len(list(csv.DictReader(file))) == 3, "a study like any other"
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
+def test_a_failing_run_is_a_bad_trial_and_does_not_end_the_search(train, tmp_path):
     grid = ("batch_size=5000,64", "epochs.count=1", "data.limit=20")
     done = train("-m", *SEARCH[1:2], "hydra.sweeper.n_trials=3", *grid)
     assert "Traceback" not in done.stdout + done.stderr and "batch_size=5000: must be at most" in done.stdout
@@ -51,14 +51,14 @@ def test_a_run_that_fails_is_a_bad_try_and_not_the_end(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_values_that_do_not_go_together_are_a_bad_try(train, tmp_path):
+def test_two_values_that_do_not_go_together_are_a_bad_trial(train, tmp_path):
     space = ("optimizer=choice(adam,sgd)", "optimizer.momentum=choice(0,0.9)", "hydra.sweeper.n_trials=8")
     done = train("-m", "hydra/sweeper=search", *space, "epochs.count=1", "data.limit=20")
     assert "8 of 8: " in done.stdout and "momentum and nesterov belong to optimizer=sgd" in done.stdout
     assert not done.stderr and list(tmp_path.glob("runs/*/*/*/result.json"))
 
 
-def test_a_worker_that_is_killed_fails_the_runs_that_are_not_complete(tmp_path):
+def test_a_killed_worker_fails_only_the_runs_that_are_not_complete(tmp_path):
     from resnet.launch.search import Search
 
     jobs = [Job([name], RunFolder(tmp_path / name), False, None, None, "", Config()) for name in ("done", "killed")]
@@ -76,7 +76,7 @@ def test_a_worker_that_is_killed_fails_the_runs_that_are_not_complete(tmp_path):
 
 
 @pytest.mark.parametrize("space", [["seed=0,1"], ["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
-def test_it_does_not_search_for_the_luckiest_seed(space):
+def test_a_search_for_the_luckiest_seed_is_refused(space):
     from resnet.launch.search import check_seeds
 
     with pytest.raises(ConfigError, match="the luckiest would win; add seed=0"):
@@ -87,7 +87,7 @@ def test_it_does_not_search_for_the_luckiest_seed(space):
 @pytest.mark.parametrize(
     "argument", ["optimizer.lr=tag(log,interval(0,1e-1))", "optimizer.lr=interval(1,0.1)", "model=glob(resnet*)"]
 )
-def test_what_nothing_can_be_drawn_from_is_refused(argument):
+def test_a_value_that_cannot_be_sampled_is_refused(argument):
     from resnet.launch.search import check_space
 
     with pytest.raises(ConfigError, match=f"^{re.escape(argument)}: cannot be searched: ."):
@@ -102,7 +102,7 @@ def test_what_nothing_can_be_drawn_from_is_refused(argument):
         ({"direction": "up"}, "hydra.sweeper.direction=up: must be one of maximize, minimize"),
     ],
 )
-def test_a_search_of_no_runs_or_for_nothing_is_refused(change, answer):
+def test_a_search_without_runs_or_a_valid_direction_is_refused(change, answer):
     from resnet.launch.search import check_study
 
     sweeper = {"n_trials": 3, "n_jobs": 1, "direction": "maximize"}

@@ -1,4 +1,4 @@
-"""Sweeps on a cluster: hydra/launcher=slurm, with a real Slurm, whose one node is this machine."""
+"""Sweeps on a cluster: hydra/launcher=slurm, with a real Slurm whose only node is this machine."""
 
 import json
 import os
@@ -38,13 +38,13 @@ class Mark(Callback):
 
 
 def on_a_cluster(test):
-    """Mark a test that needs a Slurm; together they take minutes."""
+    """Mark a test that needs Slurm, and as slow: together these tests take minutes."""
     return pytest.mark.slow(pytest.mark.slurm(test))
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Start a Slurm that runs four jobs at once; return what its commands need in their environment."""
+    """Start a Slurm that runs four jobs at once; yield the environment that its commands need."""
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=4) as environment:
         yield environment
 
@@ -56,7 +56,7 @@ def a_cluster(folder: Path, **options):
 
 
 class Sweep:
-    """A sweep that was started in a folder, on a cluster."""
+    """A sweep started in a folder, on a cluster."""
 
     def __init__(self, folder: Path, cluster: dict[str, str], *overrides: str):
         self.folder, self.environment = folder, one_thread() | cluster
@@ -73,7 +73,7 @@ class Sweep:
         return done.stdout
 
     def wait_for(self, true: Callable[[], bool], what: str) -> None:
-        """Wait until something is true; the sweep must not end before."""
+        """Wait until `true()` holds; the sweep must not end before that."""
 
         def reached() -> bool:
             ended = self.process.poll() is not None
@@ -84,18 +84,18 @@ class Sweep:
         wait_until(reached, what)
 
     def wait_for_files(self, count: int, name: str = "checkpoint.pt") -> None:
-        """Wait until so many runs have a file."""
+        """Wait until `count` runs have the file `name`."""
         self.wait_for(lambda: len(list(self.folder.glob(f"runs/*/*/*/{name}"))) >= count, f"{count} {name}")
 
     def go_on(self) -> None:
-        """Let runs that are held go on."""
+        """Let the runs that are held continue."""
         (self.folder / "hold").unlink()
 
     def jobs(self) -> list[str]:
         return self.ask("squeue", "--noheader", "--array", "--format=%i").split()
 
     def end(self) -> str:
-        """Wait for the end; return what was printed."""
+        """Wait for the sweep to end; return what it printed."""
         self.process.wait(timeout=1800)
         return self.output.read_text()
 
@@ -110,7 +110,7 @@ class Sweep:
 
 
 def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
-    """Repeat the sweep serially, and compare the files."""
+    """Run the same sweep serially and compare the files."""
     train("-m", *overrides, "study=serial")
     serial = list(folder.glob("runs/serial/*/*"))
     for run in serial:
@@ -129,8 +129,8 @@ def owner(folder: Path, seed: int) -> int:
 
 
 @on_a_cluster
-def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
-    (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # a cluster's own settings, and where they are
+def test_an_array_leaves_the_same_files_as_a_serial_sweep(cluster, train, tmp_path):
+    (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # for the cluster's own settings
     (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
     (tmp_path / "marks.py").write_text(CALLBACK)
@@ -139,11 +139,11 @@ def test_an_array_leaves_what_a_serial_sweep_does(cluster, train, tmp_path):
     for run in tmp_path.glob("runs/default/*/*"):
         assert "complete, test accuracy" in (run / "run.log").read_text()
         assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["seed"] == int(run.name[-1])
-        assert re.fullmatch(r"\d+_\d", (run / "job.txt").read_text()), "the callback of a job"
+        assert re.fullmatch(r"\d+_\d", (run / "job.txt").read_text()), "written by the job's callback"
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
     assert "#SBATCH --array=0-5%3" in array.read_text()
-    assert re.search(r": 6 of 6( · about \d+ s left)?$", sweep.logs(), re.MULTILINE), "its place in the sweep"
+    assert re.search(r": 6 of 6( · about \d+ s left)?$", sweep.logs(), re.MULTILINE), "a job logs its place"
     assert_as_if_undisturbed(train, tmp_path, *grid)
     again = train(*SLURM, *grid, env=cluster)
     assert "6 runs: 6 already there, 0 to do" in again.stdout and sweep.arrays() == [array]
@@ -168,7 +168,7 @@ def test_a_dead_job_is_a_failed_run(cluster, train, tmp_path):
 
 @on_a_cluster
 def test_a_requeued_run_resumes(cluster, train, tmp_path):
-    """Even with resume=never, which a job heeds once; and with a sweeper that is not this project's."""
+    """Even with resume=never, which a job obeys once, and with a sweeper other than this project's."""
     sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", "resume=never", "hydra/sweeper=basic")
     sweep.wait_for_files(1)
     first = Path(f"/proc/{owner(tmp_path, 0)}")
@@ -198,7 +198,7 @@ def test_a_preempted_run_stops_and_resumes(user_signal, tmp_path, tmp_path_facto
 
 @pytest.mark.parametrize("state, wanted", [("RUNNING", True), ("SIGNALING", True), ("COMPLETING", False)])
 def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeypatch):
-    """By what squeue says; SIGNALING too short a while for a real Slurm to show it on demand."""
+    """From what squeue says, here a fake one: a real Slurm shows SIGNALING too briefly to test."""
     (tmp_path / "squeue").write_text(f"#!/bin/sh\necho {state}\n")
     (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -208,7 +208,7 @@ def test_a_job_knows_whether_it_is_still_wanted(state, wanted, tmp_path, monkeyp
 
 @pytest.fixture
 def signals():
-    """Put the handlers of signals back."""
+    """Restore the signal handlers."""
     before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -225,7 +225,7 @@ def test_a_job_says_why_its_run_was_refused(tmp_path, monkeypatch, signals):
 
 
 @pytest.mark.parametrize("began_since", [True, False])
-def test_a_job_that_was_to_start_over_does_so_once_however_often_it_is_requeued(
+def test_a_job_told_to_start_over_does_so_once_however_often_it_is_requeued(
     began_since, tmp_path, monkeypatch, signals
 ):
     (tmp_path / "config.yaml").write_text("")
@@ -237,7 +237,7 @@ def test_a_job_that_was_to_start_over_does_so_once_however_often_it_is_requeued(
 
 
 @pytest.mark.parametrize("began", [True, False])
-def test_a_job_that_never_began_to_start_over_has_no_progress_and_leaves_the_complete_run(
+def test_a_job_stopped_before_a_new_epoch_made_no_progress_and_leaves_the_complete_run(
     began, copied_run, monkeypatch, signals
 ):
     run, before = RunFolder(copied_run), (copied_run / "result.json").read_bytes()
@@ -266,7 +266,7 @@ def test_a_job_that_slurm_does_not_requeue_says_so(tmp_path, monkeypatch):
 
 
 @on_a_cluster
-def test_a_sweep_that_slurm_refuses_to_start_over_leaves_its_runs_complete(cluster, train, tmp_path):
+def test_runs_stay_complete_if_slurm_refuses_the_sweep_that_would_start_them_over(cluster, train, tmp_path):
     train("-m", "seed=0")
     (result,) = tmp_path.glob("runs/*/*/seed0/result.json")
     before = result.read_bytes()
@@ -289,13 +289,13 @@ def test_a_complete_run_starts_over_on_the_cluster(cluster, train, tmp_path):
 @on_a_cluster
 @pytest.mark.slow
 def test_a_run_that_reaches_its_time_limit_resumes(cluster, tmp_path):
-    """The limit is lowered, so that Slurm, which looks once a minute, finds that it has to signal the job."""
+    """The test lowers the limit; Slurm, which checks once a minute, then signals the job."""
     job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")
     started = time.monotonic()
     sweep = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0", *job)
     sweep.wait_for_files(1)
     (job,) = sweep.jobs()
-    limit = 3 + int(time.monotonic() - started) // 60  # two minutes at least are left, however busy the machine is
+    limit = 3 + int(time.monotonic() - started) // 60  # at least two minutes are left, however busy the machine is
     sweep.ask("scontrol", "update", f"JobId={job}", f"TimeLimit={limit}")
     sweep.wait_for(lambda: "stopped by SIGTERM" in sweep.logs(), "the run to stop")
     sweep.ask("scontrol", "update", f"JobId={job}", "TimeLimit=10")
@@ -304,7 +304,7 @@ def test_a_run_that_reaches_its_time_limit_resumes(cluster, tmp_path):
     assert sweep.process.returncode == 0, output
     assert "stopped by SIGTERM" in sweep.logs() and "resuming after epoch" in sweep.logs()
     (result,) = tmp_path.glob("runs/*/*/*/result.json")
-    assert json.loads(result.read_text())["machine"]["threads"] == 2, "as many as it has cores"
+    assert json.loads(result.read_text())["machine"]["threads"] == 2, "one per core of the job"
 
 
 @on_a_cluster
@@ -318,7 +318,7 @@ def test_a_time_limit_shorter_than_an_epoch_is_a_failure(cluster, tmp_path):
 
 @on_a_cluster
 def test_a_repeated_command_finds_the_jobs_of_a_killed_client(tmp_path, tmp_path_factory):
-    """Two jobs are running by then and one is waiting; they are in two arrays, as the cluster allows none of three."""
+    """Of the three jobs, up to two run at once. They are in two arrays: this cluster allows no array of three."""
     with a_cluster(tmp_path_factory.mktemp("slurm"), cpus=2, max_array_size=2) as cluster:
         gone = Sweep(tmp_path, cluster | hold(tmp_path), "seed=0,1,2")
         gone.wait_for(lambda: len(gone.submitted()) == 3, "both arrays to be submitted")
@@ -344,7 +344,7 @@ def test_a_stopped_client_cancels_its_jobs(cluster, tmp_path, signum, code):
 
 
 @on_a_cluster
-def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path):
+def test_with_fail_fast_a_failing_run_cancels_the_others(cluster, tmp_path):
     sweep = Sweep(tmp_path, cluster, "seed=0", "batch_size=64,5000", "epochs.count=100000", "fail_fast=true")
     output = sweep.end()
     assert sweep.process.returncode == 1 and "batch_size=5000: must be at most" in output, output
@@ -353,14 +353,14 @@ def test_with_fail_fast_a_failing_run_has_the_others_cancelled(cluster, tmp_path
 
 
 @on_a_cluster
-def test_a_refusal_of_sbatch_is_reported_in_a_line(cluster, train, tmp_path):
+def test_a_refusal_by_sbatch_is_reported_in_one_line(cluster, train, tmp_path):
     done = train(*SLURM, "seed=0,1", "hydra.launcher.partition=other", env=cluster, code=1)
     assert "error: sbatch: invalid partition specified: other" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @on_a_cluster
-def test_a_refusal_of_sbatch_leaves_queued_jobs_alone(cluster, train, tmp_path):
+def test_a_refusal_by_sbatch_leaves_queued_jobs_alone(cluster, train, tmp_path):
     first = Sweep(tmp_path, cluster, "seed=0", "epochs.count=100000")
     first.wait_for_files(1)
     jobs = first.jobs()
@@ -374,7 +374,7 @@ def test_a_refusal_of_sbatch_leaves_queued_jobs_alone(cluster, train, tmp_path):
     assert not first.jobs()
 
 
-def test_without_m_the_launcher_is_refused(train, tmp_path):
+def test_the_launcher_is_refused_without_multirun(train, tmp_path):
     done = train("hydra/launcher=slurm", code=2)
     assert done.stderr.splitlines()[-1].startswith("error: hydra/launcher=slurm: add -m;")
     assert "Traceback" not in done.stderr
@@ -398,12 +398,12 @@ def test_launcher_values_that_cannot_work_are_refused_before_anything_is_written
     assert not (tmp_path / "runs").exists()
 
 
-def test_without_slurm_a_line_says_so(train):
+def test_missing_slurm_is_reported_in_one_line(train):
     done = train(*SLURM, "seed=0,1", env={"PATH": ""}, code=2)
     assert done.stderr == "error: hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found\n"
 
 
-def test_without_the_extra_a_line_names_it(train, tmp_path):
+def test_a_missing_extra_is_named_in_one_line(train, tmp_path):
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
     done = train(*SLURM, code=2)

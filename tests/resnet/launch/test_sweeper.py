@@ -124,14 +124,14 @@ def test_a_refused_resume_keeps_the_reason_of_the_failure(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_named_by_the_time_is_one_for_the_whole_sweep(train, tmp_path):
+def test_a_folder_named_by_the_time_is_the_same_for_the_whole_sweep(train, tmp_path):
     done = train("-m", "seed=0,1,2", "epochs.count=1", "data.limit=20", "hydra.sweep.dir=many/${now:%H%M%S%f}")
     assert "not started" not in done.stdout and len(list(tmp_path.glob("many/*"))) == 1
     assert len(list(tmp_path.glob("many/*/*/*/*/result.json"))) == 3
 
 
 @pytest.mark.slow
-def test_a_run_of_a_configuration_that_has_changed_since_is_refused(tmp_path):
+def test_a_run_whose_configuration_changed_during_the_sweep_is_refused(tmp_path):
     """Hydra reads the files again for each run."""
     own = tmp_path / "mine" / "optimizer" / "own.yaml"
     own.parent.mkdir(parents=True)
@@ -149,9 +149,9 @@ def test_a_run_of_a_configuration_that_has_changed_since_is_refused(tmp_path):
 
 
 def diagonal(overrides: list[Override], max_batch_size: None) -> list[list[list[str]]]:
-    """Return so many points of a grid that each value is in one, where Hydra returns all combinations."""
+    """Return just enough points of a grid to use each value, where Hydra returns all combinations."""
     values: dict[str, list[str]] = {}
-    for override in overrides:  # of two for a key, the second counts
+    for override in overrides:  # the last one for a key counts
         several = override.is_sweep_override()
         own = override.sweep_string_iterator() if several else [override.get_value_element_as_str()]
         values[override.get_key_element()] = list(own)
@@ -160,7 +160,7 @@ def diagonal(overrides: list[Override], max_batch_size: None) -> list[list[list[
 
 
 def jobs_of(words: list[str], params: dict[str, str] | None = None) -> list[Job]:
-    """Return the jobs of a sweep, with a grid of its own or that of the experiment among the words."""
+    """Return the jobs of a sweep over the grid `params`, or over that of the experiment that `words` name."""
     with initialize_config_dir(str(CONF), **VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         composed = loader.load_configuration("config", words, RunMode.MULTIRUN)
@@ -169,7 +169,7 @@ def jobs_of(words: list[str], params: dict[str, str] | None = None) -> list[Job]
         return sweeper._jobs(words)
 
 
-RECOMPUTED = {  # what makes the runs of the reference again, for one seed
+RECOMPUTED = {  # the overrides that repeat the reference runs, for one seed
     "depth_short": [[]],
     "seed_table": [[]],
     "depth": [
@@ -182,7 +182,7 @@ RECOMPUTED = {  # what makes the runs of the reference again, for one seed
 
 
 @pytest.mark.parametrize("experiment", RECOMPUTED)
-def test_an_experiment_is_the_grid_of_its_runs_in_the_reference(experiment):
+def test_an_experiments_grid_covers_its_reference_runs(experiment):
     words = [f"experiment={experiment}", "seed=0"]
     jobs = [job for own in RECOMPUTED[experiment] for job in jobs_of([*words, *own])]
     assert {job.config.study for job in jobs} == {experiment}
@@ -191,7 +191,7 @@ def test_an_experiment_is_the_grid_of_its_runs_in_the_reference(experiment):
 
 
 def typed() -> Iterator[list[str]]:
-    """Yield what the comments of experiments say can be typed."""
+    """Yield the arguments that the comments of the experiments suggest."""
     for path in sorted((CONF / "experiment").glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         for words in re.findall(r"^# Scaled down  (.*)", text, re.MULTILINE):
@@ -200,8 +200,8 @@ def typed() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("words", list(typed()), ids=" ".join)
-def test_what_an_experiment_says_can_be_typed_is_accepted(words, monkeypatch):
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # as the sweeper does, once Hydra has it
+def test_arguments_suggested_by_an_experiments_comments_are_accepted(words, monkeypatch):
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # late, as in the sweeper: after Hydra
 
     monkeypatch.setattr(BasicSweeper, "split_arguments", diagonal)
     jobs = jobs_of(words)
@@ -244,7 +244,7 @@ def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
     "subdir, folder",
     [("flat{seed}", "."), ("{study}/s{seed}", "{study}"), ("x/{seed}/y/z", "x"), ("x/{study}-{seed}", "x")],
 )
-def test_a_summary_of_runs_in_folders_given_by_hand_is_in_the_innermost_that_holds_them(tmp_path, subdir, folder):
+def test_a_summary_of_runs_in_explicit_folders_is_in_the_innermost_folder_that_holds_them(tmp_path, subdir, folder):
     at = tmp_path / "runs"
     jobs = [done(at / subdir.format(study="a", seed=seed), "a", seed) for seed in (0, 1)]
     summarize(jobs)
@@ -252,7 +252,7 @@ def test_a_summary_of_runs_in_folders_given_by_hand_is_in_the_innermost_that_hol
     assert len(list(tmp_path.rglob("sweep.csv"))) == 1
 
 
-def test_a_summary_that_cannot_be_written_is_named(tmp_path, caplog):
+def test_a_summary_that_cannot_be_written_is_reported(tmp_path, caplog):
     name = run_name(Config())
     (tmp_path / "sweep.csv").mkdir()
     summarize([done(tmp_path / name / "seed0", "a", 0)])
@@ -263,7 +263,7 @@ def test_a_summary_that_cannot_be_written_is_named(tmp_path, caplog):
 @pytest.mark.parametrize(
     "config, outcome", [(Config(), ("complete", "")), (Config(batch_size=32), ("failed", "in use by process 1"))]
 )
-def test_a_run_that_was_in_use_is_what_the_process_that_used_it_made_of_it(tmp_path, config, outcome):
+def test_a_run_that_was_in_use_has_the_outcome_of_the_process_that_used_it(tmp_path, config, outcome):
     run = RunFolder(tmp_path)
     run.begin(Config(), {})
     job = Job([], run, False, run.begun_at(), run.ended_at(), "in use by process 1", config)
@@ -273,7 +273,7 @@ def test_a_run_that_was_in_use_is_what_the_process_that_used_it_made_of_it(tmp_p
 
 
 class PoolOfWorkers:
-    """A launcher that runs jobs at once, and loses all that are under way when one kills its worker."""
+    """A parallel launcher that loses all jobs in progress when one of them kills its worker."""
 
     def __init__(self, deadly: str):
         self.deadly, self.launched = deadly, []
@@ -288,7 +288,7 @@ class PoolOfWorkers:
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
-def test_jobs_are_retried_after_a_launcher_that_failed(tmp_path, fail_fast):
+def test_jobs_are_retried_after_the_launcher_failed(tmp_path, fail_fast):
     jobs = []
     for name in ("first", "deadly", "last"):
         (tmp_path / name).mkdir()
@@ -296,7 +296,7 @@ def test_jobs_are_retried_after_a_launcher_that_failed(tmp_path, fail_fast):
     sweeper = ResumableSweeper(None)
     sweeper.job_launcher, sweeper.master_config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
     sweeper._launch(jobs)
-    assert len(sweeper.job_launcher.launched) == (1 if fail_fast else 3), "all at once, then one by one what is left"
+    assert len(sweeper.job_launcher.launched) == (1 if fail_fast else 3), "all together, then the rest one by one"
     outcomes = [job.outcome() for job in jobs]
     if fail_fast:
         assert outcomes == [("complete", ""), ("not started", ""), ("not started", "")]
@@ -314,6 +314,6 @@ def test_memory_does_not_grow_from_job_to_job(tmp_path):
             resident[done] = int(match[1]) / 1024
         time.sleep(0.02)
     assert sweep.returncode == 0
-    after = [resident[done] for done in sorted(resident) if done >= 3]  # what is imported late is in memory by then
-    first, last = median(after[:5]), median(after[-5:])  # a job's end and the next one's start give memory back
+    after = [resident[done] for done in sorted(resident) if done >= 3]  # late imports are in memory by then
+    first, last = median(after[:5]), median(after[-5:])  # memory is freed as a job ends and the next one starts
     assert last - first < 0.03 * first, f"MiB after each job: {after}"
