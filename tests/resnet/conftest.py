@@ -1,4 +1,4 @@
-"""Runs to load, for the tests of what is done with them: a real one, and one with the network of a colour data set."""
+"""Fixtures and helpers: a finished run on digits, a run with a network for colour photographs, a folder of pictures."""
 
 import json
 import os
@@ -28,9 +28,9 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory) -> Path:
-    """Return the folder of a complete run on digits, made once; not to be changed.
+    """Return the folder of a complete run on digits, shared by all tests: do not change it.
 
-    On one thread: several would get in each other's way over so small a network.
+    It trains on one thread; several would get in each other's way on so small a network.
     """
     folder = tmp_path_factory.mktemp("digits")
     command = [sys.executable, "-m", "resnet.run", *small("epochs.count=3")]
@@ -54,13 +54,13 @@ def train_here(tmp_path):
 
 @pytest.fixture
 def copied_run(digits_run, tmp_path) -> Path:
-    """Return a copy of that folder, for tests that damage it."""
+    """Return a copy of the `digits_run` folder, for tests that damage it."""
     return Path(shutil.copytree(digits_run, tmp_path / "runs" / "mine" / digits_run.parent.name / "seed0"))
 
 
 @pytest.fixture
 def photo_run(copied_run) -> Path:
-    """Return a folder as a run on 32x32 photographs leaves it, but for the training: its weights are random."""
+    """Return a folder like that of a run on 32x32 photographs, but with random weights instead of trained ones."""
     data = {"name": "cifar10", "size": 32, "mean": [125.3, 123.0, 113.9], "std": [63.0, 62.1, 66.7], "sha256": ""}
     test = {"acc": 0.1, "loss": 2.3, "per_class_acc": dict.fromkeys(CLASSES, 0.1)}
     network = Network((1, 1), 8, "pad")
@@ -68,7 +68,7 @@ def photo_run(copied_run) -> Path:
     torch.manual_seed(0)
     weights = network.build().state_dict()
     for name, weight in weights.items():
-        if name.endswith("running_mean"):  # as a training would leave it: not what a new network has
+        if name.endswith("running_mean"):  # not zero, as after training
             weight.normal_()
     save_file(weights, copied_run / "weights.safetensors")
     return copied_run
@@ -76,7 +76,7 @@ def photo_run(copied_run) -> Path:
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    """Return a folder of 20 and 10 pictures of two classes, of various sizes and formats."""
+    """Return a folder of 20 training and 10 test pictures of two classes, in various sizes and formats."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 10), ("test", 5)):
         for name, value in (("dark", 40), ("light", 200)):
@@ -96,7 +96,7 @@ def edit(run: Path, **changes) -> None:
 
 
 def exit_code(main: Callable[[Sequence[str]], int], *arguments: str) -> int:
-    """Return the exit code of a command, called in this process; its signal handlers are put back."""
+    """Call a command's `main` in this process and return its exit code; restore the signal handlers."""
     before = {signum: signal.getsignal(signum) for signum in STOPS}
     try:
         with exit_on_error():

@@ -37,7 +37,7 @@ def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
     folders = sorted(tmp_path.glob("runs/inspection/*/*"))
     assert [folder.name for folder in folders] == ["seed0", "seed1", "seed2"] * 2
     assert "6 runs: 0 already there, 6 to do" in done.stdout and "Traceback" not in done.stdout
-    assert len({(folder / "layers.csv").read_bytes() for folder in folders}) == 6, "each seed is another network"
+    assert len({(folder / "layers.csv").read_bytes() for folder in folders}) == 6, "every network is different"
     for folder in folders:
         layers = read(folder / "layers.csv")
         assert {row["epoch"] for row in layers} == {"0"} and float(layers[0]["grad_norm"]) > 0
@@ -67,7 +67,7 @@ def test_an_inspection_is_not_mistaken_for_a_training(inspect, train, tmp_path):
     assert len(list(tmp_path.glob("runs/default/*/seed0/result.json"))) == 2
 
 
-def test_the_help_is_of_the_inspection(command):
+def test_help_describes_inspections(command):
     assert "experiment=initialization" in command("resnet.inspect", "--help").stdout
 
 
@@ -80,11 +80,11 @@ def test_the_help_is_of_the_inspection(command):
         ("experiment=initialization", "-m task=inspect experiment=initialization"),
     ],
 )
-def test_what_an_inspection_makes_of_its_words(typed, arguments):
+def test_inspect_completes_its_arguments(typed, arguments):
     assert inspecting(typed.split()) == arguments.split()
 
 
-def test_an_inspection_can_be_shown_and_does_not_train(inspect):
+def test_an_inspections_configuration_can_be_shown_and_training_is_refused(inspect):
     shown = yaml.safe_load(inspect("--cfg", "job").stdout)
     assert (shown["task"], shown["study"]) == ("inspect", "inspection")
     refused = inspect("task=train", code=2)
@@ -96,15 +96,15 @@ def test_an_inspection_needs_no_tracker(train_here, monkeypatch):
     assert (train_here("task=inspect", "model.stages=[1]", "model.width=4", "logger=wandb") / "result.json").exists()
 
 
-def test_lesions_are_written_beside_the_run(copied_run, command):
+def test_lesions_are_written_to_the_run_folder(copied_run, command):
     done = command("resnet.lesion", str(copied_run))
     rows = read(copied_run / "lesions.csv")
     assert [(row["lesion"], row["block"]) for row in rows] == [("none", ""), ("remove", "0"), ("remove", "1")]
-    assert "without one block: " in done.stdout and not done.stderr, "no progress bar into a pipe"
+    assert "without one block: " in done.stdout and not done.stderr, "no progress bar if standard error is a pipe"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_without_a_lesion_the_network_is_as_its_run_found_it(train_here, precision):
+def test_the_row_without_a_lesion_equals_the_runs_final_validation(train_here, precision):
     if precision == "bf16" and not has_native_bf16(torch.device("cpu")):
         pytest.skip("needs a CPU with native bf16")
     run = train_here("epochs.count=1", f"precision={precision}")
@@ -114,14 +114,14 @@ def test_without_a_lesion_the_network_is_as_its_run_found_it(train_here, precisi
     assert (float(none["loss"]), float(none["accuracy"])) == (final["val_loss"], final["val_acc"])
 
 
-def test_other_data_than_the_runs_are_told_apart(train_here, pictures, capsys):
+def test_data_that_differ_from_the_runs_are_noticed(train_here, pictures, capsys):
     run = train_here("data=folder", f"data.root={pictures}", "data.size=8", "epochs.count=1", "batch_size=8")
     assert exit_code(lesion.main, str(run)) == exit_code(evaluate.main, str(run)) == 0
     measured = (run / "lesions.csv").read_bytes()
     for picture in sorted((pictures / "train" / "dark").glob("*.png"))[:2]:
         picture.unlink()
     capsys.readouterr()
-    read_folder.cache_clear()  # as another process would find it
+    read_folder.cache_clear()  # as in a new process
     other_data = "data set here, or its split, is not what the run was trained on"
     assert exit_code(lesion.main, str(run)) == 2 and other_data in capsys.readouterr().err
     assert exit_code(evaluate.main, str(run)) == 0 and other_data in capsys.readouterr().out
@@ -143,7 +143,7 @@ def test_other_data_than_the_runs_are_told_apart(train_here, pictures, capsys):
     ],
     ids=["nothing held out", "one block"],
 )
-def test_runs_without_what_a_lesion_takes_are_answered_in_a_line(copied_run, capsys, damage, answer):
+def test_runs_that_lesions_cannot_measure_get_a_one_line_error(copied_run, capsys, damage, answer):
     damage(copied_run)
     assert exit_code(lesion.main, str(copied_run)) == 2
     printed = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Every measurement against something independent: networks by hand, exact Hessians, finite differences, theory."""
+"""Each measurement is checked independently: by handwritten networks, exact Hessians, finite differences, theory."""
 
 import copy
 import math
@@ -30,7 +30,7 @@ def built(network: Network):
     return network.build()
 
 
-def test_gradient_norms_are_those_of_a_network_written_out_by_hand():
+def test_gradient_norms_match_a_network_written_out_by_hand():
     network = Network((1, 1), 4, "pad")
     model, split = built(network), images(32)
     rows = {row["name"]: row for row in probe(model, network, NORMALIZE, split, bf16=False, epoch=0)}
@@ -55,8 +55,8 @@ def test_gradient_norms_are_those_of_a_network_written_out_by_hand():
         assert row["grad_norm"] == pytest.approx(gradient.norm().item(), rel=1e-4), name
 
 
-def test_gradients_grow_from_plain_layer_to_plain_layer_as_mean_field_theory_says():
-    """By sqrt(pi / (pi - 1)) = 1.21 a layer, towards the input, far from both ends (Yang et al. 2019)."""
+def test_gradients_grow_through_plain_layers_as_mean_field_theory_predicts():
+    """By sqrt(pi / (pi - 1)) = 1.21 per layer towards the input, far from both ends (Yang et al. 2019)."""
     network = Network((20,), 48, "none")
     norms = [row["grad_norm"] for row in probe(built(network), network, NORMALIZE, images(64, 10), False, 0)]
     growth = (norms[8] / norms[32]) ** (1 / 24)
@@ -64,7 +64,7 @@ def test_gradients_grow_from_plain_layer_to_plain_layer_as_mean_field_theory_say
 
 
 @pytest.mark.parametrize("shortcut, norm", [("pad", "batch"), ("none", "batch"), ("pad", "none")])
-def test_curvature_is_that_of_the_exact_hessian(shortcut, norm):
+def test_curvature_matches_the_exact_hessian(shortcut, norm):
     network = Network((1,), 2, shortcut, norm=norm, channels=3)
     model, split = built(network).double().train(), images(16)
     x = NORMALIZE(split.images).double()
@@ -83,26 +83,26 @@ def test_curvature_is_that_of_the_exact_hessian(shortcut, norm):
     assert row["eigenvalue"] == pytest.approx(torch.linalg.eigvalsh(exact)[-1].item(), rel=1e-3)
 
 
-def test_the_largest_eigenvalue_is_the_algebraic_one():
+def test_the_largest_eigenvalue_is_the_algebraically_largest():
     basis, _ = torch.linalg.qr(torch.randn(60, 60, generator=torch.Generator().manual_seed(0)))
     matrix = basis @ torch.diag(torch.cat([torch.tensor([-50.0, 7.0]), torch.linspace(-1, 1, 58)])) @ basis.T
     value, residual, iterations = largest_eigenvalue(lambda vector: matrix @ vector, torch.ones(60))
     assert value == pytest.approx(7, rel=1e-4) and residual <= 0.01 and iterations < 24
 
 
-def test_an_eigenvalue_that_is_not_found_says_so():
-    """A spectrum without a gap at its top, and mostly negative, as plain networks have it."""
+def test_an_eigenvalue_that_does_not_converge_has_a_large_residual():
+    """The spectrum has no gap at its top and is mostly negative, as in plain networks."""
     matrix = torch.linspace(-100, 1, 5000)
     _, residual, iterations = largest_eigenvalue(lambda vector: matrix * vector, torch.ones(5000))
     assert iterations == 24 and residual > 0.01
 
 
-def test_an_eigenvalue_beyond_the_numbers_is_none():
+def test_an_eigenvalue_that_overflows_is_nan():
     value, residual, iterations = largest_eigenvalue(lambda vector: 1e38 * vector * vector.numel(), torch.ones(60))
     assert math.isnan(value) and math.isnan(residual) and iterations == 1
 
 
-def test_input_gradients_are_those_of_finite_differences():
+def test_input_gradients_match_finite_differences():
     model = with_statistics(built(Network((1, 1), 4, "pad")), NORMALIZE(images(32).images)).double()
     points = NORMALIZE(images(3).images).double()
     gradients = input_gradients(model, points).view_as(points)
@@ -112,14 +112,14 @@ def test_input_gradients_are_those_of_finite_differences():
     assert torch.allclose((gradients * step).sum((1, 2, 3)), change, rtol=1e-4)
 
 
-def test_neighbours_of_a_network_without_bends_have_the_same_gradient():
-    """Without negative inputs to any ReLU, the network is linear, and all cosines are 1."""
+def test_all_points_of_a_linear_network_have_the_same_gradient():
+    """No ReLU gets a negative input, so the network is linear and all cosines are 1."""
     model = built(Network((1,), 4, "pad", norm="none"))
     for parameter in model.parameters():
         parameter.data.abs_()
     rows = measure_cosines(model, NORMALIZE(images(16).images) + 2)
     assert [row["cosine"] for row in rows] == pytest.approx([1.0] * 40, abs=1e-5)
-    few = measure_cosines(model, NORMALIZE(images(12).images) + 2)  # of which fewer pairs can be made
+    few = measure_cosines(model, NORMALIZE(images(12).images) + 2)  # enough for six pairs only
     assert [row["cosine"] for row in few] == pytest.approx([1.0] * 40, abs=1e-5)
     assert [row["distance"] for row in rows] == pytest.approx(np.linspace(0.025, 1, 40))
 
@@ -132,14 +132,14 @@ def test_cosines_of_a_plain_network_fall_faster_than_those_of_a_residual_one():
     assert first["none"] < 0.6 < first["pad"]
 
 
-def test_cosines_are_those_of_the_vectors():
+def test_pairwise_cosines_match_those_by_hand():
     vectors = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, -2.0]])
     expected = torch.tensor([[1, 0.5**0.5, 0], [0.5**0.5, 1, -(0.5**0.5)], [0, -(0.5**0.5), 1]]).double()
     assert torch.allclose(pairwise_cosines(vectors), expected)
 
 
 def rebuilt(model, network: Network, kept: list[int]):
-    """Return a network with fewer blocks in each stage, with the weights of those that are kept."""
+    """Return a network of the kept blocks alone, in the given order and with their weights."""
     stages = [0] * len(network.stages)
     for number in kept:
         stages[list(network.shapes())[number][0] - 1] += 1
@@ -157,11 +157,11 @@ def rebuilt(model, network: Network, kept: list[int]):
 
 
 @pytest.mark.parametrize("shortcut", ["projection", "pad", "none"])
-def test_a_lesion_is_the_network_rebuilt_without_the_block(shortcut):
+def test_lesions_match_rebuilt_networks(shortcut):
     network = Network((2, 3), 4, shortcut)
     model, split = trained_like(network), images(200)
     found = {(row["lesion"], row["block"]): row for row in measure_lesions(model, network, NORMALIZE, split, False)}
-    kept = {1: [0, 2, 3, 4], 3: [0, 1, 2, 4], 4: [0, 1, 2, 3]}  # whose shape stays
+    kept = {1: [0, 2, 3, 4], 3: [0, 1, 2, 4], 4: [0, 1, 2, 3]}  # by the removed block, which keeps the shape
     for number, blocks in kept.items():
         figures, _ = evaluate(rebuilt(model, network, blocks), NORMALIZE, split, bf16=False)
         assert found["remove", number]["loss"] == pytest.approx(figures.loss, rel=1e-6)
@@ -174,7 +174,7 @@ def test_a_lesion_is_the_network_rebuilt_without_the_block(shortcut):
     assert [block for lesion, block in found if lesion == "swap"] == [0, 3]
 
 
-def test_without_its_residual_branch_a_block_that_changes_the_shape_leaves_its_shortcut():
+def test_removing_a_block_that_changes_the_shape_leaves_its_shortcut():
     network = Network((1, 1), 4, "projection")
     model = trained_like(network)
     changed = {block: lesion for name, block, lesion in lesions(model, network) if name == "remove"}
@@ -182,7 +182,7 @@ def test_without_its_residual_branch_a_block_that_changes_the_shape_leaves_its_s
     assert torch.equal(changed[1].blocks[1](x), model.blocks[1].shortcut(x).relu())
 
 
-def test_a_lesion_leaves_the_network_as_it_was():
+def test_lesions_leave_the_network_unchanged():
     network = Network((2, 1), 4, "pad")
     model = trained_like(network)
     before, kinds = copy.deepcopy(model.state_dict()), [type(block) for block in model.blocks]
@@ -192,7 +192,7 @@ def test_a_lesion_leaves_the_network_as_it_was():
 
 
 def trained_like(network: Network):
-    """Return a network whose statistics are not those of a new one."""
+    """Return a network whose batch norm statistics differ from a new one's, as after training."""
     model = built(network)
     for name, buffer in model.named_buffers():
         if "running" in name:

@@ -1,4 +1,4 @@
-"""By which code a run was computed, whoever owns the checkout, and by what else."""
+"""What a run records about the code that computes it, whoever owns the checkout, and about the machine and packages."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
 @pytest.fixture(autouse=True)
 def without_settings(monkeypatch):
-    """Have git do without the user's settings, and without a hook's repository, to which a test would commit."""
+    """Hide the user's settings from git, and the repository of a hook, to which a test would otherwise commit."""
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
     for name in environment.OTHER_REPOSITORY:
@@ -26,7 +26,7 @@ def without_settings(monkeypatch):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
-    """Return a checkout of its own, from which the code seems to run."""
+    """Return a new checkout from which the code appears to run."""
     own = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
     (tmp_path / "resnet" / "record").mkdir(parents=True)
     (tmp_path / "resnet" / "record" / "environment.py").write_text("")
@@ -52,7 +52,7 @@ def test_the_commit_is_known_whoever_owns_the_checkout(checkout, monkeypatch, ow
     ("GIT_OBJECT_DIRECTORY", ".git/objects"),
     ("GIT_COMMON_DIR", ".git"),
 ])  # fmt: skip
-def test_a_process_that_a_hook_of_another_repository_started_records_its_own_code(checkout, monkeypatch, name, place):
+def test_a_process_started_by_another_repositorys_hook_records_its_own_code(checkout, monkeypatch, name, place):
     state = git_state()
     subprocess.run(("git", "init", "-q", "other"), cwd=checkout, check=True)
     monkeypatch.setenv(name, str(checkout / "other" / place))
@@ -66,12 +66,12 @@ def test_a_worktree_has_a_commit_too(checkout, monkeypatch):
     assert len(git_state()["commit"]) == 40
 
 
-def test_nothing_that_the_checkout_configures_is_run(checkout, tmp_path):
+def test_no_command_that_the_checkout_configures_is_run(checkout, tmp_path):
     subprocess.run(("git", "config", "core.fsmonitor", f"touch {tmp_path}/ran"), cwd=checkout, check=True)
     assert git_state()["commit"] and not (tmp_path / "ran").exists()
 
 
-def test_without_a_checkout_or_a_commit_there_is_none(tmp_path, monkeypatch):
+def test_without_a_checkout_or_a_commit_git_state_is_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "resnet" / "record" / "environment.py"))
     assert git_state() == {}
     subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True)
@@ -80,7 +80,7 @@ def test_without_a_checkout_or_a_commit_there_is_none(tmp_path, monkeypatch):
 
 @pytest.fixture
 def card(monkeypatch):
-    """Make up a GPU, as PyTorch describes one."""
+    """Fake a GPU as PyTorch describes one."""
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA L4")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
@@ -90,7 +90,7 @@ def card(monkeypatch):
 @pytest.mark.parametrize(
     "text, driver", [("NVRM version: NVIDIA UNIX x86_64  580.65.06  Sun\n", "580.65.06"), ("", None)]
 )
-def test_a_gpu_is_recorded_with_all_that_computes(card, monkeypatch, tmp_path, text, driver):
+def test_a_gpu_is_recorded_with_its_driver_and_libraries(card, monkeypatch, tmp_path, text, driver):
     monkeypatch.setattr("resnet.training.gpus.DRIVER", tmp_path)
     if text:
         (tmp_path / "version").write_text(text)
@@ -99,12 +99,12 @@ def test_a_gpu_is_recorded_with_all_that_computes(card, monkeypatch, tmp_path, t
     assert recorded.items() >= found.items()
 
 
-def test_without_a_gpu_there_is_nothing_to_say_of_one():
+def test_without_a_gpu_none_is_recorded():
     assert environment.gpu(torch.device("cpu")) == {"gpu": None}
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_triton_is_a_package_that_may_be_missing(monkeypatch, there):
+def test_triton_may_be_missing(monkeypatch, there):
     def version(package: str) -> str:
         if package == "triton" and not there:
             raise PackageNotFoundError(package)
@@ -115,7 +115,7 @@ def test_triton_is_a_package_that_may_be_missing(monkeypatch, there):
     assert environment.versions()["torch"] == "3.5"
 
 
-def test_a_process_names_the_code_that_it_imported_though_the_files_change(monkeypatch):
+def test_a_process_records_the_code_it_imported_even_if_the_files_change(monkeypatch):
     environment.program.cache_clear()
     first = environment.program()
     monkeypatch.setattr(environment, "code_checksum", lambda: "of changed files")
@@ -123,7 +123,7 @@ def test_a_process_names_the_code_that_it_imported_though_the_files_change(monke
     assert environment.program() == first and first["code"] != "of changed files"
 
 
-def test_the_checksum_of_the_code_changes_with_what_it_computes_alone(tmp_path):
+def test_the_code_checksum_changes_with_the_code_but_not_with_comments_docstrings_or_layout(tmp_path):
     (tmp_path / "a.py").write_text('"""Doc."""\nx = 1  # why\n')
     before = environment.code_checksum(tmp_path)
     (tmp_path / "a.py").write_text('"""Other."""\n\nx = (1)\n')

@@ -42,13 +42,13 @@ def begun(path, epochs=3) -> RunFolder:
 
 
 def resumed(run: RunFolder) -> tuple[int, float]:
-    """Return the epoch that a run goes back to, and the weight that it gets there."""
+    """Return the epoch that a run resumes from, and the weight restored there."""
     weights = [0.0]
     epoch = run.resume(lambda state: weights.append(state["model"]["weight"][0].item()))
     return epoch, weights[-1]
 
 
-def test_a_run_goes_on_from_its_last_checkpoint(run):
+def test_a_run_continues_from_its_last_checkpoint(run):
     before = (run.path / "metrics.csv").read_bytes()
     assert resumed(run) == (3, 3.0)
     assert (run.path / "metrics.csv").read_bytes() == before
@@ -64,7 +64,7 @@ def test_a_run_goes_on_from_its_last_checkpoint(run):
     ],
     ids=["cut in half", "empty", "zeroed", "another weight"],
 )
-def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(run, damage, caplog):
+def test_a_damaged_checkpoint_is_archived_and_the_previous_one_used(run, damage, caplog):
     path = run.path / CHECKPOINT
     damaged = damage(path.read_bytes())
     assert damaged != path.read_bytes()
@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(run, damage, caplo
     assert [row["epoch"] for row in run.metrics()] == [1, 2]
 
 
-def test_a_checkpoint_that_cannot_be_read_just_now_is_left_where_it_is(run, monkeypatch):
+def test_a_checkpoint_that_is_temporarily_unreadable_is_left_in_place(run, monkeypatch):
     def stale(path):
         raise OSError(errno.ESTALE, "Stale file handle", str(path))
 
@@ -90,7 +90,7 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_left_where_it_is(run, monk
     assert resumed(run) == (3, 3.0)
 
 
-def test_a_start_whose_line_was_cut_is_dropped_by_the_next(run):
+def test_a_truncated_start_is_dropped_by_the_next_start(run):
     for epoch in (0, 3):
         run.start({"epoch": epoch})
     with (run.path / "starts.jsonl").open("a") as file:
@@ -99,7 +99,7 @@ def test_a_start_whose_line_was_cut_is_dropped_by_the_next(run):
     assert [start["epoch"] for start in run.starts()] == [0, 3, 6]
 
 
-def test_without_any_checkpoint_the_run_starts_over(run):
+def test_without_a_usable_checkpoint_the_run_starts_over(run):
     for name in (CHECKPOINT, PREVIOUS):
         (run.path / name).write_bytes(b"nonsense")
     assert resumed(run) == (0, 0.0)
@@ -107,12 +107,12 @@ def test_without_any_checkpoint_the_run_starts_over(run):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"model": {}}, {"epoch": "3"}, {"epoch": 4, "model": {}}])
-def test_a_file_that_is_no_checkpoint_of_the_run_is_set_aside(run, content):
+def test_a_file_that_is_not_a_checkpoint_of_the_run_is_archived(run, content):
     torch.save(content, run.path / CHECKPOINT)
     assert resumed(run) == (2, 2.0)
 
 
-def test_a_checkpoint_of_another_network_is_set_aside(run, caplog):
+def test_a_checkpoint_of_another_network_is_archived(run, caplog):
     def refuse(state):
         raise ValueError("it holds another network")
 
@@ -138,7 +138,7 @@ def another(tmp_path_factory):
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(another, data):
+def test_damage_anywhere_in_a_checkpoint_is_noticed_or_harmless(another, data):
     run = another()
     path = run.path / CHECKPOINT
     content = bytearray(path.read_bytes())
@@ -150,18 +150,18 @@ def test_a_checkpoint_damaged_anywhere_is_noticed_or_is_still_the_same(another, 
 
 
 @pytest.mark.parametrize("method", [8, 12, 14, 93], ids=["deflate", "bzip2", "lzma", "unknown"])
-def test_parts_said_to_be_compressed_are_damage(run, method):
-    """What a decompressor raises, as bz2's OSError, is not taken for a disk that cannot be read just now."""
+def test_parts_marked_as_compressed_count_as_damage(run, method):
+    """A decompressor's error, such as bz2's OSError, is not mistaken for a temporarily unreadable disk."""
     path = run.path / CHECKPOINT
     content = bytearray(path.read_bytes())
-    content[content.find(b"PK\x01\x02") + 10] = method  # of the first part, in the archive's directory
+    content[content.find(b"PK\x01\x02") + 10] = method  # the first part's, in the archive's directory
     path.write_bytes(content)
     assert resumed(run) == (2, 2.0)
 
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
-def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(another, cut):
+def test_a_table_truncated_anywhere_keeps_its_whole_rows_or_starts_over(another, cut):
     run = another()
     path = run.path / "metrics.csv"
     whole = path.read_bytes()
@@ -172,7 +172,7 @@ def test_a_table_cut_anywhere_keeps_its_whole_rows_or_starts_over(another, cut):
     assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: epoch + 1])
 
 
-def test_a_table_damaged_in_the_middle_is_kept_beside_the_new_one(run):
+def test_a_table_damaged_in_the_middle_is_archived(run):
     path = run.path / "metrics.csv"
     damaged = path.read_bytes().replace(b"\n2,", b"\n2\0,")
     path.write_bytes(damaged)
@@ -180,15 +180,15 @@ def test_a_table_damaged_in_the_middle_is_kept_beside_the_new_one(run):
     assert [p.read_bytes() for p in run.path.glob(".archive/*/metrics.csv")] == [damaged]
 
 
-def test_a_table_with_a_damaged_figure_is_kept_beside_the_new_one(run):
+def test_a_table_with_a_damaged_number_is_archived(run):
     path = run.path / "metrics.csv"
     path.write_bytes(path.read_bytes().replace(b"\n2,0.3", b"\n2,0x3"))
-    assert [row["epoch"] for row in run.metrics()] == [1], "what only counts its epochs does not fail"
+    assert [row["epoch"] for row in run.metrics()] == [1], "counting its epochs does not fail"
     assert resumed(run) == (0, 0.0) and run.metrics() == []
     assert [b"0x3" in p.read_bytes() for p in run.path.glob(".archive/*/metrics.csv")] == [True]
 
 
-def test_a_table_of_another_make_is_set_aside_not_destroyed(run, caplog):
+def test_a_table_with_other_columns_is_archived_not_destroyed(run, caplog):
     (run.path / "metrics.csv").write_text("when,what\n1,2\n")
     assert resumed(run) == (0, 0.0)
     assert "metrics.csv: archived, its columns are not epoch,lr" in caplog.text
@@ -223,7 +223,7 @@ def test_a_folder_of_another_configuration_is_left_alone(run, found):
 
 
 @pytest.mark.parametrize("left", [(CHECKPOINT,), (PREVIOUS,), ("result.json",)])
-def test_a_run_without_its_configuration_is_nobodys(run, left):
+def test_a_run_without_its_configuration_is_refused_until_it_is_archived(run, left):
     run.complete({"status": "complete"}, {})
     for name in {"config.yaml", CHECKPOINT, PREVIOUS, "result.json"} - {*left}:
         (run.path / name).unlink(missing_ok=True)
@@ -237,18 +237,18 @@ def test_a_run_without_its_configuration_is_nobodys(run, left):
 
 
 def test_a_failure_without_a_configuration_is_no_conflict(tmp_path):
-    """A job that died on a cluster before its run was begun leaves one."""
+    """A cluster job that died before its run started leaves one."""
     RunFolder(tmp_path).fail("failed", "its Slurm job died", "")
     RunFolder(tmp_path).begin(CONFIG, {})
 
 
-def test_a_key_that_a_later_version_adds_is_the_same_run(run):
+def test_a_key_added_by_a_later_version_leaves_it_the_same_run(run):
     path = run.path / "config.yaml"
     path.write_text(path.read_text().replace("fail_fast: false\n", ""))
     run.begin(CONFIG, {})
 
 
-def test_a_configuration_is_kept_with_its_identity_and_its_choices(tmp_path):
+def test_a_configuration_is_written_with_its_identity_and_its_choices(tmp_path):
     RunFolder(tmp_path).begin(Config(batch_size=32, seed=5, device="cpu"), {"model": "blocks4", "experiment": None})
     written = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert written["identity"] == {"batch_size": 32}
@@ -256,7 +256,7 @@ def test_a_configuration_is_kept_with_its_identity_and_its_choices(tmp_path):
     assert (written["seed"], written["device"], written["optimizer"]["lr"]) == (5, "cpu", 0.001)
 
 
-def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
+def test_a_run_knows_whether_its_last_checkpoint_was_compiled(tmp_path):
     run = RunFolder(tmp_path)
     assert run.begun_compiled() is None
     run.begin(CONFIG, {})
@@ -268,7 +268,7 @@ def test_a_run_knows_whether_it_was_begun_compiled(tmp_path):
     assert run.begun_compiled() is False
 
 
-def test_starting_over_moves_everything_aside(run):
+def test_starting_over_archives_everything(run):
     run.archive()
     run.begin(CONFIG, {})
     run.archive()
@@ -281,15 +281,15 @@ def test_starting_over_moves_everything_aside(run):
 
 def test_one_process_at_a_time(run):
     owner = f"process {os.getpid()} on {os.uname().nodename}"
-    for _ in range(2):  # the second owner's name takes the first one's place
+    for _ in range(2):  # the second owner's name replaces the first one's
         with run.lock():
             with pytest.raises(RecordError, match=rf"^in use by {owner}; wait for it, or stop it first$"):
                 with run.lock():
                     pass
 
 
-def test_what_was_measured_before_the_first_step_is_there_once(tmp_path):
-    """A run that is stopped in its first epoch measures it again."""
+def test_what_is_measured_before_the_first_step_is_recorded_once(tmp_path):
+    """A run stopped in its first epoch measures it again."""
     run = RunFolder(tmp_path)
     run.begin(CONFIG, {})
     for _ in range(2):
@@ -300,7 +300,7 @@ def test_what_was_measured_before_the_first_step_is_there_once(tmp_path):
     assert [row[0] for row in read_table(tmp_path / "layers.csv", LAYERS)] == ["0", "1"]
 
 
-def test_numbers_that_json_has_no_word_for_are_refused(run):
+def test_numbers_that_json_cannot_represent_are_refused(run):
     with pytest.raises(ValueError, match="not JSON compliant"):
         run.complete({"status": "complete", "test": {"loss": float("nan")}}, {})
     assert run.state() == "unfinished"
@@ -316,7 +316,7 @@ def test_states(tmp_path):
     run.begin(CONFIG, {})
     assert run.state() == "diverged", "nothing has been tried yet"
     run.start({"epoch": 0})
-    assert run.state() == "unfinished", "a new attempt forgets the failure"
+    assert run.state() == "unfinished", "a new attempt clears the failure"
     run.complete({"status": "complete"}, {"w": torch.zeros(2, 2).t()})
     assert run.state() == "complete"
 
@@ -325,7 +325,7 @@ NO_RESULTS = ["[]", "null", "{}", '{"final": {}}', '{"status": "failed"}', '{"st
 
 
 @pytest.mark.parametrize("content", [*NO_RESULTS, '{"status": "complete", "final": [], "test": {}}', "\x00"])
-def test_what_is_not_a_result_is_reported_as_damaged(run, content):
+def test_an_invalid_result_is_reported_as_damaged(run, content):
     (run.path / "result.json").write_text(content)
     for read in (run.result, run.accuracy):
         with pytest.raises(RecordError, match="result.json is damaged, "):
@@ -333,13 +333,13 @@ def test_what_is_not_a_result_is_reported_as_damaged(run, content):
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "7", "{}", '{"status": "diverged"}', '{"status": 3, "error": ""}'])
-def test_what_is_not_a_failure_says_nothing(run, content):
+def test_an_invalid_failure_file_still_means_failed(run, content):
     (run.path / "failure.json").write_text(content)
     assert run.failure() == {} and run.state() == "failed"
 
 
 class Harmful:
-    """Something that runs a command when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, target):
         self.target = target
@@ -356,13 +356,13 @@ def test_a_checkpoint_is_never_executed(run, tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_pytorch_writes_the_checksums_that_are_relied_on(run):
+def test_pytorch_writes_the_checksums_that_the_code_relies_on(run):
     with zipfile.ZipFile(run.path / CHECKPOINT) as archive:
         assert all(part.CRC for part in archive.infolist() if part.file_size)
 
 
 @pytest.mark.parametrize("write", [write_whole, append])
-def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, write):
+def test_a_failed_write_names_the_file(tmp_path, write):
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "folder", tmp_path / "nowhere" / "file"):
         with pytest.raises(OSError) as raised:
@@ -372,7 +372,7 @@ def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, writ
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_whole(path, b"old")
 

@@ -1,4 +1,4 @@
-"""The pictures that a run leaves."""
+"""The pictures that a run writes."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 from resnet.record.pictures import draw_samples
 
 
-def test_samples_stand_upright_and_in_order_one_as_large_as_the_other():
+def test_samples_are_upright_undistorted_and_in_order():
     images = torch.zeros(40, 8, 8, 3, dtype=torch.uint8)
     images[:, :4, :, 1], images[:, 4:, :, 2] = 255, 255  # green above blue
     images[:, :, :, 0] = torch.arange(40).view(-1, 1, 1) * 5
@@ -27,4 +27,4 @@ def test_samples_stand_upright_and_in_order_one_as_large_as_the_other():
         assert abs(height - width) <= 2 and width > 100, "square pixels"
         centres.append(tuple(np.concatenate((above, below)).mean(axis=0).round(-1)))
     assert centres == sorted(centres) and len({row for row, _ in centres}) == 4
-    assert not len(where((32 * 5, 255, 0))), "the first 32"
+    assert not len(where((32 * 5, 255, 0))), "only the first 32"

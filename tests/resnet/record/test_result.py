@@ -7,7 +7,7 @@ import torch
 from resnet.record.result import by_class, predictions
 
 
-def test_a_class_is_right_by_the_share_of_its_own_images():
+def test_the_accuracy_of_a_class_is_over_its_own_images():
     labels = torch.tensor([0, 0, 0, 0, 1, 1])
     predicted = torch.tensor([0, 1, 1, 1, 1, 0])
     figures = by_class(predicted, labels, ("cat", "dog"))

@@ -1,4 +1,4 @@
-"""Runs with a tracker, in processes of their own and offline, read back with the tracker's own reader."""
+"""Runs with a tracker, in separate processes and offline, read back with the tracker's own reader."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def rows(run: Path) -> list[dict[str, float]]:
 
 
 def shown(run: Path) -> list[tuple[str, float, float]]:
-    """Return name, epoch and value of each figure that the run's tracker was shown, in order."""
+    """Return name, epoch and value of each number that the run's tracker received, in order."""
     if (run / "wandb").exists():
         history = [record["history"]["item"] for record in records(run) if record["type"] == "history"]
         return [(name, item["_step"], item[name]) for name in FIGURES for item in history]
@@ -50,25 +50,25 @@ def shown(run: Path) -> list[tuple[str, float, float]]:
 
 
 def written(run: Path) -> list[tuple[str, float, float]]:
-    """Return the same of metrics.csv; TensorBoard keeps seven digits."""
+    """Return the same from metrics.csv, to the seven digits that TensorBoard keeps."""
     return [(name, row["epoch"], pytest.approx(row[name], rel=1e-6)) for name in FIGURES for row in rows(run)]
 
 
 def configuration(run: Path) -> dict:
-    """Return the configuration in config.yaml, without what is there beside it."""
+    """Return the configuration in config.yaml, without its identity and choices."""
     content = yaml.safe_load((run / "config.yaml").read_text())
     return {key: value for key, value in content.items() if key not in ("identity", "choices")}
 
 
 def accumulated(run: Path):
-    """Return what TensorBoard reads in the run's folder."""
+    """Return what TensorBoard reads from the run's folder."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     return EventAccumulator(str(run / "tensorboard")).Reload()
 
 
 def inspect(run: Path, *options: str) -> str:
-    """Return what wandb reads in the one offline folder of the run."""
+    """Return what wandb reads from the run's only offline folder."""
     (folder,) = (run / "wandb").glob("offline-run-*")
     command = (sys.executable, "-m", "wandb", "leet", "inspect", folder, "--json", *options)
     return subprocess.run(command, env=os.environ | OFFLINE, check=True, capture_output=True, text=True).stdout
@@ -121,7 +121,7 @@ def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
 
 @pytest.mark.parametrize("chosen, project", [({}, "resnet-depth"), ({"WANDB_PROJECT": "mine"}, "mine")])
 def test_wandb_is_told_the_project_and_the_study(tmp_path, monkeypatch, chosen, project):
-    """By a stand-in: the package may not be installed."""
+    """Tested with a stand-in: the package may not be installed."""
     told = {}
     monkeypatch.setitem(
         sys.modules, "wandb", SimpleNamespace(init=lambda **options: told.update(options), Settings=dict)
@@ -134,7 +134,7 @@ def test_wandb_is_told_the_project_and_the_study(tmp_path, monkeypatch, chosen, 
 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen:
-    """Start a run; return when it has written two epochs down, where it stands still until a signal or `go_on`."""
+    """Start a run; return when it has recorded two epochs, where it pauses until a signal or `go_on`."""
     process = subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small("data.limit=30", *overrides)),
         cwd=folder, env=one_thread() | OFFLINE | hold(folder, "checkpoint.previous.pt"),
@@ -190,13 +190,13 @@ def test_a_run_that_starts_over_is_a_new_one_for_the_tracker(train, tmp_path, tr
 
 
 def one_warning(output: str, tracker: str) -> bool:
-    """Return whether the run said once that its tracker failed, and ended well."""
+    """Return whether the run warned once that its tracker failed, and completed."""
     warnings = [line for line in output.splitlines() if line.endswith("; the run continues without it")]
     told = len(warnings) == 1 and warnings[0].startswith(f"logger={tracker}: ")
     return told and "Traceback" not in output and "complete, test accuracy" in output
 
 
-def test_a_file_in_the_place_of_its_folder_is_a_warning(train, tmp_path, tracker):
+def test_a_file_in_place_of_the_trackers_folder_is_a_warning(train, tmp_path, tracker):
     run = tmp_path / "runs" / "default" / run_name(compose_config(small())) / "seed0"
     run.mkdir(parents=True)
     (run / tracker).write_text("not a folder")
@@ -205,8 +205,8 @@ def test_a_file_in_the_place_of_its_folder_is_a_warning(train, tmp_path, tracker
     assert len(rows(run)) == 2 and (run / tracker).read_text() == "not a folder"
 
 
-def test_wandb_dying_in_mid_run_is_a_warning(tmp_path):
-    """The process that it keeps beside the run is killed, as by a machine short of memory."""
+def test_wandb_dying_mid_run_is_a_warning(tmp_path):
+    """Its helper process is killed, as on a machine short of memory."""
     pytest.importorskip("wandb")
     process = start(tmp_path, "logger=wandb", "epochs.count=30")
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
@@ -217,8 +217,8 @@ def test_wandb_dying_in_mid_run_is_a_warning(tmp_path):
     assert len(rows(only(tmp_path))) == 30
 
 
-def test_tensorboards_folder_vanishing_in_mid_run_is_a_warning(tmp_path):
-    """Its folder is taken away."""
+def test_tensorboards_folder_vanishing_mid_run_is_a_warning(tmp_path):
+    """A file takes the folder's place."""
     pytest.importorskip("tensorboard")
     process = start(tmp_path, "logger=tensorboard", "epochs.count=30")
     shutil.rmtree(only(tmp_path) / "tensorboard")
@@ -230,7 +230,7 @@ def test_tensorboards_folder_vanishing_in_mid_run_is_a_warning(tmp_path):
 
 
 def test_a_full_disk_under_tensorboard_is_a_warning(tmp_path, capfd, caplog):
-    """Nothing on standard error, and the training is not disturbed."""
+    """There is no traceback on standard error, and no exception that would disturb the training."""
     pytest.importorskip("tensorboard")
     row = {"epoch": 1, "train_loss": 1.0}
     (tmp_path / "tensorboard").mkdir()

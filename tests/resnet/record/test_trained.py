@@ -1,4 +1,4 @@
-"""Finished runs, loaded and evaluated; and what is said of folders that are none."""
+"""Finished runs, loaded and evaluated, and what is said about folders that are not finished runs."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.resnet.conftest import edit, exit_code
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Compute on as many threads as the training did, in the same order."""
+    """Compute on one thread, as the training did, and so in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -30,7 +30,7 @@ def result_of(run: Path) -> dict:
     return json.loads((run / "result.json").read_text())
 
 
-def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
+def test_an_evaluation_reproduces_what_the_training_recorded(digits_run):
     trained, test = load_trained(digits_run), load("digits", "", 0.1, None).test
     figures, logits = evaluate.measure(trained, test, *trained.conditions())
     written = result_of(digits_run)["test"]
@@ -41,7 +41,7 @@ def test_an_evaluation_finds_what_the_training_wrote_down(digits_run):
 REFERENCE = Path(__file__).resolve().parents[3] / "runs" / "reference"
 
 
-def test_each_committed_network_answers_as_it_did(cifar10):
+def test_each_committed_network_predicts_as_recorded(cifar10):
     few, test = slice(200), load("cifar10", str(cifar10), 0.1, None).test
     runs = [path.parent for path in REFERENCE.glob("*/*/*/weights.safetensors")]
     assert runs
@@ -50,11 +50,11 @@ def test_each_committed_network_answers_as_it_did(cifar10):
         with torch.inference_mode():
             found = trained.model(trained.normalize()(test.images[few])).argmax(dim=1).numpy()
         accuracy = (found == test.labels[few].numpy()).mean()
-        assert abs(accuracy - result_of(run)["test"]["acc"]) < 0.1, f"{run}: three standard errors of 200 images"
+        assert abs(accuracy - result_of(run)["test"]["acc"]) < 0.1, f"{run}: about three standard errors of 200 images"
         if (run / "predictions.npy").exists():
             labels, predicted = np.load(run / "predictions.npy")[:, few]
             assert (labels == test.labels[few].numpy()).all()
-            assert (predicted == found).sum() >= 195, f"{run}: all but for another machine's rounding, or bf16's"
+            assert (predicted == found).sum() >= 195, f"{run}: equal except for rounding, of another machine or of bf16"
 
 
 def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
@@ -73,7 +73,7 @@ def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
     assert max(map(len, lines)) <= 80
 
 
-def test_an_evaluation_says_what_is_not_as_it_was(copied_run, capsys, monkeypatch):
+def test_an_evaluation_says_what_differs_from_the_training(copied_run, capsys, monkeypatch):
     edit(copied_run, precision="bf16", data=result_of(copied_run)["data"] | {"sha256": "another"})
     monkeypatch.setattr("resnet.record.trained.has_native_bf16", lambda device: False)
     assert evaluate.main([str(copied_run)]) == 0
@@ -165,7 +165,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_folder_that_is_no_use_is_answered_in_a_line(copied_run, capsys, mistake):
+def test_an_unusable_folder_gets_a_one_line_error(copied_run, capsys, mistake):
     file, damage, code, answer = MISTAKES[mistake]
     damage(copied_run / file)
     assert exit_code(evaluate.main, str(copied_run)) == exit_code(predict.main, str(copied_run), "cat.png") == code
@@ -174,7 +174,7 @@ def test_a_folder_that_is_no_use_is_answered_in_a_line(copied_run, capsys, mista
     assert first == second and first.startswith(f"error: {copied_run}") and answer in first and not output.out
 
 
-def test_a_folder_that_is_no_run_is_a_wrong_request(copied_run, capsys, tmp_path):
+def test_a_folder_that_is_not_a_run_is_a_wrong_request(copied_run, capsys, tmp_path):
     for folder in (tmp_path / "runs", tmp_path / "runs" / "mine", copied_run.parent):
         assert exit_code(evaluate.main, str(folder)) == 2
         assert capsys.readouterr().err == f"error: {folder}: not a run folder, did you mean {copied_run}?\n"
