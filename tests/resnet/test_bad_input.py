@@ -1,7 +1,7 @@
-"""Runs in a broken environment: directories, disks, memory. Read from real processes.
+"""Runs in a broken environment: directories, disks, memory. Most are read from real processes.
 
-Wrong requests: launch/test_answers.py and test_config.py. Wrong data: training/test_data.py. Corrupt run directories:
-record/test_folder.py.
+For wrong requests see launch/test_answers.py and test_config.py; for wrong data, training/test_data.py; for corrupt run
+directories, record/test_folder.py.
 """
 
 import csv
@@ -31,7 +31,7 @@ def small_disk(tmp_path):
         command = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", runs)
         if subprocess.run(command, capture_output=True).returncode:
             assert "GITHUB_ACTIONS" not in os.environ, "the workflow's container must be allowed to mount"
-            pytest.skip("needs the right to mount a file system")
+            pytest.skip("needs permission to mount a file system")
 
     runs.mkdir()
     yield mount
@@ -39,7 +39,7 @@ def small_disk(tmp_path):
 
 
 def output(done: subprocess.CompletedProcess) -> str:
-    """Return what a command printed, after a check that there is no traceback in it."""
+    """Check that a command printed no traceback; return what it printed."""
     assert "Traceback" not in done.stdout + done.stderr and "Logging error" not in done.stderr
     return done.stdout + done.stderr
 
@@ -49,14 +49,14 @@ def summary(folder: Path) -> list[tuple[str, str]]:
         return [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
 
 
-def test_a_read_only_disk_is_reported_in_a_line(train, small_disk):
+def test_a_read_only_disk_is_reported_in_one_line(train, small_disk):
     small_disk("ro")
     assert output(train(code=1)) == "error: runs/default: cannot be written: Read-only file system\n"
     swept = output(train("-m", "seed=0,1", code=1))
     assert swept.count("(runs/default: cannot be written: Read-only file system)\n") == 2, "one line per run"
 
 
-def test_a_disk_without_space_for_the_run_directory_is_reported_in_a_line(train, small_disk):
+def test_a_disk_without_space_for_the_run_directory_is_reported_in_one_line(train, small_disk):
     small_disk("size=4k")
     assert output(train(code=1)) == "error: runs: cannot be written: No space left on device\n"
 
@@ -73,7 +73,7 @@ def test_a_full_disk_fails_the_run_which_resumes_once_there_is_space(train, tmp_
     assert [line[:2] for line in (run / "metrics.csv").read_text().splitlines()] == ["ep", "1,", "2,"]
 
 
-def test_a_file_in_the_place_of_runs_fails_run_and_sweep_and_stays(train, tmp_path):
+def test_a_file_in_place_of_runs_fails_run_and_sweep_and_is_kept(train, tmp_path):
     (tmp_path / "runs").write_text("not a folder")
     alone = output(train(code=1))
     assert alone.startswith("error: ") and alone.endswith("cannot be written: Not a directory\n")
@@ -85,7 +85,7 @@ def test_a_file_in_the_place_of_runs_fails_run_and_sweep_and_stays(train, tmp_pa
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Return the empty directory of the very small network's runs."""
+    """Return the empty directory for the runs of the very small network."""
     path = tmp_path / "runs" / "default" / run_name(compose_config(small()))
     path.mkdir(parents=True)
     return path
@@ -99,7 +99,7 @@ def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, 
     reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is not a directory, nor a link to one"
     assert output(train(code=1)) == f"error: {reason}\n"
     output(train("-m", "seed=0,1", code=1))
-    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "the others of the sweep run"
+    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "the rest of the sweep runs"
     assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
 
 
@@ -155,13 +155,13 @@ def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path):
         ("data.root=${nope}", "data.root: Interpolation key 'nope' not found"),
     ],
 )
-def test_requests_for_which_hydra_prints_a_traceback(train, argument, said):
+def test_requests_that_make_hydra_print_a_traceback_get_an_error_line(train, argument, said):
     assert output(train(argument, code=2)).startswith(f"error: {said}")
 
 
 @pytest.mark.slow
 def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
-    deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # of the 1,293 training images a batch of 4 leaves one
+    deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # 1,293 training images in batches of 4 leave one over
     said = output(train(*deep, "batch_size=4", code=2))
     assert (
         "batch_size=4: leaves a last batch of one image, of which the 4 stages of model.stages make one pixel" in said
@@ -194,22 +194,22 @@ def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     assert done.returncode == 1 and failed == "failed" and complete == ("complete", "")
     assert "batch_size=64" in reason and "model.width=16" in reason and reason in output(done)
     (failure,) = tmp_path.glob("runs/*/*/*/failure.json")
-    assert "in greedy" in json.loads(failure.read_text())["traceback"], "where, for those who want to know"
+    assert "in greedy" in json.loads(failure.read_text())["traceback"], "says where, for those who want to know"
     assert "Traceback" not in (failure.parent / "run.log").read_text()
 
 
 @pytest.mark.parametrize("plan", ["plan=true", pytest.param("plan=false", marks=pytest.mark.slow)])
-def test_out_of_memory_is_answered_in_a_line(tmp_path, plan):
+def test_out_of_memory_gets_a_one_line_error(tmp_path, plan):
     command = (sys.executable, "-c", OUT_OF_MEMORY, *small("model.width=16", plan))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "out of memory: batch_size=64 with model.width=16 " in output(done)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to")])
-def test_memory_is_lacking_on_any_device(error):
+def test_out_of_memory_is_recognized_on_any_device(error):
     with pytest.raises(OutOfMemory, match="batch_size=8 with model.width=4"), naming_memory(8, 4):
         raise error
-    assert explain_os_error(error) == explain_os_error(MemoryError()), "where no training asks for it"
+    assert explain_os_error(error) == explain_os_error(MemoryError()), "outside a training"
     with pytest.raises(RuntimeError, match="a bug"), naming_memory(8, 4):
         raise RuntimeError("a bug")
     assert explain_os_error(RuntimeError("a bug")) is None

@@ -1,4 +1,4 @@
-"""The benchmark runs and says what it promises; how fast anything is, no test asks."""
+"""The benchmark runs and prints what it promises; no test checks how fast anything is."""
 
 import csv
 import os
@@ -16,7 +16,7 @@ from tests.conftest import heed_interrupts, one_thread
 
 
 @pytest.mark.slow
-def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
+def test_it_measures_the_four_speeds_side_by_side(command, tmp_path):
     done = command("resnet.benchmark", "model.stages=[1]", "model.width=8", "batch_size=16", "device=cpu")
     assert "imports" in done.stdout and "start and composition" in done.stdout and "peak memory" in done.stdout
     with open(tmp_path / "benchmark-speed.csv", newline="") as file:
@@ -31,13 +31,13 @@ def test_it_measures_the_four_speeds_one_beside_the_other(command, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_it_says_so_and_no_more(tmp_path, signum, code):
-    """Ctrl-C reaches the tutorial's processes too, SIGTERM only the first."""
+def test_when_stopped_it_says_so_without_a_traceback(tmp_path, signum, code):
+    """Ctrl-C reaches the tutorial's processes too, SIGTERM only the main process."""
     command = (sys.executable, "-m", "resnet.benchmark", "model.stages=[1]", "model.width=8", "device=cpu")
-    command += ("compile=false",)  # by processes that are not the tutorial's
+    command += ("compile=false",)  # compiling would start more processes
     options = {"cwd": tmp_path, "text": True, "env": one_thread(), "preexec_fn": heed_interrupts}
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, **options) as benchmark:
-        while processes(benchmark.pid) < 5:  # itself, multiprocessing's tracker, the tutorial, its two workers
+        while processes(benchmark.pid) < 5:  # the benchmark, multiprocessing's tracker, the tutorial, its two workers
             time.sleep(0.2)
             assert benchmark.poll() is None
         (os.killpg if signum == signal.SIGINT else os.kill)(benchmark.pid, signum)
@@ -47,7 +47,7 @@ def test_stopped_it_says_so_and_no_more(tmp_path, signum, code):
 
 
 def processes(group: int) -> int:
-    """Return the number of processes of a group."""
+    """Return the number of processes in a process group."""
     done = subprocess.run(("ps", "-A", "-o", "pgid="), capture_output=True, text=True, check=True)
     return done.stdout.split().count(str(group))
 
@@ -72,12 +72,12 @@ def test_an_epoch_has_all_the_steps_that_are_measured():
         ("data=digits", "data=digits: here all images are random"),
     ],
 )
-def test_a_wrong_argument_is_answered_in_a_line(command, argument, answer):
+def test_a_wrong_argument_gets_a_one_line_error(command, argument, answer):
     done = command("resnet.benchmark", argument, code=2)
     assert done.stderr.splitlines()[-1].startswith(f"error: {answer}") and "Traceback" not in done.stderr
 
 
-def test_on_a_gpu_it_names_the_card_and_counts_that_ones_memory(monkeypatch):
+def test_on_a_gpu_it_names_the_card_and_counts_that_cards_memory(monkeypatch):
     bench = Bench(["device=cpu"])
     bench.device = torch.device("cuda", 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA L4 {device.index}")
@@ -86,8 +86,8 @@ def test_on_a_gpu_it_names_the_card_and_counts_that_ones_memory(monkeypatch):
 
 
 @pytest.mark.parametrize("first, each", [(5.0, 0.01), (0.01, 0.01), (0.4, 0.4), (9.0, 2.0)])
-def test_it_warms_up_half_a_second_and_measures_at_least_one(monkeypatch, first, each):
-    """However long the first call takes, in which libraries are loaded and kernels chosen."""
+def test_it_warms_up_for_half_a_second_and_measures_for_at_least_a_second(monkeypatch, first, each):
+    """However long the first call takes, which loads libraries and chooses kernels."""
     now, calls = [0.0], []
 
     def call() -> None:

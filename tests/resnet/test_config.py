@@ -34,7 +34,7 @@ OPTIONS = sorted(
     for group in CONF.iterdir()
     if group.is_dir() and group.name not in ("hydra", "experiment")
     for option in group.glob("*.yaml")
-    if option.stem != "folder"  # needs one: training/test_pictures.py
+    if option.stem != "folder"  # needs a folder: training/test_pictures.py
 )
 
 
@@ -61,7 +61,7 @@ def test_every_choice_composes_and_makes_sense(composed, option):
         ("model=resnet56 model.stages=[2,2,2]", "resnet14"),
     ],
 )
-def test_names_are_true_whatever_the_stages(composed, override, name):
+def test_model_names_match_the_stages(composed, override, name):
     assert composed(*override.split()).model.name == name
 
 
@@ -69,7 +69,7 @@ NETWORKS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if re.fu
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_has_the_name_of_its_file_and_the_layers_and_parameters_that_it_says(composed, name):
+def test_a_network_has_the_name_of_its_file_and_the_layers_and_parameters_that_its_comment_says(composed, name):
     config = composed(f"model={name}")
     network = network_of(config, classes=10, channels=3).build()
     layers = [isinstance(part, Linear) or getattr(part, "kernel_size", 0) == (3, 3) for part in network.modules()]
@@ -84,7 +84,7 @@ def test_a_network_has_the_name_of_its_file_and_the_layers_and_parameters_that_i
     ["seed=7", "study=other", "device=cpu", "progress=lines", "data.root=/elsewhere", "resume=never", "fail_fast=true"]
     + ["logger=tensorboard", "logger=wandb", "probe_every=5", "compile=true", "runs_dir=/elsewhere", "plan=true"],
 )
-def test_what_cannot_change_the_result_has_no_part_in_the_name(composed, default, override):
+def test_what_cannot_change_the_result_does_not_change_the_name(composed, default, override):
     changed = composed(override)
     assert changed != default and run_name(changed) == run_name(default)
 
@@ -116,7 +116,7 @@ def test_one_value_spelt_two_ways_is_one_run(composed, default):
     assert run_name(composed("optimizer.lr=1e-3", "epochs=short")) == run_name(default)
 
 
-def test_a_new_option_with_a_default_leaves_the_old_names():
+def test_a_new_option_with_a_default_keeps_the_old_names():
     @dataclass
     class Group:
         depth: int = 1
@@ -128,8 +128,8 @@ def test_a_new_option_with_a_default_leaves_the_old_names():
     assert identity(schema(16, Group(3), "hello")) == {"width": 16, "groups": {"depth": 3}}
 
 
-def test_runs_keep_the_names_that_they_have():
-    """Under others, they would be trained again."""
+def test_the_reference_runs_keep_their_names():
+    """Under other names they would be trained again."""
     files = list((CONF.parent / "runs" / "reference").glob("*/*/*/config.yaml"))
     assert len(files) > 100
     for file in files:
@@ -211,7 +211,7 @@ def test_a_configuration_made_in_python_is_held_to_the_same_rules():
 
 
 @pytest.mark.parametrize("data", ["cifar10", "cifar100", "svhn", "fashion_mnist"])
-def test_the_environment_says_where_the_data_are_and_names_no_other_run(composed, monkeypatch, data):
+def test_the_environment_says_where_the_data_are_without_changing_the_name(composed, monkeypatch, data):
     monkeypatch.delenv("RESNET_DATA", raising=False)
     default = composed(f"data={data}")
     monkeypatch.setenv("RESNET_DATA", "/elsewhere")
@@ -220,7 +220,7 @@ def test_the_environment_says_where_the_data_are_and_names_no_other_run(composed
     assert run_name(config) == run_name(default)
 
 
-def test_steps_that_decide_nothing_are_no_part_of_the_name(composed):
+def test_steps_that_have_no_effect_do_not_change_the_name(composed):
     assert run_name(composed("epochs=he2015", "epochs.count=20")) == run_name(composed("epochs.count=20"))
 
 
@@ -237,5 +237,5 @@ def test_every_experiment_says_what_it_asks_varies_holds_fixed_and_costs(compose
 
 
 @pytest.mark.parametrize("count, steps, total", [(7, 64000, 70), (7, None, 70), (None, 64000, 64000)])
-def test_a_number_of_epochs_wins_over_one_of_steps(count, steps, total):
+def test_a_number_of_epochs_overrides_a_number_of_steps(count, steps, total):
     assert total_steps(Epochs(count, steps), steps_per_epoch=10) == total

@@ -1,4 +1,4 @@
-"""Pictures and bars: whatever becomes of them, the run goes on."""
+"""Pictures and progress bars: whatever goes wrong with them, the run continues."""
 
 import io
 import json
@@ -28,13 +28,13 @@ def test_a_foreign_backend_and_matplotlibrc_and_a_closed_error_stream_do_not_sto
 
 
 @pytest.mark.parametrize("setting", [{"text.usetex": True}, {"lines.linewidth": 9}, {"font.size": 30}])
-def test_the_style_of_a_user_changes_no_picture(setting):
+def test_a_users_style_changes_no_picture(setting):
     import matplotlib
 
     plain = pictures.draw_curves(ROWS, "title")
     with matplotlib.rc_context(setting):
         assert pictures.draw_curves(ROWS, "title") == plain
-        assert all(matplotlib.rcParams[name] == value for name, value in setting.items()), "and is left as it was"
+        assert all(matplotlib.rcParams[name] == value for name, value in setting.items()), "and stays set"
 
 
 @pytest.mark.parametrize("error", [ImportError("no matplotlib"), OSError(28, "No space left"), RuntimeError("latex")])
@@ -52,7 +52,7 @@ class Full(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [None, Full(), io.StringIO()])
-def test_a_bar_that_cannot_be_drawn_is_not(monkeypatch, stream):
+def test_a_bar_that_cannot_be_drawn_is_left_out(monkeypatch, stream):
     if isinstance(stream, io.StringIO) and not isinstance(stream, Full):
         stream.close()
     monkeypatch.setattr(sys, "stderr", stream)

@@ -1,4 +1,4 @@
-"""What one sees of a training: lines that fit a terminal, and about how long it takes."""
+"""What a training displays: lines that fit a terminal, and about how long it takes."""
 
 import logging
 from dataclasses import replace
@@ -17,7 +17,7 @@ from resnet.train import compile_where_it_pays
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return the seconds of a clock that a test moves on."""
+    """Return the seconds of a clock that the test advances."""
     seconds = [0.0]
     monkeypatch.setattr(display.time, "perf_counter", lambda: seconds[0])
     return seconds
@@ -31,15 +31,15 @@ def said(pace: Pace, clock: list[float], durations: list[float]) -> list[str]:
     return [text for text in found if text]
 
 
-def test_the_time_that_is_left_is_told_once_and_without_the_first_steps(clock):
+def test_the_time_left_is_announced_once_and_ignores_the_first_steps(clock):
     pace = Pace(steps=1000, goal="epoch 5")
     slow, steady = [10.0] * WARM, [0.5] * 500
     (text,) = said(pace, clock, slow + steady)
-    measured = LONG / 0.5  # steps of half a second until there is enough to tell
+    measured = LONG / 0.5  # steps of half a second, until there are enough for an estimate
     assert text == f"about {about((1000 - WARM - measured) * 0.5)} to epoch 5"
 
 
-def test_a_training_that_ends_sooner_announces_nothing(clock):
+def test_a_short_training_announces_nothing(clock):
     assert said(Pace(steps=20, goal="epoch 1"), clock, [0.2] * 20) == []
 
 
@@ -47,7 +47,7 @@ def test_a_training_that_ends_sooner_announces_nothing(clock):
     ("seconds", "text"),
     [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (3600, "1 h"), (6600, "1 h 50 min"), (86400, "24 h"), (3e5, "3 days")],
 )
-def test_durations_are_said_as_people_say_them(seconds, text):
+def test_durations_are_worded_as_people_say_them(seconds, text):
     assert about(seconds) == text
 
 

@@ -1,4 +1,4 @@
-"""Networks written for others: what they load must answer as the network itself does."""
+"""Exported networks: what other programs load must give the network's own answers."""
 
 import io
 import json
@@ -31,7 +31,7 @@ print(json.loads(json.loads(extra["metadata.json"])["classes"])[1])
 
 
 def images_of(trained, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return random images as the network's own input, uint8, and as a stranger has them, float32 from 0 to 1."""
+    """Return random images as uint8, for the network itself, and as float32 from 0 to 1, for other programs."""
     generator = torch.Generator().manual_seed(batch)
     shape = (batch, trained.size, trained.size, trained.channels)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
@@ -58,7 +58,7 @@ def test_both_graphs_answer_as_the_network_does(digits_run):
 
 
 @pytest.mark.slow
-def test_a_stranger_can_load_what_is_written(photo_run, tmp_path, capsys):
+def test_exported_files_load_without_the_project(photo_run, tmp_path, capsys):
     trained = load_trained(photo_run)
     images, floats = images_of(trained, 5)
     np.save(tmp_path / "images.npy", floats.numpy())
@@ -71,11 +71,11 @@ def test_a_stranger_can_load_what_is_written(photo_run, tmp_path, capsys):
     assert done.stdout == "automobile\n"
     for answer in np.load(tmp_path / "answers.npy"):
         torch.testing.assert_close(torch.from_numpy(answer), logits_of(trained, images), rtol=1e-4, atol=1e-4)
-    for name in ("network.onnx", "network.pt2"):  # nothing tells where it was made
+    for name in ("network.onnx", "network.pt2"):  # no trace of where it was made
         assert resnet.__path__[0].encode() not in (tmp_path / name).read_bytes()
 
 
-def test_weights_come_with_what_makes_a_network_of_them(photo_run, tmp_path, monkeypatch):
+def test_exported_weights_come_with_what_is_needed_to_rebuild_the_network(photo_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trained = load_trained(photo_run)
     assert export.main([str(photo_run), "--format", "safetensors"]) == 0
@@ -92,7 +92,7 @@ def test_weights_come_with_what_makes_a_network_of_them(photo_run, tmp_path, mon
     torch.testing.assert_close(answer, logits_of(trained, images), rtol=1e-4, atol=1e-4)
 
 
-def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypatch):
+def test_mistakes_get_a_one_line_error(digits_run, tmp_path, capsys, monkeypatch):
     arguments = [str(digits_run), "--format", "onnx", "--out"]
     assert exit_code(export.main, *[*arguments, str(tmp_path / "none" / "x.onnx")]) == 2
     assert capsys.readouterr().err.endswith(f"x.onnx: there is no folder {tmp_path / 'none'}\n")
@@ -104,7 +104,7 @@ def test_mistakes_are_answered_in_a_line(digits_run, tmp_path, capsys, monkeypat
     assert not (tmp_path / "x.onnx").exists()
 
 
-def test_nothing_in_a_run_folder_is_written_over(copied_run, tmp_path, capsys, monkeypatch):
+def test_nothing_in_a_run_folder_is_overwritten(copied_run, tmp_path, capsys, monkeypatch):
     before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
     arguments = [str(copied_run), "--format", "safetensors"]
     for name in ("weights.safetensors", "new.safetensors", ".hydra/config.yaml"):
@@ -113,5 +113,5 @@ def test_nothing_in_a_run_folder_is_written_over(copied_run, tmp_path, capsys, m
     (tmp_path / "config.yaml").write_text("of another program")
     assert exit_code(export.main, *arguments, "--out", str(tmp_path / "mine.safetensors")) == 0
     monkeypatch.chdir(copied_run)
-    assert exit_code(export.main, *arguments) == 0, "the usual name is none of a run's"
+    assert exit_code(export.main, *arguments) == 0, "the default name is not that of a run's file"
     assert {path: path.read_bytes() for path in before} == before

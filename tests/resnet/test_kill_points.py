@@ -1,7 +1,7 @@
-"""Stop a run at every moment at which something changes on the disk, and at every step: it ends with the same bytes.
+"""Kill a run at every change on the disk and at every step, then resume it: it must end with the same bytes.
 
-The moments are made here, in one process: what stops the run is an exception that nothing catches, so that what
-is on the disk is what SIGKILL would leave. Real kills: test_run.py and tests/soak.py.
+The kills are simulated in this process by an exception that the run does not catch, so the disk is left as SIGKILL
+would leave it. For real kills see test_run.py and tests/soak.py.
 """
 
 import builtins
@@ -39,11 +39,11 @@ OPTIMIZERS = {"adam": {}, "adamw": {"weight_decay": 0.01}, "sgd": {"momentum": 0
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL."""
+    """Simulates SIGKILL."""
 
 
 class Moments:
-    """Count the moments of a run, and end it at one of them."""
+    """Count the moments at which a run may be killed, and kill it at the `last`."""
 
     def __init__(self, last: int | None = None):
         self.seen, self.last = 0, last
@@ -55,7 +55,7 @@ class Moments:
 
 
 def before(moment, function):
-    """Return a function that is one of the moments: the run may end before it."""
+    """Return the function with a moment before it, at which the run may be killed."""
 
     def wrapped(*arguments, **options):
         moment()
@@ -65,7 +65,7 @@ def before(moment, function):
 
 
 def torn(moment):
-    """Return an `open` whose files are written in two halves, between which the run may end."""
+    """Return an `open` whose files are written in two halves, with a moment between them."""
 
     def wrapped(path, mode):
         moment()
@@ -93,7 +93,7 @@ def torn(moment):
 
 
 def attempt(folder: Path, config: Config, last: int | None = None) -> int:
-    """Bring a run to its end or to its `last` moment; return the number of moments that it had."""
+    """Run, or resume, until the end or the `last` moment; return the number of moments reached."""
     moments = Moments(last)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("resnet.record.pictures.draw_samples", lambda *_: b"samples")
@@ -101,7 +101,7 @@ def attempt(folder: Path, config: Config, last: int | None = None) -> int:
         patch.setattr("resnet.record.environment.git_state", dict)
         patch.setattr("resnet.record.files.open", torn(moments), raising=False)
         patch.setattr(resnet.training.trainer, "set_lr", before(moments, resnet.training.trainer.set_lr))
-        patch.setattr(os, "fsync", lambda _: moments())  # what is on the disk is what was written, as with SIGKILL
+        patch.setattr(os, "fsync", lambda _: moments())  # no sync: SIGKILL loses nothing that was written
         for place, name in ((os, "replace"), (Path, "unlink"), (Path, "rename")):
             patch.setattr(place, name, before(moments, getattr(place, name)))
         folder.mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ def attempt(folder: Path, config: Config, last: int | None = None) -> int:
 
 @pytest.fixture(autouse=True, scope="module")
 def cheap():
-    """Compute in one thread, which is the fastest for so little, and read the images once."""
+    """Compute on one thread, which is fastest for so little work, and read the images once."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -140,7 +140,7 @@ def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> Co
 
 
 def end(folder: Path) -> dict:
-    """Return all that a run leaves and that is not a time; each start that it notes can be read."""
+    """Return what a run leaves, except for times; check that its recorded starts can be read."""
     assert RunFolder(folder).starts()
     result = json.loads((folder / "result.json").read_text())
     del result["wall_seconds"]
@@ -150,7 +150,7 @@ def end(folder: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_stopped_at_each_moment(tmp_path):
+def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(tmp_path):
     config = configuration()
     moments = attempt(tmp_path / "whole", config)
     whole = end(tmp_path / "whole")
@@ -159,11 +159,11 @@ def test_stopped_at_each_moment(tmp_path):
         folder = tmp_path / str(last)
         attempt(folder, config, last)
         attempt(folder, config)
-        assert end(folder) == whole, f"stopped at moment {last} of {moments}"
+        assert end(folder) == whole, f"killed at moment {last} of {moments}"
 
 
 @pytest.mark.slow
-def test_stopped_again_and_again(tmp_path):
+def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
     config = configuration(precision="fp32")
     attempt(tmp_path / "whole", config)
     folder, last = tmp_path / "stopped", 1
@@ -173,7 +173,7 @@ def test_stopped_again_and_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_stopped_while_starting_over(tmp_path):
+def test_a_run_killed_while_starting_over_ends_with_the_same_bytes(tmp_path):
     config = configuration()
     attempt(tmp_path / "whole", config)
     for last in range(1, 15):
@@ -187,7 +187,7 @@ def test_stopped_while_starting_over(tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Return a function that returns what a configuration leaves when it is not stopped."""
+    """Return a function that returns what a configuration leaves when it is not killed."""
     ends = {}
 
     def of(*choices: str) -> dict:
@@ -202,7 +202,7 @@ def whole(tmp_path_factory):
 
 PAIRS = [("adam", "onecycle"), ("adamw", "multistep"), ("sgd", "cosine"), ("sgd", "constant")]
 PRECISIONS = sorted({"fp32", resolve_precision("auto", torch.device("cpu"))})
-MOMENTS = st.integers(1, 70).map(lambda n: 71 - n)  # hypothesis begins with the simplest, which is to be a late one
+MOMENTS = st.integers(1, 70).map(lambda n: 71 - n)  # hypothesis starts with the simplest, here a late one
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,10 @@ MOMENTS = st.integers(1, 70).map(lambda n: 71 - n)  # hypothesis begins with the
 )
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(MOMENTS, min_size=1, max_size=3))
-def test_whatever_is_trained_and_wherever_it_stops(tmp_path_factory, whole, choices, stops):
+def test_any_configuration_killed_anywhere_ends_with_the_same_bytes(tmp_path_factory, whole, choices, stops):
     folder = tmp_path_factory.mktemp("stopped")
     seen = [attempt(folder, configuration(*choices), last) for last in stops]
-    assert seen[0] == stops[0], "it was stopped"
+    assert seen[0] == stops[0], "the run was killed"
     attempt(folder, configuration(*choices))
     assert end(folder) == whole(*choices)
 
@@ -241,7 +241,7 @@ def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):
 
 
 def test_a_signal_in_the_last_validation_is_not_lost(tmp_path, monkeypatch):
-    """The run is left short of its result, and so the next of a sweep does not begin."""
+    """The run stops short of its result, so a sweep does not start the next one."""
     evaluate, calls = resnet.training.trainer.Trainer.evaluate, []
 
     def signalled(trainer, split):

@@ -1,4 +1,4 @@
-"""File systems that have no locks, or cannot see a folder written to the disk."""
+"""File systems that have no locks, or cannot sync a folder to the disk."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ from resnet.training.downloads import _locked
 
 @pytest.fixture
 def no_locks(monkeypatch):
-    """Return a function that has the system answer so to a request for a lock."""
+    """Return a function that makes every request for a lock fail with an errno."""
 
     def answer(number: int) -> None:
         def flock(descriptor: int, operation: int) -> None:
@@ -42,19 +42,19 @@ def test_without_locks_there_is_one_warning(tmp_path, caplog, no_locks, number):
     ]
 
 
-def test_another_trouble_with_a_lock_is_an_error(tmp_path, no_locks):
+def test_any_other_failure_of_a_lock_is_an_error(tmp_path, no_locks):
     no_locks(errno.EIO)
     with pytest.raises(OSError, match="Input/output"), RunFolder(tmp_path).lock():
         pass
 
 
-def test_where_there_are_locks_they_hold(tmp_path):
+def test_where_locks_exist_they_hold(tmp_path):
     with RunFolder(tmp_path).lock(), pytest.raises(RecordError, match="in use by"):
         run_or_resume(RunFolder(tmp_path), Config(data=Data("digits")))
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_a_folder_that_cannot_be_synced_does_without(tmp_path, monkeypatch, number):
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch, number):
     fsync = os.fsync
 
     def only_files(descriptor: int) -> None:
@@ -77,7 +77,7 @@ def test_a_full_disk_is_still_an_error(tmp_path, monkeypatch):
         write_whole(tmp_path / "file", b"whole")
 
 
-def test_who_waits_for_a_download_is_told_so(tmp_path, caplog, monkeypatch):
+def test_a_process_that_waits_for_a_download_says_so(tmp_path, caplog, monkeypatch):
     asked = []
 
     def flock(descriptor: int, operation: int) -> None:

@@ -1,4 +1,4 @@
-"""More epochs of a finished run: they begin where it ended only where that is the same training, to the byte."""
+"""More epochs of a finished run: they continue it only if that gives the same bytes as training from the start."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def without_times(run: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_more_epochs_begin_where_a_finished_run_ended_and_end_with_the_same_bytes(train, tmp_path):
+def test_more_epochs_continue_a_finished_run_and_end_with_the_same_bytes(train, tmp_path):
     train("-m", "seed=0", "epochs.count=1,3", "data.limit=40", "augmentation=flip_crop")
     shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[3]
     (start,) = map(json.loads, (longer / "starts.jsonl").read_text().splitlines())
@@ -67,7 +67,7 @@ def start_of(run: Path) -> dict:
     return json.loads((run / "starts.jsonl").read_text())
 
 
-def test_where_a_longer_training_takes_other_steps_it_starts_from_the_beginning(tmp_path):
+def test_a_longer_training_whose_steps_differ_starts_from_the_beginning(tmp_path):
     trained(of_epochs(1, "cosine"), tmp_path)
     start = start_of(trained(of_epochs(2, "cosine"), tmp_path))
     assert start["epoch"] == 0 and "begun_with" not in start
@@ -83,8 +83,8 @@ OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "dat
 
 
 @pytest.mark.parametrize("change", [{}, *({key: value} for key, value in OTHERS.items())], ids=["none", *OTHERS])
-def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_path, change):
-    """Also if that changed on the way: of two processes that trained the shorter run, the first did otherwise."""
+def test_only_epochs_that_were_computed_in_the_same_way_are_reused(short, tmp_path, change):
+    """Two processes trained the shorter run; a difference in the first one alone also counts."""
     run = shutil.copytree(short, tmp_path / short.parent.name / "seed0")
     lines = (start_of(run) | change, start_of(run) | {"epoch": 1})
     (run / "starts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -97,10 +97,10 @@ def test_only_epochs_that_were_computed_in_the_same_way_are_taken(short, tmp_pat
         ({}, True),
         ({"seed": 5}, False),
         ({"probe_every": 7}, False),
-        ({"epochs": {"count": None, "steps": 7}}, False),  # within an epoch, which the longer training ends
+        ({"epochs": {"count": None, "steps": 7}}, False),  # ends within an epoch, which the longer training completes
     ],
 )
-def test_a_shorter_run_is_the_same_but_for_a_number_of_whole_epochs(short, tmp_path, theirs, taken):
+def test_a_shorter_run_differs_only_in_its_number_of_whole_epochs(short, tmp_path, theirs, taken):
     path = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "config.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | theirs))
     config = of_epochs(2)
@@ -111,7 +111,7 @@ DAMAGE = {"config.yaml": ["identity: null", "[]", "", "identity: []\nseed: 0"], 
 
 
 @pytest.mark.parametrize("name, content", [(name, content) for name in DAMAGE for content in DAMAGE[name]])
-def test_a_damaged_neighbour_is_no_shorter_run(short, tmp_path, name, content):
+def test_a_damaged_run_is_not_used_as_a_shorter_run(short, tmp_path, name, content):
     shutil.copytree(short, tmp_path / short.parent.name / "seed0")
     (tmp_path / short.parent.name / "seed0" / name).write_text(content)
     config = of_epochs(2)
@@ -119,7 +119,7 @@ def test_a_damaged_neighbour_is_no_shorter_run(short, tmp_path, name, content):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_path):
+def test_a_checkpoint_of_another_schedule_is_archived_with_a_line(train, tmp_path):
     small = ("data.limit=20", "probe_every=0", "schedule=cosine")
     train("epochs.count=1", *small)
     train("epochs.count=2", *small)
@@ -156,18 +156,18 @@ def test_a_checkpoint_of_another_schedule_is_set_aside_with_a_line(train, tmp_pa
         ),
     ],
 )
-def test_schedules_agree_where_every_step_taken_had_the_same_rate(one, other, steps, agree):
+def test_schedules_agree_if_every_step_taken_had_the_same_rate(one, other, steps, agree):
     assert rates_agree({"lr": 0.1} | one, {"lr": 0.1} | other, steps) is agree
 
 
-def test_a_plan_knows_what_a_longer_run_begins_with(short, tmp_path):
+def test_a_plan_knows_which_epochs_a_longer_run_reuses(short, tmp_path):
     checkpoint = shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "checkpoint.pt"
 
     def left(config: Config) -> float:
         return share_left(Job([], folder_of(config, tmp_path), False, None, None, "", config))
 
     assert left(of_epochs(4)) == 0.75
-    moved = checkpoint.rename(tmp_path / checkpoint.name)  # as who needs the space does
+    moved = checkpoint.rename(tmp_path / checkpoint.name)  # as someone short of space does
     assert left(of_epochs(4)) == 1
     moved.rename(checkpoint)
     assert left(of_epochs(4, "cosine")) == left(replace(of_epochs(4), seed=1)) == 1

@@ -19,7 +19,7 @@ def grey(value: int, size=(40, 30), mode: str = "RGB") -> Image.Image:
     return Image.new("RGB", size, (value,) * 3).convert(mode)
 
 
-def test_a_picture_of_the_data_set_goes_in_as_it_is(digits_run, tmp_path):
+def test_a_picture_of_the_data_set_is_read_unchanged(digits_run, tmp_path):
     trained, test = load_trained(digits_run), data.load("digits", "", 0.1, None).test
     path = save(tmp_path, Image.fromarray(test.images[5, :, :, 0].numpy()), "digit.png")
     image = predict.read_picture(path, trained.size, trained.channels)
@@ -56,7 +56,7 @@ def test_the_kind_of_picture_makes_no_difference(tmp_path, name, image, channels
     assert (read.int() - 200).abs().max() <= 3  # JPEG is not exact
 
 
-def test_the_ends_of_sixteen_bits_are_those_of_eight(tmp_path):
+def test_the_extremes_of_sixteen_bits_become_those_of_eight(tmp_path):
     for value, read in ((0, 0), (65535, 255)):
         image = Image.fromarray(np.full((9, 9), value, dtype=np.uint16))
         assert (predict.read_picture(save(tmp_path, image, "deep.png"), 9, 1) == read).all()
@@ -77,7 +77,7 @@ def test_black_and_white_is_read_as_both(tmp_path):
         assert (predict.read_picture(save(tmp_path, grey(value, mode="1"), "bit.png"), 8, 3) == value).all()
 
 
-def test_what_is_transparent_is_white(tmp_path):
+def test_transparent_pixels_become_white(tmp_path):
     clear = save(tmp_path, Image.new("RGBA", (9, 9), (255, 0, 0, 0)), "clear.png")
     palette = save(tmp_path, Image.new("P", (9, 9), 0), "palette.png", transparency=0)
     for path in (clear, palette):
@@ -88,19 +88,19 @@ def test_the_middle_of_a_wide_picture_is_taken(tmp_path):
     image = Image.new("RGB", (300, 100), "blue")
     image.paste("red", (100, 0, 200, 100))
     read = predict.read_picture(save(tmp_path, image, "wide.png"), 32, 3)
-    assert (read[:, 2:-2] == torch.tensor([255, 0, 0])).all()  # at its edges, the filter reaches beyond
+    assert (read[:, 2:-2] == torch.tensor([255, 0, 0])).all()  # near the edges, the filter reaches beyond the middle
 
 
-def test_a_photograph_stands_as_it_was_taken(tmp_path):
+def test_a_photograph_is_turned_as_its_exif_orientation_says(tmp_path):
     image = Image.new("L", (64, 64), 0)
-    image.paste(255, (0, 0, 32, 64))  # white on the left; turned by a quarter to the right, on top
+    image.paste(255, (0, 0, 32, 64))  # white on the left; on top after a quarter turn to the right
     exif = Image.Exif()
     exif[0x0112] = 6
     read = predict.read_picture(save(tmp_path, image, "turned.png", exif=exif), 32, 1)
     assert (read[:15] == 255).all() and (read[17:] == 0).all()
 
 
-def test_without_the_data_and_past_what_cannot_be_read(photo_run, tmp_path, capsys, monkeypatch):
+def test_it_needs_no_data_set_and_skips_what_cannot_be_read(photo_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(data, "load", None)
     monkeypatch.chdir(tmp_path)
     save(tmp_path, grey(200), "good.png")
@@ -115,7 +115,7 @@ def test_without_the_data_and_past_what_cannot_be_read(photo_run, tmp_path, caps
     assert [line.split(":")[:2] for line in output.err.splitlines()] == [["error", f" {name}"] for name in names[1:6]]
 
 
-def test_as_many_classes_as_are_asked_for(photo_run, tmp_path, capsys):
+def test_it_shows_as_many_classes_as_are_asked_for(photo_run, tmp_path, capsys):
     path = str(save(tmp_path, grey(200), "grey.png"))
     for arguments, count in ([], 3), (["--top", "1"], 1), (["--top", "99"], 10):
         assert predict.main([str(photo_run), path, *arguments]) == 0

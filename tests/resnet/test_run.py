@@ -1,4 +1,4 @@
-"""Whole runs, most of them in processes of their own: what they write, and that they cannot be lost."""
+"""Whole runs, most of them in separate processes: what they write, and that stopping them loses nothing."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
     "predictions.npy starts.jsonl run.log .hydra .lock".split()
 )
-COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as PyTorch looks for it
+COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # where PyTorch looks for it
 needs_a_compiler = pytest.mark.skipif(not shutil.which(shlex.split(COMPILER)[0]), reason="needs a C++ compiler")
 
 
@@ -79,7 +79,7 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
     assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
     taken = sum(float(row["train_seconds"]) + float(row["val_seconds"]) for row in rows(run))
-    assert result["wall_seconds"] == pytest.approx(taken) and taken > 0  # the time left is told from it
+    assert result["wall_seconds"] == pytest.approx(taken) and taken > 0  # the time left is estimated from it
     confusion = torch.tensor(result["test"]["confusion"])
     assert confusion.sum() == result["test"]["images"] == 360
     assert confusion.diagonal().sum() / 360 == pytest.approx(result["test"]["acc"])
@@ -139,7 +139,7 @@ def test_without_validation_nothing_is_held_out(train_here):
     assert result["best"] is None and result["data"]["train_images"] == 1437
 
 
-def test_training_ends_at_a_step_within_an_epoch(train_here, capsys):
+def test_training_can_end_at_a_step_within_an_epoch(train_here, capsys):
     schedule = ("schedule=multistep", "schedule.milestones=[0.85]")
     run = train_here("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
     shown = capsys.readouterr().err
@@ -199,8 +199,8 @@ def begun(folder: Path, *overrides: str, study: str = "default", **environment: 
     return run
 
 
-def test_killed_it_ends_with_the_same_bytes(train, tmp_path, digits_run):
-    """At every moment: test_kill_points.py."""
+def test_a_killed_run_ends_with_the_same_bytes(train, tmp_path, digits_run):
+    """For kills at every moment see test_kill_points.py."""
     killed = begun(tmp_path, "epochs.count=3")
     assert "resuming after epoch 1" in train("epochs.count=3").stdout
     assert without_times(killed) == without_times(digits_run)
@@ -210,7 +210,7 @@ def test_killed_it_ends_with_the_same_bytes(train, tmp_path, digits_run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum, code, resume", [(signal.SIGTERM, 143, "auto"), (signal.SIGINT, 130, "never")])
-def test_a_signal_stops_a_sweep_in_order(tmp_path, signum, code, resume):
+def test_a_signal_stops_a_sweep_cleanly(tmp_path, signum, code, resume):
     process = start(tmp_path, "-m", "seed=0,1", "epochs.count=500", f"resume={resume}")
     wait_for(tmp_path, "runs/*/*/seed0/checkpoint.pt", process)
     process.send_signal(signum)
@@ -232,7 +232,7 @@ class Thing: pass
 
 def kill(reference):
     os.kill(os.getpid(), signum)
-    for _ in range(1000): pass  # the exception comes in here, where Python can only print it
+    for _ in range(1000): pass  # the exception is raised here, where Python can only print it
 
 def load(load=resnet.training.data.load, **settings):
     thing = Thing()
@@ -248,8 +248,8 @@ resnet.run.cli()
 @pytest.mark.parametrize(
     "signum, code", [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
-def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, signum, code):
-    """As it was once in the middle of compiling, in the callback of a weak reference."""
+def test_a_signal_whose_exception_is_lost_still_stops_a_run(tmp_path, signum, code):
+    """This once happened in the middle of compiling, in the callback of a weak reference."""
     command = (sys.executable, "-c", LOSE_A_SIGNAL, str(int(signum)), *small("epochs.count=500"))
     options = {"capture_output": True, "text": True, "preexec_fn": heed_interrupts}
     done = subprocess.run(command, cwd=tmp_path, env=one_thread(), timeout=1800, **options)
@@ -258,7 +258,7 @@ def test_a_signal_whose_exception_is_lost_stops_a_run_all_the_same(tmp_path, sig
     assert f"stopped by {signal.Signals(signum).name} in epoch 1" in done.stdout
 
 
-def test_a_signal_that_the_shell_has_ignored_is_ignored():
+def test_a_signal_that_the_shell_ignores_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with collected_signals() as received:
@@ -294,7 +294,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
+def test_a_run_is_not_resumed_with_another_precision_or_compile_setting(train, tmp_path):
     path = begun(tmp_path) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     precision = state["precision"]
@@ -311,7 +311,7 @@ def test_the_way_in_which_a_run_was_begun_is_kept(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_notes_every_process_that_computed_it(train, tmp_path):
+def test_a_run_records_every_process_that_computed_it(train, tmp_path):
     run = begun(tmp_path, OMP_NUM_THREADS="2")
     epoch = torch.load(run / "checkpoint.pt", weights_only=True)["epoch"]
     train()
@@ -330,7 +330,7 @@ def test_resuming_across_a_change_of_code_and_data_warns(train, tmp_path):
 
 
 def test_weights_that_explode_in_the_last_step_are_divergence(train_here, tmp_path):
-    """A loss is that of the weights before its step: the validation is the first to see what the last one did."""
+    """A training loss is computed before its step, so only the validation sees what the last step did."""
     explosive = ("optimizer=sgd", "optimizer.lr=100", "model.norm=none", "precision=fp32")
     with pytest.raises(Diverged, match="loss was not finite"):
         train_here(*explosive, "epochs.count=null", "epochs.steps=3")
@@ -340,8 +340,8 @@ def test_weights_that_explode_in_the_last_step_are_divergence(train_here, tmp_pa
 
 @needs_a_compiler
 @pytest.mark.slow
-def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
-    """Nine networks in one process, of which PyTorch by itself compiles eight; then the last of them, killed."""
+def test_a_compiled_run_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
+    """Nine networks in one process, of which PyTorch by default compiles eight; then the last one again, killed."""
     overrides = ("compile=true", "precision=auto", "epochs.count=3", "model.stages=[1]")
     done = train(*overrides, "-m", f"seed={','.join(map(str, range(9)))}", "study=whole")
     assert done.stdout.count("compiled in ") == 9
@@ -354,7 +354,7 @@ def test_compiled_it_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
+def test_without_a_compiler_it_says_so_and_continues(train, tmp_path):
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = train("compile=true", env=caches | {"CXX": "/nowhere/c++"})
     answers = [line for line in done.stdout.splitlines() if line.startswith("compile: continuing without it, ")]
@@ -365,14 +365,14 @@ def test_without_a_compiler_it_says_so_and_goes_on(train, tmp_path):
 
 @needs_a_compiler
 @pytest.mark.slow
-def test_compiling_for_a_cpu_says_nothing_of_cuda(train):
-    """As PyTorch does where it finds CUDA's compiler, or is told that there is one, and no GPU."""
+def test_compiling_for_a_cpu_does_not_mention_cuda(train):
+    """PyTorch itself does if it finds CUDA's compiler, or is told that there is one, but no GPU."""
     done = train("compile=true", "epochs.count=1", env={"CUDA_HOME": "/nowhere", "CUDA_VISIBLE_DEVICES": ""})
     assert "compiled in " in done.stdout and "CUDA" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_cifar10_learns(command, tmp_path, cifar10):
+def test_a_network_learns_cifar10(command, tmp_path, cifar10):
     """A fifth of an epoch of the real thing: chance is 10 %."""
     command("resnet.run", "model=blocks4", "data.limit=1000", "epochs.count=1", f"data.root={cifar10}")
     row = rows(only(tmp_path))[0]

@@ -1,4 +1,4 @@
-"""One run from its folder to its result, in this process: what may be resumed, moved aside or refused."""
+"""One run from its folder to its result, in this process: what may be resumed, archived or refused."""
 
 import shutil
 import sys
@@ -24,7 +24,7 @@ CONFIG = Config(
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """Return the folder of a complete run, made once; not to be changed."""
+    """Return the folder of a complete run, shared by the tests: do not change it."""
     folder = tmp_path_factory.mktemp("trained")
     run_or_resume(RunFolder(folder), CONFIG)
     return folder
@@ -32,16 +32,16 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(trained, tmp_path) -> RunFolder:
-    """Return a copy of it."""
+    """Return a copy of the complete run."""
     return RunFolder(Path(shutil.copytree(trained, tmp_path / "seed0")))
 
 
 def files_of(run: RunFolder) -> dict[Path, bytes]:
-    """Return what a folder holds, but for its lock."""
+    """Return what a folder holds, except for its lock."""
     return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
-def test_a_network_is_looked_into_before_the_first_step_and_then_every_so_many_epochs(tmp_path):
+def test_a_network_is_probed_before_the_first_step_and_then_every_so_many_epochs(tmp_path):
     run_or_resume(RunFolder(tmp_path), replace(CONFIG, probe_every=2, epochs=Epochs(3)))
     rows = (tmp_path / "layers.csv").read_text().splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == ["0"] * 3 + ["2"] * 3
@@ -49,7 +49,7 @@ def test_a_network_is_looked_into_before_the_first_step_and_then_every_so_many_e
 
 @pytest.mark.parametrize("missing", [("config.yaml",), ("config.yaml", "result.json")], ids="-".join)
 @pytest.mark.parametrize("other", [CONFIG, replace(CONFIG, epochs=Epochs(3), batch_size=32, seed=7)])
-def test_a_run_that_does_not_say_whose_it_is_is_not_resumed(run, missing, other):
+def test_a_run_without_a_configuration_is_not_resumed(run, missing, other):
     for name in missing:
         (run.path / name).unlink()
     before = files_of(run)
@@ -64,7 +64,7 @@ def test_a_run_that_does_not_say_whose_it_is_is_not_resumed(run, missing, other)
     [{"device": "cuda"}, {"batch_size": 5000}, {"logger": Logger("wandb")}],
     ids=lambda change: next(iter(change)),
 )
-def test_a_request_that_is_refused_moves_nothing_aside(run, impossible, monkeypatch):
+def test_a_refused_request_archives_nothing(run, impossible, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setitem(sys.modules, "wandb", None)
     before = files_of(run)
@@ -79,8 +79,8 @@ def test_a_run_that_starts_over_need_not_be_compiled_as_the_old_one_was(run, mon
 
 
 @pytest.mark.parametrize("place", ["resnet.prepare.prepare", "resnet.train.train"], ids=["before", "after"])
-def test_a_run_that_starts_over_and_fails_is_moved_aside_once(run, monkeypatch, place):
-    """Whether it fails before its record is begun, as for lack of data, or after."""
+def test_a_run_that_starts_over_and_fails_is_archived_once(run, monkeypatch, place):
+    """Whether it fails before its record is started, as without its data, or after."""
     for measured in ("lesions.csv", "cosines.csv", "curvature.csv"):
         (run.path / measured).write_text("of the network that was there")
     before = {path.name: content for path, content in files_of(run).items()}
@@ -96,7 +96,7 @@ def test_a_run_that_starts_over_and_fails_is_moved_aside_once(run, monkeypatch, 
     assert {path.name: path.read_bytes() for path in archive.iterdir()} == before
 
 
-def test_a_run_that_failed_is_tried_again_and_one_that_diverged_only_from_the_start(run):
+def test_a_failed_run_is_tried_again_and_a_diverged_one_only_from_the_start(run):
     (run.path / "result.json").unlink()
     run.fail("failed", "no space left", "")
     assert run_or_resume(run, CONFIG)["status"] == run.state() == "complete"
