@@ -1,7 +1,7 @@
 """Read run folders and say what they show: files in, tables, figures and sentences out.
 
-What a notebook needs is here by its short name. It is imported when it is first used, so that a table need not wait
-for matplotlib and scipy.
+The functions a notebook needs can be imported from here. Each is loaded on first use, so a table does not wait for
+matplotlib and scipy.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What each axis of a study does: the value best by validation, whether that holds everywhere, and the grid's edge."""
+"""What each axis of a study does: which value is best by validation, whether it is best everywhere or at an edge."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from analysis.frames.settings import Settings
 from analysis.frames.statistics import LEVEL, Difference, holm
 from analysis.frames.study import SCORE, Study, edge, slices, tried_of
 
-EDGE = 3  # values; of fewer, each is at an end
-TIE = 1e-9  # of accuracies that are equal but for rounding
-DIGITS = 12  # beyond which effects are rounding
-FEW = 5  # values that are counted one by one
-LISTED = 12  # up to so many combinations have their best value named
-SCATTERED = 10  # fewer configurations are never taken for a random search
+EDGE = 3  # values; with fewer, every value is at an end
+TIE = 1e-9  # accuracies that differ by less are equal but for rounding
+DIGITS = 12  # decimals of effects; any beyond are rounding errors
+FEW = 5  # up to this many values are counted one by one
+LISTED = 12  # up to this many combinations may each have their own best value reported
+SCATTERED = 10  # fewer configurations are never treated as a random search
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
-    """Say which value of an axis is best, by at most three findings; nothing where it never varies alone."""
+    """Say which value of an axis is best, in at most three findings; in none if it never varies alone."""
     planned = dict(slices(study.configurations, study.axes.axes, axis))
     grids = {where: rows.dropna(subset=SCORE).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
@@ -53,7 +53,7 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
 
 
 def ranking(axis: Axis, ranked: pd.Series, grids: Mapping[str, pd.DataFrame]) -> Settings:
-    """Return by how much other values are worse than the best, in how many combinations, and which are not ranked."""
+    """Return how much worse the other values are than the best, in how many combinations, and which are not ranked."""
     best, tried = ranked.index[0], [set(rows.index) for rows in grids.values()]
     every = set().union(*tried)
     return {
@@ -74,7 +74,7 @@ def find_order(
     tops: Mapping[str, Sequence[int]],
     facts: dict,
 ) -> Iterator[Finding]:
-    """Say in how many of several combinations the best value of all is among the `tops`, and what is in the others."""
+    """Say in how many of several combinations the overall best value is in `tops`, and what is best in the others."""
     tried = {where: rows for where, rows in grids.items() if best in rows.index}
     others, found, ties = [], [], 0
     for where, rows in tried.items():
@@ -91,17 +91,17 @@ def find_order(
 
 
 def count_significant(found: Sequence[Difference | None]) -> Counter[str]:
-    """Count what differences say, corrected for being several by Holm's method."""
+    """Count the verdicts that remain significant after Holm's correction for several comparisons."""
     known = [(each.verdict, p) for each in found if each is not None and (p := each.largest_p) is not None]
     corrected = holm([p for _, p in known])
     return Counter(verdict for (verdict, _), p in zip(known, corrected) if p < LEVEL)
 
 
 def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
-    """Return what each value of an axis adds to the score, by least squares beside what each combination adds.
+    """Return what each value of an axis adds to the score, by least squares with a term for each combination as well.
 
-    So a value is not judged by the combinations in which it was tried; one that fewer than half of them have is left
-    out. Empty where no chain of combinations leads from one value to each other.
+    So a value is not judged by which combinations it was tried in. Values tried in fewer than half of them are left
+    out. The result is empty if no chain of combinations connects all values.
     """
     count = Counter(place for rows in grids.values() for place in rows.index)
     common = [place for place, n in count.items() if 2 * n >= len(grids)]
@@ -117,18 +117,18 @@ def effects(grids: Mapping[str, pd.DataFrame], name: str) -> pd.Series:
 
 
 def is_scattered(study: Study) -> bool:
-    """Return whether most configurations share all but one axis with no other: those of a random search."""
+    """Return whether most configurations differ from every other on several axes, as in a random search."""
     done, axes = study.configurations[study.configurations["n"] > 0], study.axes.axes
     if len(done) < SCATTERED:
         return False
     if any(set(done["configuration"]) <= set(choice.untested) for choice in study.choices):
-        return True  # what was to be chosen has one value in each
+        return True  # only one value of the chosen axis was tried for each
     beside = {name for axis in axes for _, rows in slices(done, axes, axis) if len(rows) > 1 for name in rows["folder"]}
     return len(beside) < len(done) / 2
 
 
 def find_ranges(study: Study) -> Iterator[Finding]:
-    """Say of a random search which configuration is best, and where on each axis the best tenth lies, if validated."""
+    """Say which configuration of a random search is best, and where the best tenth lies on each axis, if validated."""
     yield from find_best(study)
     done = study.configurations.dropna(subset=SCORE).sort_values(SCORE, ascending=False, kind="stable")
     if done.empty:
@@ -147,9 +147,9 @@ def find_ranges(study: Study) -> Iterator[Finding]:
 
 
 def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, int], facts: dict) -> Finding:
-    """Compare two values of an axis on test images, on average over all combinations of the others and pair by pair.
+    """Compare two values of an axis by test accuracy, on average over combinations of the other axes and pair by pair.
 
-    The average is over the pairs that have several seeds on both sides, if there are any.
+    The average is over the pairs with several seeds on both sides, or over all pairs if there are none.
     """
     cells = []
     for _, rows in slices(study.configurations, study.axes.axes, axis):
@@ -173,7 +173,7 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
 
 
 def find_best(study: Study) -> Iterator[Finding]:
-    """Name the configuration that is best by validation of all."""
+    """Name the configuration that is best of all by validation."""
     done = study.configurations.dropna(subset=SCORE)
     if len(done) > 2:
         row, then, *_ = done.sort_values(SCORE, ascending=False, kind="stable").to_dict("records")

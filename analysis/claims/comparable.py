@@ -1,4 +1,4 @@
-"""What a comparison mixes: configurations that differ in several things, runs that were not computed alike."""
+"""What can confound a comparison: configurations that differ in several settings, runs not computed alike."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -13,23 +13,23 @@ from analysis.frames.axes import Axes, value_of
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
-NO_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # what is more than how one trains
-NAMED = 5  # confounds; of more, the rest is counted
-NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that no group of settings is behind
+NO_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # not part of a training recipe
+NAMED = 5  # confounds named at most; the rest are only counted
+NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that are not a group of settings
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
 def is_tuned(key: str, chosen: Collection[str]) -> bool:
-    """Return whether a key is of a recipe that was chosen for each configuration, and does not count as a difference.
+    """Return whether a key is part of a recipe chosen for each configuration, so it does not count as a difference.
 
-    Another width, data or length of training counts, chosen or not.
+    A different width, data set or length of training counts, chosen or not.
     """
     group = key.partition(".")[0]
     return group not in NO_RECIPE and not {key, group}.isdisjoint(chosen)
 
 
 def flatten_settings(row: Row) -> Settings:
-    """Return a run's settings, with what its stages and width decide as entries of their own."""
+    """Return a run's settings, with separate entries for what its stages and width determine."""
     stages = row["stages"]
     network = {
         "blocks per stage": list(stages),
@@ -40,19 +40,19 @@ def flatten_settings(row: Row) -> Settings:
 
 
 def differing_keys(one: Settings, other: Settings) -> list[str]:
-    """Return the keys in which flattened settings differ, less a last width that follows from another difference."""
+    """Return the keys in which flattened settings differ; a last width that follows from `model.width` is left out."""
     keys = unequal_keys(one, other)
     follows = "model.width" in keys and "stages" not in keys
     return [key for key in keys if not (follows and key == "width of the last stage")]
 
 
 def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
-    """Return the differing keys of two flattened settings, with the value on either side."""
+    """Return the differing keys of two flattened settings, each with both values."""
     return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
 
 
 def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
-    """Return what groups of runs differ in besides blocks per stage and shortcut, with the values in order."""
+    """Return the keys, apart from blocks per stage and shortcut, in which groups of runs differ, with their values."""
     settings = [flatten_settings(runs.to_dict("records")[0]) for runs in groups]
     keys = dict.fromkeys(key for pair in combinations(settings, 2) for key in differing_keys(*pair))
     own = {key: [row.get(key, DEFAULT) for row in settings] for key in keys}
@@ -64,13 +64,13 @@ def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
 
 
 def also(*groups: pd.DataFrame) -> Settings:
-    """Return, as a finding's fact, what groups of runs differ in besides what `beside_depth` leaves out; or nothing."""
+    """Return what `beside_depth` finds as the fact `also` of a finding; empty if it finds nothing."""
     found = beside_depth(*groups)
     return {"also": found} if found else {}
 
 
 def by_choice(row: Row, axes: Axes) -> Settings:
-    """Return a run's flattened settings, with an entry for each axis that is a whole choice instead of its keys."""
+    """Return a run's flattened settings; an axis that is a whole choice has one entry instead of its keys."""
     settings, own = flatten_settings(row), [axis.name for axis in axes.axes]
     for group in own:
         if group in NO_GROUPS or not any(key.startswith(f"{group}.") for key in settings):
@@ -81,11 +81,11 @@ def by_choice(row: Row, axes: Axes) -> Settings:
 
 
 def find_confounds(configurations: pd.DataFrame, axes: Axes, chosen: Collection[str]) -> Iterator[Finding]:
-    """Name what else differs between configurations that no chain of single changes connects.
+    """Name what differs between configurations that no chain of single changes connects.
 
-    A whole choice, as that of an optimizer, is one change, and a recipe that was chosen for each configuration is none.
+    A whole choice, such as an optimizer, is one change; a recipe chosen for each configuration does not count as one.
     """
-    from scipy.sparse.csgraph import connected_components  # as long to import as all the rest of a table
+    from scipy.sparse.csgraph import connected_components  # takes as long to import as all the rest of a table
 
     rows = {row["configuration"]: row for row in configurations.to_dict("records")}
     every = {name: by_choice(row, axes) for name, row in rows.items()}
@@ -103,7 +103,7 @@ def find_confounds(configurations: pd.DataFrame, axes: Axes, chosen: Collection[
 
 
 def count_changes(settings: list[Settings]) -> np.ndarray:
-    """Return in how many keys each two of several flattened settings differ, as `differing_keys` has it."""
+    """Return the matrix of how many keys each pair of flattened settings differs in, counted as in `differing_keys`."""
     keys = list(dict.fromkeys(key for row in settings for key in row))
     columns = {key: np.array([as_text(row.get(key, DEFAULT)) for row in settings]) for key in keys}
     differs = {key: column[:, None] != column for key, column in columns.items()}
@@ -114,7 +114,7 @@ def count_changes(settings: list[Settings]) -> np.ndarray:
 
 
 def find_chosen(chosen: Mapping[str, str]) -> Iterator[Finding]:
-    """Name the axes of which each configuration has its own value, chosen for it."""
+    """Name the axes on which each configuration has its own value, chosen for it."""
     for name, by in chosen.items():
         yield Finding("chosen", facts={"axis": name, "by": by and f" in {by}"})
         if not by:
@@ -122,7 +122,7 @@ def find_chosen(chosen: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Name the configurations whose seeds were not all computed alike, a finding for those that are mixed alike."""
+    """Name the configurations whose seeds were not all computed alike, one finding per kind of mixture."""
     mixed = configurations[configurations["mixed"].fillna("") != ""]
     for how, rows in mixed.groupby("mixed", sort=False):
         labels = list(rows["label"])
@@ -131,7 +131,7 @@ def find_mixed_seeds(configurations: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_mixed_conditions(configurations: pd.DataFrame, names: Iterable[str] = MIXED) -> Iterator[Finding]:
-    """Count configurations by a condition that is not the same for all that are about the same data set."""
+    """Count configurations by each condition that is not the same for all those on the same data set."""
     for column, (_, rows) in product(names, configurations.groupby("data", sort=False)):
         counts = rows[column].value_counts().sort_index()
         if len(counts) > 1:

@@ -21,8 +21,8 @@ from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, load_studies
 
 MEASURED = ("train_acc", "val_acc", "test_acc")
-NAMED = 20  # configurations in a message; of more, the rest is counted
-COMMAS, SPACES = (re.compile(rf"{separator}(?![^\[]*\])") for separator in (r"\s*,\s*", r"\s+"))  # outside of a list
+NAMED = 20  # configurations named in a message; the rest are only counted
+COMMAS, SPACES = (re.compile(rf"{separator}(?![^\[]*\])") for separator in (r"\s*,\s*", r"\s+"))  # outside a list
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Side:
 
     @property
     def data(self) -> tuple[str, str]:
-        """The data set, and of one's own pictures which ones."""
+        """The data set's name, and the digest of the user's own pictures, if it is made of them."""
         config = self.row["config"]
         return config.get("data.name", ""), config.get("data.pictures") or ""
 
@@ -54,10 +54,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The complete runs of two configurations, and by measure how much B exceeds A, None without a figure.
+    """The complete runs of two configurations, and how much B exceeds A in each measure (None if one lacks it).
 
-    `configurations` are their rows; `changes` has both values of each key in which they differ; `names` are what a
-    heading calls them, `folders` where they are.
+    `configurations` are their rows; `changes` has both values of each key in which they differ; `names` are for
+    headings, `folders` say where they are.
     """
 
     a: pd.DataFrame
@@ -72,21 +72,21 @@ class Comparison:
 
     @property
     def paired(self) -> bool:
-        """Whether both made their predictions for the same images, and these are there."""
+        """Whether the predictions of both exist and are for the same images."""
         return correct_of([list(self.a["path"]), list(self.b["path"])]) is not None
 
     @property
     def headline(self) -> Difference:
         found = self.differences[HEADLINE]
-        assert found is not None  # a complete run has it
+        assert found is not None  # every complete run has a test accuracy
         return found
 
 
 def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
     """Return the comparison of two configurations; raises RunsError.
 
-    Each is named by what tells it from others (`optimizer.lr=0.1`, `blocks3`, several such terms), or is a folder, or
-    the beginning of one's name, with or without `study/`.
+    Each is given by what distinguishes it (`optimizer.lr=0.1`, `blocks3`, or several such terms), by its folder, or by
+    the start of its folder's name, with or without `study/`.
     """
     sides = side_a, side_b = choose(a, studies), choose(b, studies)
     if side_a.row["folder"] == side_b.row["folder"]:
@@ -113,7 +113,7 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
 
 
 def choose(wanted: str, studies: Sequence[Study]) -> Side:
-    """Return the one configuration that is meant; raises BadRequest, naming the candidates by their settings."""
+    """Return the configuration that `wanted` names; raises BadRequest, listing the candidates by their settings."""
     if os.path.isdir(wanted):
         place = os.path.abspath(wanted)
         own = [side for side in sides_of(studies) if Path(side.row["folder"]).is_relative_to(place)]
@@ -139,19 +139,19 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
 
 
 def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
-    """Yield all configurations of some studies."""
+    """Yield all configurations of the studies."""
     for study in studies:
         if len(study.runs):
             yield from (Side(study, row) for row in study.configurations.to_dict("records"))
 
 
 def means_all(terms: str, side: Side) -> bool:
-    """Return whether a term that may have a space (`8 layers`), or several with one between them, are said of it."""
+    """Return whether one term, perhaps with a space (`8 layers`), or all of several terms describe a configuration."""
     return means(terms, side) or all(means(term, side) for term in SPACES.split(terms))
 
 
 def means(term: str, side: Side) -> bool:
-    """Return whether a term, `key=value` or the value of any axis, or the model's name, is said of a configuration."""
+    """Return whether a term describes a configuration: `key=value`, its value on any axis, or its model's name."""
     key, equals, typed = term.partition("=")
     row, axes = side.row, side.study.axes
     if not equals:
@@ -170,7 +170,7 @@ def means(term: str, side: Side) -> bool:
 
 
 def number(text: str) -> float | None:
-    """Return what a text is as a number, None if it is none."""
+    """Return a text as a number, None if it is not one."""
     try:
         return float(text)
     except ValueError:
@@ -178,7 +178,7 @@ def number(text: str) -> float | None:
 
 
 def complete(runs: pd.DataFrame, folder: str) -> pd.DataFrame:
-    """Return the complete runs; raises RunsError if there is none."""
+    """Return the complete runs; raises RunsError if there are none."""
     if not (runs["status"] == "complete").any():
         raise RunsError(f"{folder}: nothing to compare yet, no run of it is complete")
     return runs[runs["status"] == "complete"]

@@ -16,7 +16,7 @@ from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Row, Settings
 from analysis.frames.study import Study, networks, slices, twins
 
-ByDepth = dict[int, pd.DataFrame]  # the runs of a series
+ByDepth = dict[int, pd.DataFrame]  # the runs of a series, by depth
 Series = Iterable[tuple[str, ByDepth]]
 EMPTY: Settings = {}
 
@@ -24,7 +24,7 @@ EMPTY: Settings = {}
 def find_depth(
     study: Study, runs: pd.DataFrame, configurations: pd.DataFrame, planned: pd.DataFrame
 ) -> Iterator[Finding]:
-    """Find what depth and skip connections do to these configurations, of all that are `planned`."""
+    """Find what depth and skip connections do to these configurations; `planned` also has those without results."""
     series = list(several_depths(study, runs, configurations))
     yield from find_gains(series)
     yield from find_twins(study, runs, configurations)
@@ -35,7 +35,7 @@ def find_depth(
 
 
 def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Settings = EMPTY, **more: Any) -> Finding:
-    """Return how much the runs `b` exceed the runs `a` in a measure, and what else differs besides their depth."""
+    """Return how much runs `b` exceed runs `a` in a measure, and what differs apart from depth and shortcut."""
     both = pd.concat([a, b])
     facts = facts | (also(a, b) if kind != "published step" else {})
     return Finding(
@@ -50,7 +50,7 @@ def versus(kind: str, a: pd.DataFrame, b: pd.DataFrame, measure: str, facts: Set
 
 
 def find_gains(series: Series) -> Iterator[Finding]:
-    """Compare the deepest network of each series with the shallowest; of a rise, say from where on none is shown."""
+    """Compare the deepest network of each series with the shallowest; if accuracy rises, report where it plateaus."""
     for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
         gain = versus("gain", by_depth[low], by_depth[high], "test_acc", networks=name, depths=(low, high))
@@ -64,7 +64,7 @@ def find_gains(series: Series) -> Iterator[Finding]:
 
 
 def find_plateau(by_depth: ByDepth) -> int | None:
-    """Return the least depth beyond which no network is shown to be better than a shallower one; None without any."""
+    """Return the smallest depth from which on no network is shown to beat a shallower one; None if there is none."""
     found, (*shallower, deepest) = None, sorted(by_depth)
     for place, depth in reversed(list(enumerate(shallower))):
         deeper = [*shallower[place + 1 :], deepest]
@@ -76,7 +76,7 @@ def find_plateau(by_depth: ByDepth) -> int | None:
 
 
 def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Compare residual networks with their plain twins at the least and at the greatest depth that both have."""
+    """Compare residual networks with their plain twins at the smallest and the largest depth that both have."""
     for residual, plain, common in twins(study, configurations):
         for depth in dict.fromkeys((common[0], common[-1])):
             a, b = (of_configurations(runs, rows[rows["depth"] == depth]) for rows in (plain, residual))
@@ -84,7 +84,7 @@ def find_twins(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -
 
 
 def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Compare what depth does to residual networks with what it does to their plain twins."""
+    """Compare the effect of depth on residual networks with its effect on their plain twins."""
     for residual, plain, common in twins(study, configurations):
         if len(common) < 2:
             continue
@@ -108,8 +108,8 @@ def find_interactions(study: Study, runs: pd.DataFrame, configurations: pd.DataF
 def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Finding]:
     """Find the depth, chosen by validation accuracy, beyond which plain networks get worse again, if there is one.
 
-    `plain` are all plain networks that are planned: those of a series that are deeper and have no run are named. Of two
-    depths there is none between them; what training accuracy does is said instead, of residual networks as well.
+    `plain` are all planned plain networks; those deeper than a series, without a complete run, are named. A series of
+    two depths can show no turn; it gets its change in training accuracy instead, for residual networks as well.
     """
     for name, by_depth in series:
         shallowest, deepest = min(by_depth), max(by_depth)
@@ -132,12 +132,12 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
 
 
 def places(study: Study, row: Row) -> list[Any]:
-    """Return a run's or a configuration's values of the axes besides depth and shortcut."""
+    """Return a run's or a configuration's values on the axes other than depth and shortcut."""
     return [value_of(row, axis.name) for axis in study.others]
 
 
 def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
-    """Compare the deepest plain networks with the best; where the training accuracy falls, that too."""
+    """Compare the deepest plain networks with the best; if training accuracy falls, report that too."""
     deepest = max(by_depth)
     turn, training = (
         versus(kind, by_depth[best], by_depth[deepest], measure, networks=name, depths=(best, deepest))
@@ -149,7 +149,7 @@ def find_turn(name: str, by_depth: ByDepth, best: int) -> Iterator[Finding]:
 
 
 def rule_out_overfitting(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings, and what follows where both test and training accuracy fall, corrected for being several."""
+    """Yield the findings; where both test and training accuracy fall even after correction, rule out overfitting."""
     fallen = set()
     for found in findings:
         yield found
@@ -160,7 +160,7 @@ def rule_out_overfitting(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def find_gaps(series: Series) -> Iterator[Finding]:
-    """Compare training minus validation accuracy at the least and at the greatest depth."""
+    """Compare training minus validation accuracy at the smallest and the largest depth."""
     for name, by_depth in series:
         low, high = min(by_depth), max(by_depth)
         sides = [runs.assign(gap=runs["train_acc"] - runs["val_acc"]) for runs in (by_depth[low], by_depth[high])]
@@ -172,7 +172,7 @@ def find_gaps(series: Series) -> Iterator[Finding]:
 
 
 def several_depths(study: Study, runs: pd.DataFrame, configurations: pd.DataFrame) -> Series:
-    """Yield what networks that differ in depth only are, and their runs by depth, ascending."""
+    """Yield each series of networks that differ only in depth: its name, and its runs by ascending depth."""
     depth = study.axes.find("layers")
     if depth is None or depth not in study.axes.axes:
         return

@@ -1,4 +1,4 @@
-"""Differences between groups of runs, with the noise of seeds, and where predictions are there that of test images."""
+"""Differences between groups of runs, with the noise of seeds and, if there are predictions, of test images."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ HEADLINE = "test_acc"
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | None:
-    """Return how much the runs `b` exceed the runs `a`, see `weigh`; where seeds yield nothing, as the images tell."""
+    """Return how much runs `b` exceed runs `a`, by `weigh` or, if that has no interval, by `binomial_difference`."""
     found = weigh((a, b), (-1, 1), measure)
     if found is None or measure != HEADLINE or found.low is not None:
         return found
@@ -21,7 +21,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | N
 
 
 def weigh(groups: Sequence[pd.DataFrame], weights: Sequence[float], measure: str = HEADLINE) -> Difference | None:
-    """Return a weighted sum of the groups' means with its intervals; None where a group has no figure."""
+    """Return a weighted sum of the groups' means with its intervals; None if a group lacks the measure."""
     groups = [runs.dropna(subset=measure) for runs in groups]
     if any(runs.empty for runs in groups):
         return None

@@ -1,16 +1,16 @@
-"""A finding as data: what was compared, and what came of it. wording.py says it in a sentence."""
+"""A finding as data: what was compared, and the result. wording.py puts it into a sentence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+if TYPE_CHECKING:  # this imports scipy, which takes as long as all the rest of a table
     from analysis.frames.statistics import Difference
 
 DECIDED = ("more", "less")  # verdicts that are more than noise
 MIXES, NOISE, BEYOND = "Confounds", "Noise", "Beyond the best depth"
-TOPICS = {  # of each kind
+TOPICS = {  # by kind
     "gain": "Depth",
     "twins": "Skip connections",
     "interaction": "Skip connections",
@@ -24,7 +24,7 @@ TOPICS = {  # of each kind
     "gradients": "Gradients",
     "gap": "Training and validation",
     "pair": "Accuracy",
-    "axis": "",  # that of the axis
+    "axis": "",  # the topic is the axis itself
     "order": "",
     "each best": "",
     "edge": "",
@@ -68,11 +68,11 @@ TOPICS = {  # of each kind
 
 @dataclass(frozen=True)
 class Finding:
-    """What runs support; which fields are set depends on the kind.
+    """Something that runs support; which fields are set depends on the kind.
 
-    `networks` says in words what `configurations` are; `difference` is what the second side of a comparison has beyond
-    the first, `seeds` how many runs each side has. `programs` names what of code and data differs between the runs,
-    `tuned` the axes of which each network has its own best value.
+    `networks` describes `configurations` in words. `difference` is how much the second side of a comparison exceeds the
+    first; `seeds` is how many runs the two sides have, or the fewest and the most of several groups. `programs` names
+    which of code and data differ between the runs, `tuned` the axes on which each network has its own best value.
     """
 
     kind: str
@@ -87,7 +87,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """What the difference says; `open` without one."""
+        """The verdict of the difference; `open` if there is none."""
         return "open" if self.difference is None else self.difference.verdict
 
     @property

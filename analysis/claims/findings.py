@@ -1,7 +1,7 @@
 """What the runs of a study support, and nothing else.
 
-Every finding holds for the data at hand. Where an interval over seeds includes zero, the finding is that no difference
-can be claimed; where there is no interval, as with a single seed, the finding is that the question is open.
+Every finding holds for the data at hand. If an interval over seeds includes zero, the finding is that no difference can
+be claimed; if there is no interval, as with a single seed, the finding is that the question is open.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,9 +21,9 @@ from analysis.frames.settings import as_text
 from analysis.frames.statistics import wilson
 from analysis.frames.study import SCORE, Study, pick, slices, validated
 
-MOST_SERIES = 3  # series of depths that have sentences of their own; of more, each network is compared at its best
+MOST_SERIES = 3  # up to this many series of depths are described one by one; more, only at their best settings
 EASY = {"digits": "The digits of scikit-learn"}
-# Kinds that answer what a study was made for.
+# Kinds of findings that answer a study's main question.
 MAIN_KINDS = ("best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
@@ -55,11 +55,11 @@ def find(study: Study) -> list[Finding]:
 
 
 def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, done: pd.DataFrame) -> Iterator[Finding]:
-    """Say what each axis of a grid does, and how the original's step came out."""
+    """Say what each axis of a grid does, and how the results compare with published ones."""
     special = [axis for axis in study.axes.axes if axis not in study.others]
     by_depth = done.groupby("depth")["stages"].agg(lambda stages: stages.map(len).nunique()).max()
     others = [axis.name for axis in study.others if axis.name != "stages" or by_depth > 1]
-    if study.others and len(study.axes.axes) > 1:  # what a single axis says of its best value says all
+    if study.others and len(study.axes.axes) > 1:  # with a single axis, its own finding names the best
         yield from find_best(study)
     for axis in study.others:
         yield from find_axis(study, distinct, axis)
@@ -72,9 +72,9 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
 
 
 def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:
-    """Say what depth and skip connections do to networks each of which has its best values of the other axes.
+    """Say what depth and skip connections do to networks, each at its best values on the other axes.
 
-    Where these make another network of it, or take other data or epochs, that stays a difference.
+    If these values change the network itself, its data or its epochs, that still counts as a difference.
     """
     best = pick(replace(study, runs=without_copies(study.runs, study)), others)
     runs = of_configurations(distinct, best.configurations)
@@ -92,14 +92,14 @@ def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[st
 
 
 def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
-    """Return a finding that names no recipe as another difference which was chosen for each configuration."""
+    """Return a finding whose other differences leave out recipes that were chosen for each configuration."""
     also = {key: values for key, values in finding.facts.get("also", {}).items() if not is_tuned(key, chosen)}
     others = {name: fact for name, fact in finding.facts.items() if name != "also"}
     return replace(finding, facts=others | ({"also": also} if also else {}))
 
 
 def main_findings(study: Study) -> list[Finding]:
-    """Return what the comparisons of a study come to, and no more; nothing where nothing was compared."""
+    """Return only the main results of a study's comparisons; empty if nothing was compared."""
     every = find(study)
     kinds = MAIN_KINDS if any(finding.kind == "interaction" for finding in every) else ("twins", *MAIN_KINDS)
     found = [finding for finding in every if finding.kind in kinds]
@@ -110,8 +110,8 @@ def main_findings(study: Study) -> list[Finding]:
 def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return the runs without those that repeat another: the same training in another configuration's folder.
 
-    A model's name says nothing about its network, and a folder can be copied. To count a seed twice would make
-    intervals too narrow.
+    Two models can name the same network, and a folder can be copied. Counting a seed twice would make intervals too
+    narrow.
     """
     columns = [axis.column for axis in (*study.axes.axes, *study.axes.dependent)]
     placed = runs.join(study.configurations.set_index("folder")[columns], on="folder")
@@ -120,7 +120,7 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def find_pair(study: Study) -> Iterator[Finding]:
-    """Compare two configurations that differ along several axes: what is between them is not one axis's doing."""
+    """Compare a study's two configurations that differ on several axes, so no single axis explains the difference."""
     runs, configurations = study.complete, study.configurations
     if len(configurations) == 2 == runs["configuration"].nunique() and len(study.axes.axes) > 1:
         a, b = (runs[runs["configuration"] == name] for name in configurations["configuration"])
@@ -129,10 +129,10 @@ def find_pair(study: Study) -> Iterator[Finding]:
 
 
 def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Set networks that were trained by a published recipe beside what is published of them.
+    """Compare networks that were trained by a published recipe with their published figures.
 
-    Of the original project, whose figures are of validation images, the step is compared, if both of its networks are
-    there.
+    The original project's figures are on validation images. For it, the step between its two networks is compared, if
+    both are there.
     """
     rows = add_published(configurations)
     theirs = rows[rows["by"] == ORIGINAL].to_dict("records")
@@ -155,7 +155,7 @@ def find_published(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator
 
 
 def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Give the test images' interval of configurations with one run, which have none over seeds."""
+    """Give an interval over test images for each configuration with a single run, which has none over seeds."""
     rows = configurations[configurations["n"] == 1].sort_values(SCORE, ascending=False, kind="stable")
     intervals = {}
     for name, label in zip(rows["configuration"], rows["label"]):
@@ -166,7 +166,7 @@ def find_singles(runs: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[F
 
 
 def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Name the part of the data, if only a part was trained on."""
+    """Name the part of the data that configurations were trained on, if it was not all."""
     part = configurations[[config.get("data.limit") is not None for config in configurations["config"]]]
     if len(part):
         facts = {"count": len(part), "of": len(configurations), "data": data_of(part)}
@@ -174,7 +174,7 @@ def find_parts(configurations: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_easy(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Name the data that are too easy to tell anything about depth, which nearly every network learns."""
+    """Name the data sets that are too easy to show anything about depth: nearly every network learns them."""
     easy = configurations[configurations["data"].isin(EASY)]
     if len(easy):
         data = " and ".join(EASY[name] for name in sorted(set(easy["data"])))
@@ -182,7 +182,7 @@ def find_easy(configurations: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_incomplete(configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Count the runs that are left out, by their status, and name their configurations."""
+    """Count the runs that are left out, by status, and name their configurations."""
     counts = {status: int(configurations[status].sum()) for status in STATUSES[1:]}
     if any(counts.values()):
         of = {status: list(configurations.loc[configurations[status] > 0, "label"]) for status in counts}

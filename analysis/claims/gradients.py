@@ -1,4 +1,4 @@
-"""Where the gradient goes: the norm in the first layers over that in the last, residual against plain."""
+"""How the gradient changes across layers: its norm in the first over that in the last, residual against plain."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ from analysis.frames.study import Study, networks, twins
 def find_gradients(
     study: Study, runs: pd.DataFrame, layers: pd.DataFrame, configurations: pd.DataFrame
 ) -> Iterator[Finding]:
-    """Compare the ratio of residual networks with that of their plain twins, at the greatest depth that both have.
+    """Compare the ratio of residual networks with that of their plain twins, at the largest depth that both have.
 
-    Only the ratio means the same in both. `difference` is in hundredths of its decimal logarithm.
+    Only the ratio means the same in both. `difference` is that of its log10, in hundredths.
     """
     known = of_configurations(configurations, layers)
     for residual, plain, (*_, depth) in twins(study, known):
@@ -28,10 +28,10 @@ def find_gradients(
         if all(map(len, ratios)):
             groups = [of_configurations(runs, side) for side in sides]
             facts = {"ratios": tuple(10 ** estimate(side).mean for side in ratios)} | also(*groups)
-            if all(map(len, scaled)):  # older runs did not look at their weights
+            if all(map(len, scaled)):  # older runs did not record the norms of their weights
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
             before = [end_ratios(part[part["epoch"] == 0]) for part in rows]
-            if all(map(len, before)):  # nor at the gradients before the first step
+            if all(map(len, before)):  # or the gradients before the first step
                 facts["before"] = tuple(10 ** estimate(side).mean for side in before)
             yield Finding(
                 "gradients",
@@ -48,6 +48,6 @@ def find_gradients(
 def first_over_last(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
     """Return, per run, log10 of the first layers' gradient norm over the last ones', averaged over trained epochs.
 
-    An epoch in which one of them has no gradient does not count.
+    An epoch in which either of them has no gradient does not count.
     """
     return end_ratios(layers[layers["epoch"] > 0], scaled).groupby("path").mean()

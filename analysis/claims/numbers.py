@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+if TYPE_CHECKING:  # this imports scipy, which takes as long as all the rest of a table
     from analysis.frames.statistics import Difference, Estimate
 
 OPEN = "Whether other seeds agree is open."
 
 
 def unclear(verdict: str, what: str = "difference between them") -> str:
-    """Return that a question is open, or that what was found could be noise; nothing where it is clear."""
+    """Return a sentence saying that a question is open or that a result could be noise; empty if it is clear."""
     return {"open": OPEN, "noise": f"No {what} can be claimed: it could be noise."}.get(verdict, "")
 
 
@@ -27,7 +27,7 @@ def say_sides(seeds: tuple[int, int]) -> str:
 
 
 def say_twins(seeds: tuple[int, int]) -> str:
-    """Return how many seeds plain networks, the first side, and residual ones have."""
+    """Return how many seeds plain networks (the first side) and residual ones have."""
     plain, residual = seeds
     return say_sides(seeds) if plain == residual else f"{residual} residual, {plain} plain seeds"
 
@@ -38,7 +38,7 @@ def span(low: float, high: float, say: Callable[[float], str]) -> str:
 
 
 def say_factor(factor: float) -> str:
-    """Return a factor with two digits, or as a whole number of at most three digits and zeros; from 10^8 as 2.7e11."""
+    """Return a factor to two significant digits below 10, else a whole number rounded to three; from 1e8 as 2.7e11."""
     if factor >= 1e8:
         mantissa, exponent = f"{factor:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
@@ -48,7 +48,7 @@ def say_factor(factor: float) -> str:
 
 
 def say_factors(found: Difference) -> str:
-    """Return by what factor a ratio differs, given its difference in hundredths of the decimal logarithm."""
+    """Return by what factor a ratio differs, given the difference of its log10 in hundredths."""
     factors = span(*found.span, lambda points: say_factor(10 ** (points / 100)))
     return f"{'larger' if found.verdict == 'more' else 'smaller'} by a factor of {factors}"
 
@@ -59,7 +59,7 @@ def say_fine(factor: float) -> str:
 
 
 def say_cosine(cosine: float) -> str:
-    """Return a cosine, one next to zero without a sign."""
+    """Return a cosine to two decimals, never as -0.00."""
     return f"{round(cosine, 2) + 0.0:.2f}"
 
 
@@ -69,7 +69,7 @@ def say_log(found: Estimate, say: Callable[[float], str] = say_factor) -> str:
 
 
 def say_interval(found: Estimate, say: Callable[[float], str] = say_factor, name: bool = True) -> str:
-    """Return the interval over seeds of the number whose log10 was estimated, or that there is none."""
+    """Return the interval over seeds of the number whose log10 was estimated; if there is none, how many seeds."""
     if found.low is None or found.high is None:
         return count_seeds(found.n)
     interval = f"{say(10**found.low)} to {say(10**found.high)}"

@@ -1,4 +1,4 @@
-"""What several configurations say together: how far seeds deviate, and how many verdicts outlast a correction."""
+"""What several configurations say together: how much seeds vary, and how many verdicts survive a correction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,9 +12,9 @@ from analysis.frames.statistics import LEVEL, holm, pool
 
 
 def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Pool the deviation of seeds over residual and over plain networks, or say that they differ too much.
+    """Pool the deviation between seeds over residual and over plain networks, or say that it differs too much.
 
-    Nothing where the seeds of a configuration tie.
+    Nothing is yielded for residual or plain networks if the seeds of one of their configurations all agree.
     """
     plain = runs["shortcut"] == PLAIN
     for networks, rows in (("residual networks", runs[~plain]), ("plain networks", runs[plain])):
@@ -26,9 +26,9 @@ def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings, those marked whose verdict does not outlast a correction for being several.
+    """Return the findings, marking each verdict that does not survive Holm's correction for several comparisons.
 
-    A finding that counts the verdicts follows where there are several.
+    If there are several, a finding that counts them is appended.
     """
     ps = {place: p for place, finding in enumerate(findings) if (p := p_of(finding)) is not None}
     if len(ps) < 2:
@@ -47,5 +47,5 @@ def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def p_of(finding: Finding) -> float | None:
-    """Return the p-value of a finding's difference, over seeds and with images too; None without one."""
+    """Return the p-value of a finding's difference, the larger one if there are two; None if there is none."""
     return finding.difference.largest_p if finding.difference is not None else None

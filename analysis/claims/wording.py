@@ -13,8 +13,8 @@ from analysis.claims.numbers import count_seeds, in_a_row, say_factor, say_facto
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
-NAMED, MOST = 6, 12  # configurations, and values, in a sentence; of more, the rest is counted
-EACH = 8  # combinations whose best values are named; of more, these are counted
+NAMED, MOST = 6, 12  # configurations, and values, named in a sentence; the rest are only counted
+EACH = 8  # up to this many combinations have their best values named; with more, these are counted
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
@@ -80,10 +80,10 @@ TEMPLATES = {
     "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
     "nothing complete": "No run is complete, so nothing can be said yet.",
 }
-COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # others `value: count`
+COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # other kinds: `value: count`
 COUNTED["mixed compiled"] = COUNTED["incomplete"]
 COMPILED = {True: "compiled", False: "not compiled"}
-VERBS = {  # for more, for less, for neither
+VERBS = {  # if more, if less, if equal
     "twins": (
         "is above that of their plain counterparts",
         "is below that of their plain counterparts",
@@ -100,8 +100,8 @@ VERBS = {  # for more, for less, for neither
         "equals that of {second}{next}",
     ),
 }
-RISES = ("rises", "falls", "stays the same")  # the verbs of all others
-SAME = 0.005  # points that are printed as none
+RISES = ("rises", "falls", "stays the same")  # the verbs of all other kinds
+SAME = 0.005  # points; smaller differences are printed as none
 
 
 def sentence(finding: Finding) -> str:
@@ -130,7 +130,7 @@ def sentence(finding: Finding) -> str:
 
 
 def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
-    """Return the sentences of findings under their topics; what networks were tuned by stands once before several."""
+    """Return findings as sentences by topic; what several in a row were tuned by is said once, before them."""
     topics: dict[str, list[Finding]] = {}
     for finding in findings:
         topics.setdefault(finding.topic, []).append(finding)
@@ -146,7 +146,7 @@ def by_topic(findings: Iterable[Finding]) -> dict[str, list[str]]:
 
 
 def say_change(finding: Finding) -> str:
-    """Return what can be said of a difference in accuracy, and no more."""
+    """Return what can be said about a difference in accuracy, and no more."""
     found = finding.difference
     assert found is not None
     facts = {"next": ", the next best," * (finding.facts.get("values") != 2)} | finding.facts
@@ -154,7 +154,7 @@ def say_change(finding: Finding) -> str:
     equal = abs(found.points) < SAME
     size = same if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
     interval = "" if found.low is None or found.high is None else say_points(found.low, found.high)
-    seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # of more than two groups of runs
+    seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # for more than two groups of runs
     if finding.kind == "twins":
         seeds = say_twins(finding.seeds)
     elif finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
@@ -171,7 +171,7 @@ def say_change(finding: Finding) -> str:
 
 
 def say_correction(finding: Finding) -> str:
-    """Return that a difference does not outlast the correction for several comparisons; nothing where it does."""
+    """Return a note that a difference does not survive the correction for several comparisons; empty if it does."""
     count = finding.facts.get("one_of")
     return f" by itself, but not after correction for {count} comparisons" if count else ""
 
@@ -183,12 +183,12 @@ def say_mean(found: tuple[float, float]) -> str:
 
 
 def say_points(low: float, high: float) -> str:
-    """Return an interval in percentage points, one that ends at zero without a sign that rounding left."""
+    """Return an interval in percentage points; an end that rounds to zero is +0.00, never -0.00."""
     return f"{round(low, 2) + 0.0:+.2f} to {round(high, 2) + 0.0:+.2f} pp"
 
 
 def say_plateau(finding: Finding) -> str:
-    """Return the depth from which on no further rise is shown, and by how much the deepest networks are above it."""
+    """Return from which depth on no further rise is shown, and how far above it the deepest networks are."""
     depth, further, seeds = finding.facts["plateau"]
     change = f"{further.points:+.2f} pp from there to {finding.depths[1]}"
     interval = f"95 % interval {say_points(*further.span)}, {say_sides(seeds)}"
@@ -196,7 +196,7 @@ def say_plateau(finding: Finding) -> str:
 
 
 def say_axis(finding: Finding) -> str:
-    """Return what can be said of two values of an axis, and over how many pairs of configurations."""
+    """Return what can be said about two values of an axis, and over how many pairs of configurations."""
     text, pairs, every = say_change(finding), finding.facts["pairs"], finding.facts["of_pairs"]
     if every == 1:
         return f"Its test accuracy {text}"
@@ -207,7 +207,7 @@ def say_axis(finding: Finding) -> str:
 
 
 def say_next(finding: Finding) -> dict[str, Any]:
-    """Return how far the second best of all is behind the best, and how many runs of the best diverged."""
+    """Return how far the second-best configuration is behind the best, and how many runs of the best diverged."""
     gap, diverged = finding.facts["gap"], finding.facts["diverged"]
     return {
         "lower": "as good" if gap < SAME else f"next, {gap:.2f} pp lower",
@@ -222,7 +222,7 @@ def say_part(finding: Finding) -> dict[str, Any]:
 
 
 def say_rest(finding: Finding) -> dict[str, Any]:
-    """Return by how much the other values of an axis are lower, from how many combinations that is known, and more."""
+    """Return how much lower an axis's other values are, over how many combinations, and the rest of the sentence."""
     facts = finding.facts
     said = listed([f"{value}: {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
@@ -243,7 +243,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
 
 
 def say_order(finding: Finding) -> dict[str, Any]:
-    """Return in how many combinations a value is best, of those in which it was tried, and which is in the others."""
+    """Return in how many of the combinations where it was tried a value is best, and which is best in the others."""
     names = ("tried", "planned", "others", "ties", "clear")
     tried, planned, others, ties, clear = (finding.facts[name] for name in names)
     where = f" in which it can be compared (of {planned} in all)" * (tried < planned)
@@ -261,9 +261,9 @@ def say_order(finding: Finding) -> dict[str, Any]:
 
 
 def say_ratio(finding: Finding) -> str:
-    """Return what can be said of a difference that is hundredths of the decimal logarithm of a ratio."""
+    """Return what can be said about a ratio, given the difference of its log10 in hundredths."""
     found = finding.difference
-    assert found is not None  # it is asked for only then
+    assert found is not None  # otherwise this is not called
     lost = say_correction(finding)
     noise = f", which is more than the noise of seeds{lost}" * bool(lost)
     clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){noise}."
@@ -271,7 +271,7 @@ def say_ratio(finding: Finding) -> str:
 
 
 def say_counts(finding: Finding) -> str:
-    """Return counts by value, those of zero left out, and of which configurations where that is known."""
+    """Return counts by value without zeros, with the configurations they are of, if known."""
     form = COUNTED.get(finding.kind, "{value}: {count}")
     counts, of = finding.facts.get("counts", {}), finding.facts.get("of", {})
     texts = {
@@ -281,7 +281,7 @@ def say_counts(finding: Finding) -> str:
 
 
 def say_scaled(ratios: Sequence[float]) -> str:
-    """Return the ratios of a comparison's two sides with each norm times that of the layer's weights."""
+    """Return the ratios of a comparison's two sides, with each norm multiplied by that of the layer's weights."""
     return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
 
 
@@ -296,7 +296,7 @@ def say_changes(changes: Mapping[str, Sequence[Any]]) -> str:
 
 
 def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last: str = "; and ") -> str:
-    """Return names in a row, the first ones of many."""
+    """Return names in a row, and beyond the first `most` how many more there are."""
     return separator.join(names[:most]) + (f"{last}{len(names) - most} more" if len(names) > most else "")
 
 
@@ -306,9 +306,9 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
 
 
 def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
-    """Return the best value in each combination of the other axes, and where it is at an end of those tried.
+    """Return the best value in each combination of the other axes, and whether it is at an end of those tried.
 
-    Of many combinations, only how often that is so.
+    With many combinations, return only how often each value is best or at an end.
     """
     if len(each) > EACH:
         counts = Counter(" together with ".join(best) for _, best, _ in each).most_common()
@@ -323,7 +323,7 @@ def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
 SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
 SAY_MORE = {"order": say_order, "axis": say_rest, "part of the data": say_part, "best": say_next}
 
-# How facts that are no plain words or numbers are said.
+# How to say facts that are neither plain words nor numbers.
 SAY = {
     "changes": say_changes,
     "also": say_changes,

@@ -1,4 +1,4 @@
-"""Why depth works and why it fails: what is seen inside networks, before training and after it."""
+"""Why depth works and why it fails: what networks look like inside, before and after training."""
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside.lesions import find_branches, find_lesions
@@ -7,7 +7,7 @@ from analysis.frames.study import Study
 
 
 def find_inside(study: Study) -> list[Finding]:
-    """Return what inspections, lesions and the layers of trainings support."""
+    """Return the findings that inspections, lesions and the probed layers of trainings support."""
     found = [*find_untrained(study.untrained)]
     if len(study.runs):
         layers = study.layers[study.layers["path"].isin(study.complete["path"])]

@@ -15,18 +15,18 @@ from analysis.frames.statistics import estimate, welch
 from analysis.frames.study import best_rows
 
 SEVERE = 10.0  # points: a lesion that costs more is named
-ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins differ
+ANY_SHORTCUT = {"model.name", "model.shortcut"}  # settings in which twins may differ
 
 
 def with_costs(lesions: pd.DataFrame) -> pd.DataFrame:
-    """Return the lesions of each run with its `intact` accuracy and their `cost` in points."""
+    """Return each run's lesions with its `intact` accuracy and their `cost` in percentage points."""
     intact = lesions[lesions["lesion"] == "none"].set_index("path")["accuracy"]
     rows = lesions[lesions["lesion"] != "none"].assign(intact=lambda rows: rows["path"].map(intact))
     return rows.assign(cost=100 * (rows["intact"] - rows["accuracy"])).dropna(subset=["cost", "block"])
 
 
 def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
-    """Say what lesions cost each configuration, which ones cost much, and compare residual networks with plain ones."""
+    """Say what lesions cost each configuration and which cost most, and compare residual networks with plain ones."""
     rows = with_costs(lesions)
     own = of_configurations(runs, rows).drop_duplicates("configuration")
     for run in own.to_dict("records"):
@@ -38,12 +38,12 @@ def find_lesions(lesions: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]
 
 
 def in_words(row: Row) -> str:
-    """Return which networks a configuration is about: `residual (projection) networks of 32 layers`."""
+    """Return a configuration's networks in words: `residual (projection) networks of 32 layers`."""
     return f"{name_shortcut(row['shortcut'])} networks of {row['depth']} layers"
 
 
 def find_costs(lesion: str, rows: pd.DataFrame, run: Row) -> Finding:
-    """Return what lesions of one kind cost one configuration: those that cost little together, the others by block."""
+    """Return what lesions of one kind cost one configuration: the mild ones as a group, the severe ones by block."""
     costs = rows.groupby("block")["cost"].mean()
     mild = costs[costs <= SEVERE]
     begins = dict(zip(accumulate(run["stages"][:-1]), range(2, len(run["stages"]) + 1)))
@@ -63,7 +63,7 @@ def find_costs(lesion: str, rows: pd.DataFrame, run: Row) -> Finding:
 
 
 def pairs(configurations: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
-    """Yield plain and residual configurations that differ in nothing but their shortcut."""
+    """Yield pairs of a plain and a residual configuration that differ only in their shortcut."""
     rows = configurations.to_dict("records")
     for plain, residual in product(rows, rows):
         if plain["shortcut"] == PLAIN != residual["shortcut"] and but_shortcut(plain) == but_shortcut(residual):
@@ -71,12 +71,12 @@ def pairs(configurations: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
 
 
 def but_shortcut(row: Row) -> Row:
-    """Return all settings but those in which twins differ."""
+    """Return all settings except those in which twins may differ."""
     return {k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]}
 
 
 def compare_removals(removed: pd.DataFrame, plain: Row, residual: Row) -> Finding:
-    """Return by how many points the mean cost of a removal differs, over the blocks that both can go without."""
+    """Compare the mean cost of removing a block, over the blocks that can be removed from both networks."""
     names = plain["configuration"], residual["configuration"]
     sides = [removed[removed["configuration"] == name] for name in names]
     common = set(sides[0]["block"]) & set(sides[1]["block"])
@@ -94,9 +94,9 @@ def compare_removals(removed: pd.DataFrame, plain: Row, residual: Row) -> Findin
 
 
 def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterator[Finding]:
-    """Say how strong residual branches are beside their shortcuts before training and after it.
+    """Say how strong residual branches are relative to their shortcuts, before and after training.
 
-    Of each shortcut, in the deepest networks that looked at both, and of these in the best by validation.
+    For each shortcut, take the deepest networks probed at both times, and among these the best by validation.
     """
     by_run = mean_ratios(layers)
     rows = of_configurations(configurations, by_run)
@@ -112,7 +112,7 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
 
 
 def count_stronger(layers: pd.DataFrame) -> tuple[int, int]:
-    """Return how many blocks have a larger ratio after training than before, in the mean of runs, and of how many."""
+    """Return how many blocks have a larger mean ratio over runs after training than before, and out of how many."""
     rows = layers[layers["residual_ratio"] > 0]
     rows = rows.assign(ratio=np.log10(rows["residual_ratio"].astype(float)))
     last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")
@@ -121,7 +121,7 @@ def count_stronger(layers: pd.DataFrame) -> tuple[int, int]:
 
 
 def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return, per run that looked before training and later, the mean log10 of its blocks' ratios then and at last."""
+    """Return, per run probed before training and later, its blocks' mean log10 ratio before and at the last probe."""
     rows = layers[layers["residual_ratio"] > 0]
     rows = rows.assign(mean=np.log10(rows["residual_ratio"].astype(float)))
     means = rows.groupby(["configuration", "path", "epoch"], as_index=False)["mean"].mean()

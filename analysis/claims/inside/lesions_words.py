@@ -1,11 +1,11 @@
-"""The sentences of lesions.py's findings: a template per kind, and what fills it."""
+"""Sentences for the findings of lesions.py: a template per kind, and what fills it."""
 
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import count_seeds, say_factor, say_log, span, unclear
 
-NAMED = 6  # blocks in a sentence; of more, the rest is counted
+NAMED = 6  # blocks named in a sentence; the rest are only counted
 
 TEMPLATES = {
     "remove": "Removing a block of {networks} ({configuration}, {intact:.1f} % accuracy on the held-out images when "
@@ -21,7 +21,7 @@ TEMPLATES = {
 
 
 def say_costs(finding: Finding) -> str:
-    """Return what lesions cost: at most so much, but for those that are named."""
+    """Return what lesions cost: an upper limit for the mild ones, and each severe one by name."""
     (mild, most), severe, ways = finding.facts["mild"], finding.facts["severe"], finding.facts["ways"]
     named = sorted(severe, key=lambda block: -severe[block])
     texts = [f"{severe[block]:.1f} ({name_block(block, finding)})" for block in named[:NAMED]]
@@ -38,14 +38,14 @@ def say_cases(count: int, ways: int) -> str:
 
 
 def name_block(block: int, finding: Finding) -> str:
-    """Return a block as the network's modules are named, both of a swap, and whether it begins a stage."""
+    """Return a block's module name, both names for a swap, and whether the block starts a stage."""
     stage = finding.facts["stages"].get(block)
     first = "" if stage is None else f", the first of stage {stage}"
     return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + first
 
 
 def say_average(finding: Finding) -> str:
-    """Return the mean cost with its interval over seeds, and the accuracies that are left."""
+    """Return the mean cost with its interval over seeds, and the range of the remaining accuracy."""
     found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
     interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
     left = f"{low} %" if low == high else f"{low} to {high} %"
@@ -56,19 +56,19 @@ def say_average(finding: Finding) -> str:
 def say_removals(finding: Finding) -> str:
     """Return how many points less or more a removal costs with skip connections."""
     found = finding.difference
-    assert found is not None  # lesions.py always has one
+    assert found is not None  # lesions.py always sets it
     clear = "With skip connections that is {} points {} (95 % interval over seeds)."
     return unclear(found.verdict) or clear.format(span(*found.span, "{:.1f}".format), found.verdict)
 
 
 def say_removed(finding: Finding) -> str:
-    """Return of how many blocks one is removed."""
+    """Return how many blocks the removed one is chosen from."""
     common = finding.facts["common"]
     return "the only block" if common == 1 else f"one of the {common} blocks"
 
 
 def say_branches(finding: Finding) -> str:
-    """Return whether training makes the residual branches stronger or weaker beside their shortcuts."""
+    """Return whether training strengthens or weakens the residual branches relative to their shortcuts."""
     change = finding.facts["change"]
     if text := unclear(verdict := change.beside(), "change through training"):
         return text
@@ -80,7 +80,7 @@ def say_branches(finding: Finding) -> str:
 
 
 COSTS = {"costs_said": say_costs, "average_said": say_average}
-# Of each kind, the words that its template takes, and how to say them.
+# By kind, the words that its template needs, and how to say them.
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     "remove": COSTS,
     "swap": COSTS,

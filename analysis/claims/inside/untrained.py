@@ -1,4 +1,4 @@
-"""What untrained networks show: where the gradient goes, how soon it turns, and how sharp the loss is."""
+"""What untrained networks show: how the gradient grows, how quickly it changes direction, how sharp the loss is."""
 
 import math
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from analysis.frames.inside.untrained import BOUNDS, Untrained, condition, plain
 from analysis.frames.statistics import Estimate, estimate, welch
 
 GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)
-SHARE = "1/40"  # of the line between two images: how far neighbours are apart
+SHARE = "1/40"  # distance between neighbours, relative to that between two images
 
 
 def find_untrained(untrained: Untrained) -> Iterator[Finding]:
-    """Say what depth and skip connections do before the first step, for each norm and whatever else varies."""
+    """Say what depth and skip connections do before the first step, separately by norm and by what else varies."""
     for _, runs in untrained.runs.groupby(["norm", "rest"], sort=False):
         yield from find_ends(runs)
         yield from find_growth(runs)
@@ -27,19 +27,19 @@ def find_untrained(untrained: Untrained) -> Iterator[Finding]:
 
 
 def sides_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
-    """Return the runs that have a figure, by shortcut, plain ones first."""
+    """Return the runs with a finite value in a column, by shortcut, plain ones first."""
     known = runs[np.isfinite(runs[column])]
     return {name: known[known["shortcut"] == name] for name in plain_first(known["shortcut"])}
 
 
 def deepest(sides: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Return of each side the runs of the greatest depth that all have, or else of its own."""
+    """Return each side's runs at the largest depth that all sides have or, without one, at its own largest."""
     common = set.intersection(*(set(rows["depth"]) for rows in sides.values())) if sides else set()
     return {name: rows[rows["depth"] == max(common or set(rows["depth"]))] for name, rows in sides.items()}
 
 
 def basis(sides: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Return the fields of a finding about these runs: of which configurations, of which depths."""
+    """Return the fields of a finding that describe its runs: networks, configurations and depths."""
     runs = pd.concat(sides.values())
     depths = tuple(sorted(map(int, runs["depth"].unique())))
     shared = condition(runs["norm"].iloc[0], runs["rest"].iloc[0])
@@ -47,7 +47,7 @@ def basis(sides: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def compare_with_plain(kind: str, sides: dict[str, pd.DataFrame], column: str, log: bool) -> Iterator[Finding]:
-    """Compare the figure of residual networks, or its logarithm, with that of plain ones of the same depth."""
+    """Compare a column, or its log10, of residual networks with that of plain ones of the same depth."""
     for name, rows in deepest(sides).items():
         plain = sides.get(PLAIN, rows[:0])
         plain = plain[plain["depth"] == rows["depth"].iloc[0]]
@@ -58,7 +58,7 @@ def compare_with_plain(kind: str, sides: dict[str, pd.DataFrame], column: str, l
 
 
 def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Compare the gradient of the first layers with that of the last ones, raw and scaled by the weights' norm."""
+    """Compare the gradient norm of the first layers with that of the last, raw and scaled by the weights' norm."""
     sides = sides_of(runs, "gradient_ratio")
     ends = deepest(sides)
     facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}, "at_depths": {}}
@@ -67,7 +67,7 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
         ratio, scaled = (np.log10(rows[column].dropna()) for column in ("gradient_ratio", "scaled_ratio"))
         facts["ratios"][name] = estimate(ratio)
         facts["directions"][name] = estimate(ratio).beside()
-        if len(scaled):  # older runs did not look at their weights
+        if len(scaled):  # older runs did not record the norms of their weights
             facts["scaled"][name] = estimate(scaled)
             facts["scaled_directions"][name] = estimate(scaled).beside()
     if ends:
@@ -76,7 +76,7 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Compare the gradient's growth per plain layer, far from both ends, with what theory says."""
+    """Compare the gradient's growth per plain layer, far from both ends, with what theory predicts."""
     plain = deepest(sides_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
     for rows in plain.values():
         found, scaled = estimate(np.log10(rows["growth"])), np.log10(rows["scaled_growth"].dropna())
@@ -85,14 +85,14 @@ def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def clipped(cosine: Estimate) -> Estimate:
-    """Return the estimate of a cosine, its interval within what a cosine can be."""
+    """Return the estimate of a cosine, its interval clipped to [-1, 1]."""
     if cosine.low is None or cosine.high is None:
         return cosine
     return replace(cosine, low=max(cosine.low, -1.0), high=min(cosine.high, 1.0))
 
 
 def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Compare the cosine between neighbours' input gradients at the least and at the greatest depth, and with twins."""
+    """Compare the cosine between neighbours' input gradients at the smallest and the largest depth, and with twins."""
     sides = sides_of(runs, "cosine")
     facts: dict[str, Any] = {"cosines": {}, "changes": {}, "share": SHARE}
     for name, rows in sides.items():
@@ -107,7 +107,7 @@ def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Say at which learning rates networks start where the loss is too sharp; count those where it is unknown."""
+    """Say at which learning rates networks start where the loss is too sharp; count runs of unknown sharpness."""
     for name, rows in sides_of(runs, "eigenvalues").items():
         known = rows.dropna(subset="curvature")
         by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
@@ -118,7 +118,7 @@ def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def depths_by_side(by_depth: dict[int, Estimate], bound: float) -> dict[str, list[int]]:
-    """Return the depths whose curvature is more than a bound, less, or neither as far as the seeds tell."""
+    """Return the depths whose curvature is above a bound, below it, or undecided by the seeds."""
     found: dict[str, list[int]] = {"more": [], "less": [], "open": []}
     for depth, curvature in by_depth.items():
         verdict = curvature.beside(math.log10(bound))

@@ -1,4 +1,4 @@
-"""The sentences of untrained.py's findings: a template per kind, and what fills it."""
+"""Sentences for the findings of untrained.py: a template per kind, and what fills it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from analysis.claims.numbers import (
 from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM
 
-if TYPE_CHECKING:  # it brings scipy, which takes as long to import as all the rest of a table
+if TYPE_CHECKING:  # this imports scipy, which takes as long as all the rest of a table
     from analysis.frames.statistics import Difference, Estimate
 
 TEMPLATES = {
@@ -49,7 +49,7 @@ OPPOSITE = {("more", "less"), ("less", "more")}
 
 
 def say_ratios(finding: Finding) -> str:
-    """Return each side's ratio, and that with each norm times the norm of the weights."""
+    """Return each side's ratio, raw and with each norm multiplied by that of the layer's weights."""
     texts, depths = [], finding.facts["at_depths"]
     for name, ratio in finding.facts["ratios"].items():
         scaled = finding.facts["scaled"].get(name)
@@ -63,7 +63,7 @@ def say_ratios(finding: Finding) -> str:
 
 
 def say_directions(finding: Finding) -> str:
-    """Return which way the gradient goes, and where scaling by the weights turns it round."""
+    """Return whether the gradient grows or shrinks, and where scaling by the weights reverses or blurs that."""
     raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
     sides = {verdict: [name for name in raw if raw[name] == verdict] for verdict in DIRECTIONS}
     parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in sides.items() if names]
@@ -82,13 +82,13 @@ def networks(shortcuts: Iterable[str]) -> str:
 
 
 def say_scaled_growth(finding: Finding) -> str:
-    """Return the growth with each norm times that of the layer's weights."""
+    """Return the growth with each norm multiplied by that of the layer's weights."""
     scaled = finding.facts.get("scaled")
     return "" if scaled is None else f"; {say_log(scaled, say_fine)} with each norm times that of the layer's weights"
 
 
 def say_theory(finding: Finding) -> str:
-    """Return how far the growth found is from theory."""
+    """Return how far the measured growth is from theory."""
     found, theory = finding.facts["growth"], finding.facts["theory"]
     beyond = f"{100 * abs(10**found.mean / theory - 1):.1f} %"
     return {
@@ -111,14 +111,14 @@ def say_cosines(finding: Finding) -> str:
 
 
 def say_range(found: Estimate) -> str:
-    """Return the interval of a cosine over seeds, nothing without one."""
+    """Return the interval of a cosine over seeds; empty if there is none."""
     if found.low is None or found.high is None:
         return ""
     return f" ({say_cosine(found.low)} to {say_cosine(found.high)})"
 
 
 def say_shift(found: Difference, more: str, less: str) -> str:
-    """Return a change of a cosine with its interval, that it could be noise, or that there is no interval."""
+    """Return a cosine's change as an interval, or a note that it could be noise or has no interval."""
     if found.verdict in UNCLEAR_SHIFT:
         return UNCLEAR_SHIFT[found.verdict]
     change = span(*found.span, lambda points: f"{points / 100:.2f}")
@@ -126,9 +126,9 @@ def say_shift(found: Difference, more: str, less: str) -> str:
 
 
 def say_difference(finding: Finding, figure: str, say: Callable[[Difference], str]) -> str:
-    """Return how a figure differs with skip connections; `say` tells by how much, where that is more than noise."""
+    """Return how a figure differs with skip connections; if that is more than noise, `say` gives the amount."""
     found, own = finding.difference, f"{name_shortcut(finding.facts['shortcut'])} networks"
-    assert found is not None  # untrained.py always has one
+    assert found is not None  # untrained.py always sets it
     if found.verdict == "open":
         return f"whether the {figure} of {own} differs from that of plain ones is open: these seeds give no interval."
     if found.verdict == "noise":
@@ -138,7 +138,7 @@ def say_difference(finding: Finding, figure: str, say: Callable[[Difference], st
 
 
 def say_curvatures(finding: Finding) -> str:
-    """Return the least and the greatest curvature of all depths, with intervals."""
+    """Return the lowest and the highest curvature of all depths, with intervals."""
     by_depth = finding.facts["curvatures"]
     ends = sorted(by_depth, key=lambda depth: by_depth[depth].mean)
     said = [f"{say_log(by_depth[n])} ({say_interval(by_depth[n], name=False)}) at {n} layers" for n in ends]
@@ -146,7 +146,7 @@ def say_curvatures(finding: Finding) -> str:
 
 
 def say_starts(finding: Finding) -> str:
-    """Return, by learning rate, the depths that start above the bound, below it, or neither for sure."""
+    """Return, by learning rate, the depths that start above the bound, below it, or undecided."""
     texts = []
     for rate, depths in sorted(finding.facts["starts"].items(), reverse=True):
         sides = {"above it": depths["more"], "below it": depths["less"], "undecided by these seeds": depths["open"]}
@@ -160,12 +160,12 @@ def say_starts(finding: Finding) -> str:
 
 
 def say_left_out(finding: Finding) -> str:
-    """Return of how many runs there is no eigenvalue."""
+    """Return how many runs have no eigenvalue."""
     out, of = finding.facts["left_out"]
     return f" Left out, because Lanczos' method did not converge: {out} of {of} runs." if out else ""
 
 
-# Of each kind, the words that its template takes, and how to say them.
+# By kind, the words that its template needs, and how to say them.
 SAID: dict[str, dict[str, Callable[[Finding], str]]] = {
     "ends": {"ratios_said": say_ratios, "directions_said": say_directions},
     "ends twins": {"change": lambda finding: say_difference(finding, "ratio", say_factors)},

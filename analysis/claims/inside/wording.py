@@ -1,4 +1,4 @@
-"""The sentences of what is seen inside networks."""
+"""Sentences for findings about the inside of networks."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ SAID = untrained_words.SAID | lesions_words.SAID
 
 
 def say(finding: Finding) -> str:
-    """Return a finding of one of these kinds in words."""
+    """Return a finding of a kind in TEMPLATES in words."""
     return TEMPLATES[finding.kind].format(**vars(finding) | finding.facts | words(finding))
 
 
 def words(finding: Finding) -> dict[str, Any]:
-    """Return what a template takes beyond a finding's fields and facts."""
+    """Return what a template needs beyond a finding's fields and facts."""
     shortcut = finding.facts.get("shortcut")
     said: dict[str, Any] = {name: put(finding) for name, put in SAID.get(finding.kind, {}).items()}
     said |= {"at": in_a_row(finding.depths), "shortcut_said": shortcut and name_shortcut(shortcut)}
