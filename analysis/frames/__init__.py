@@ -1,1 +1,1 @@
-"""Run folders as tidy frames: finding, reading, averaging, and what has been published."""
+"""Run folders as tidy frames: find, read and average runs, and add published figures."""

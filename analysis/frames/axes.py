@@ -1,9 +1,9 @@
 """The axes of a study: what varies between its configurations, in which order, and what depends on them.
 
-An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs` or, where
-all were asked for in them, `steps`), a whole choice where named choices tell configurations apart (`optimizer`), or a
-single key (`optimizer.lr`). A setting that the axes determine, as a momentum that comes with an optimizer, is not an
-axis. Seeds are replicates.
+An axis is the depth (`layers`), the number of `stages`, the `shortcut`, the length of the training (`epochs` or, if all
+lengths are configured in steps, `steps`), a whole choice if named choices tell configurations apart (`optimizer`), or a
+single key (`optimizer.lr`). A setting that the axes determine, such as a momentum that comes with an optimizer, is not
+an axis. Seeds are replicates.
 """
 
 import math
@@ -15,21 +15,21 @@ from typing import Any
 from analysis.frames.settings import DEFAULT, Row, as_text
 
 SHORTCUTS = {"projection": "residual (projection)", "pad": "residual (pad)", "none": "plain"}
-PLAIN = "none"  # of these, that of plain networks
-UNITS = {"layers", "stages", "epochs", "steps"}  # axes whose values read well before their names
+PLAIN = "none"  # the shortcut of plain networks
+UNITS = {"layers", "stages", "epochs", "steps"}  # axes whose values are written before their names
 ALIASES = {"depth": "layers", "model": "layers", "model.stages": "layers"}
 ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs", "epochs.steps": "steps"}
-# Keys that axes of their own speak for, or that never make two runs differ.
+# Keys that axes under other names cover, or that never make two runs differ.
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
-NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # depth, width and length say what these are
+NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # never axes; depth, width and length describe them
 NETWORK = ("layers", "stages", "shortcut")  # axes that depend on no other
-FEW = 12  # configurations of which each may have its own value of an axis that others depend on
+FEW = 12  # with up to this many configurations, an axis may determine others though its values never repeat
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What varies, and its values in order. Frames hold the place of a value, in the column `column`."""
+    """What varies, and its values in order. Frames hold a value's place in this order, in the column `column`."""
 
     name: str
     values: tuple[Hashable, ...]
@@ -44,7 +44,7 @@ class Axis:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The values as one types them; floats with as few digits, at least four, as tell them apart."""
+        """The values as they are typed; floats with the fewest digits, at least four, that tell them apart."""
         for digits in range(4, 18):
             texts = tuple(short(value, digits) for value in self.values)
             if len(set(texts)) == len(texts):
@@ -52,11 +52,11 @@ class Axis:
         return texts
 
     def text(self, place: int) -> str:
-        """Return a value as one types it."""
+        """Return a value as it is typed."""
         return self.texts[place]
 
     def label(self, place: int) -> str:
-        """Return a value with what it is a value of, in words: `8 layers`, `plain`, `optimizer.lr=0.01`."""
+        """Return a value together with its axis, in words: `8 layers`, `plain`, `optimizer.lr=0.01`."""
         value = self.values[place]
         if self.name == "shortcut":
             return name_shortcut(str(value))
@@ -65,7 +65,7 @@ class Axis:
         return f"{self.name}={self.text(place)}"
 
     def entry(self, place: int) -> str:
-        """Return a value as a legend headed by its axis has it: a shortcut in words, others as one types them."""
+        """Return a value for a legend titled with its axis: a shortcut in words, others as they are typed."""
         return self.label(place) if self.name == "shortcut" else self.text(place)
 
 
@@ -77,14 +77,14 @@ class Axes:
     dependent: tuple[Axis, ...]
 
     def find(self, name: str) -> Axis | None:
-        """Return the axis that a name means: its own, another name of it, or the end of a key; None without one."""
+        """Return the axis with a name, an alias, or a key that ends in the name; None if there is none."""
         name = ALIASES.get(name, name)
         every = (*self.axes, *self.dependent)
         own = [axis for axis in every if axis.name == name or axis.name == "steps" and name == "epochs"]
         return next(iter(own or [axis for axis in every if axis.name.endswith(f".{name}")]), None)
 
     def label(self, row: Row) -> str:
-        """Return a configuration in words, by what tells it from others."""
+        """Return a configuration in words, by what distinguishes it from others."""
         return ", ".join(axis.label(row[axis.column]) for axis in self.axes)
 
 
@@ -94,9 +94,9 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
     varied = varied_keys(rows)
     axes: list[Axis] = []
     dependent: list[Axis] = []
-    columns: dict[str, list[Hashable]] = {}  # of axes that other settings may depend on
+    columns: dict[str, list[Hashable]] = {}  # the values of axes that other settings may depend on
     keys: dict[str, list[Hashable]] = {}
-    found: dict[str, list[Hashable]] = {}  # all of them
+    found: dict[str, list[Hashable]] = {}  # those of all axes
     names = [*NETWORK, *choice_names(rows, varied)]
     for name in dict.fromkeys([*names, *(key for key in varied if key not in NO_KEYS), *sorted(chosen)]):
         values = [value_of(row, name) for row in rows]
@@ -106,7 +106,7 @@ def find_axes(rows: Sequence[Row], chosen: Iterable[str] = ()) -> Axes:
         if name in chosen:
             dependent.append(axis)
         elif group != name and group in found and determines([found[group]], values):
-            continue  # the choice says it
+            continue  # the choice already says it
         elif name not in NETWORK and (determined(columns, values) or any(alike(key, values) for key in keys.values())):
             dependent.append(axis)
         else:
@@ -123,7 +123,7 @@ def varied_keys(rows: Sequence[Row]) -> list[str]:
 
 
 def choice_names(rows: Sequence[Row], varied: Sequence[str]) -> list[str]:
-    """Return the groups whose named choice says what varies in them, and `epochs` or `steps`."""
+    """Return the groups whose named choice determines something that varies in them, and `epochs` or `steps`."""
     found = []
     for group in dict.fromkeys(key.partition(".")[0] for key in varied if "." in key):
         names = [value_of(row, group) for row in rows]
@@ -136,8 +136,8 @@ def choice_names(rows: Sequence[Row], varied: Sequence[str]) -> list[str]:
 
 
 def value_of(row: Row, name: str) -> Hashable:
-    """Return a configuration's value of an axis; of a group, the name of its choice, or what it says of its own."""
-    settings = row["settings"] if isinstance(row["settings"], dict) else row["config"]  # published rows have no others
+    """Return a configuration's value on an axis; for a group, the name of its choice, or its own `name` key."""
+    settings = row["settings"] if isinstance(row["settings"], dict) else row["config"]  # published rows have none
     if name == "layers":
         return int(row["depth"])
     if name == "stages":
@@ -156,16 +156,16 @@ def value_of(row: Row, name: str) -> Hashable:
 
 
 def determines(columns: Sequence[Sequence[Hashable]], values: Sequence[Hashable]) -> bool:
-    """Return whether equal values in all columns mean an equal value."""
+    """Return whether rows that agree in all columns also agree in `values`."""
     combinations = list(zip(*columns))
     return len(set(combinations)) == len(set(zip(combinations, values)))
 
 
 def determined(columns: dict[str, list[Hashable]], values: Sequence[Hashable]) -> bool:
-    """Return whether one axis, or all together, determine a value, where that cannot be chance.
+    """Return whether one axis, or all together, determine the values, and not just by chance.
 
-    Together, they do so if combinations repeat, or make up most of a grid: each one's own rate, of a search by depth
-    and shortcut. In a random search, where no combination comes twice, every setting would be determined by the others.
+    Together, they do so only if combinations repeat or make up most of a grid, such as depth and shortcut, where each
+    combination has its own rate. In a random search no combination repeats, and any setting would seem determined.
     """
     for column in columns.values():
         if determines([column], values) and (len(set(column)) < len(values) or len(values) <= FEW):
@@ -177,13 +177,13 @@ def determined(columns: dict[str, list[Hashable]], values: Sequence[Hashable]) -
 
 
 def alike(key: Sequence[Hashable], values: Sequence[Hashable]) -> bool:
-    """Return whether two keys always change together, as flip and crop do, where that cannot be chance."""
+    """Return whether two keys always change together, as flip and crop do, and not just by chance."""
     different = len(set(key))
     return determines([key], values) and determines([values], key) and (different < len(key) or different == 2)
 
 
 def first_starts(rows: Sequence[Row], values: Sequence[Hashable]) -> dict[Hashable, str]:
-    """Return each value with the time at which the first run that has it began; empty where that is not known."""
+    """Return each value with the time at which its first run started; all empty if any is not known."""
     begun: dict[Hashable, str] = {}
     for row, value in zip(rows, values):
         began = row.get("started") or ""
@@ -192,9 +192,10 @@ def first_starts(rows: Sequence[Row], values: Sequence[Hashable]) -> dict[Hashab
 
 
 def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
-    """Return values in order: numbers by size, after the default; names as a sweep lists them, which is how it begins.
+    """Return values in order: numbers by size, after the default; names in the order in which their runs started.
 
-    Names that began at one time, or who knows when, are by letter, after `none`.
+    That is the order of the sweep. Names with the same start, or an unknown one, are in alphabetical order, after
+    `none`.
     """
     if name == "shortcut":
         known = {shortcut: place for place, shortcut in enumerate(SHORTCUTS)}
@@ -204,26 +205,26 @@ def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
     def place(value: Hashable) -> tuple[str, int, float, str]:
         if is_number(value):
             return "", 1, float(value), ""  # pyright: ignore[reportArgumentType]
-        first = value in (None, DEFAULT, "none", False) and name != "data.limit"  # without one, it is all of the data
+        first = value in (None, DEFAULT, "none", False) and name != "data.limit"  # no limit means all of the data
         return begun[value] if named else "", (0 if first else 2), 0, value_text(value)
 
     return tuple(sorted(begun, key=place))
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number that an axis can place."""
+    """Return whether a value is a number that an axis can sort."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def value_text(value: Any) -> str:
-    """Return a value as one types it: `0.01`, `sgd`, `[5,5,5]`."""
+    """Return a value as it is typed: `0.01`, `sgd`, `[5,5,5]`."""
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return as_text(list(value) if isinstance(value, tuple) else value)
 
 
 def short(value: Hashable, digits: int) -> str:
-    """Return a value as one types it, a float rounded to so many digits."""
+    """Return a value as it is typed, a float rounded to this many significant digits."""
     return value_text(float(f"{value:.{digits}g}") if isinstance(value, float) else value)
 
 

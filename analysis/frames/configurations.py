@@ -8,7 +8,7 @@ from analysis.frames.conditions import BY, mixtures, uniform
 from analysis.frames.settings import Row, Settings
 
 STATUSES = ("complete", "unfinished", "failed", "diverged", "damaged")
-VAL_FRACTION = 0.1  # conf/data/: with another one, validation and training are about other images
+VAL_FRACTION = 0.1  # the default in conf/data/; any other changes which images are trained and validated on
 
 SAME = ["configuration", "data", "model", "shortcut", "stages", "width", "blocks", "depth"]
 SAME += ["parameters", "multiply_adds", "epochs", "settings", "config", "identity", "choices"]
@@ -41,13 +41,13 @@ def of_configurations(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per configuration, in the order of `runs`.
 
-    `<measure>_mean` and `<measure>_std` are over complete runs, of which there are `n`; the deviation is
-    missing where n is 1. Runs that do not count are in `unfinished`, `failed`, `diverged` and `damaged`;
-    `seeds` says all this in words. `images` says of which part of the data a row is, if not of the usual one. The
-    columns CONDITIONS hold how all complete runs were computed, and `mixed` says in what they were not computed alike.
+    `<measure>_mean` and `<measure>_std` are over the `n` complete runs; the deviation is missing if n is 1.
+    `unfinished`, `failed`, `diverged` and `damaged` count the other runs; `seeds` puts all of this into words. `images`
+    says which part of the data a row uses, if not the usual one. The columns CONDITIONS say how all complete runs were
+    computed, and `mixed` how they differ in that.
     """
     groups = runs.groupby(BY, sort=False)
-    rows = groups[SAME].first()  # an unfinished run does not know all of it
+    rows = groups[SAME].first()  # an unfinished run lacks some of these
     rows = rows.join(groups["started"].agg(lambda times: min(times.dropna(), default="")))
     status = pd.crosstab([runs["study"], runs["folder"]], runs["status"])
     status = status.reindex(columns=list(STATUSES), fill_value=0)
@@ -65,7 +65,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seeds(row: Row) -> str:
-    """Return how many runs count and what became of the others, as `2 of 3 (1 unfinished: epoch 7/20)`."""
+    """Return how many runs count and what happened to the others, as `2 of 3 (1 unfinished: epoch 7/20)`."""
     others = [f"{row[status]} {status}" for status in STATUSES[2:] if row[status]]
     if row["unfinished"]:
         least, most = row["least_epochs"], row["most_epochs"]
@@ -77,7 +77,7 @@ def _seeds(row: Row) -> str:
 
 
 def _images(config: Settings) -> str:
-    """Return which images were taken and held out, where that is not what conf/data/ says."""
+    """Return which images were used and held out, if that differs from the defaults in conf/data/."""
     limit, held_out = config.get("data.limit"), config.get("data.val_fraction", VAL_FRACTION)
     said = []
     if limit is not None:
@@ -88,7 +88,7 @@ def _images(config: Settings) -> str:
 
 
 def data_of(configurations: pd.DataFrame) -> str:
-    """Return which data rows are about, and which part of them: `cifar10, first 100 training images of each class`."""
+    """Return the data sets of rows, and which part they use: `cifar10, first 100 training images of each class`."""
     own = configurations.dropna(subset="images")  # published rows have none
     texts = own["data"] + (", " + own["images"]).where(own["images"] != "", "")
     return " and ".join(sorted(texts.unique()))

@@ -1,4 +1,4 @@
-"""What the comment on top of an experiment's file says about the runs that came from it."""
+"""What the comment at the top of an experiment's file says about the runs that came from it."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ PART = re.compile(r"^# (\w[\w ]*?)\s{2,}(\S.*(?:\n#\s{2,}.*)*)", re.MULTILINE)
 
 
 def parts_of(experiment: str) -> dict[str, str]:
-    """Return the parts of the comment on top of an experiment's file, by name; none without such a file."""
+    """Return the parts of the comment at the top of an experiment's file, by name; none without such a file."""
     file = CONF / "experiment" / f"{experiment}.yaml"
     if not file.is_file():
         return {}
@@ -22,9 +22,9 @@ def parts_of(experiment: str) -> dict[str, str]:
 
 
 def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the parts of the experiment that all of some runs came from; none if they are of several.
+    """Return the parts of the experiment that all these runs came from; none if they came from several.
 
-    A study of the reference with an experiment's name came from that one, whatever it was called then.
+    A reference study with an experiment's name came from that experiment, whatever it was called then.
     """
     names = {(row["choices"].get("experiment"), row["study"]) for row in rows}
     if len(names) != 1:
@@ -36,12 +36,12 @@ def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def question_of(rows: Iterable[Row]) -> str:
-    """Return what an experiment was to find out."""
+    """Return the question that an experiment was made to answer."""
     text = parts_of_runs(rows).get("Question", "")
     return text[: text.rfind("?") + 1]
 
 
 def tuned_by(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the key of which an experiment gives each configuration its own value, and where that was chosen."""
+    """Return the key for which an experiment gives each configuration its own value, and where that was chosen."""
     key, _, by = parts_of_runs(rows).get("Tuned", "").partition(", by ")
     return {key: by} if by else {}

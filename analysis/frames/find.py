@@ -1,13 +1,13 @@
-"""Find run folders: below `runs`, a study or a configuration, or the folder of a run itself."""
+"""Find run folders below `runs`, a study or a configuration, or take the folder of a run itself."""
 
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-REFERENCE = "reference"  # in it, the folder of studies that come with the project
+REFERENCE = "reference"  # the folder, in the default one, of studies that come with the project
 LEVELS = 5  # deepest search below a given folder: ./runs/reference/<study>/<configuration>/seed<k>
-HYDRA_LOG = "run.log"  # there before the run begins
+HYDRA_LOG = "run.log"  # written before the run starts
 RUN_FILES = {"config.yaml", "metrics.csv", "result.json", "failure.json"}
 
 
@@ -29,7 +29,7 @@ def warn(message: object) -> None:
 
 
 def default_folder() -> str:
-    """Return where one's runs are: $RESNET_RUNS, or `runs`."""
+    """Return the folder of the user's runs: $RESNET_RUNS, or `runs`."""
     return os.path.normpath(os.path.expanduser(os.environ.get("RESNET_RUNS") or "runs"))
 
 
@@ -68,7 +68,7 @@ def _own(runs: list[Path]) -> list[Path]:
 
 
 def is_folder(entry: os.DirEntry) -> bool:
-    """Return whether an entry is a folder; a link that cannot be followed is not one, as a warning says."""
+    """Return whether an entry is a folder; a link that cannot be followed is not one, and gets a warning."""
     try:
         return entry.is_dir()
     except OSError as error:
@@ -77,7 +77,7 @@ def is_folder(entry: os.DirEntry) -> bool:
 
 
 def _search(folder: str, levels: int, seen: set[tuple[int, int]]) -> list[str] | None:
-    """Return the run folders of a tree; None where it is empty, unreadable or was visited before.
+    """Return the run folders of a tree; None if it is empty, unreadable or was visited before.
 
     `seen` holds the device and inode of visited folders, so that symbolic links neither loop nor count a run twice.
     """
@@ -97,7 +97,7 @@ def _search(folder: str, levels: int, seen: set[tuple[int, int]]) -> list[str] |
     found = {path: _search(path, levels - 1, seen) for _, path in below}
     runs = [run for part in found.values() for run in part or []]
     if all(entry.name == HYDRA_LOG or found.get(entry.path, []) is None for entry in visible):
-        return None  # a run that was stopped before its first step has begun nothing
+        return None  # only Hydra's log: a run that was stopped before its first step
     for path in [path for path, part in found.items() if part == []] if runs else []:
         warn(f"{path}: holds no run")
     return runs

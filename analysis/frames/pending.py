@@ -1,4 +1,4 @@
-"""Runs that a sweep listed and has not begun."""
+"""Runs that a sweep has listed but not started."""
 
 import json
 from collections.abc import Iterable
@@ -8,9 +8,10 @@ from analysis.frames.settings import Settings
 
 
 def not_started(folders: Iterable[str], config: Settings) -> int:
-    """Return how many runs on a configuration's data, besides these configurations' folders, a sweep has yet to begin.
+    """Return how many runs on `config`'s data a sweep has yet to start in the studies of these configuration folders.
 
-    A sweep lists its runs in `.sweeps/`, beside the studies or, of folders named by hand, in one, until each has begun.
+    A sweep lists its runs in `.sweeps/` until each has started: next to the studies or, if folders
+    were named by hand, in one.
     """
     studies = {Path(folder).parent for folder in folders}
     places = studies | {study.parent for study in studies}
@@ -25,7 +26,7 @@ def not_started(folders: Iterable[str], config: Settings) -> int:
             }
             runs |= {Path(run) for run, name in zip(content["runs"], content["names"]) if name in own}
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # of another version, or no list
+            continue  # written by another version, or not a list of runs
     return sum(
         not studies.isdisjoint((run.parent, run.parent.parent)) and not (run / "config.yaml").exists() for run in runs
     )

@@ -1,4 +1,4 @@
-"""Published figures beside one's own of the same networks, and whether the recipe was the same."""
+"""Published figures next to the user's own of the same networks, and whether the recipe was the same."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,7 +15,7 @@ COMPARED = ("val_acc", "test_acc")
 
 ORIGINAL, PAPER, TECHXZEN, AKAMASTER = "original project", "He et al. 2016", "techxzen", "akamaster"
 
-# By the first part of a source: how it trained, by the keys of a configuration; published.csv says how long.
+# Recipes as configuration keys, by the first part of a source. published.csv says how long each trained.
 FLIP_CROP = {"augmentation.flip": True, "augmentation.crop_padding": 4}
 FLIP_CROP |= {"augmentation.cutout": 0, "augmentation.trivial": False, "data.limit": None}
 ADAM = {"optimizer.name": "adam", "optimizer.lr": 0.001, "optimizer.weight_decay": 0}
@@ -29,14 +29,14 @@ RECIPES: dict[str, Settings] = {
     TECHXZEN: {"batch_size": 100, **SGD, **FLIP_CROP},
     AKAMASTER: {"batch_size": 128, **SGD, **FLIP_CROP, "data.val_fraction": 0},
 }
-WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # of 110 layers alone, as a part of the training
-# Keys of an identity that are not part of a recipe: network and data, equal in both rows, and what rounds.
+WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # only for 110 layers, as a fraction of the training
+# Keys of an identity that are not part of a recipe: network and data, equal in both rows, and the precision.
 NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
 
 @cache
 def read_published() -> pd.DataFrame:
-    """Return the rows of published.csv with the columns that `summarize` has, `by` and `source`."""
+    """Return the rows of published.csv, with columns named as in `summarize`, plus `by` and `source`."""
     rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds"), "Int64"))
     rows = rows.rename(columns={figure: f"{figure}_mean" for figure in MEASURES})
     rows["stages"] = [tuple(map(int, stages.split("-"))) for stages in rows["stages"]]
@@ -54,17 +54,17 @@ def read_published() -> pd.DataFrame:
 
 
 def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the rows of a study with those published of the same networks added, sorted by `order`, or by depth.
+    """Return the rows of a study together with published rows of the same networks, sorted by `order`, or by depth.
 
-    Published rows have no other place in `order` than that of their depth and shortcut.
+    In `order`, published rows have a place only by depth and shortcut.
 
-    `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published, and
-    `other_recipe` says in what the two recipes differ, `against` whose figure it is: that of the same recipe, if there
-    is one. They are missing where the same network is not published.
+    `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published. `other_recipe` says
+    how the two recipes differ, `against` whose figure it is: one with the same recipe, if there is one. All of these
+    are missing if the same network is not published.
     """
     published: dict[tuple[Any, ...], list[Row]] = {}
     for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
-        published.setdefault(network(row), []).append(row)  # means before single runs, the paper before who repeats it
+        published.setdefault(network(row), []).append(row)  # means before single runs, the paper before its repetitions
     rows = configurations.to_dict("records")
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
     columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe", "against"]
@@ -77,7 +77,7 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
 
 
 def against(own: Row, published: Sequence[Row]) -> Row:
-    """Return what add_published adds to a row of one's own."""
+    """Return the columns that `add_published` adds to one of the user's rows."""
     other = next((row for row in published if not other_recipe(own, row["config"])), published[0])
     differences = {
         f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
@@ -86,10 +86,10 @@ def against(own: Row, published: Sequence[Row]) -> Row:
 
 
 def other_recipe(own: Row, other: Settings) -> str:
-    """Return in what an own recipe differs from a published one: length of training, then groups of keys; or nothing.
+    """Return how a row's recipe differs from a published one: length of training, then groups of keys; empty if alike.
 
-    A key that only the own identity has is another recipe, whatever it means. So is a published one that only an older
-    run does not know: its version had another key for it.
+    A key that only the row's identity has counts as a difference, whatever it means. So does a published key that an
+    older run does not have: its version had a different key for it.
     """
     config, identity = own["config"], own["identity"]
     lengths = training(config), training(other)
@@ -104,19 +104,19 @@ def other_recipe(own: Row, other: Settings) -> str:
 
 
 def training(settings: Settings) -> str:
-    """Return how long a training is, in the unit in which it was asked for."""
+    """Return how long a training is, in the unit in which it was configured."""
     count, steps = settings.get("epochs.count"), settings.get("epochs.steps")
     number, unit = (steps, "step") if count is None else (count, "epoch")
     return f"{number:,} {unit}{'s' * (number != 1)}"
 
 
 def of_same_networks(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return what is published of the networks that these configurations have."""
+    """Return the published rows of the networks that these configurations have."""
     published = read_published()
     own = {network(row) for row in configurations.to_dict("records")}
     return published[[network(row) in own for row in published.to_dict("records")]]
 
 
 def network(row: Row) -> tuple[Any, ...]:
-    """Return what has to agree for two rows to be about the same network on the same data."""
+    """Return what must agree for two rows to have the same network on the same data."""
     return tuple(row[key] for key in ("data", "stages", "width", "shortcut"))

@@ -15,7 +15,7 @@ import yaml
 
 from analysis.frames.find import warn
 
-# Columns of tables; all others are floats.
+# Types of table columns; all others are floats.
 TYPES = {"epoch": int, "layer": int, "name": str, "lesion": str, "converged": bool}
 SEED_LINE = re.compile(r"^seed: (\d+)$", re.MULTILINE)
 
@@ -29,7 +29,7 @@ class Damaged(Exception):
 def read_config(file: Path) -> Any:
     """Return the contents of a config.yaml, None if there is no file; raises Damaged.
 
-    Seeds of a configuration differ in one line, so all the others are parsed once for all seeds.
+    The seeds of a configuration differ in one line, so the others are parsed only once for all seeds.
     """
     return _parse(file, _parse_config)
 
@@ -72,7 +72,7 @@ def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
 def complete_lines(file: Path) -> tuple[list[str], list[str]]:
     """Return a table's column names and its complete lines; both empty if there is no file. Raises Damaged.
 
-    Text after the last line end is a row that is being written. A line with too few or too many values ends the table,
+    Text after the last line end is a row still being written. A line with too few or too many values ends the table,
     with a warning.
     """
     text: str = _parse(file, str) or ""
@@ -87,7 +87,7 @@ def complete_lines(file: Path) -> tuple[list[str], list[str]]:
 def read_tables(files: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
     """Return the complete rows of many tables, with each row's position in `files` as the index.
 
-    A column that a file lacks is missing values, a column that is not in `columns` is dropped. A file that cannot be
+    A column that a file lacks has missing values; a column that is not in `columns` is dropped. A file that cannot be
     read is left out with a warning; one that does not exist has no rows.
     """
     by_head: dict[tuple[str, ...], dict[int, list[str]]] = {}
@@ -117,7 +117,7 @@ def _read_alike(files: Sequence[Path], lines: dict[int, list[str]], head: Sequen
 
 
 def _as_frame(lines: dict[int, list[str]], columns: Sequence[str]) -> pd.DataFrame:
-    """Return lines as typed rows, their key as the index; raises ValueError or OverflowError where a value is wrong."""
+    """Return lines as typed rows, indexed by their key; raises ValueError or OverflowError if a value is wrong."""
     index = np.repeat(list(lines), [len(part) for part in lines.values()]).astype(int)
     types = {column: TYPES.get(column, float) for column in columns}
     if not len(index):

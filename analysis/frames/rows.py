@@ -1,4 +1,4 @@
-"""One run folder as a row: what its configuration says, what became of it, and how it was computed."""
+"""One run folder as a row: what its configuration says, how the run ended, and how it was computed."""
 
 import math
 import os
@@ -11,7 +11,7 @@ from analysis.frames.find import REFERENCE, warn
 from analysis.frames.read import Damaged, complete_lines, read_config, read_json, read_json_lines
 from analysis.frames.settings import Row, split_config
 
-# Column -> where result.json has it. Those of OPTIONAL may be null, as where nothing was held out.
+# Column -> its key in result.json. Those in OPTIONAL may be null, for example if nothing was held out.
 FIGURES = {
     "parameters": "parameters",
     "multiply_adds": "multiply_adds",
@@ -29,7 +29,7 @@ FIGURES = {
     "wall_seconds": "wall_seconds",
 }
 OPTIONAL = {"val_loss", "val_acc", "best_epoch", "best_val_acc", "wall_seconds"}
-NETWORK_FIGURES = ("parameters", "multiply_adds")  # all that the result of an inspection has
+NETWORK_FIGURES = ("parameters", "multiply_adds")  # the only figures in the result of an inspection
 COUNTS = ("parameters", "multiply_adds", "epochs", "epochs_done", "best_epoch", "test_images")
 # How a run was computed; a missing value is not known.
 CONDITIONS = ("precision", "compiled", "device", "threads", "code", "data_sha256")
@@ -37,16 +37,16 @@ NAMES = ("study", "configuration", "seed", "task", "status")
 NAMES += ("data", "model", "shortcut", "stages", "width", "blocks", "depth")
 COLUMNS = (*NAMES, *FIGURES, *CONDITIONS, "started", "error", "settings", "config", "identity", "choices")
 COLUMNS += ("folder", "path")
-OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are called after their blocks or layers
+OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are named after their blocks or layers
 SEED_FOLDER = re.compile(r"seed\d+")
 TRAIN = "train"  # the task of runs that do not name another
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
-UNKNOWN = "unknown"  # a checksum
-SEVERAL = " and "  # joins the checksums of a run that several programs computed
+UNKNOWN = "unknown"  # in place of a missing checksum
+SEVERAL = " and "  # joins the values of a run that was computed in several ways
 
 
 def read_run(path: Path) -> Row | None:
-    """Return a run's row; None, with a warning, where its configuration cannot be read."""
+    """Return a run's row; None, with a warning, if its configuration cannot be read."""
     row = _guarded(_read_configuration, path, path / "config.yaml", "the configuration of a run")
     if row is None:
         return None
@@ -55,18 +55,18 @@ def read_run(path: Path) -> Row | None:
 
 
 def _guarded(read: Callable[[Path], Row], path: Path, file: Path, kind: str) -> Row | None:
-    """Return what `read` makes of a run folder; None, with a warning, where it fails."""
+    """Return what `read` makes of a run folder; None, with a warning, if it fails."""
     try:
         return read(path)
     except Damaged as error:
         warn(error)
-    except Exception as error:  # whatever one run's file holds must not cost the other runs
+    except Exception as error:  # one run's bad file must not affect the other runs
         warn(f"{file}: not {kind} ({f'no {error}' if isinstance(error, KeyError) else error})")
     return None
 
 
 def _read_configuration(path: Path) -> Row:
-    """Return what config.yaml and the place of a run say about it."""
+    """Return what a run's config.yaml and its path say about it."""
     file = read_config(path / "config.yaml")
     if file is None:
         raise Damaged(f"{path / 'config.yaml'}: missing or empty, so this is no run, or has not begun")
@@ -98,7 +98,7 @@ def _read_configuration(path: Path) -> Row:
 
 
 def _read_outcome(path: Path) -> Row:
-    """Return a run's status; of one that has ended, how it was computed; of a complete one, its figures."""
+    """Return a run's status; if it has ended, how it was computed; if it is complete, its figures."""
     result, starts = read_json(path / "result.json"), read_json_lines(path / "starts.jsonl")
     started = {"started": str(starts[0].get("time", "")) if starts else None}
     if result is not None:
@@ -118,7 +118,7 @@ def _read_outcome(path: Path) -> Row:
 
 
 def _figure(path: Path, result: Row, column: str) -> float | None:
-    """Return the number that a result has for a column; raises Damaged where it cannot be that."""
+    """Return the number that a result has for a column; raises Damaged if the value is impossible."""
     value: Any = result
     for key in FIGURES[column].split("."):
         value = value.get(key) if value else None
@@ -132,7 +132,7 @@ def _figure(path: Path, result: Row, column: str) -> float | None:
 
 
 def _conditions(result: Row, starts: Sequence[Row]) -> Row:
-    """Return how a run was computed, as the columns CONDITIONS; raises ValueError for what cannot be that."""
+    """Return how a run was computed, as the columns CONDITIONS; raises ValueError for malformed values."""
     # the report reads git and versions, and expects mappings
     parts = {name: dict(result.get(name) or {}) for name in ("machine", "data", "git", "versions")}
     starts = _counted(starts)
@@ -149,7 +149,7 @@ def _conditions(result: Row, starts: Sequence[Row]) -> Row:
 
 
 def _counted(starts: Sequence[Row]) -> Sequence[Row]:
-    """Return the starts that computed a run: the epochs of others were lost, as a later one began no further on."""
+    """Return the starts whose epochs count: a later start at the same epoch or an earlier one discards the others."""
     counted: list[Row] = []
     for start in reversed(starts):
         if not counted or int(start.get("epoch", 0)) < int(counted[-1].get("epoch", 0)):
@@ -158,11 +158,11 @@ def _counted(starts: Sequence[Row]) -> Sequence[Row]:
 
 
 def _joined(found: Iterable[str]) -> str | None:
-    """Return the values of all starts of a run: one, or several where it changed on the way; None without any."""
+    """Return the values of a run's starts, several if the value changed between them; None if there are none."""
     return SEVERAL.join(dict.fromkeys(found)) or None
 
 
 def _checksums(found: list[str | None]) -> str | None:
-    """Return the checksums of all starts of a run, shortened: one, or several where it changed on the way."""
+    """Return the shortened checksums of a run's starts, several if they changed between them; None if none is known."""
     known = dict.fromkeys(found)
     return SEVERAL.join(code[:HEX_DIGITS] if code else UNKNOWN for code in known) if any(known) else None

@@ -1,7 +1,8 @@
 """All run folders as a frame, one row per run.
 
-A sweep that is under way, stopped or half broken is the normal case. A run whose configuration can be read is always a
-row, with its status; everything else is left out, with one line on stderr that names the file and the reason.
+A sweep that is in progress, stopped or half broken is the normal case. A run whose configuration can be read, and fits
+the others in its folder, is always a row, with its status; anything else is left out, with one line on stderr that
+names the file and the reason.
 """
 
 import os
@@ -17,11 +18,12 @@ from analysis.frames.settings import contradicting_keys, telling_settings
 
 
 def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Return one row per run, columns as in COLUMNS; raises RunsError if there is none.
+    """Return one row per run, columns as in COLUMNS; raises RunsError if there are no runs.
 
-    `task` tells trainings from inspections of untrained networks, which have no figures but those of their network.
+    `task` tells trainings from inspections of untrained networks, which only have the figures of their network.
     `status` is complete, unfinished, failed, diverged or damaged; figures are those of complete runs; accuracies are
-    fractions. `config` is the whole configuration by dotted key, `settings` what of it can tell these runs apart.
+    fractions. `config` is the whole configuration by dotted key, `settings` the part of it that can tell these runs
+    apart.
     """
     folders = list(folders)
     rows = [row for path in find_runs(folders) if (row := read_run(path))]
@@ -32,20 +34,20 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     runs = pd.concat([with_common_settings(part) for _, part in runs.groupby("task")])
     runs["study"] = _unambiguous_studies(runs)
     runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")
-    last = runs["study"].str.startswith(f"{REFERENCE}/")  # one's own come first
+    last = runs["study"].str.startswith(f"{REFERENCE}/")  # the user's own come first
     return pd.concat([runs[~last], runs[last]], ignore_index=True)
 
 
 def with_common_settings(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs with `settings` by which they can be told from each other, and not from others as well."""
+    """Return runs with their `settings` limited to those that can tell these runs apart."""
     settings = telling_settings(runs["config"], runs["identity"])
     return runs.assign(settings=pd.Series(settings, runs.index))
 
 
 def _consistent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out, with a warning, runs that cannot be averaged with the others of their folder.
+    """Leave out, with a warning, runs that cannot be averaged with the others in their folder.
 
-    A copy of a seed would count twice; with other settings, the mean would be one of different things.
+    A copy of a seed would count twice; a run with other settings would make the mean meaningless.
     """
     first: dict[str, dict[str, Any]] = {}
     seeds: dict[tuple[str, int], str] = {}
@@ -63,7 +65,7 @@ def _consistent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _unambiguous_studies(runs: pd.DataFrame) -> pd.Series:
-    """Return each run's study, by its path where studies in different places have the same name."""
+    """Return each run's study, or its path if studies in different places have the same name."""
     places = runs["folder"].map(os.path.dirname)
     shared = places.groupby(runs["study"]).transform("nunique") > 1
     return runs["study"].mask(shared, places.map(os.path.relpath))

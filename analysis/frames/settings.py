@@ -1,10 +1,10 @@
 """What makes two runs differ: the keys of their identities.
 
-config.yaml holds a run's whole configuration, and as `identity` what of it differs from the defaults, among the keys
-that make a run what it is. Two runs differ in a key that is in the identity of either, if its values differ. A key
-that a run does not know, because a later version added it, has its default there.
+config.yaml holds a run's whole configuration and, as `identity`, the keys that define a run and differ from their
+defaults. Two runs differ in a key if it is in either identity and its values differ. If a run does not have a key,
+because a later version added it, the key has its default there.
 
-Runs of versions that wrote no identity are compared with others by every key of theirs that varies among them.
+Runs of versions that wrote no identity are compared with others by every one of their keys that varies among them.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 Settings = dict[str, Any]  # by dotted key
 Row = dict[Any, Any]  # of a frame, by column
 
-DEFAULT = "default"  # the value of a key that no configuration at hand states
-OWN_COLUMNS = ("seed", "study")  # of a run's row, so no settings
+DEFAULT = "default"  # the value of a key that none of the configurations states
+OWN_COLUMNS = ("seed", "study")  # columns of a run's row, so not settings
 
 
 def flatten(mapping: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -38,12 +38,12 @@ def split_config(file: dict[str, Any]) -> tuple[Settings, Settings | None, Setti
 
 
 def unequal_keys(one: Settings, other: Settings) -> list[str]:
-    """Return the keys whose values differ, a missing value being one of its own."""
+    """Return the keys whose values differ; a missing value counts as a value of its own."""
     return [key for key in dict.fromkeys([*one, *other]) if one.get(key, DEFAULT) != other.get(key, DEFAULT)]
 
 
 def contradicting_keys(a: Row, b: Row) -> list[str]:
-    """Return the keys in which two rows' identities differ; none where one of the two has no identity."""
+    """Return the keys in which two rows' identities differ; none if one of the two has no identity."""
     if a["identity"] is None or b["identity"] is None:
         return []
     keys = {*a["identity"], *b["identity"]}
@@ -53,8 +53,8 @@ def contradicting_keys(a: Row, b: Row) -> list[str]:
 def telling_settings(configs: Iterable[Settings], identities: Iterable[Settings | None]) -> list[Settings]:
     """Return each run's values of the keys that can tell these runs apart.
 
-    These are the keys of all identities, and of runs without one those that vary among them. A key that a run does not
-    state has the value of runs that have its default, if there are any, and is missing otherwise.
+    These are the keys of all identities and, for runs without one, the keys that vary among them. A key that a run does
+    not state has the value it has in runs with its default, if there are any, and is missing otherwise.
     """
     rows = list(zip(configs, identities))
     keys = {key for _, identity in rows for key in identity or ()}
@@ -70,7 +70,7 @@ def telling_settings(configs: Iterable[Settings], identities: Iterable[Settings 
 
 
 def varied_settings(settings: Iterable[Settings]) -> list[Settings]:
-    """Return of each the settings that not all share, in the order in which keys first appear."""
+    """Return, for each, the settings that not all share, in the order in which the keys first appear."""
     settings = list(settings)
     keys = dict.fromkeys(key for row in settings for key in row)
     varied = [key for key in keys if len({as_text(row.get(key, DEFAULT)) for row in settings}) > 1]
@@ -78,7 +78,7 @@ def varied_settings(settings: Iterable[Settings]) -> list[Settings]:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as one gives it on the command line."""
+    """Return a value as it is typed on the command line."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
 
 

@@ -1,4 +1,4 @@
-"""What seeds and test images say about a figure, and how far: means, intervals, differences.
+"""How much seeds and test images say about a figure: means, intervals, differences.
 
 Accuracies come in as fractions. An interval that the data do not yield is None, never a guess.
 """
@@ -15,7 +15,7 @@ CONFIDENCE, LEVEL = 0.95, 0.05  # of intervals, and of verdicts
 
 
 def side_of(low: float | None, high: float | None, value: float = 0.0) -> str:
-    """Return where an interval lies: at `more` or `less` than a value, `noise` if around it, `open` without one."""
+    """Return `more` or `less` if an interval is above or below a value, `noise` if around it, `open` without one."""
     if low is None or high is None:
         return "open"
     return "more" if low > value else "less" if high < value else "noise"
@@ -23,9 +23,9 @@ def side_of(low: float | None, high: float | None, value: float = 0.0) -> str:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds, its sample deviation, and Student's 95 % interval for it.
+    """A mean over n seeds, the sample standard deviation, and Student's 95 % interval for the mean.
 
-    There is no deviation where n is 1, and no interval there or where the seeds do not differ: None.
+    The deviation is None if n is 1; the interval is None then, too, and if the seeds do not differ.
     """
 
     mean: float
@@ -35,16 +35,16 @@ class Estimate:
     n: int
 
     def beside(self, value: float = 0.0) -> str:
-        """Return on which side of a value the interval over seeds is, as `side_of`."""
+        """Return on which side of a value the interval over seeds is; see `side_of`."""
         return side_of(self.low, self.high, value)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much B exceeds A, in percentage points, with its 95 % interval and p; None where there is none.
+    """How much B exceeds A, in percentage points, with a 95 % interval and its p; None for what is missing.
 
-    An interval without p is not over seeds, but over test images, for these very runs. `with_images` is the interval
-    over seeds and test images, where the predictions are there, and `p_with_images` its p.
+    An interval without p is not over seeds, but over test images, for exactly these runs. `with_images` is the interval
+    over seeds and test images, if there are predictions, and `p_with_images` its p.
     """
 
     points: float
@@ -56,7 +56,7 @@ class Difference:
 
     @property
     def largest_p(self) -> float | None:
-        """The p of what both intervals have to say, which a correction for several verdicts takes; None without any."""
+        """The larger p of the two intervals, for use in a correction for several verdicts; None if there is none."""
         return None if self.p is None else max(self.p, self.p_with_images or 0.0)
 
     @property
@@ -66,7 +66,7 @@ class Difference:
 
     @property
     def span(self) -> tuple[float, float]:
-        """What the intervals over seeds, and over seeds and images, span together; raises ValueError without any."""
+        """The range covered by the intervals over seeds, and over seeds and images; raises ValueError without any."""
         if self.low is None or self.high is None:
             raise ValueError("there is no interval")
         low, high = self.with_images or (self.low, self.high)
@@ -74,7 +74,7 @@ class Difference:
 
 
 def estimate(values: ArrayLike) -> Estimate:
-    """Return what one figure per seed says about its mean; raises ValueError without a figure."""
+    """Return the mean of one figure per seed, with its interval; raises ValueError without a figure."""
     sample = _sample(values)
     n, mean = len(sample), float(np.mean(sample))
     if n < 2:
@@ -95,9 +95,9 @@ def contrast(
 ) -> Difference:
     """Return the weighted sum of the means of samples, in points, with Welch's interval.
 
-    The degrees of freedom are Satterthwaite's. `correct` say which of the same images each seed of a sample got right,
-    seeds x images; they bring the interval over seeds and images. Where a sample has a single seed, or the seeds of no
-    sample differ, there is no p, and the interval is that over images, if any. Raises ValueError where a sample has no
+    The degrees of freedom are Satterthwaite's. `correct` says, for each sample, which of the same images each seed got
+    right (seeds x images); it adds the interval over seeds and images. If a sample has a single seed, or the seeds of
+    no sample differ, there is no p, and the interval is that over images, if any. Raises ValueError if a sample has no
     figure.
     """
     arrays = [_sample(values) for values in samples]
@@ -113,10 +113,10 @@ def contrast(
 
 
 def image_variances(correct: Sequence[np.ndarray], weights: Sequence[float]) -> tuple[float, float]:
-    """Return the variance, in squared points, that another set of images brings to a weighted sum of mean accuracies.
+    """Return the variance, in squared points, that another set of images adds to a weighted sum of mean accuracies.
 
-    First that for the very seeds at hand, then what is left without the interaction of seeds with images, which the
-    variance between seeds has in it already (crossed random effects; Owen 2007, "The pigeonhole bootstrap").
+    The first value is for exactly these seeds. The second leaves out the interaction of seeds with images, which the
+    variance between seeds already includes (crossed random effects; Owen 2007, "The pigeonhole bootstrap").
     """
     images = correct[0].shape[1]
     means = sum(100 * weight * own.mean(axis=0) for weight, own in zip(weights, correct))
@@ -142,7 +142,7 @@ def _test(points: float, variance: float, dof: float) -> tuple[tuple[float, floa
 class PooledDeviation:
     """The standard deviation of one seed, pooled over configurations, with its 95 % interval, in percentage points.
 
-    `alike` says that the configurations' own deviations, `least` to `most`, differ no more than chance makes them.
+    `alike` says whether the configurations' own deviations, `least` to `most`, differ no more than by chance.
     """
 
     std: float
@@ -155,9 +155,9 @@ class PooledDeviation:
 
 
 def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
-    """Return the deviation pooled over samples, a figure per seed in each; None without two samples of two seeds.
+    """Return the deviation pooled over samples of one figure per seed; None without two samples of two seeds.
 
-    Whether the deviations are alike is Bartlett's test, at 5 %, which has no answer where seeds do not differ: None.
+    `alike` is by Bartlett's test at 5 %. If the seeds of a sample do not differ, it has no answer: None as well.
     """
     arrays = [array for values in samples if len(array := _sample(values)) > 1]
     if len(arrays) < 2 or not all(map(np.ptp, arrays)):
@@ -171,28 +171,28 @@ def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
 
 
 def deviation_factors(dof: int) -> tuple[float, float]:
-    """Return the 95 % interval of a standard deviation, as factors of the one measured (chi-squared)."""
+    """Return the 95 % interval of a standard deviation, as factors of the measured one (chi-squared)."""
     low, high = (float(stats.chi2.ppf(part, dof)) for part in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
     return math.sqrt(dof / low), math.sqrt(dof / high)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values corrected for being several (Holm 1979), in the order given."""
+    """Return p-values corrected for multiple comparisons (Holm 1979), in the order given."""
     order, corrected = np.argsort(ps, kind="stable"), np.empty(len(ps))
     corrected[order] = np.minimum(1, np.maximum.accumulate(np.arange(len(ps), 0, -1) * np.asarray(ps)[order]))
     return corrected.tolist()
 
 
 def wilson(accuracy: float, images: int) -> tuple[float, float]:
-    """Return the 95 % interval that `images` test images put on one run's accuracy, as fractions."""
+    """Return the 95 % interval for one run's accuracy on `images` test images, as fractions."""
     interval = stats.binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def binomial_difference(a: float, a_images: int, b: float, b_images: int) -> Difference:
-    """Return how much accuracy `b` exceeds `a` as far as the test images tell (Newcombe 1998, method 10).
+    """Return how much accuracy `b` exceeds `a`, with an interval over test images (Newcombe 1998, method 10).
 
-    It takes the two sets of images for independent ones. For one set, read twice, that is on the wide side.
+    It treats the two sets of images as independent. If they are the same set, the interval is rather wide.
     """
     (a_low, a_high), (b_low, b_high) = wilson(a, a_images), wilson(b, b_images)
     low = b - a - math.hypot(b - b_low, a_high - a)

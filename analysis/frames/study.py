@@ -1,4 +1,4 @@
-"""The runs of one study about one data set: its configurations along its axes, and all their tables."""
+"""The runs of one study on one data set: its configurations along its axes, and all their tables."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,14 +17,14 @@ from analysis.frames.runs import load_runs
 from analysis.frames.settings import Row, as_text
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
 
-SCORE = "val_acc_mean"  # what is best has the highest
+SCORE = "val_acc_mean"  # the best configuration has the highest
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen of an axis by validation accuracy, of which values, and where that is no safe choice.
+    """The choice of an axis's best value by validation accuracy: among which values, and where it is not safe.
 
-    The latter by configuration, in words: the other axes, and the value chosen.
+    The notes on unsafe choices are by configuration, in words: the other axes, and the value chosen.
     """
 
     axis: Axis
@@ -35,15 +35,15 @@ class Choice:
     missing: tuple[str, ...]  # combinations of the other axes in which no value has a complete run
 
     def of(self, configurations: pd.DataFrame, note: str) -> list[str]:
-        """Return where one of the notes applies, of those configurations that a later choice has kept."""
+        """Return the texts of one of the notes for `configurations`, which later choices may have reduced."""
         return [text for name, text in getattr(self, note).items() if name in set(configurations["configuration"])]
 
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that may share a figure; `name` is also a relative path. `shown` are those that figures are made of.
+    """Runs that may share a figure; `name` is also a relative path. `shown` are the runs that figures are made from.
 
-    `runs` are trainings, `inspections` those that looked at untrained networks; one of the two may be empty.
+    `runs` are trainings, `inspections` are runs that inspected untrained networks; one of the two may be empty.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Study:
 
     @property
     def title(self) -> str:
-        name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be text
+        name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be valid text
         data = data_of(self.configurations if len(self.runs) else summarize(self.inspections))
         return name if data in name.split("/") else f"{name} ({data})"
 
@@ -63,13 +63,13 @@ class Study:
 
     @cached_property
     def shown(self) -> pd.DataFrame:
-        """Complete runs; of a configuration that has none, those that there are."""
+        """The complete runs, and all runs of configurations that have no complete one."""
         complete = self.runs["status"] == "complete"
         return self.runs[complete | ~complete.groupby(self.runs["configuration"]).transform("any")]
 
     @cached_property
     def chosen(self) -> dict[str, str]:
-        """Axes of which each configuration has its own value, chosen by validation; where, if in another study."""
+        """Axes on which each configuration has its own value, chosen by validation; also where, if in another study."""
         rows = self._rows.to_dict("records")
         tuned = {key: by for key, by in tuned_by(rows).items() if key in varied_keys(rows) and is_single(key, rows)}
         return tuned | {choice.axis.name: "" for choice in self.choices}
@@ -80,14 +80,14 @@ class Study:
 
     @property
     def others(self) -> list[Axis]:
-        """The axes besides depth and shortcut."""
+        """The axes other than depth and shortcut."""
         return [axis for axis in self.axes.axes if axis.name not in ("layers", "shortcut")]
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
-        """One row per configuration, as `summarize` has it, in the order of the axes, with the place on each.
+        """One row per configuration, as in `summarize`, in the order of the axes, with its place on each.
 
-        `label` says in words what tells it from others.
+        `label` says in words what distinguishes it from the others.
         """
         rows = self._rows.to_dict("records")
         every = (*self.axes.axes, *self.axes.dependent)
@@ -125,14 +125,14 @@ class Study:
         return load_classes(self.shown)
 
     def axis(self, name: str, others: Iterable[str] = ()) -> Axis:
-        """Return an axis by its name; raises BadRequest, which names the `others` that are possible as well."""
+        """Return an axis by its name; raises BadRequest, which also lists `others` as possible names."""
         axis = self.axes.find(name)
         if axis is None:
             raise self.no_axis(name, others)
         return axis
 
     def no_axis(self, name: str, others: Iterable[str] = ()) -> BadRequest:
-        """Return the error that says which axes there are."""
+        """Return the error that lists the axes there are."""
         there_are = ", ".join([*(axis.name for axis in self.axes.axes), *others]) or "none"
         return BadRequest(f"{name}: no axis of {self.name}; there are {there_are}")
 
@@ -167,26 +167,26 @@ class Study:
 
 
 def validated(rows: pd.DataFrame) -> bool:
-    """Return whether any configuration has a validation accuracy to be chosen by."""
+    """Return whether any configuration has a validation accuracy to choose by."""
     return bool(rows[SCORE].notna().any())
 
 
 def best_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return of each combination of some columns the configuration best by validation; of equal ones, the first."""
+    """Return the configuration best by validation for each combination of some columns; the first of equal ones."""
     ranked = rows.sort_values(SCORE, ascending=False, na_position="last", kind="stable")
     kept = ranked.drop_duplicates(columns) if columns else ranked.head(1)
     return of_configurations(rows, kept)
 
 
 def tried_of(rows: pd.DataFrame, axis: Axis) -> set[int]:
-    """Return which values of an axis were tried, and have a validation accuracy or diverged."""
+    """Return the places of the values of an axis that were tried: with a validation accuracy, or diverged."""
     return set(rows.loc[rows[SCORE].notna() | (rows["diverged"] > 0), axis.column])
 
 
 def edge(axis: Axis, tried: Collection[int], best: Collection[int]) -> str:
-    """Return at which end of the values tried the best one is, `lowest` or `highest`; empty where none lies beyond.
+    """Return whether the best value is the `lowest` or `highest` one tried; empty if neither, or if none lies beyond.
 
-    Below zero no value is possible, and names have no order.
+    No value lies below zero, and names have no order.
     """
     if not axis.numeric or len(tried) < 2 or len(best) > 1:
         return ""
@@ -196,13 +196,13 @@ def edge(axis: Axis, tried: Collection[int], best: Collection[int]) -> str:
 
 
 def is_single(key: str, rows: Sequence[Row]) -> bool:
-    """Return whether no two configurations differ in a key alone."""
+    """Return whether no two configurations differ only in this key."""
     others = {as_text({name: value for name, value in row["settings"].items() if name != key}) for row in rows}
     return len(others) == len(rows)
 
 
 def slices(configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the configurations that differ in one axis only, after what they share of the others, in words."""
+    """Yield each group of configurations that differ on one axis only, after their shared other values in words."""
     others = [other for other in axes if other != axis]
     if not others:
         yield "", configurations
@@ -213,17 +213,17 @@ def slices(configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None
 
 
 def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> list[Study]:
-    """Return the studies in `folders`, one per data set; raises RunsError where there is no run.
+    """Return the studies in `folders`, one per data set; raises RunsError if there is no run.
 
-    Of each axis in `best`, the value that validation prefers is kept.
+    For each axis in `best`, only the value that is best by validation is kept.
     """
     return [pick(study, best) if len(study.runs) else study for study in split(load_runs(folders))]
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:
-    """Return the study with the best of each named axis; raises BadRequest.
+    """Return the study with the best value of each named axis; raises BadRequest.
 
-    One choice can leave no second one: an axis of which it keeps one value, or one for each configuration, is passed.
+    One choice can make a later one unnecessary: an axis left with one value, or one per configuration, is skipped.
     """
     for name in best:
         if study.axis(name) not in study.axes.axes:
@@ -235,7 +235,7 @@ def pick(study: Study, best: Sequence[str]) -> Study:
 
 
 def split(runs: pd.DataFrame) -> list[Study]:
-    """Return runs by study and data set; where there are several sets of one's own pictures, each is one."""
+    """Return the runs by study and data set; each set of the user's own pictures is a data set."""
     pictures = pd.Series([config.get("data.pictures") or "" for config in runs["config"]], runs.index, dtype=object)
     if pictures[pictures != ""].nunique() > 1:
         runs = runs.assign(data=runs["data"] + ("-" + pictures.str[:HEX_DIGITS]).where(pictures != "", ""))
@@ -246,20 +246,20 @@ def split(runs: pd.DataFrame) -> list[Study]:
 
 
 def by_task(name: str, runs: pd.DataFrame) -> Study:
-    """Return a study of these trainings and inspections."""
+    """Return these trainings and inspections as a study."""
     trained = runs["task"] == TRAIN
     return Study(name, runs[trained].reset_index(drop=True), runs[~trained].reset_index(drop=True))
 
 
 def networks(study: Study, rows: pd.DataFrame) -> str:
-    """Return what configurations that differ in depth only are, in words: `plain networks with model.width=8`."""
+    """Return in words what configurations that differ only in depth share: `plain networks with model.width=8`."""
     row = rows.to_dict("records")[0]
     rest = ", ".join(axis.label(row[axis.column]) for axis in study.others)
     return f"{name_shortcut(row['shortcut'])} networks" + (rest and f" with {rest}")
 
 
 def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[int]]]:
-    """Yield the residual and the plain configurations that share all but depth, and the depths that both have."""
+    """Yield residual and plain configurations that share all but depth and shortcut, and the depths both have."""
     for _, rows in slices(configurations, study.others, None):
         plain = rows[rows["shortcut"] == PLAIN]
         for shortcut, residual in rows.groupby("shortcut", sort=False):

@@ -1,4 +1,4 @@
-"""The tables of many runs as one frame: a row per epoch, layer, lesion, pair of classes …."""
+"""The tables of many runs as one frame: a row per epoch, layer, lesion, pair of classes, and so on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
 COSINES, CURVATURE = ("distance", "cosine"), ("eigenvalue", "residual", "iterations", "converged")
 LESIONS = ("lesion", "block", "loss", "accuracy")
-KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # beside each epoch and layer
+KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # in front of each table's own columns
 
 
 def load_epochs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -44,14 +44,14 @@ def load_lesions(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _load(runs: pd.DataFrame, file: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a table of every run that has it, each row after the KEYS of its run."""
+    """Return a table of every run that has it, each row preceded by the KEYS of its run."""
     rows = read_tables([Path(path) / file for path in runs["path"]], columns)
     keys = runs[KEYS].iloc[rows.index].reset_index(drop=True)
     return pd.concat([keys, rows.reset_index(drop=True)], axis=1)
 
 
 def load_classes(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run, true class and predicted class; `images` is how many there were."""
+    """Return one row per run, true class and predicted class; `images` is how many images that is."""
     rows = []
     for configuration, seed, path in zip(runs["configuration"], runs["seed"], runs["path"]):
         names, counts = _confusion(Path(path) / "result.json")
@@ -61,7 +61,7 @@ def load_classes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _confusion(file: Path) -> tuple[list[str], list[list[int]]]:
-    """Return the classes and the confusion matrix of a result; nothing where it has none that is whole."""
+    """Return the classes and the confusion matrix of a result; both empty if they are missing or incomplete."""
     try:
         test = read_json(file)["test"]
         names, counts = list(test["per_class_acc"]), test["confusion"]

@@ -1,1 +1,1 @@
-"""What is seen inside networks, before training and after it, as frames."""
+"""What networks look like inside, before and after training, as frames."""

@@ -1,21 +1,21 @@
-"""Where the gradient goes: the first layers' over the last ones', and by how much it grows from layer to layer.
+"""How the gradient changes across layers: its norm in the first over that in the last, and its growth per layer.
 
-Only convolutions on the way through the blocks are layers here, so that a residual network's stand beside those of its
-plain twin: the projections of some shortcuts have no counterpart there.
+Projections of shortcuts do not count as layers here: they have no counterpart in a plain twin, and without them the
+layers of both networks match.
 """
 
 import numpy as np
 import pandas as pd
 
-EACH = ["path", "epoch"]  # a run, looked at once
+EACH = ["path", "epoch"]  # one probe of a run
 TENTH = 10
-PROJECTION = r"\.shortcut(?:\.0)?$"  # how the layer of a shortcut is called, alone or with batch norm behind it
+PROJECTION = r"\.shortcut(?:\.0)?$"  # the name of a shortcut's layer, alone or followed by batch norm
 
 
 def with_places(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of layers with their `place`, from 1 at the input, of `count`; `end` is the first or last tenth.
+    """Return the rows of layers with `place`, from 1 at the input to `count`, and `end`, for the first or last tenth.
 
-    A tenth is rounded, and at least one layer. `end` is 1 in the first, -1 in the last, 0 between them.
+    A tenth is rounded to whole layers, at least one. `end` is 1 in the first, -1 in the last, 0 between them.
     """
     rows = layers[~layers["name"].astype(str).str.contains(PROJECTION)]
     by_run = rows.groupby(EACH)["layer"]
@@ -25,9 +25,9 @@ def with_places(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def logs(rows: pd.DataFrame, scaled: bool) -> pd.Series:
-    """Return log10 of each layer's gradient norm, `scaled` by that of its weights; a gradient of zero is not finite.
+    """Return log10 of each layer's gradient norm, `scaled` by that of its weights; not finite for a zero gradient.
 
-    Behind batch norm, the size of a gradient is as arbitrary as that of its weights: the product of both is not.
+    If batch norm follows, the size of the weights is arbitrary, and so is that of their gradient; the product is not.
     """
     norms = rows["grad_norm"].fillna(0)
     with np.errstate(divide="ignore"):
@@ -38,7 +38,7 @@ def logs(rows: pd.DataFrame, scaled: bool) -> pd.Series:
 def end_ratios(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
     """Return log10 of the first tenth's gradient norm over the last tenth's (geometric means), by run and epoch.
 
-    Where one of them has no gradient or no known weights, there is no ratio, and no row.
+    If either of them has no gradient, or unknown weights when `scaled`, there is no ratio and no row.
     """
     rows = with_places(layers)
     rows = rows.assign(log=logs(rows, scaled))
@@ -48,15 +48,15 @@ def end_ratios(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
 
 
 def _mean(values: pd.Series) -> float:
-    """Return the mean, that of a missing value missing."""
+    """Return the mean; missing if any value is missing."""
     return float(values.mean(skipna=False))
 
 
 def growth(layers: pd.DataFrame, scaled: bool = False) -> pd.Series:
     """Return by how much log10 of the gradient norm grows per layer towards the input, by run and epoch.
 
-    It is the slope of one line per stage, all as steep, through the layers between the first and the last tenth. The
-    layer in which a stage begins is not among them: its channels and pixels are others, and so is its gradient.
+    It is the common slope of one line per stage, fitted to the layers between the first and the last tenth. The first
+    layer of a stage is left out: it differs in channels and pixels, and so in its gradient.
     """
     rows = with_places(layers)
     rows = rows.assign(log=logs(rows, scaled), begins=~rows.duplicated([*EACH, "stage"]))

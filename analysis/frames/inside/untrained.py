@@ -1,4 +1,4 @@
-"""What networks are like before their first step: every network and seed once, from inspections and from trainings."""
+"""What networks are like before their first step, from inspections and trainings: each network and seed once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from analysis.frames.tables import load_cosines, load_curvature, load_layers
 
 NORMS = {"batch": "with batch norm", "none": "without batch norm"}
 MOMENTUM, RATES = 0.9, (0.01, 0.1)
-BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # of stable curvature (Cohen et al. 2021, section 2)
+BOUNDS = {rate: 2 * (1 + MOMENTUM) / rate for rate in RATES}  # on stable curvature (Cohen et al. 2021, section 2)
 NETWORK = ["shortcut", "depth", "norm", "rest"]
 OWN = {"model.name", "model.stages", "model.shortcut", "model.norm"}  # settings that have a column of their own
 GRADIENTS = (("gradient_ratio", end_ratios, False), ("scaled_ratio", end_ratios, True))
@@ -27,10 +27,10 @@ MEASURES = ["gradient_ratio", "scaled_ratio", "growth", "scaled_growth", "cosine
 class Untrained:
     """One row per network and seed, and the tables of those runs.
 
-    `runs` has the columns of a run, `norm`, `rest` (what else of the network or its data varies) and MEASURES, missing
-    where there is none: the gradient norm of the first tenth of the layers over that of the last, and `scaled` by the
+    `runs` has the columns of a run, `norm`, `rest` (what else of the network or its data varies) and MEASURES, some
+    perhaps missing: the gradient norm of the first tenth of the layers over that of the last, also `scaled` by the
     weights' norm; its growth per layer towards the input; the cosine of the nearest points; the largest eigenvalue, if
-    it is above zero and its residual says that it is one; `eigenvalues` counts those that were looked for.
+    it is positive and converged. `eigenvalues` counts how many were computed, converged or not.
     """
 
     runs: pd.DataFrame
@@ -39,7 +39,7 @@ class Untrained:
 
 
 def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: pd.DataFrame) -> Untrained:
-    """Return complete inspections, and trainings that looked inside before the first step; `layers` are theirs."""
+    """Return complete inspections, and trainings probed before the first step; `layers` are those of the trainings."""
     inspections = inspections[inspections["status"] == "complete"]
     layers = pd.concat([part for part in (load_layers(inspections), layers) if len(part)] or [layers])
     layers = layers[layers["epoch"] == 0]
@@ -54,17 +54,17 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
 
 
 def condition(norm: str, rest: str) -> str:
-    """Return what untrained networks that differ in depth and shortcut only share: `with batch norm`."""
+    """Return what untrained networks that differ only in depth and shortcut share: `with batch norm`."""
     return NORMS.get(norm, f"with model.norm={norm}") + (rest and f", {rest}")
 
 
 def plain_first(shortcuts: Iterable[Any]) -> list[str]:
-    """Return shortcuts in the order in which they stand side by side."""
+    """Return each shortcut once, in the order in which they are shown side by side: plain first."""
     return sorted(set(map(str, shortcuts)), key=lambda name: (name != PLAIN, name))
 
 
 def with_networks(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs with `norm`, and with `rest`: what else of their networks and data is not the same in all."""
+    """Return runs with `norm` and `rest`: what else differs between their networks and data."""
     rest = [as_assignments(settings) for settings in varied_settings(map(_rest, runs.to_dict("records")))]
     norms = [config.get("model.norm", "batch") for config in runs["config"]]
     texts = {"norm": norms, "rest": rest}
