@@ -93,7 +93,7 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
         raise BadRequest(f"{a} and {b} are the same configuration, {side_a.folder}")
     if side_a.data != side_b.data:
         datas = " and ".join(" ".join(filter(None, side.data)) for side in sides)
-        raise BadRequest(f"{side_a.folder} and {side_b.folder} cannot be compared: they are about {datas}")
+        raise BadRequest(f"{side_a.folder} and {side_b.folder} cannot be compared: their data sets are {datas}")
     every = with_common_settings(pd.concat([side.runs for side in sides], ignore_index=True))
     runs_a, runs_b = (complete(every[every["folder"] == side.row["folder"]], side.folder) for side in sides)
     same = side_a.study is side_b.study
@@ -135,7 +135,7 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
     names = listed(list(labels), NAMED, "; ", " and ")
     if found:
         raise BadRequest(f"{wanted}: could be {names}")
-    raise BadRequest(f"{wanted}: no configuration has such a value, or a name that begins like this; there are {names}")
+    raise BadRequest(f"{wanted}: no configuration has this value or a name that starts with it; there are {names}")
 
 
 def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
@@ -180,5 +180,5 @@ def number(text: str) -> float | None:
 def complete(runs: pd.DataFrame, folder: str) -> pd.DataFrame:
     """Return the complete runs; raises RunsError if there are none."""
     if not (runs["status"] == "complete").any():
-        raise RunsError(f"{folder}: nothing to compare yet, no run of it is complete")
+        raise RunsError(f"{folder}: nothing to compare yet, none of its runs is complete")
     return runs[runs["status"] == "complete"]

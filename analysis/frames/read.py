@@ -79,7 +79,7 @@ def complete_lines(file: Path) -> tuple[list[str], list[str]]:
     head, *lines = text.split("\n")
     for number, line in enumerate(lines[:-1]):
         if line.count(",") != head.count(",") or "\0" in line:
-            warn(f"{file}: line {number + 2} is damaged; left out, with what follows")
+            warn(f"{file}: line {number + 2} is damaged; it and all later lines are left out")
             return head.split(","), lines[:number]
     return head.split(",") if head else [], lines[:-1]
 

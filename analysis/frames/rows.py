@@ -69,7 +69,7 @@ def _read_configuration(path: Path) -> Row:
     """Return what a run's config.yaml and its path say about it."""
     file = read_config(path / "config.yaml")
     if file is None:
-        raise Damaged(f"{path / 'config.yaml'}: missing or empty, so this is no run, or has not begun")
+        raise Damaged(f"{path / 'config.yaml'}: missing or empty, so this is not a run, or it has not started")
     model, epochs = file["model"], file["epochs"]["count"]
     stages = tuple(map(int, model["stages"]))
     config, identity, choices = split_config(file)

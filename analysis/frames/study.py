@@ -134,7 +134,7 @@ class Study:
     def no_axis(self, name: str, others: Iterable[str] = ()) -> BadRequest:
         """Return the error that lists the axes there are."""
         there_are = ", ".join([*(axis.name for axis in self.axes.axes), *others]) or "none"
-        return BadRequest(f"{name}: no axis of {self.name}; there are {there_are}")
+        return BadRequest(f"{name}: not an axis of {self.name}; there are {there_are}")
 
     def best(self, name: str) -> "Study":
         """Return the study with one value of an axis for each combination of the others: the best by validation.

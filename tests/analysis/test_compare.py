@@ -102,7 +102,7 @@ def test_names_that_match_none_or_several_are_answered_with_the_candidates(build
     there_are = "optimizer.lr=0.001; optimizer.lr=0.01"
     assert answer == f"blocks4: could be {there_are}\n"
     assert table("--compare", a, "vgg", code=2) == (
-        f"vgg: no configuration has such a value, or a name that begins like this; there are {there_are}\n"
+        f"vgg: no configuration has this value or a name that starts with it; there are {there_are}\n"
     )
     for lr in range(1, 31):
         build.complete(**{"optimizer.lr": float(lr)})
@@ -138,7 +138,7 @@ def test_folders_are_compared_each_at_its_best(build, table):
 
 def test_what_cannot_be_compared_is_refused(build, table):
     a, digits = seeds(build, [0.83]), seeds(build, [0.98], **{"data.name": "digits"})
-    assert "they are about cifar10 and digits" in table("--compare", a, digits, code=2)
+    assert "their data sets are cifar10 and digits" in table("--compare", a, digits, code=2)
     begun = build.begin(0, done=3, **DEEP).parent.name
     assert "nothing to compare yet" in table("--compare", a, begun, code=1)
     with pytest.raises(SystemExit, match="2"):

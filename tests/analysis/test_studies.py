@@ -105,7 +105,7 @@ def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
     studies.rates(build, lrs=(0.001, 0.01, 0.03))
     assert "The best optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
     assert "0.03 is the highest value of optimizer.lr tried" in " ".join(sentences("runs")["optimizer.lr"])
-    assert "momentum: no axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
+    assert "momentum: not an axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
 
 
 def test_the_test_images_have_no_part_in_the_choice(build, table):

@@ -343,7 +343,7 @@ def test_two_sets_of_a_users_own_pictures_are_two_data_sets(build, table):
         [apart[0], "--compare", "optimizer.lr=0.8", apart[1]],
     ):
         refused = table(*sides, code=2)
-        assert re.search("cannot be compared: they are about folder [0-9a-f]{8} and folder [0-9a-f]{8}", refused)
+        assert re.search("cannot be compared: their data sets are folder [0-9a-f]{8} and folder [0-9a-f]{8}", refused)
 
 
 def test_a_gradient_is_not_credited_to_the_shortcut_alone_if_more_differs(build):
