@@ -43,7 +43,7 @@ def final_bytes(folder: Path) -> tuple[bytes, list[list[str]]]:
     return weights.read_bytes(), [row.split(",")[:6] for row in rows]
 
 
-def last_epoch(folder: Path) -> int:
+def epochs_done(folder: Path) -> int:
     """Return how many epochs a run has recorded so far."""
     return sum(max(0, path.read_bytes().count(b"\n") - 1) for path in folder.glob("runs/*/*/*/metrics.csv"))
 
@@ -64,7 +64,7 @@ def soak(rounds: int, epochs: int, seed: int) -> int:
         (folder / "killed").mkdir()
         moment = draws.uniform(0, seconds)
         run(folder / "killed", overrides, moment)
-        epoch = last_epoch(folder / "killed")
+        epoch = epochs_done(folder / "killed")
         run(folder / "killed", overrides)
         passed = final_bytes(folder / "killed") == uninterrupted
         same += passed
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=80, help="per run; with more, fewer runs end before a kill")
-    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--seed", type=int, default=0, help="for the random kills")
     arguments = parser.parse_args()
     same = soak(arguments.rounds, arguments.epochs, arguments.seed)
     print(f"{same} of {arguments.rounds} rounds ended with the bytes of an uninterrupted run")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
 DOCUMENTS = [ENGLISH, KOREAN, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOUR = ROOT / "docs" / "tour.ipynb"
-NOT_OURS = ("source", "tensorboard", "jupyter")  # commands from elsewhere
+FOREIGN = ("source", "tensorboard", "jupyter")  # commands from elsewhere
 ON_GITHUB = "../../"  # leads from the README on GitHub to the repository's other pages
 
 
@@ -94,7 +94,7 @@ def test_commands_are_valid(command, tmp_path, monkeypatch):
     elif words[0] == "pip":
         check_extras(command)
     else:
-        assert words[0] in NOT_OURS or re.fullmatch(r"RUN=\S+", command) and (ROOT / words[0][4:]).is_dir()
+        assert words[0] in FOREIGN or re.fullmatch(r"RUN=\S+", command) and (ROOT / words[0][4:]).is_dir()
 
 
 def write_own(folder: Path) -> None:

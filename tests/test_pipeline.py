@@ -46,8 +46,8 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
     epochs, layers = load_epochs(runs), load_layers(runs)
     assert len(epochs) == 4 * 2 and epochs[["train_loss", "val_acc", "lr"]].notna().all(axis=None)
     assert set(layers["epoch"]) == {0, 1, 2} and layers["weight_norm"].notna().all()
-    began = layers[layers["epoch"] == 0].groupby(["shortcut", "name"])["weight_norm"]
-    assert (began.nunique() == 2).all(), "each seed has its own initial weights"
+    initial = layers[layers["epoch"] == 0].groupby(["shortcut", "name"])["weight_norm"]
+    assert (initial.nunique() == 2).all(), "each seed has its own initial weights"
     assert len({(path / "samples.png").read_bytes() for path in results}) == 2, "and its own order of images"
     counted = {shortcut: list(rows["name"]) for shortcut, rows in with_places(layers).groupby("shortcut")}
     assert counted["projection"] == counted["none"], "a projection has no counterpart in a plain network"

@@ -13,7 +13,7 @@ from analysis.frames.axes import Axes, value_of
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
-NO_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # not part of a training recipe
+NOT_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # not part of a training recipe
 NAMED = 5  # confounds named at most; the rest are only counted
 NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that are not a group of settings
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
@@ -25,7 +25,7 @@ def is_tuned(key: str, chosen: Collection[str]) -> bool:
     A different width, data set or length of training counts, chosen or not.
     """
     group = key.partition(".")[0]
-    return group not in NO_RECIPE and not {key, group}.isdisjoint(chosen)
+    return group not in NOT_RECIPE and not {key, group}.isdisjoint(chosen)
 
 
 def flatten_settings(row: Row) -> Settings:
@@ -51,7 +51,7 @@ def changes(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
     return {key: (one.get(key, DEFAULT), other.get(key, DEFAULT)) for key in differing_keys(one, other)}
 
 
-def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
+def other_differences(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
     """Return the keys, apart from blocks per stage and shortcut, in which groups of runs differ, with their values."""
     settings = [flatten_settings(runs.to_dict("records")[0]) for runs in groups]
     keys = dict.fromkeys(key for pair in combinations(settings, 2) for key in differing_keys(*pair))
@@ -64,8 +64,8 @@ def beside_depth(*groups: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
 
 
 def also(*groups: pd.DataFrame) -> Settings:
-    """Return what `beside_depth` finds as the fact `also` of a finding; empty if it finds nothing."""
-    found = beside_depth(*groups)
+    """Return what `other_differences` finds as the fact `also` of a finding; empty if it finds nothing."""
+    found = other_differences(*groups)
     return {"also": found} if found else {}
 
 

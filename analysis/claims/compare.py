@@ -122,7 +122,7 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
         every = list(sides_of(studies))
         tests = (
             lambda side: wanted in (side.row["configuration"], side.folder),
-            lambda side: all(means_all(terms, side) for terms in COMMAS.split(wanted.strip())),
+            lambda side: all(matches_all(terms, side) for terms in COMMAS.split(wanted.strip())),
             lambda side: side.row["configuration"].startswith(wanted) or side.folder.startswith(wanted),
         )
         found = next((sides for test in tests if (sides := list(filter(test, every)))), [])
@@ -145,12 +145,12 @@ def sides_of(studies: Sequence[Study]) -> Iterator[Side]:
             yield from (Side(study, row) for row in study.configurations.to_dict("records"))
 
 
-def means_all(terms: str, side: Side) -> bool:
+def matches_all(terms: str, side: Side) -> bool:
     """Return whether one term, perhaps with a space (`8 layers`), or all of several terms describe a configuration."""
-    return means(terms, side) or all(means(term, side) for term in SPACES.split(terms))
+    return matches(terms, side) or all(matches(term, side) for term in SPACES.split(terms))
 
 
-def means(term: str, side: Side) -> bool:
+def matches(term: str, side: Side) -> bool:
     """Return whether a term describes a configuration: `key=value`, its value on any axis, or its model's name."""
     key, equals, typed = term.partition("=")
     row, axes = side.row, side.study.axes

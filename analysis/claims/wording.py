@@ -59,7 +59,7 @@ TEMPLATES = {
     "same runs": "The runs that chose {axis} are also those compared, which favours configurations whose results vary "
     "more.",
     "untested": "Only one {axis} was tried with {where}.",
-    "more confounds": "Other pairs of which this is true: {count}.",
+    "more confounds": "Other pairs for which this is true: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
     "deviation does not reflect seeds alone.",
     "mixed precision": "Not all configurations ran in the same precision " + BETWEEN_THEM,
@@ -160,7 +160,7 @@ def say_change(finding: Finding) -> str:
     elif finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
         seeds = say_sides(finding.seeds)
     if found.verdict == "open":
-        why = "" if min(finding.seeds) < 2 else ", as the seeds do not differ at all"
+        why = "" if min(finding.seeds) < 2 else ", because the seeds do not differ at all"
         images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
     clear = f", which is more than the noise of seeds{say_correction(finding)}"

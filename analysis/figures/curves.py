@@ -27,7 +27,7 @@ PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 
 def draw_curves(study: Study, options: PlotOptions) -> Figure:
     """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
-    drawn = lines_of(study, begun(study), options)
+    drawn = lines_of(study, with_epochs(study), options)
     panels, colors = list(drawn.rows()), drawn.colors
     shown = of_configurations(study.epochs, drawn.table)
     top = highest_loss(shown, drawn.table)
@@ -66,9 +66,9 @@ def highest_loss(epochs: pd.DataFrame, configurations: pd.DataFrame) -> float | 
 
 def draw_degradation(study: Study) -> Figure:
     """Return the training error by epoch, residual beside plain (He et al. 2016, figure 6); raises NoData."""
-    shown = begun(study)
+    shown = with_epochs(study)
     if PLAIN not in set(shown["shortcut"]) or shown["shortcut"].nunique() == 1:
-        raise NoData("it takes residual and plain networks")
+        raise NoData("it needs residual and plain networks")
     drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
     panels = list(drawn.rows())
     figure = new_figure(study, "Training error by epoch", 4.4, note=drawn.note)
@@ -111,7 +111,7 @@ def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
     return figure
 
 
-def begun(study: Study) -> pd.DataFrame:
+def with_epochs(study: Study) -> pd.DataFrame:
     """Return the configurations that have finished an epoch; raises NoData."""
     if study.epochs.empty:
         raise NoData("no run has finished an epoch")

@@ -26,7 +26,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
         raise NoData("it takes two numeric axes")
     x, y = sorted(numbers[:2], key=lambda axis: axis.name == "layers")
     if len(done.drop_duplicates([x.column, y.column])) <= len(x.values) * len(y.values) / 2:
-        raise NoData(f"{x.name} and {y.name} make no grid")
+        raise NoData(f"{x.name} and {y.name} do not form a grid")
     measure = options.measure or ("val_acc" if validated(done) else "test_acc")
     if done[f"{measure}_mean"].isna().all():
         raise NoData(f"no run has a {MEASURES[measure].long}")

@@ -184,14 +184,14 @@ def alike(key: Sequence[Hashable], values: Sequence[Hashable]) -> bool:
 
 def first_starts(rows: Sequence[Row], values: Sequence[Hashable]) -> dict[Hashable, str]:
     """Return each value with the time at which its first run started; all empty if any is not known."""
-    begun: dict[Hashable, str] = {}
+    starts: dict[Hashable, str] = {}
     for row, value in zip(rows, values):
         began = row.get("started") or ""
-        begun[value] = min(begun.get(value, began), began)
-    return begun if all(begun.values()) else dict.fromkeys(begun, "")
+        starts[value] = min(starts.get(value, began), began)
+    return starts if all(starts.values()) else dict.fromkeys(starts, "")
 
 
-def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
+def ordered(name: str, starts: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
     """Return values in order: numbers by size, after the default; names in the order in which their runs started.
 
     That is the order of the sweep. Names with the same start, or an unknown one, are in alphabetical order, after
@@ -199,16 +199,16 @@ def ordered(name: str, begun: Mapping[Hashable, str]) -> tuple[Hashable, ...]:
     """
     if name == "shortcut":
         known = {shortcut: place for place, shortcut in enumerate(SHORTCUTS)}
-        return tuple(sorted(begun, key=lambda value: (known.get(str(value), len(known)), str(value))))
-    named = not any(map(is_number, begun))
+        return tuple(sorted(starts, key=lambda value: (known.get(str(value), len(known)), str(value))))
+    named = not any(map(is_number, starts))
 
     def place(value: Hashable) -> tuple[str, int, float, str]:
         if is_number(value):
             return "", 1, float(value), ""  # pyright: ignore[reportArgumentType]
         first = value in (None, DEFAULT, "none", False) and name != "data.limit"  # no limit means all of the data
-        return begun[value] if named else "", (0 if first else 2), 0, value_text(value)
+        return starts[value] if named else "", (0 if first else 2), 0, value_text(value)
 
-    return tuple(sorted(begun, key=place))
+    return tuple(sorted(starts, key=place))
 
 
 def is_number(value: Any) -> bool:

@@ -31,7 +31,7 @@ RECIPES: dict[str, Settings] = {
 }
 WARM_UPS = {PAPER: 400 / 64_000, AKAMASTER: 1 / 200}  # only for 110 layers, as a fraction of the training
 # Keys of an identity that are not part of a recipe: network and data, equal in both rows, and the precision.
-NO_RECIPE = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
+NETWORK_AND_DATA = {"model.stages", "model.width", "model.shortcut", "data.name", "precision"}
 
 
 @cache
@@ -96,7 +96,7 @@ def other_recipe(own: Row, other: Settings) -> str:
     said = [] if lengths[0] == lengths[1] else [" against ".join(lengths)]
     keys = [key for key in other if config.get(key, other[key]) != other[key]]
     if isinstance(identity, dict):
-        keys += [key for key in identity if key not in other and key not in NO_RECIPE]
+        keys += [key for key in identity if key not in other and key not in NETWORK_AND_DATA]
     else:
         keys += [key for key in other if key not in config]
     groups = dict.fromkeys(key.split(".")[0] for key in keys if not key.startswith("epochs."))

@@ -20,7 +20,7 @@ NOTE = (
     "times that of the layer's weights. Growth is that of the gradient norm per layer towards the input, within a "
     "stage. The cosine is that between the input gradients at neighbouring points, 1/40 of the way from one "
     "image to another apart. Curvature is the largest eigenvalue of the loss's Hessian, without the runs in which "
-    "Lanczos' method did not converge; a dash stands for no figure."
+    "Lanczos' method did not converge; a dash means no value."
 )
 
 
@@ -74,14 +74,14 @@ def as_grid(study: Study, runs: pd.DataFrame, left_out: Sequence[str]) -> Grid:
     head = ["shortcut", "norm", "layers", *["differs in"] * several, *(column.label for column in columns), "seeds"]
     rows = []
     for (shortcut, depth, norm, rest), part in runs.groupby(NETWORK):
-        cells = [figure(part[column.measure], column, RANGES not in left_out) for column in columns]
+        cells = [cell(part[column.measure], column, RANGES not in left_out) for column in columns]
         rows.append([shortcut, norm, str(depth), *[rest] * several, *cells, str(len(part))])
     numeric = [False, False, True, *[False] * several, *[True] * (len(columns) + 1)]
     notes = [NOTE, *incomplete(study.inspections), *[LEFT_OUT.format(names=", ".join(left_out))] * bool(left_out)]
     return Grid(f"{study.title}: untrained networks", head, rows, numeric, notes)
 
 
-def figure(values: pd.Series, column: Column, with_range: bool) -> str:
+def cell(values: pd.Series, column: Column, with_range: bool) -> str:
     """Return the mean of the known values, their range if they differ, and how many runs have one if not all do."""
     every, values = len(values), values.dropna()
     if values.empty:

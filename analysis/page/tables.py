@@ -41,7 +41,7 @@ ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low}
 # By number of seeds: the results of deviation_factors, copied to do without scipy here.
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}
 INCOMPLETE = (
-    "Averages are over complete runs only; those that are unfinished, failed, diverged or damaged have no part in them."
+    "Averages are over complete runs only; those that are unfinished, failed, diverged or damaged are left out."
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (
@@ -60,7 +60,7 @@ BEST = (
 # Where a choice is not safe, and where none can be made.
 UNSAFE = {
     "edges": "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}.",
-    "untested": "Of these, a single {axis} was tried: {where}.",
+    "untested": "For these, only one {axis} was tried: {where}.",
     "diverged": "Other seeds diverged at the best {axis}: {where}.",
 }
 MISSING = "Left out, since no {axis} has a complete run with a validation accuracy: {where}."

@@ -134,9 +134,9 @@ def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
 
 def test_a_run_that_diverges_counts_as_chance(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
-        fourth = SEEDS[: 4 if (depth, shortcut) == (56, "none") else 5]
-        settings = train(build, "depth", depth, shortcut, accuracy, seeds=fourth)
-        if len(fourth) == 4:
+        seeds = SEEDS[: 4 if (depth, shortcut) == (56, "none") else 5]
+        settings = train(build, "depth", depth, shortcut, accuracy, seeds=seeds)
+        if len(seeds) == 4:
             build.fail(4, "diverged", ONE_THREAD, study="depth", **settings)
     degradation = rows(contrasts.judged(there(contrasts)))[1]
     plain = [0.60 + off for off in SEEDS[:4]] + [0.1]

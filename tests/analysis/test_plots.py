@@ -102,7 +102,7 @@ def test_a_single_run_has_some_figures_and_a_reason_for_each_other(build, plots)
     assert said.splitlines() == [
         "depth (cifar10): no figure of accuracy, nothing varies but the seed",
         "depth (cifar10): no figure of grid, it takes two numeric axes",
-        "depth (cifar10): no figure of degradation, it takes residual and plain networks",
+        "depth (cifar10): no figure of degradation, it needs residual and plain networks",
         "depth (cifar10): no figure of gradient_ratio, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of gradients, no run has looked inside its network (probe_every=0)",
         "depth (cifar10): no figure of responses, no run has looked inside its network (probe_every=0)",
@@ -112,8 +112,8 @@ def test_a_single_run_has_some_figures_and_a_reason_for_each_other(build, plots)
 def rates_by_depth(build) -> None:
     """Write three depths with and without skip connections, the deeper ones at fewer of six rates; 0.1 is best."""
     for place, lr in enumerate((0.1, 0.01, 0.03, 0.3, 1.0, 3.0)):
-        few = dict(list(DEPTHS.items())[: 3 - place // 2])
-        sweep(build, 1, few, val=0.8 - 0.1 * place, **{"optimizer.lr": lr})
+        depths = dict(list(DEPTHS.items())[: 3 - place // 2])
+        sweep(build, 1, depths, val=0.8 - 0.1 * place, **{"optimizer.lr": lr})
 
 
 @pytest.mark.parametrize("name", ["curves", "degradation", "gradient_ratio", "gradients", "responses", "classes"])
@@ -127,10 +127,10 @@ def test_depths_are_compared_each_at_its_best_rate(build, name):
 
 
 def test_curves_of_several_depths_share_one_augmentation(build):
-    few = dict(list(DEPTHS.items())[:2])
+    depths = dict(list(DEPTHS.items())[:2])
     for cutout, shift in ((0, 0.0), (8, -0.1), (16, 0.1)):
         choices = {"augmentation": f"cutout{cutout}"}
-        sweep(build, 1, few, choices=choices, val=0.7 + shift, **{"augmentation.cutout": cutout})
+        sweep(build, 1, depths, choices=choices, val=0.7 + shift, **{"augmentation.cutout": cutout})
     drawn = figure("degradation")
     assert "augmentation=cutout16, the best by validation" in drawn.get_suptitle()
     assert sum(len(axis.lines) for axis in drawn.axes) == 4

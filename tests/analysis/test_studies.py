@@ -367,7 +367,7 @@ def test_there_is_no_verdict_if_nothing_is_compared(build, table, monkeypatch):
     assert "CIFAR-10" not in table()
 
 
-def network_free(build, count: int) -> None:
+def write_configurations(build, count: int) -> None:
     """Write `count` configurations, the first 40 with all that figures need."""
     for number in range(count):
         keys = {"optimizer.lr": 0.1 / (1 + number % 20), "batch_size": 16 * (1 + number // 20)}
@@ -379,7 +379,7 @@ def network_free(build, count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 8, 30, 200])
 def test_no_legend_takes_more_than_a_third_of_a_figure(build, count):
-    network_free(build, count)
+    write_configurations(build, count)
     (study,) = load_studies(["runs"])
     figures = [drawn for _, drawn in draw_all(study) if isinstance(drawn, Figure)]
     assert len(figures) >= 3

@@ -74,7 +74,7 @@ SENTENCES = {
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
         "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 seeds each); "
-        "whether that is noise is open, as the seeds do not differ at all.",
+        "whether that is noise is open, because the seeds do not differ at all.",
     ),
     "published step": (
         Finding(
@@ -194,7 +194,7 @@ SENTENCES = {
         Finding("untested", facts={"axis": "optimizer.lr", "where": ["8 layers: 0.1", "20 layers: 0.01"]}),
         "Only one optimizer.lr was tried with 8 layers: 0.1; 20 layers: 0.01.",
     ),
-    "more confounds": (Finding("more confounds", facts={"count": 3}), "Other pairs of which this is true: 3."),
+    "more confounds": (Finding("more confounds", facts={"count": 3}), "Other pairs for which this is true: 3."),
     "mixed seeds": (
         Finding("mixed seeds", facts={"mixed_labels": ["A", "B"], "how": "threads: 1 (seed 0), 2 (seed 1)"}),
         "The seeds of A; B were not all computed in the same way (threads: 1 (seed 0), 2 (seed 1)): "

@@ -26,7 +26,7 @@ def find_untrained(untrained: Untrained) -> Iterator[Finding]:
         yield from find_curvature(runs)
 
 
-def sides_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+def kinds_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     """Return the runs with a finite value in a column, by shortcut, plain ones first."""
     known = runs[np.isfinite(runs[column])]
     return {name: known[known["shortcut"] == name] for name in plain_first(known["shortcut"])}
@@ -59,7 +59,7 @@ def compare_with_plain(kind: str, sides: dict[str, pd.DataFrame], column: str, l
 
 def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the gradient norm of the first layers with that of the last, raw and scaled by the weights' norm."""
-    sides = sides_of(runs, "gradient_ratio")
+    sides = kinds_of(runs, "gradient_ratio")
     ends = deepest(sides)
     facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}, "at_depths": {}}
     for name, rows in ends.items():
@@ -77,7 +77,7 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
 
 def find_growth(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the gradient's growth per plain layer, far from both ends, with what theory predicts."""
-    plain = deepest(sides_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
+    plain = deepest(kinds_of(runs[(runs["shortcut"] == PLAIN) & (runs["norm"] == "batch")], "growth"))
     for rows in plain.values():
         found, scaled = estimate(np.log10(rows["growth"])), np.log10(rows["scaled_growth"].dropna())
         facts = {"growth": found, "theory": GROWTH, "verdict": found.beside(math.log10(GROWTH))}
@@ -93,7 +93,7 @@ def clipped(cosine: Estimate) -> Estimate:
 
 def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the cosine between neighbours' input gradients at the smallest and the largest depth, and with twins."""
-    sides = sides_of(runs, "cosine")
+    sides = kinds_of(runs, "cosine")
     facts: dict[str, Any] = {"cosines": {}, "changes": {}, "share": SHARE}
     for name, rows in sides.items():
         depths = dict.fromkeys((int(rows["depth"].min()), int(rows["depth"].max())))
@@ -108,7 +108,7 @@ def find_neighbours(runs: pd.DataFrame) -> Iterator[Finding]:
 
 def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
     """Say at which learning rates networks start where the loss is too sharp; count runs of unknown sharpness."""
-    for name, rows in sides_of(runs, "eigenvalues").items():
+    for name, rows in kinds_of(runs, "eigenvalues").items():
         known = rows.dropna(subset="curvature")
         by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in known.groupby("depth")["curvature"]}
         starts = {rate: depths_by_side(by_depth, bound) for rate, bound in BOUNDS.items()}
