@@ -1,1 +1,1 @@
-"""Many runs: the sweeper, Slurm, and what the command line says to a mistake."""
+"""Running sweeps: the sweeper, the Slurm launcher, and the command line's answers to mistakes."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def layout(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Return rows as lines, two blanks between columns; the first `left` columns begin, the others end, in line."""
+    """Return rows as lines, columns two spaces apart: the first `left` left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for row in rows:

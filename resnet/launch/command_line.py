@@ -1,4 +1,4 @@
-"""A command line as people type it, arranged as Hydra wants it."""
+"""Turn a command line as people type it into what Hydra expects."""
 
 import difflib
 import re
@@ -10,17 +10,17 @@ from hydra._internal.utils import get_args_parser
 from resnet.errors import ConfigError
 from resnet.launch.compose import as_typed, known_keys
 
-# Options that only say where the configuration comes from, or how it is shown; any other says what to do with it.
+# Options that only say where the configuration comes from or how it is shown; all others say what to do with it.
 SETTINGS = {"package", "resolve", "config_path", "config_name", "config_dir"}
 USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batchsize": "batch_size"}
 
 
 def arrange(words: Sequence[str]) -> list[str]:
-    """Return the words in Hydra's order, options first, and names as they were typed.
+    """Return the words in Hydra's order, options first, and texts quoted so that Hydra keeps them as typed.
 
-    An experiment makes a sweep, and so does a plan. Raises ConfigError for an unknown option, for a value given to
-    `hydra.launcher` or `hydra.sweeper` itself, and for a plan with --config-path, whose configuration names no sweeper
-    of this project.
+    An experiment runs as a sweep, and so does a plan. Raises ConfigError for an unknown option, for a value given to
+    `hydra.launcher` or `hydra.sweeper` itself, and for a plan with --config-path, because a configuration from there
+    names no sweeper of this project.
     """
     options, overrides = split_options(words)
     for override in overrides:
@@ -33,18 +33,18 @@ def arrange(words: Sequence[str]) -> list[str]:
     if planned and "config_path" in named:
         raise ConfigError("plan=true: not together with --config-path; give the run's overrides instead")
     if (planned or (chosen and not decided)) and not named - SETTINGS:
-        options.insert(0, "--multirun")  # of a plan, Hydra would make a single run's folder
+        options.insert(0, "--multirun")  # without it, Hydra would make a run folder even for a plan
         by_hand = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
         if chosen and by_hand:
             raise ConfigError(f"hydra.run.dir={by_hand[0]}: an experiment is a sweep; give hydra.sweep.dir")
         overrides += [word for place in by_hand for word in (f"hydra.sweep.dir={place}", "hydra.sweep.subdir=.")]
-    if "config_path" in named:  # a run's .hydra/config.yaml does not have what conf/config.yaml says of Hydra
+    if "config_path" in named:  # a run's .hydra/config.yaml lacks the hydra settings of conf/config.yaml
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]
 
 
 def named_in(options: Sequence[str]) -> set[str]:
-    """Return what argparse calls these options; those besides SETTINGS say what to do: `cfg`, `multirun`."""
+    """Return argparse's names for these options; those not in SETTINGS say what to do: `cfg`, `multirun`."""
     return {action.dest for action in map(option_called, options) if action}
 
 
@@ -66,7 +66,7 @@ def split_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def option_called(word: str) -> Any:
-    """Return argparse's action for an option, which may be abbreviated; None where there is none."""
+    """Return argparse's action for an option, which may be abbreviated; None for an unknown one."""
     actions = get_args_parser()._option_string_actions
     name = word.partition("=")[0]
     if name in actions:
@@ -77,7 +77,7 @@ def option_called(word: str) -> Any:
 
 
 def unknown_option(word: str, following: Sequence[str]) -> str:
-    """Return what to type instead of `--lr 0.01`."""
+    """Return the error for an unknown option such as `--lr 0.01`, with what to type instead if a key is close."""
     name, _, value = word.lstrip("-").replace("-", "_").partition("=")
     keys = [key for key in known_keys() if key not in USUAL_NAMES]
     by_name = {key.rpartition(".")[2]: key for key in reversed(keys)} | {key: key for key in keys} | USUAL_NAMES

@@ -1,4 +1,4 @@
-"""From what Hydra composed to a checked configuration."""
+"""Turn what Hydra composed into a checked configuration."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from resnet.training.catalogue import pictures_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # installed, or a checkout
-# Hydra 1.3 behaves as older versions do unless it is told not to; 1.4 has one behaviour, and warns of being told.
+# Hydra 1.3 behaves like older versions unless told otherwise; 1.4 has only one behaviour, and warns if told.
 VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
 
@@ -45,7 +45,7 @@ def to_config(composed: DictConfig) -> Config:
 
 
 def config_error_in(error: BaseException) -> ConfigError | None:
-    """Return the ConfigError that an exception was raised over, if there is one."""
+    """Return the ConfigError that an exception is, or was caused by; None if there is none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ConfigError):
         cause = cause.__cause__ or cause.__context__
@@ -67,9 +67,9 @@ def choices_of(hydra: Any) -> dict[str, str | None]:
 
 
 def check_choices(choices: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse a list of choices: of `model=[blocks4,blocks15]` Hydra would silently take the last.
+    """Refuse a list of choices: from `model=[blocks4,blocks15]` Hydra would silently take the last.
 
-    A configuration without groups, such as the one in a run's .hydra folder, is taken as it is.
+    A configuration without groups, such as the one in a run's .hydra folder, is accepted as it is.
     """
     given = {override.lstrip("+").partition("=")[0] for override in overrides}
     for group in (*GROUPS, "experiment"):
@@ -79,7 +79,7 @@ def check_choices(choices: Mapping[str, Any], overrides: Sequence[str]) -> None:
 
 
 def check_steps(config: Config, overrides: Sequence[str]) -> None:
-    """Refuse an override of epochs.steps that has no effect; a choice of `epochs` may set steps and be overridden."""
+    """Refuse an epochs.steps override that has no effect; epochs.count may override the steps of an `epochs` choice."""
     asked = any(override.lstrip("+").startswith("epochs.steps=") for override in overrides)
     steps, count = config.epochs.steps, config.epochs.count
     if asked and None not in (steps, count):
@@ -110,9 +110,9 @@ TEXTS = {key for key, field, _ in flat_fields(Config()) if field.type is str} | 
 
 
 def as_typed(override: str) -> str:
-    """Return an override with the quotes that keep a text as it was typed: of `study=1.10` Hydra would make 1.1.
+    """Return an override, quoted if Hydra would otherwise change its text: it would read `study=1.10` as 1.1.
 
-    Commas separate the values of a sweep. Left alone: keys that are no texts, null, and what has quotes or a ${...}.
+    Commas separate the values of a sweep. Left alone: keys that take no text, null, and values with quotes or a ${...}.
     """
     key, _, text = override.partition("=")
     left_alone = not text or re.search(r"""['"$\\[\]{}]""", text) or is_text(text, or_call=True)
@@ -123,7 +123,7 @@ def as_typed(override: str) -> str:
 
 
 def is_text(value: str, or_call: bool = False) -> bool:
-    """Return whether Hydra reads a value as a text, not as a number or not at all; `or_call` admits range(3), too."""
+    """Return whether Hydra reads a value as a text, not a number or an error; `or_call` also accepts range(3)."""
     try:
         parsed = OverridesParser.create().parse_override(f"key={value}")
     except HydraException:
@@ -133,7 +133,7 @@ def is_text(value: str, or_call: bool = False) -> bool:
 
 def register() -> None:
     """Register the schema and the resolvers that conf/ uses."""
-    # a file of conf/model/ has to name its network: the schema's own name would stay, and be another's
+    # a file of conf/model/ must name its network: else the schema's default name, another network's, would stay
     ConfigStore.instance().store(name="schema", node=Config(model=Model(name=MISSING)))
     resolvers = {
         "run_name": lambda *, _root_: run_name(checked(_root_, _root_.hydra)),
@@ -145,18 +145,18 @@ def register() -> None:
         "tuned": _refuse_untuned,
         "pictures": pictures_digest,
     }
-    old = omegaconf.__version__.startswith("2.3.")  # there, register_resolver is something else
+    old = omegaconf.__version__.startswith("2.3.")  # there, register_resolver does something else
     add: Any = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
     for name, resolver in resolvers.items():
         add(name, resolver, replace=True)
 
 
 def _hydras_records(*, _root_: Any) -> str | None:
-    """Return where in the run's folder Hydra keeps its records; None, which is nowhere, if that holds another run."""
+    """Return the subfolder of the run's folder for Hydra's records; None, for no records, if another run is there."""
     folder, here = OmegaConf.select(_root_, "hydra.runtime.output_dir"), os.getcwd()
-    if folder is None:  # of --cfg
+    if folder is None:  # with --cfg
         return ".hydra"
-    os.chdir(_root_.hydra.runtime.cwd)  # hydra.job.chdir=true has left it
+    os.chdir(_root_.hydra.runtime.cwd)  # which hydra.job.chdir=true has left
     try:
         config = checked(_root_, _root_.hydra)
         return None if config.resume != "never" and RunFolder(Path(folder)).config_conflict(config) else ".hydra"

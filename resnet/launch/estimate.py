@@ -1,4 +1,4 @@
-"""About how long runs take on this machine: by finished runs, else by a few timed steps."""
+"""Estimate how long runs take on this machine, from finished runs or else from a few timed steps."""
 
 import json
 import os
@@ -26,16 +26,16 @@ from resnet.training.device import memory_format_of, resolve_compile, resolve_de
 from resnet.training.model import Network
 from resnet.training.trainer import Normalize, make_trainer
 
-CLOSE = 1.5  # a finished run tells of networks of up to so many times its multiply-adds, or so small a part of them
-ROUNDS, ENOUGH = 5, 1.0  # times that two steps are timed, and seconds after which fewer will do
+CLOSE = 1.5  # a finished run's speed counts for networks whose multiply-adds are within this factor of its own
+ROUNDS, ENOUGH = 5, 1.0  # how many times two steps are timed, and the seconds after which fewer are enough
 
 
 @dataclass(frozen=True)
 class Work:
     """What a training computes: its network, its image size, and how many images go through the network.
 
-    `multiply_adds` are those of an image's forward pass; `images` counts three for each image of a step, whose
-    backward pass takes two such passes, and one for each of an evaluation.
+    `multiply_adds` is for one image's forward pass. `images` counts an image in a step three times, since its backward
+    pass costs two forward passes, and an image in an evaluation once.
     """
 
     network: Network
@@ -51,7 +51,7 @@ class Work:
 
 
 def work_of(config: Config) -> Work:
-    """Return what a configuration will compute, without its data."""
+    """Return what a configuration will compute, without reading its data."""
     facts, train, val = sizes_of(config)
     network, each = network_of(config, facts.classes, facts.channels), steps_in_epoch(train, config.batch_size)
     steps = total_steps(config.epochs, each)
@@ -60,30 +60,30 @@ def work_of(config: Config) -> Work:
 
 
 def conditions_of(config: Config, work: Work, device: torch.device) -> tuple[str, bool]:
-    """Return in which precision a configuration's training computes here, and whether it is compiled."""
+    """Return the precision in which a configuration's training computes here, and whether it is compiled."""
     precision = resolve_precision(config.precision, device)
     decisive = training_work(config, work.network, work.size, work.steps)
     return precision, resolve_compile(config.compile, device, precision == "bf16", decisive)
 
 
 def rate_of(result: dict[str, Any]) -> float:
-    """Return the seconds that a finished run of whole epochs took for a multiply-add of a forward pass."""
+    """Return the seconds per forward-pass multiply-add of a finished run that trained whole epochs."""
     data = result["data"]
     images = result["epochs"] * (3 * data["train_images"] + data["val_images"])
     return result["wall_seconds"] / (result["multiply_adds"] * images)
 
 
 class Estimator:
-    """Estimate how long runs take here; `root` is where finished runs are looked for.
+    """Estimate how long runs take here; `root` is where to look for finished runs.
 
-    `threads` is what each run has, and this process from now on.
+    `threads` is the number of threads of each run; this process uses as many from now on.
     """
 
     def __init__(self, root: Path, threads: int):
-        torch.set_num_threads(threads)  # which `machine` says, too
+        torch.set_num_threads(threads)  # `machine` reports this number, too
         self.root = root
         self.timed: dict[str, float] = {}
-        self.by_runs = self.by_steps = 0  # how many configurations were estimated by which
+        self.by_runs = self.by_steps = 0  # configurations estimated by finished runs, and by timed steps
 
     def seconds(self, config: Config) -> float | None:
         """Return the seconds of a whole run; None for a task that trains nothing."""
@@ -123,7 +123,7 @@ class Estimator:
 
 
 def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, compiled: bool) -> bool:
-    """Return whether a finished run tells how fast a configuration is: computed alike, of about the same size."""
+    """Return whether a finished run shows a configuration's speed: computed the same way, of about the same size."""
     try:
         if (run["precision"], run.get("compiled", False), run["data"]["size"]) != (precision, compiled, work.size):
             return False
@@ -141,7 +141,7 @@ def is_alike(run: dict[str, Any], config: Config, work: Work, precision: str, co
 
 
 def time_steps(config: Config, work: Work) -> float:
-    """Return the seconds that a training takes for an image, by steps on random ones."""
+    """Return a training's seconds per image, measured on steps with random images."""
     device = resolve_device(config.device)
     bf16 = resolve_precision(config.precision, device) == "bf16"
     shape = (2 * config.batch_size, work.size, work.size, work.network.channels)
@@ -153,14 +153,14 @@ def time_steps(config: Config, work: Work) -> float:
     augmenter = Augmenter(images, mean, **asdict(config.augmentation))
 
     def two_steps() -> None:
-        with suppress(Diverged):  # an untrained network without norms may; that costs no time
+        with suppress(Diverged):  # an untrained network without norms may diverge; the time stays the same
             trainer.train_epoch(training_batches(labels, augmenter, config.batch_size, 0, 1), first_step=0)
 
     return statistics.median(times_of(two_steps)) / len(images)
 
 
 def times_of(call: Callable[[], None]) -> Sequence[float]:
-    """Return the seconds of each call, after one that warms up."""
+    """Return the seconds of each call, after a warm-up call."""
     call()
     times: list[float] = []
     while len(times) < ROUNDS and sum(times) < ENOUGH:
@@ -171,6 +171,6 @@ def times_of(call: Callable[[], None]) -> Sequence[float]:
 
 
 def threads_of(at_once: int) -> int:
-    """Return the threads that each of so many runs at once has."""
+    """Return the number of threads that each of `at_once` parallel runs has."""
     own = at_once == 1 or os.environ.get("OMP_NUM_THREADS")
     return torch.get_num_threads() if own else max(cpu_count() // at_once, 1)

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 def run_composed(composed: DictConfig) -> float:
     """Run or resume one composed configuration; return its validation accuracy after the last epoch.
 
-    Without held-out images that is the test accuracy. Raises RunFailed after a failure, which is how Hydra's callbacks
-    and sweepers learn of it, and ConfigError for a request that makes no sense. Raises SystemExit with an exit code
-    after a signal, and where nothing else would keep further runs from following one that failed.
+    Without held-out images, that is the test accuracy. Raises RunFailed after a failure, which is how Hydra's callbacks
+    and sweepers learn of it, and ConfigError for an invalid request. Raises SystemExit with an exit code after a
+    signal, and after a failure if `fail_fast` is set and nothing else would stop the sweep.
     """
     quiet_hydra()  # in a launcher's process, too
     try:
@@ -40,7 +40,7 @@ def _run_checked(composed: DictConfig, hydra: Any) -> float:
     """Check what was composed, then run or resume it; see `run_composed`."""
     if hydra.mode == RunMode.RUN and "SlurmArray" in hydra.launcher._target_:
         raise ConfigError("hydra/launcher=slurm: add -m; without it the run would be trained here, not on the cluster")
-    os.chdir(hydra.runtime.cwd)  # hydra.job.chdir=true would look for the data in each run's folder
+    os.chdir(hydra.runtime.cwd)  # else hydra.job.chdir=true would look for the data in each run's folder
     config = checked(composed, hydra)
     if config.plan:
         raise ConfigError("plan: give it on the command line, as plan=true")
@@ -62,7 +62,7 @@ def stops_by_itself(choices: Any) -> bool:
 
 
 def shortest(folder: str) -> Path:
-    """Return a folder's path as people read it: relative to where they are, if it is below."""
+    """Return a folder's path as people read it: relative to the working directory if it is inside."""
     relative = os.path.relpath(folder)
     return Path(folder if relative.startswith(os.pardir) else relative)
 

@@ -1,4 +1,4 @@
-"""The runs of a sweep: what each is, how far it is, and which of them are seeds of one configuration."""
+"""The runs of a sweep: what each is, how far it has got, and which are seeds of the same configuration."""
 
 import os
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Job:
     """A point of the grid: its overrides and configuration, its run folder, and what was there before the sweep.
 
     `complete` means that there is nothing to do; `begun_before` and `ended_before` are the folder's `begun_at` and
-    `ended_at`. `reason` is why it cannot be used or, if it is complete, what to know about it.
+    `ended_at` from then. `reason` says why the job was refused or failed or, if it is complete, what to know about it.
     """
 
     overrides: Sequence[str]
@@ -35,7 +35,7 @@ class Job:
     config: Config
 
     def begun(self) -> bool:
-        """Return whether this sweep began the run from its start."""
+        """Return whether this sweep started the run from the beginning."""
         return self.run.begun_at() not in (None, self.begun_before)
 
     def ended(self) -> bool:
@@ -43,7 +43,7 @@ class Job:
         return self.run.ended_at() not in (None, self.ended_before)
 
     def outcome(self) -> tuple[str, str]:
-        """Return what became of the job, in a word or two, and the reason where there is one."""
+        """Return the job's outcome in a word or two, and the reason if there is one."""
         if self.complete:
             return "already there", self.reason
         state = self.run.state()
@@ -51,17 +51,17 @@ class Job:
             return "failed", self.reason  # unless another process has completed it meanwhile
         if state == "complete" and self.config.resume == "never" and not self.ended():
             return "not started", ""
-        if state == "complete":  # without a new end: another process did it meanwhile
+        if state == "complete":  # without a new end, another process completed it meanwhile
             return ("complete" if self.ended() else "already there"), ""
         return state, self.run.failure().get("error", "")
 
     @property
     def refused(self) -> bool:
-        """Whether what is in its folder keeps the run from being computed."""
+        """Whether the contents of its folder keep the run from being computed."""
         return bool(self.reason) and not self.complete
 
     def standing(self) -> str:
-        """Return how far the run is: its state, with where it was stopped, `to do`, `to start over` or `refused`."""
+        """Return how far the run has got: its state (and where it stopped), `to do`, `to start over` or `refused`."""
         state = self.run.state()
         if self.refused:
             return "refused"
@@ -72,7 +72,7 @@ class Job:
         return self.stopped() if state == "unfinished" else state
 
     def stopped(self) -> str:
-        """Return where an unfinished run stands: `stopped at 7/20`, or `stopped at 7` where the end is not known."""
+        """Return where an unfinished run stands: `stopped at 7/20`, or `stopped at 7` if the end is unknown."""
         if self.config.task == "inspect":
             return "stopped"
         try:
@@ -82,14 +82,14 @@ class Job:
 
 
 def sizes_of(config: Config) -> tuple[Facts, int, int]:
-    """Return what is known of a configuration's data, unread, and how many images are for training and held out."""
+    """Return the facts about a configuration's data, unread, and its numbers of training and held-out images."""
     data = config.data
     facts = facts_of(data.name, data.root, data.size, data.grey)
     return facts, *split_sizes(facts, data.val_fraction, data.limit)
 
 
 def steps_per_epoch(config: Config) -> int:
-    """Return the steps of an epoch, without its data."""
+    """Return the number of steps in an epoch, without reading the data."""
     return steps_in_epoch(sizes_of(config)[1], config.batch_size)
 
 
@@ -100,7 +100,7 @@ def last_epoch(config: Config) -> int:
 
 
 def part_left(run: RunFolder, config: Config) -> float:
-    """Return the part of a run that is still to be computed, 0 to 1; one that diverged would again."""
+    """Return the fraction of a run that is still to be computed; 0 if it diverged, because it would diverge again."""
     state = run.state()
     if state in ("complete", "diverged"):
         return 0.0
@@ -108,7 +108,7 @@ def part_left(run: RunFolder, config: Config) -> float:
 
 
 def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
-    """Return the job of a composed configuration; `code` is the checksum that a run of today would record."""
+    """Return the job of a composed configuration; `code` is the checksum that a run would record now."""
     run = RunFolder(Path(composed.hydra.sweep.dir) / composed.hydra.sweep.subdir)
     config = checked(composed, composed.hydra)
     complete, reason = False, ""
@@ -118,20 +118,20 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
     if complete:
         try:
             reason = OTHER_CODE if run.result().get("code") != code else ""
-        except (RecordError, OSError) as error:  # launched, the run says the same
+        except (RecordError, OSError) as error:  # the run would say the same if it were launched
             complete, reason = False, str(error)
     return Job(overrides, run, complete, run.begun_at(), run.ended_at(), reason, config)
 
 
 def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
-    """Keep why a launched job failed where its run folder does not say so: it was refused before anything was begun."""
+    """Note why a launched job failed if its run folder does not say so, because it was refused before it started."""
     for job, returned in zip(jobs, returns):
         if returned.status == JobStatus.FAILED and job.run.state() not in ("failed", "diverged"):
             job.reason = str(returned._return_value)
 
 
 def by_configuration(jobs: Sequence[Job]) -> dict[tuple[str, str], list[Job]]:
-    """Return the jobs of each configuration, which are its seeds, by its study and its name, wherever they are."""
+    """Return each configuration's jobs (its seeds), keyed by its study and name, wherever their folders are."""
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job.config.study, run_name(job.config)), []).append(job)
@@ -139,9 +139,9 @@ def by_configuration(jobs: Sequence[Job]) -> dict[tuple[str, str], list[Job]]:
 
 
 def by_folder(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
-    """Return the jobs by the folder of their study; of runs with folders given by hand, the innermost that holds them.
+    """Return the jobs by their study's folder; with folders given by hand, that is the innermost one that holds them.
 
-    So a folder given by hand may be that of several studies.
+    A folder given by hand may therefore belong to several studies.
     """
     studies: dict[str, list[Job]] = {}
     for job in jobs:
@@ -156,7 +156,7 @@ def by_folder(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
 
 
 def axes_of(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys whose overrides differ among jobs, in the order of the command; seeds are no axis."""
+    """Return the keys whose overrides differ among jobs, in the order of the command; the seed is not an axis."""
     values: dict[str, set[str]] = {}
     for job in jobs:
         for key, value in settings_of(job).items():
@@ -172,13 +172,13 @@ def settings_of(job: Job) -> dict[str, str]:
 
 
 def name_of(job: Job, axes: Sequence[str]) -> list[str]:
-    """Return a configuration's values along the axes; its name where nothing varies."""
+    """Return a configuration's values along the axes, or its name if nothing varies."""
     settings = settings_of(job)
     return [_short(settings.get(axis, "")) for axis in axes] if axes else [run_name(job.config)]
 
 
 def _short(value: str) -> str:
-    """Return a value, a number that a search drew to four figures."""
+    """Return a value; shorten a long number, such as a search draws, to four figures."""
     try:
         return value if len(value) <= 8 else f"{float(value):.4g}"
     except ValueError:

@@ -19,7 +19,7 @@ from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, kno
 
 QUOTES = "'\""
 STOPPED = "stopped; the same command resumes (add resume=auto if it would start over)"  # by a signal, at any moment
-HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it raises what a job has raised
+HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it re-raises a job's exception
 HYDRAS_RECORD = "Job failed"  # in run.log, with a traceback, as of Hydra 1.4
 
 
@@ -30,7 +30,7 @@ def quiet_hydra() -> None:
 
 
 class WithoutHydrasLine:
-    """Standard error without Hydra's line about a job that failed, where a line of ours says why."""
+    """Standard error without Hydra's line about a failed job, because a line of ours says why it failed."""
 
     def __init__(self, stream: TextIO):
         self.stream = stream
@@ -43,8 +43,8 @@ class WithoutHydrasLine:
 
 
 def leave_out_hydras_line() -> None:
-    """Have what Hydra says about the job that has just failed not be printed, nor logged: it says nothing to a user."""
-    for handler in logging.getLogger().handlers:  # which the next job replaces
+    """Stop Hydra from printing and logging its messages about the job that just failed: they tell a user nothing."""
+    for handler in logging.getLogger().handlers:  # the next job replaces the handlers
         handler.addFilter(lambda record: record.msg != HYDRAS_RECORD)
     if sys.stderr is not None and not isinstance(sys.stderr, WithoutHydrasLine):
         sys.stderr = WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
@@ -58,7 +58,7 @@ def explain_training(error: Exception) -> tuple[int, str] | None:
 def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | None:
     """Return exit code and text for one of Hydra's exceptions, None for a bug; `sweeps` says if the command takes -m.
 
-    An OSError means that Hydra could not make the run folder or open run.log; it raises some as a ValueError.
+    An OSError means that Hydra could not make the run folder or open run.log; Hydra raises some as a ValueError.
     """
     if file := file_being_read(error):
         reason = getattr(error, "strerror", None) or error
@@ -70,13 +70,14 @@ def explain_hydra(error: Exception, sweeps: bool = False) -> tuple[int, str] | N
         return 2, not_yaml(error)
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
         return 2, explain(error, sweeps)
-    return explain_os_error(error)  # only a lack of memory can get here
+    return explain_os_error(error)  # only running out of memory can get here
 
 
 def file_being_read(error: Exception) -> str:
-    """Return the file of choices that an exception of reading one is about, which does not say so itself, or nothing.
+    """Return the configuration file that Hydra could not read, or "" if an exception is about something else.
 
-    Hydra knows it: one that cannot be opened, is not UTF-8, or is no configuration for OmegaConf, such as a number.
+    The file cannot be opened, is not UTF-8, or is no configuration for OmegaConf, such as a bare number. The exception
+    does not name it, but Hydra's frames do.
     """
     if not isinstance(error, (UnicodeDecodeError, OSError)):
         return ""
@@ -92,14 +93,14 @@ def unwritable(error: OSError) -> str:
 
 
 def launcher_failure(error: Exception) -> str:
-    """Return in a line why a launcher itself has failed."""
+    """Return in one line why a launcher itself failed."""
     about_a_folder = isinstance(error, OSError) and error.filename
     reason = unwritable(error) if about_a_folder else f"{type(error).__name__}: {error}"  # type: ignore[arg-type]
     return " ".join(reason.split())
 
 
 def not_yaml(error: yaml.YAMLError) -> str:
-    """Return in which file, and in which line of it, the YAML has a mistake."""
+    """Return the file and line of a mistake in YAML, and what it is."""
     mark = getattr(error, "problem_mark", None)
     where = f"{mark.name.strip(chr(34))}, line {mark.line + 1}: " if mark else ""
     return f"{where}not valid YAML: {getattr(error, 'problem', None) or error}"
@@ -143,7 +144,7 @@ def _unknown_key(match: re.Match[str]) -> str:
 
 
 def _no_package(match: re.Match[str]) -> str:
-    """Return the answer to a file whose keys belong at the top, where Hydra puts them under the group's name."""
+    """Return the answer to a file whose keys belong at the top level, but which Hydra puts under the group's name."""
     return (
         f"{match[1]}.yaml: its first line must be '# @package _global_', "
         "without which its keys belong to the group 'experiment'"
@@ -160,7 +161,7 @@ def _unknown_choice(match: re.Match[str]) -> str:
 
 
 def _nowhere(match: re.Match[str]) -> str:
-    """Return the answer to a ${...} that names what is not there, with the argument that holds it, or the key."""
+    """Return the answer to a ${...} whose target does not exist, with the argument or else the key that holds it."""
     what, name = match.groups()
     holder = next((argument for argument in sys.argv[1:] if "${" in argument and name in argument), None)
     key = re.search(r"full_key: (\S+)", match.string)
@@ -168,13 +169,13 @@ def _nowhere(match: re.Match[str]) -> str:
 
 
 def _choice_of_an_experiment(match: re.Match[str]) -> str:
-    """Return the answer to a group in the defaults of an experiment, which Hydra looks for below `experiment/`."""
+    """Return the answer to `model: NAME` in an experiment's defaults, which Hydra looks for below `experiment/`."""
     file, group, name = match.groups()
     return f"experiment/{file}: {group}={name} is of another group; in its defaults, write override /{group}: {name}"
 
 
 def _not_a_choice(match: re.Match[str]) -> str:
-    """Return the answer to `epochs=7`, which Hydra's text does not name: it has to be among the arguments."""
+    """Return the answer to `epochs=7`; Hydra's text does not name it, so it is looked for among the arguments."""
     for argument in sys.argv[1:]:
         group, _, value = argument.lstrip("+").partition("=")
         if (group in GROUPS or group.startswith("hydra/")) and not is_text(value):
@@ -185,7 +186,7 @@ def _not_a_choice(match: re.Match[str]) -> str:
     return match.string
 
 
-# By a pattern in Hydra's text, what to say instead. The first that matches counts.
+# Maps a pattern in Hydra's text to what to say instead. The first match counts.
 ANSWERS: dict[str, Callable[[re.Match[str]], str]] = {
     r"Could not override '([^']+)'": _unknown_key,
     r"In '(experiment/[^']+)': ConfigKeyError[\s\S]*Key 'experiment' not in": _no_package,
@@ -198,7 +199,7 @@ ANSWERS: dict[str, Callable[[re.Match[str]], str]] = {
 
 
 def _several_values(sweeps: bool) -> str:
-    """Return what to do about a list of values where Hydra takes one."""
+    """Return what to do about several values for a key where Hydra takes one."""
     if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
         return "--cfg shows one run; give one value"
     return "to sweep over several values, add -m" if sweeps else "give one value"

@@ -1,4 +1,4 @@
-"""What a command would do, and how long that takes: `plan=true`, which writes nothing."""
+"""What a command would do, and how long that would take: `plan=true`, which writes nothing."""
 
 import logging
 from collections import Counter
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -> None:
-    """Log a line per configuration: what it varies, how far it is, how large it is, and how long it takes here.
+    """Log a line per configuration: its varied values, how far it has got, its size, and how long it takes here.
 
-    `at_once` runs compute side by side; `elsewhere` says that they do so on a cluster.
+    `at_once` runs compute in parallel; `elsewhere` says that they do so on a cluster.
     """
     from resnet.launch.estimate import Estimator, threads_of, work_of  # PyTorch takes seconds to import
     from resnet.training.device import set_up_process
@@ -50,7 +50,7 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
 
 
 def check_sizes(config: Config) -> None:
-    """Hold a configuration to the size of its data, without reading these; raises ConfigError, as a run would."""
+    """Check a configuration against the size of its data, without reading it; raises ConfigError, as a run would."""
     from resnet.prepare import check_batches  # PyTorch takes seconds to import
 
     facts, train, held_out = sizes_of(config)
@@ -69,7 +69,7 @@ def tally(seeds: Sequence[Job]) -> str:
 
 
 def share_left(job: Job) -> float:
-    """Return the part of a run that is still to be computed, 0 to 1, less what it would take from a shorter one."""
+    """Return the fraction of a run still to be computed, not counting epochs that it would take from a shorter one."""
     if job.refused:
         return 0.0
     if job.config.resume == "never":
@@ -80,7 +80,7 @@ def share_left(job: Job) -> float:
 
 
 def epochs_of_shorter(run: RunFolder, config: Config) -> int:
-    """Return how many epochs of a finished, shorter run on the same data a run would begin with: see `shorter`."""
+    """Return how many epochs a run would take over from a finished, shorter run on the same data: see `shorter`."""
     from resnet.launch.estimate import conditions_of, work_of  # PyTorch takes seconds to import
     from resnet.record.environment import environment
     from resnet.shorter import began_alike, but_for_epochs
@@ -88,7 +88,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
     from resnet.training.optim import rates_agree
 
     finished = list(but_for_epochs(run, config))
-    if not finished:  # of most runs: to ask for the environment takes longer
+    if not finished:  # as for most runs; reading the environment takes longer
         return 0
     each, schedule = steps_per_epoch(config), {"lr": config.optimizer.lr} | asdict(config.schedule)
     total, device = total_steps(config.epochs, each), resolve_device(config.device)
@@ -105,7 +105,7 @@ def epochs_of_shorter(run: RunFolder, config: Config) -> int:
 
 
 def sentence(left: Sequence[float], measured: int, at_once: int, elsewhere: bool, by_runs: int, by_steps: int) -> str:
-    """Return how long all that is left takes, and how that was estimated."""
+    """Return how long everything left takes, and how that was estimated."""
     if not left:
         inspections = f"{measured} inspection{'s, which are' if measured > 1 else ', which is'} not timed"
         return "no training is left to do" + f", but {inspections}" * bool(measured)

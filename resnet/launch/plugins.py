@@ -9,7 +9,7 @@ from hydra.core.plugins import Plugins
 def register(plugin: type) -> None:
     """Make a plugin known to Hydra as `hydra_plugins.resnet.<its name>`.
 
-    Hydra accepts plugins from the package `hydra_plugins` only, which would have to be installed. A module made here
+    Hydra accepts plugins only from the package `hydra_plugins`, which would have to be installed. A module made here
     works in a bare checkout, too.
     """
     plugins = Plugins.instance()  # imports hydra_plugins if an installed plugin provides it

@@ -1,8 +1,8 @@
-"""How far a sweep is, as reported by each of its runs.
+"""How far a sweep has got, as each of its runs reports it.
 
-The sweep lists its runs in a file, which an environment variable names: a worker on this machine inherits that, and so
-does a Slurm job. How far each run is, and how long it took, is in its run folder. The list of a sweep that ends
-before each of its runs has begun stays, so that a table can count those.
+The sweep lists its runs in a file and names the file in an environment variable, which workers on this machine and
+Slurm jobs inherit. How far each run has got, and how long it took, is in its run folder. If a sweep ends before all of
+its runs have started, its list stays, so that a table can count the rest.
 """
 
 import hashlib
@@ -24,21 +24,21 @@ from resnet.record.files import write_whole
 from resnet.record.folder import RecordError, RunFolder
 
 VARIABLE = "RESNET_SWEEP"
-SAMPLE, RECENT = 100, 20  # runs that a run of the sweep looks at: of all, and of those right before it
+SAMPLE, RECENT = 100, 20  # how many runs a run of the sweep looks at: among all, and right before it
 
 
 @contextmanager
 def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
-    """List the runs of a sweep while it runs, for `place_in_sweep`; where the list cannot be written, do without.
+    """List the runs of a sweep while it runs, for `place_in_sweep`; do without a list that cannot be written.
 
-    Afterwards, delete every list whose runs have all begun: this one, and those of sweeps that were stopped.
+    Afterwards, delete every list whose runs have all started: this one, and those of sweeps that were stopped.
     """
     paths = [os.path.abspath(job.run.path) for job in jobs]
     names = [run_name(job.config) for job in jobs]
     configs = {name: asdict(job.config) for name, job in zip(names, jobs)}
     content = json.dumps({"runs": paths, "names": names, "configs": configs, "at_once": at_once}).encode()
     file = root / ".sweeps" / f"{hashlib.sha256(content).hexdigest()[:8]}.json"
-    os.environ.pop(VARIABLE, None)  # of a sweep that this one is a part of
+    os.environ.pop(VARIABLE, None)  # set by a sweep that this one is part of
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content)
@@ -51,21 +51,21 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
 
 
 def drop_begun(lists: Path, refused: set[str]) -> None:
-    """Delete the lists of sweeps whose runs have all begun, or were refused."""
+    """Delete the lists of sweeps whose runs have all started or were refused."""
     for file in lists.glob("*.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or no list
+        with suppress(OSError, ValueError, KeyError, TypeError):  # from another version, or not a list
             runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused
-            if all(RunFolder(Path(run)).begun_at() for run in runs):  # a job that died early left only its failure
+            if all(RunFolder(Path(run)).begun_at() for run in runs):  # a job that died early left only failure.json
                 file.unlink()
     with suppress(OSError):
-        lists.rmdir()  # where no sweep is listed
+        lists.rmdir()  # if no sweep is listed
 
 
 def place_in_sweep(folder: RunFolder, config: Config) -> str:
-    """Return a run's place in its sweep, and about how long that still takes: `7 of 30 · about 24 h left`.
+    """Return a run's place in its sweep, and about how long the sweep still takes: `7 of 30 · about 24 h left`.
 
-    Nothing for a run that is by itself; no time before a run of the sweep is complete. Raises ConfigError for a
-    configuration that the sweep did not plan: Hydra reads the files again for each run.
+    Empty for a run outside a sweep; without a time until a run of the sweep is complete. Raises ConfigError for a
+    configuration that the sweep did not plan, which can happen because Hydra reads the files again for each run.
     """
     try:
         path = Path(os.environ[VARIABLE])
@@ -73,7 +73,7 @@ def place_in_sweep(folder: RunFolder, config: Config) -> str:
         planned = run_name(config) in sweep["names"]
         place = sweep["runs"].index(os.path.abspath(folder.path)) if planned else 0
         left = seconds_left(sweep, place, path.stat().st_mtime_ns) if planned else 0.0
-    except Exception:  # no sweep, one that does not list this run, or one of another version: it takes no run down
+    except Exception:  # no sweep, one that does not list this run, or one of another version: the run goes on
         return ""
     if not planned:
         raise ConfigError(
@@ -84,9 +84,9 @@ def place_in_sweep(folder: RunFolder, config: Config) -> str:
 
 
 def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
-    """Return about how many seconds a sweep still takes, by a sample of its runs where it is large; 0: nothing tells.
+    """Return about how many seconds a sweep still takes, for a large one from a sample of its runs; 0 if unknown.
 
-    `place` is that of the run that asks: what ended right before it tells how long runs take.
+    `place` is that of the run that asks: the runs right before it show how long runs take.
     """
     from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
 
@@ -105,7 +105,7 @@ def seconds_left(sweep: dict[str, Any], place: int, began: int) -> float:
 
 
 def rates_of(runs: Sequence[tuple[str, RunFolder]], configs: Mapping[str, Any]) -> list[tuple[int, float]]:
-    """Return the multiply-adds of each configuration, given by name, and the seconds for each in a complete run."""
+    """Return the multiply-adds per image and the seconds per multiply-add of each configuration with a complete run."""
     from resnet.launch.estimate import work_of  # PyTorch takes seconds to import
 
     rates: dict[str, tuple[int, float]] = {}

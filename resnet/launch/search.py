@@ -1,8 +1,8 @@
-"""A search for the best validation accuracy, `hydra/sweeper=search`: Optuna's sweeper, its runs as those of any sweep.
+"""A search for the best validation accuracy, `hydra/sweeper=search`: Optuna's sweeper, with runs as in any sweep.
 
-Optuna proposes a run after having seen the ones before, so there is no grid to look at beforehand. Its proposals are a
-function of its seed and of their accuracies: repeated, a search asks for the same runs, and those that are complete
-answer without being trained again.
+Optuna proposes a run after it has seen the earlier ones, so there is no grid to look at beforehand. Its proposals
+depend only on its seed and on those runs' accuracies: a repeated search asks for the same runs, and those that are
+complete answer without being trained again.
 """
 
 import logging
@@ -32,15 +32,15 @@ log = logging.getLogger(__name__)
 
 RESULTS = "optimization_results.yaml"
 
-for chatty in ("alembic", "hydra_plugins.hydra_optuna_sweeper"):  # the summary says it as for any sweep
+for chatty in ("alembic", "hydra_plugins.hydra_optuna_sweeper"):  # the summary reports the search like any sweep
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class Search(OptunaSweeper):
-    """Optuna's sweeper, between which and the launcher this stands, to know the runs and what became of them."""
+    """Optuna's sweeper; this class sits between it and the launcher, to know the runs and their outcomes."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        import optuna  # takes a second, for which only a search pays
+        import optuna  # takes a second to import, so only a search does it
 
         optuna.logging.set_verbosity(logging.WARNING)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -52,7 +52,7 @@ class Search(OptunaSweeper):
         self.tried = 0
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search; raises ConfigError for what cannot be searched. It is `incomplete` where no run is complete."""
+        """Search; raises ConfigError for what cannot be searched. The search is `incomplete` if no run is complete."""
         if self.master.plan:
             trials = self.master.hydra.sweeper.n_trials
             raise ConfigError(
@@ -66,10 +66,10 @@ class Search(OptunaSweeper):
         check_seeds(space)
         check_space(space)
         check_study(self.master.hydra.sweeper)
-        os.environ.pop(VARIABLE, None)  # of a sweep that this search is a part of
+        os.environ.pop(VARIABLE, None)  # set by a sweep that this search is part of
         try:
             self.sweeper.sweep(arguments)
-        except ValueError as error:  # Optuna's, where it is asked for the best of runs of which none is complete
+        except ValueError as error:  # from Optuna, asked for the best run when none is complete
             complete = any(job.run.state() == "complete" for job in self.jobs.values())
             if complete or not self.jobs or config_error_in(error):
                 raise
@@ -82,9 +82,9 @@ class Search(OptunaSweeper):
         self._keep_results()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Launch what Optuna proposes and is not complete.
+        """Launch the runs that Optuna proposes and that are not complete.
 
-        Two values that do not go together are returned as a run that failed; the first proposal must make sense.
+        A proposal whose values do not go together is returned as a failed run; the first proposal must be valid.
         """
         answers: list[Job | JobReturn] = []
         for overrides in job_overrides:
@@ -103,12 +103,12 @@ class Search(OptunaSweeper):
                 log.info(f"{answer.run.path}: already there" + f", {answer.reason}" * bool(answer.reason))
                 answer = completed(answer)
             answers.append(answer)
-        to_do = {job.run.path: job for job in answers if isinstance(job, Job)}  # one may come twice
+        to_do = {job.run.path: job for job in answers if isinstance(job, Job)}  # a run may be proposed twice
         launched = dict(zip(to_do, self._launch(list(to_do.values()), initial_job_idx)))
         return [launched[answer.run.path] if isinstance(answer, Job) else answer for answer in answers]
 
     def _job(self, overrides: Sequence[str]) -> Job:
-        """Return the job of a proposal; raises ConfigError, or another exception over one."""
+        """Return the job of a proposal; raises ConfigError, or an exception caused by one."""
         job = make_job(overrides, self.loader.load_sweep_config(self.master, list(overrides)), program()["code"])
         if job.config.task != "train":
             raise ConfigError(f"task={job.config.task}: has no accuracy to search for")
@@ -120,7 +120,7 @@ class Search(OptunaSweeper):
         return job
 
     def _launch(self, jobs: list[Job], number: int) -> Sequence[JobReturn]:
-        """Launch jobs; where the launcher itself fails, as when a worker is killed, those not complete have failed."""
+        """Launch jobs; if the launcher itself fails, as when a worker is killed, incomplete jobs count as failed."""
         if not jobs:
             return []
         try:
@@ -135,7 +135,7 @@ class Search(OptunaSweeper):
         return returns
 
     def _keep_results(self) -> None:
-        """Put what Optuna writes for all sweeps alike beside the study's runs."""
+        """Move the results file, which Optuna writes to the same place for every sweep, to the study's runs."""
         studies = list(by_folder(list(self.jobs.values())))
         if len(studies) == 1:
             with suppress(OSError):
@@ -154,7 +154,7 @@ def failed(reason: str) -> JobReturn:
 
 
 def check_seeds(space: Sequence[str]) -> None:
-    """Refuse to search among seeds, of which the luckiest would win."""
+    """Refuse to search over seeds, because the luckiest would win."""
     seeds = [override.partition("=")[2] for override in space if override.startswith("seed=")][-1:] or ["0"]
     if not seeds[0].isdigit():
         raise ConfigError(f"seed={seeds[0]}: a search takes one seed, among several the luckiest would win; add seed=0")
@@ -172,7 +172,7 @@ def check_space(space: Sequence[str]) -> None:
 
 
 def check_study(sweeper: DictConfig) -> None:
-    """Refuse a search of no runs, and one that looks for neither the highest nor the lowest accuracy."""
+    """Refuse a search without runs, and one whose direction is neither maximize nor minimize."""
     for key in ("n_trials", "n_jobs"):
         if sweeper[key] < 1:
             raise ConfigError(f"hydra.sweeper.{key}={sweeper[key]}: must be at least 1")

@@ -1,4 +1,4 @@
-"""What a sweep says when it ends: what failed, and how good each configuration is."""
+"""What a sweep reports when it ends: what failed, and how accurate each configuration is."""
 
 import logging
 import os
@@ -38,9 +38,9 @@ def summarize(jobs: Sequence[Job]) -> None:
 
 
 def accuracies(jobs: Sequence[Job]) -> list[str]:
-    """Return a line per configuration with its mean accuracies over complete runs; none for what has no accuracy.
+    """Return a line per configuration with its mean accuracies over complete runs; no lines if there are no accuracies.
 
-    The best is chosen by validation, and only where there are several to choose from.
+    The best is chosen by validation accuracy, and only if there are several to choose from.
     """
     axes, found = axes_of(jobs), {}
     groups = by_configuration(jobs)
@@ -71,18 +71,18 @@ def figures_of(job: Job) -> tuple[float | None, float | None] | None:
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean; None where there is nothing, or something is not known."""
+    """Return the mean; None if there are no values or one of them is unknown."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def percent(accuracy: float | None) -> str:
-    """Return an accuracy as a text."""
+    """Return an accuracy as text."""
     return "-" if accuracy is None else f"{accuracy:.2%}"
 
 
 def write_summary(directory: Path, rows: list[tuple[str, Path, str]]) -> None:
-    """Write sweep.csv, a row per run of the study's latest sweep to end; another sweep may end at the same time."""
+    """Write sweep.csv, a row per run of the sweep that ends; another one may end at the same time."""
     temporary = directory / f".sweep.csv.{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)

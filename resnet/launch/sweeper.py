@@ -1,8 +1,8 @@
-"""A grid sweep that can be repeated: Hydra's own, except that it looks into the run folders first and last.
+"""A grid sweep that can be repeated: Hydra's own, except that it looks into the run folders before and after.
 
 Hydra composes each job of a sweep before it launches any, to find mistakes early. This sweeper uses that pass to learn
 each job's run folder: complete runs are not launched again, and the summary at the end is read from the folders,
-so that it is right whatever became of the processes that did the work.
+so it is right even if the processes that did the work died.
 """
 
 import logging
@@ -32,7 +32,7 @@ from resnet.record.environment import program
 
 log = logging.getLogger(__name__)
 
-logging.getLogger("hydra_plugins.hydra_joblib_launcher._core").setLevel(logging.WARNING)  # it prints its constructor
+logging.getLogger("hydra_plugins.hydra_joblib_launcher._core").setLevel(logging.WARNING)  # it logs its constructor call
 
 
 class ResumableSweeper(Sweeper):
@@ -41,7 +41,7 @@ class ResumableSweeper(Sweeper):
     `params` is the grid of an experiment file; values on the command line replace it key by key.
     """
 
-    incomplete = False  # of the class: the instance that Hydra makes cannot be reached after the sweep
+    incomplete = False  # a class attribute, because Hydra's instance cannot be reached after the sweep
 
     def __init__(self, params: Any):
         self.grid = grid_of(params)
@@ -51,8 +51,8 @@ class ResumableSweeper(Sweeper):
         self.job_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the grid that `arguments` span; `incomplete` then says whether a run of it is not complete."""
-        hydra, root = self.master_config.hydra, Path(self.master_config.hydra.sweep.dir)  # of a ${now:…}, once for all
+        """Run the grid that `arguments` span; `incomplete` then says whether any run is not complete."""
+        hydra, root = self.master_config.hydra, Path(self.master_config.hydra.sweep.dir)  # fixes ${now:…} for all runs
         jobs = self._jobs(arguments)
         at_once = runs_at_once(hydra)
         if self.master_config.plan:
@@ -67,23 +67,23 @@ class ResumableSweeper(Sweeper):
                 with listed(jobs, at_once, root):
                     returns = self._launch(to_do)
         finally:  # also when a signal ends the sweep
-            configure_log(hydra.hydra_logging, hydra.verbose)  # no longer into the last job's run.log
+            configure_log(hydra.hydra_logging, hydra.verbose)  # else it would still go to the last job's run.log
             summarize(jobs)
         # not as an exception: after one, Hydra would not call on_multirun_end
         type(self).incomplete = any(job.outcome()[0] not in ENDED_WELL for job in jobs)
         return returns
 
     def _launch(self, jobs: list[Job]) -> list[Any]:
-        """Launch jobs; where the launcher itself fails, retry each job that may be the cause by itself.
+        """Launch jobs; if the launcher itself fails, retry one by one the jobs that may be the cause.
 
-        A run folder that cannot be made stops Hydra's own launcher; a worker that is killed stops a parallel one,
-        and all that was running there. The jobs that had not begun are then launched together again.
+        A run folder that cannot be made stops Hydra's own launcher; a killed worker stops a parallel launcher and
+        everything that was running there. The jobs that had not started are then launched together again.
         """
         try:
             returns = launched(self.job_launcher, [job.overrides for job in jobs], self.master_config.fail_fast)
-        except UserError:  # nothing was launched, nor would be one by one
+        except UserError:  # nothing was launched, and retrying one by one would not help
             raise
-        except BrokenPipeError:  # raised where a process is started, and what was printed cannot be flushed
+        except BrokenPipeError:  # starting a process flushes what was printed, but its reader is gone
             drop_output()
             return self._launch([job for job in jobs if not job.ended()])
         except Exception as error:
@@ -100,14 +100,14 @@ class ResumableSweeper(Sweeper):
         suspects = [job for job in left if job.run.state() == "unfinished"] or left
         log.warning(f"The launcher failed ({reason}); retrying {len(suspects)} of {len(left)} runs one by one.")
         for job in suspects:
-            if job.begun():  # resume=never has had its effect
+            if job.begun():  # resume=never has already taken effect
                 job.overrides = [*job.overrides, "resume=auto"]
         returns = [returned for job in suspects for returned in self._launch([job])]
         rest = [job for job in left if job not in suspects]
         return returns + (self._launch(rest) if rest else [])
 
     def _jobs(self, arguments: list[str]) -> list[Job]:
-        """Compose every point of the grid, in order; raises what a wrong point raises. A run folder counts once."""
+        """Compose the grid, in order, and return one job per run folder; raises what an invalid point raises."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
         parser = OverridesParser.create(config_loader=self.config_loader)
@@ -124,14 +124,14 @@ class ResumableSweeper(Sweeper):
 
 
 def grid_of(params: Any) -> list[str]:
-    """Return `hydra.sweeper.params` as overrides; raises ConfigError where it is no mapping."""
+    """Return `hydra.sweeper.params` as overrides; raises ConfigError if it is not a mapping."""
     if not isinstance(params or {}, Mapping):
         raise ConfigError(f"hydra.sweeper.params={params}: must hold values by key, e.g. {{seed: '0,1'}}")
     return [as_typed(f"{key}={'null' if values is None else values}") for key, values in (params or {}).items()]
 
 
 def check_values(overrides: Sequence[Override]) -> None:
-    """Refuse a grid of no runs, which a glob that matches nothing would make, and one of an interval's."""
+    """Refuse an empty sweep (a glob that matched nothing) and an interval, which a grid cannot enumerate."""
     for override in overrides:
         if override.is_interval_sweep():
             raise ConfigError(f"{override.input_line}: a grid takes a list of values, intervals hydra/sweeper=search")
@@ -140,9 +140,9 @@ def check_values(overrides: Sequence[Override]) -> None:
 
 
 def check_same(one: Job, other: Job) -> None:
-    """Raise ConfigError for two points of a sweep in one folder; one point given twice is no error.
+    """Raise ConfigError for two different points of a sweep in one folder; a point given twice is no error.
 
-    They share it by a hydra.sweep.subdir of the user's, or differ in what is no part of a run's identity.
+    They share it because the user set hydra.sweep.subdir, or because they differ only in keys outside a run's identity.
     """
     if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
         raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
@@ -152,7 +152,7 @@ def check_same(one: Job, other: Job) -> None:
 
 
 def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
-    """Launch jobs, given by their overrides; Hydra's own launcher stops at one that fails if it is to `fail_fast`."""
+    """Launch jobs, given by their overrides; with `fail_fast`, Hydra's own launcher stops at the first that fails."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # not before Hydra has loaded it
 
     if not (fail_fast and isinstance(launcher, BasicLauncher)):
@@ -166,7 +166,7 @@ def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> 
 
 
 def runs_at_once(hydra: DictConfig) -> int:
-    """Return how many runs a launcher computes side by side, at most."""
+    """Return the largest number of runs that a launcher computes in parallel."""
     at_once = hydra.launcher.get("array_parallelism") or hydra.launcher.get("n_jobs") or 1
     if at_once < 0:
         from joblib import effective_n_jobs  # which imports numpy

@@ -2,5 +2,5 @@
 
 The client composes each job's configuration and submits it pickled (submit.py); a job runs it with the function that
 every launcher calls (job.py). The name of an array in the queue says which runs its elements are (queue.py), so that a
-repeated command finds what is pending or running. What became of a job is read from its run folder (launcher.py).
+repeated command finds what is pending or running. A job's outcome is read from its run folder (launcher.py).
 """

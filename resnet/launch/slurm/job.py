@@ -19,7 +19,7 @@ from resnet.launch.slurm.queue import OVER, SlurmError, call
 from resnet.record.folder import RunFolder
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
-EARLY = 90  # seconds by which Slurm may send its signal too early (60), and a job start late
+EARLY = 90  # seconds: Slurm may send its signal up to 60 too early, and a job may start late
 
 
 class Unsuccessful(Exception):
@@ -30,8 +30,8 @@ class Unsuccessful(Exception):
 class RunJob:
     """A run as a job of at most `timeout_min` minutes, which gets a signal `signal_delay_s` seconds before that.
 
-    Slurm announces a time limit by SIGUSR2, and a preemption by SIGUSR2 or SIGTERM, as its administrators chose. Either
-    makes the run finish its step and exit; the job is then requeued, and later resumes after its last epoch.
+    Slurm announces a time limit by SIGUSR2, and a preemption by SIGUSR2 or SIGTERM, depending on its configuration.
+    Either makes the run finish its step and exit; the job is then requeued, and later resumes after its last epoch.
     """
 
     timeout_min: int
@@ -40,16 +40,16 @@ class RunJob:
     context: HydraContext
 
     def __call__(self, folder: str, composed: bytes) -> None:
-        """Run a pickled configuration; with it comes when its folder's run had begun at submission.
+        """Run a configuration, pickled with its folder's `begun_at` at the time of submission.
 
-        Raises Unsuccessful, or SystemExit where the run was stopped.
+        Raises Unsuccessful, or SystemExit if the run was stopped.
         """
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until their handlers are set
         signal.signal(signal.SIGUSR2, lambda signum, frame: os.kill(os.getpid(), signal.SIGTERM))
         quiet_hydra()
         run, started = RunFolder(Path(folder)), time.monotonic()
         config, begun_before = pickle.loads(composed)
-        if run.begun_at() != begun_before:  # requeued, it has started over already
+        if run.begun_at() != begun_before:  # this job was requeued, and has started over already
             config.resume = "auto"
         epochs = 0 if config.resume == "never" else len(run.metrics())
         try:
@@ -64,7 +64,7 @@ class RunJob:
                 raise Unsuccessful(str(stop.__context__) if known else f"exit code {stop.code}") from None
             if still_wanted():
                 began = config.resume != "never" or run.begun_at() != begun_before
-                done = len(run.metrics()) if began else 0  # else they are of the run that this one was to replace
+                done = len(run.metrics()) if began else 0  # else they belong to the run to be replaced
                 self._requeue(run, done > epochs or time.monotonic() - started < self._time_limit())
             raise
 
@@ -80,14 +80,14 @@ class RunJob:
         return 60 * self.timeout_min - self.signal_delay_s - EARLY
 
     def _requeue(self, run: RunFolder, progress: bool) -> None:
-        """Put the job back into the queue; raises Unsuccessful where that would go on for ever."""
+        """Put the job back into the queue; raises Unsuccessful if that would go on for ever."""
         refusal = ""
         if not progress:
             refusal = f"no epoch ended within hydra.launcher.timeout_min={self.timeout_min}; give it more"
         elif restarts() >= self.max_num_timeout:
             refusal = f"requeued {restarts()} times, hydra.launcher.max_num_timeout={self.max_num_timeout}"
         if refusal:
-            if run.state() != "complete":  # a run that this one was to replace
+            if run.state() != "complete":  # a complete run here is the one to be replaced
                 run.fail("failed", refusal, "")
             raise Unsuccessful(refusal) from None
         try:

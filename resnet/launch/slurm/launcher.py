@@ -22,7 +22,7 @@ from resnet.record.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-POLL, SLOWEST_POLL = 1, 30  # seconds from one look at the queue to the next, at first and after half an hour
+POLL, SLOWEST_POLL = 1, 30  # seconds between looks at the queue, at first and after half an hour
 PATIENCE = 10  # seconds for another host's file to become visible here, and for a preempted job to be requeued
 CANCELLING = 60  # seconds for cancelled jobs to end
 
@@ -31,14 +31,14 @@ class SlurmArray(SlurmLauncher):
     """Run the jobs of a sweep on the cluster; a job that dies leaves a failure.json in its run folder."""
 
     def setup(self, **context: Any) -> None:
-        """Take what Hydra gives; raises ConfigError for values that cannot work, and where there is no Slurm."""
+        """Take what Hydra passes; raises ConfigError for values that cannot work, and if there is no Slurm."""
         super().setup(**context)
         check_params(self.params)
         if shutil.which("sbatch") is None:
             raise ConfigError("hydra/launcher=slurm: there is no Slurm on this machine, sbatch is not found")
         self.sweep_dir = Path(str(context["config"].hydra.sweep.dir))
         self.fail_fast = context["config"].fail_fast
-        self.reasons: dict[Path, str] = {}  # why a job ended that left no record in its run's folder
+        self.reasons: dict[Path, str] = {}  # why jobs ended, if they left no record in their run folders
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run the jobs to their end; return the validation accuracy of each, for sweepers that search."""
@@ -47,13 +47,13 @@ class SlurmArray(SlurmLauncher):
             config = self._compose(overrides, number)
             folders.append(self.sweep_dir / str(config.hydra.sweep.subdir))
             begun_before = RunFolder(folders[-1]).begun_at()
-            composed[folders[-1]] = pickle.dumps((config, begun_before))  # a tenth of the memory
+            composed[folders[-1]] = pickle.dumps((config, begun_before))  # which takes a tenth of the memory
         ends = {folder: RunFolder(folder).ended_at() for folder in composed}
         try:
             jobs = {folder: job for folder, job in queued_runs(self.sweep_dir).items() if folder in composed}
             if jobs:
                 log.info(f"Slurm: {len(jobs)} of the runs are in the queue already")
-                ends |= dict.fromkeys(jobs)  # however long ago they ended, this command has not seen it
+                ends |= dict.fromkeys(jobs)  # this command has not seen any end of theirs, however long ago
             if new := {folder: pickled for folder, pickled in composed.items() if folder not in jobs}:
                 assert self.hydra_context is not None
                 jobs |= submit(new, self.params, self.sweep_dir, self.hydra_context)
@@ -78,7 +78,7 @@ class SlurmArray(SlurmLauncher):
     def _wait(self, jobs: dict[Path, str], ends: Mapping[Path, int | None]) -> None:
         """Wait until each job has left the queue and its run folder says how the run ended.
 
-        `ends` holds when each run had ended before. Where that stays the same the job died, which is then recorded.
+        `ends` holds when each run had ended before. If that stays the same, the job died, and its death is recorded.
         """
         waiting, missing, started, said = dict(jobs), {}, time.monotonic(), ""
         while waiting:
@@ -103,14 +103,14 @@ class SlurmArray(SlurmLauncher):
     def _record_death(self, folder: Path, job: str, state: str) -> None:
         """Write failure.json for a run whose job died; a job that ended by itself has logged why.
 
-        A complete run that was to start over, and has not been moved aside yet, stays: the summary alone says so.
+        A complete run that was to start over, and is still in the folder, stays: only the summary reports the death.
         """
         from submitit.core.utils import JobPaths
 
         paths = JobPaths(self.params["submitit_folder"], job)
         by_itself = paths.result_pickle.exists()
         reason = _why_unsuccessful(paths.result_pickle) if by_itself else f"its Slurm job {job} died, state {state}"
-        if by_itself or RunFolder(folder).state() == "complete":  # the run that this one was to replace
+        if by_itself or RunFolder(folder).state() == "complete":  # a complete run here is the one to be replaced
             self.reasons[folder] = reason
             log.warning(f"{folder}: {reason}; see {os.path.relpath(paths.stdout)}")
             return
@@ -154,7 +154,7 @@ def _rest(queue: Mapping[str, Queued], jobs: Iterable[str]) -> str:
 
 
 def _why_unsuccessful(result: Path) -> str:
-    """Return what a job's exception said, from what submitit kept of it."""
+    """Return the message of a job's exception, from what submitit kept of it."""
     with suppress(Exception):
         outcome, trace = pickle.loads(result.read_bytes())
         if outcome == "error":

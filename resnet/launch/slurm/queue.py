@@ -36,7 +36,7 @@ class Queued(NamedTuple):
 
 
 def call(*command: str) -> str:
-    """Return the output of one of Slurm's commands; raises SlurmError where it fails or does not answer."""
+    """Return the output of one of Slurm's commands; raises SlurmError if it fails or does not answer."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -67,7 +67,7 @@ def wait_for_queue() -> dict[str, Queued]:
 
 
 def write_elements(sweep_dir: Path, prefix: str, folders: Sequence[Path]) -> str:
-    """Record which run each element of an array is; return the array's name, the prefix and eight hex digits."""
+    """Record which run each element of an array is; return the array's name: the prefix and eight hex digits."""
     text = "".join(f"{folder.relative_to(sweep_dir)}\n" for folder in folders)
     digest = hashlib.sha256(f"{sweep_dir.resolve()}\n{text}".encode()).hexdigest()[:8]
     name = f"{prefix}-{digest}"

@@ -1,4 +1,4 @@
-"""Submission of runs as job arrays, by submitit."""
+"""Submitting runs as job arrays, with submitit."""
 
 import logging
 import math
@@ -24,7 +24,7 @@ def submit(
 ) -> dict[Path, str]:
     """Submit pickled configurations as an array of jobs; return each run folder's job id.
 
-    Takes several arrays where the cluster allows none so large; they share `array_parallelism`.
+    Uses several arrays if the cluster does not allow one so large; they share `array_parallelism`.
     """
     run_job = RunJob(params["timeout_min"], params["signal_delay_s"], params["max_num_timeout"], context)
     longest = max_array_size()
@@ -58,7 +58,7 @@ def make_executor(params: Mapping[str, Any], name: str, parallelism: int) -> Any
     # Since Slurm 22.05, srun gives a job step one core unless SRUN_CPUS_PER_TASK is set.
     setup = [f"export OMP_NUM_THREADS={threads} SRUN_CPUS_PER_TASK={threads}", *(params["setup"] or [])]
     own |= {"name": name, "array_parallelism": parallelism, "setup": setup}
-    # A signal before Python has handlers would kill the job; ignored, Slurm sends a second one, or requeues the job.
+    # A signal before Python has handlers would kill the job; if it is ignored, Slurm sends another or requeues the job.
     python = f"""sh -c 'trap "" TERM USR2; exec "$0" "$@"' {shlex.quote(sys.executable)}"""
     executor = submitit.AutoExecutor(params["submitit_folder"], cluster="slurm", slurm_python=python)
     general = set(OmegaConf.structured(BaseQueueConf))
