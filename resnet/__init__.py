@@ -1,6 +1,6 @@
 """Train residual networks of any depth on CIFAR-10, and write down what happened.
 
-What a notebook needs is here by its short name. It is imported when it is first used, so that `--help` and
+The names that a notebook needs can be imported from here. Each is loaded when it is first used, so that `--help` and
 composing a configuration need not wait for PyTorch.
 """
 

@@ -1,4 +1,4 @@
-"""Where progress bars are drawn: on standard error, which may be closed, full or gone without a run noticing."""
+"""Where progress bars are drawn: on standard error, which may be closed, full or gone without affecting a run."""
 
 import sys
 from contextlib import suppress
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BarOutput:
-    """Standard error, except that what cannot be written is not: tqdm's `file`."""
+    """Standard error as tqdm's `file`, except that what cannot be written is dropped."""
 
     def write(self, text: str) -> None:
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""What evaluate, predict, export and lesion share as commands: a first argument that is a run folder."""
+"""What the commands evaluate, predict, export and lesion share: their first argument is a run folder."""
 
 import argparse
 from pathlib import Path

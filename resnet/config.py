@@ -43,7 +43,7 @@ class Data:
     limit: int | None = between(None, 1, 10**9)
     size: int = between(32, 4, 1024)
     grey: bool = False
-    pictures: str = ""  # a digest of a folder's files: other pictures are another run
+    pictures: str = ""  # a digest of a folder's files: different pictures make a different run
 
 
 @dataclass
@@ -72,7 +72,10 @@ class Optimizer:
 
 @dataclass
 class Schedule:
-    """The learning rate over time: training.optim.make_schedule. Milestones and warm-up are fractions of it all."""
+    """The learning rate over time: training.optim.make_schedule.
+
+    Milestones and warm-up are fractions of the training.
+    """
 
     name: str = one_of("constant", "multistep", "cosine", "onecycle")
     milestones: list[float] = between([], 0.0, 1.0)
@@ -83,7 +86,7 @@ class Schedule:
 
 @dataclass
 class Epochs:
-    """How long: `count` epochs or, where that is null, `steps` optimizer steps."""
+    """How long: `count` epochs or, if that is null, `steps` optimizer steps."""
 
     count: int | None = between(20, 1, 10**6)
     steps: int | None = between(None, 1, 10**9)
@@ -101,14 +104,14 @@ class Augmentation:
 
 @dataclass
 class Logger:
-    """A tracker beside the run folder: record.trackers.Tracker."""
+    """A tracker in addition to the run folder: record.trackers.Tracker."""
 
     name: str = one_of("none", "tensorboard", "wandb", identity=False)
 
 
 @dataclass
 class Config:
-    """One run, whole. Groups first, as in conf/; then the keys that stand alone."""
+    """The whole configuration of one run: first the groups, as in conf/, then the single keys."""
 
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
@@ -125,7 +128,7 @@ class Config:
     batch_size: int = between(64, 1, 10**6)
     device: str = one_of("auto", "cpu", "cuda", "mps", identity=False)
     precision: str = one_of("auto", "fp32", "bf16")
-    compile: bool | None = not_identity(None)  # like a device, it has a rounding of its own
+    compile: bool | None = not_identity(None)  # like the device, it affects only rounding
     probe_every: int = between(1, 0, 10**6, identity=False)
     progress: str = one_of("auto", "bar", "lines", identity=False)
     resume: str = one_of("auto", "never", identity=False)
@@ -137,10 +140,10 @@ GROUPS = tuple(f.name for f in fields(Config) if is_dataclass(f.type))
 
 
 def check(config: Config) -> None:
-    """Hold every value of a configuration to the schema's rules.
+    """Check every value of a configuration against the schema's rules.
 
-    Raises ConfigError with one line that names the key, the value and what would be right. Types are not looked at:
-    OmegaConf checks those when it composes.
+    Raises ConfigError with one line that names the key, the value and what would be right. Types are not checked here:
+    OmegaConf does that when it composes.
     """
     for key, f, value in flat_fields(config):
         if "choices" in f.metadata and value not in f.metadata["choices"]:
@@ -172,7 +175,7 @@ def flat_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Field, Any
 
 
 def _check_names(config: Config) -> None:
-    """Hold names to what a folder can be called."""
+    """Check that names are valid as folder names."""
     for key, name in (("study", config.study), ("model.name", config.model.name)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             rule = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -215,7 +218,7 @@ def _check_optimizer(optimizer: Optimizer) -> None:
 
 
 def _check_schedule(schedule: Schedule) -> None:
-    """Refuse what a schedule has no use for, and milestones that could never change the rate."""
+    """Refuse keys that a schedule does not use, and milestones that could never change the rate."""
     marks = schedule.milestones
     if schedule.gamma != Schedule.gamma and schedule.name != "multistep":
         raise ConfigError(f"schedule.gamma={schedule.gamma}: belongs to schedule=multistep, not {schedule.name}")
@@ -234,9 +237,9 @@ def _check_schedule(schedule: Schedule) -> None:
 
 
 def identity(config: Any) -> dict[str, Any]:
-    """Return what a configuration (or a group of one) changes of the schema's defaults, of the keys that make a run.
+    """Return the identity keys of a configuration (or a group of one) that differ from the schema's defaults.
 
-    Nested as the configuration is. Two runs with the same identity differ in their seed and their rounding at most.
+    Nested like the configuration. Two runs with the same identity differ at most in their seed and their rounding.
     """
     changed: dict[str, Any] = {}
     for f in fields(config):
@@ -247,7 +250,7 @@ def identity(config: Any) -> dict[str, Any]:
         elif f.metadata.get("identity", True) and value != default_of(f):
             changed[f.name] = value
     if isinstance(config, Epochs) and config.count is not None:
-        changed.pop("steps", None)  # they decide nothing
+        changed.pop("steps", None)  # they have no effect
     return changed
 
 
@@ -257,7 +260,7 @@ def default_of(f: Field) -> Any:
 
 
 def from_plain(content: dict[str, Any]) -> Config:
-    """Return the configuration that `dataclasses.asdict` made a dictionary of."""
+    """Return the configuration that `dataclasses.asdict` turned into this dictionary."""
     groups: dict[str, Any] = {f.name: f.type for f in fields(Config) if is_dataclass(f.type)}
     return Config(**{key: groups[key](**value) if key in groups else value for key, value in content.items()})
 
@@ -265,14 +268,14 @@ def from_plain(content: dict[str, Any]) -> Config:
 def run_name(config: Config) -> str:
     """Return the name of a configuration's folder, `<model>-<shortcut>-<fingerprint>`.
 
-    The fingerprint is eight hex digits over the identity alone: an option that is added later leaves old names alone.
+    The fingerprint is eight hex digits over the identity alone: adding an option later leaves old names unchanged.
     """
     fingerprint = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:8]
     return f"{config.model.name}-{config.model.shortcut}-{fingerprint}"
 
 
 def steps_in_epoch(images: int, batch_size: int) -> int:
-    """Return the number of batches that a pass over the training images takes; the last may be smaller."""
+    """Return the number of batches in a pass over the training images; the last may be smaller."""
     return math.ceil(images / batch_size)
 
 
@@ -282,5 +285,5 @@ def total_steps(epochs: Epochs, steps_per_epoch: int) -> int:
 
 
 def epochs_of(steps: int, steps_per_epoch: int) -> int:
-    """Return how many epochs `steps` steps take, the last of which may be a part of one."""
+    """Return how many epochs `steps` steps take; the last may be incomplete."""
     return math.ceil(steps / steps_per_epoch)

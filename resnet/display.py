@@ -1,4 +1,4 @@
-"""What one sees of a training: a progress bar, one line per epoch, and about how long it takes."""
+"""What a training shows: a progress bar, one line per epoch, and about how long it takes."""
 
 import logging
 import time
@@ -14,21 +14,21 @@ from resnet.training.trainer import Batches
 
 log = logging.getLogger(__name__)
 
-WARM = 3  # steps that may take longer than the others
-LONG = 5.0  # seconds of steps after these, from which the rest is estimated; what ends sooner needs no announcement
+WARM = 3  # first steps, which may take longer than the others
+LONG = 5.0  # seconds of steps after these, from which the rest is estimated; a shorter training needs no estimate
 
-BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None is: unless standard error is a terminal
+BAR = {"bar": False, "lines": True, "auto": None}  # tqdm's `disable`; None: unless standard error is a terminal
 
 
 class Pace:
-    """Estimate the time to the last epoch from the first steps; `steps` are those left, validation counted as steps."""
+    """Estimate the time to the last epoch from the first steps; `steps` is how many are left, counting validation."""
 
     def __init__(self, steps: float, goal: str):
         self.steps, self.goal = steps, goal
         self.taken, self.since, self.said = 0, 0.0, False
 
     def note(self) -> str | None:
-        """Count a step that begins; return what to say, the one time that there is something."""
+        """Count a step as it begins; return the estimate, once, as soon as there is one."""
         now = time.perf_counter()
         if self.taken == WARM:
             self.since = now
@@ -43,7 +43,7 @@ class Pace:
 def watcher(
     epochs: int, disable_bar: bool | None, received: list[int], pace: Pace, label: str
 ) -> Callable[[Batches, int, int], Batches]:
-    """Return what passes batches on while it shows a progress bar, and stops where a signal was received."""
+    """Return a function that yields batches under a progress bar, and raises Interrupted once a signal is received."""
 
     def watch(batches: Batches, epoch: int, steps: int) -> Batches:
         name = f"epoch {epoch}/{epochs}"
@@ -60,14 +60,14 @@ def watcher(
 
 
 def progress_of(progress: str, in_parallel: bool) -> bool | None:
-    """Return whether the bar is off; None is: off unless standard error is a terminal."""
+    """Return whether the bar is off; None means off unless standard error is a terminal."""
     if progress == "auto" and in_parallel:
         return True
     return BAR[progress]
 
 
 def describe_epoch(row: dict[str, Any], epochs: int, brief: bool = False) -> str:
-    """Return a line about an epoch's figures, of at most 80 columns; `brief`: of 40, with accuracies alone."""
+    """Return a line of an epoch's figures, at most 80 columns wide; `brief`: at most 40, with accuracies only."""
     parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
     for part in ("train", "val"):
         if row[f"{part}_acc"] is not None:

@@ -1,4 +1,4 @@
-"""How long something takes, as people say it."""
+"""Durations as people say them."""
 
 
 def about(seconds: float) -> str:

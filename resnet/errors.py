@@ -20,7 +20,7 @@ class UserError(Exception):
 
 
 class RunFailed(UserError):
-    """A run that has failed and has logged why; takes its text alone, so that it survives the way out of a process."""
+    """A run that failed and has logged why; it takes only a text, so that it can be passed between processes."""
 
 
 class Diverged(UserError):
@@ -43,13 +43,13 @@ class ConfigError(UserError):
 
 @contextmanager
 def naming_memory(batch_size: int, width: int) -> Iterator[None]:
-    """Turn the exceptions that report a lack of memory into OutOfMemory, which names the cause."""
+    """Turn exceptions that report a lack of memory into OutOfMemory, which names the cause."""
     try:
         yield
     except Exception as error:
         if not lacks_memory(error):
             raise
-        traceback.clear_frames(error.__traceback__)  # which hold the tensors that leave no memory to the next run
+        traceback.clear_frames(error.__traceback__)  # frames hold tensors, which would leave no memory for the next run
         took = f"batch_size={batch_size} with model.width={width}"
         raise OutOfMemory(f"out of memory: {took} takes more than there is here; make one of them smaller") from error
 
@@ -71,10 +71,10 @@ def explain_os_error(error: Exception) -> tuple[int, str] | None:
 
 @contextmanager
 def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped") -> Iterator[None]:
-    """Exit with a line on standard error where the user can act; let the exceptions that are our bugs through.
+    """Exit with a line on standard error if the user can act; let exceptions that are our bugs through.
 
     `explain` turns further exceptions into an exit code and a text, or returns None for a bug. `stopped` is what to say
-    after a signal. A reader of the output that is gone, such as `head`, is no error: exit code 141, nothing printed.
+    after a signal. If the reader of the output is gone, such as `head`, exit with code 141 and print nothing.
     """
     raise_on_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of classes and folders may be in any script
@@ -108,13 +108,13 @@ def exit_on_error(explain: Explain = explain_os_error, stopped: str = "stopped")
 
 
 def write_output() -> None:
-    """Write what is buffered; nothing where the shell has closed standard output."""
+    """Write what is buffered, unless the shell has closed standard output."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def let_go_of_output() -> None:
-    """Write what is buffered, or drop it where that fails: Python would try again as it ends, and complain."""
+    """Write what is buffered, or drop it if that fails: Python would try again at exit, and complain."""
     try:
         write_output()
     except OSError:

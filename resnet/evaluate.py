@@ -21,13 +21,13 @@ from resnet.training.data import Split
 from resnet.training.device import set_up_process
 from resnet.training.trainer import Metrics, evaluate
 
-MATRIX_CLASSES = 20  # a confusion matrix of more is wider than a terminal
+MATRIX_CLASSES = 20  # with more, a confusion matrix is wider than a terminal
 MOST_FREQUENT = 20  # confusions that are listed instead
 COLUMN = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer the command line; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = RunParser("resnet.evaluate", __doc__)
     parser.add_data_root()
     given = parser.parse_args(arguments)
@@ -49,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(trained: Trained, test: Split, device: torch.device, precision: str) -> tuple[Metrics, Tensor]:
-    """Return the metrics over a split, and the logits (n, classes) on the CPU, as the end of a training does."""
+    """Return the metrics over a split, and the logits (n, classes) on the CPU, as at the end of a training."""
     return evaluate(*trained.on(device), test.to(device), bf16=precision == "bf16")
 
 
 def headline(trained: Trained, test: Split, metrics: Metrics, here: str) -> str:
-    """Return the metrics over the whole test set, above those that the run wrote down."""
+    """Return the metrics over the whole test set, above those that the run recorded."""
     result = trained.result
     rows = [
         ("here", metrics.accuracy, metrics.loss, here),
@@ -80,7 +80,7 @@ def class_table(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
 
 
 def confusion_text(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
-    """Return the confusion matrix or, where it would not fit a terminal, its largest entries off the diagonal."""
+    """Return the confusion matrix or, if it would not fit a terminal, its largest entries off the diagonal."""
     confusion = by_class(logits.argmax(dim=1), labels, classes)["confusion"]
     if len(classes) > MATRIX_CLASSES:
         return most_frequent(confusion, classes)
@@ -94,7 +94,7 @@ def confusion_text(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> st
 
 
 def most_frequent(confusion: list[list[int]], classes: Sequence[str]) -> str:
-    """Return the confusions that happen most, a line each."""
+    """Return the most frequent confusions, a line each."""
     pairs = [
         (count, classes[true], classes[predicted])
         for true, row in enumerate(confusion)

@@ -7,9 +7,9 @@ exported_program  for torch.export.load
 safetensors       the weights alone, under their names in this project
 
 The first two take images as most programs hold them, float32 (batch, channels, height, width) from 0 to 1, any number
-at a time, and normalise them themselves. They return logits (batch, classes): a softmax makes them probabilities. With
-the weights alone, whoever loads them must normalise the images. All are in fp32 and evaluation mode, and carry the
-names of the classes, mean and standard deviation of the channels (from 0 to 255), and the network's shape as metadata.
+at a time, and normalise them. They return logits (batch, classes); a softmax turns these into probabilities. With the
+weights alone, you must normalise the images yourself. All are in fp32 and evaluation mode. Their metadata holds the
+names of the classes, mean and standard deviation of the channels (from 0 to 255), and the network's shape.
 """
 
 import io
@@ -29,7 +29,7 @@ from resnet.errors import ConfigError, UserError, exit_on_error
 from resnet.record.files import write_whole
 from resnet.record.trained import Trained, load_trained
 
-METADATA = "metadata.json"  # the name that torch.export.load's extra_files knows it by
+METADATA = "metadata.json"  # its name in torch.export.load's extra_files
 
 
 class ExportError(UserError):
@@ -52,7 +52,7 @@ class Classifier(nn.Module):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer the command line; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = RunParser("resnet.export", __doc__)
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument(
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     to_bytes, suffix = FORMATS[given.format]
     folder = given.run.resolve()
     out = given.out or Path(f"{folder.parent.name}-{folder.name}{suffix}")
-    if out.exists() and not out.is_file():  # a device would be replaced
+    if out.exists() and not out.is_file():  # a device file would be replaced
         raise ConfigError(f"--out {out}: is a folder or a device; it must be a file")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.parent}")
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_around(path: Path) -> Path | None:
-    """Return the run folder that a file is in, at any depth; None outside of one."""
-    signs = ("result.json", "failure.json", "starts.jsonl")  # a config.yaml alone may be anyone's
+    """Return the run folder that a file is in, at any depth; None if it is in none."""
+    signs = ("result.json", "failure.json", "starts.jsonl")  # a config.yaml alone need not be a run's
     for folder in path.resolve().parents:
         if (folder / "config.yaml").exists() and any((folder / sign).exists() for sign in signs):
             return folder
@@ -91,7 +91,7 @@ def to_onnx(trained: Trained) -> bytes:
     assert program is not None
     model = program.model_proto
     for node in model.graph.node:
-        del node.metadata_props[:]  # where in this machine's files the operation was written
+        del node.metadata_props[:]  # the operation's source location, in this machine's files
     for key, value in metadata(trained).items():
         model.metadata_props.add(key=key, value=value)
     return model.SerializeToString()
@@ -114,16 +114,16 @@ def export(trained: Trained) -> ExportedProgram:
     """Return the network as PyTorch's graph of operations, for batches of any size."""
     example = torch.zeros(
         2, trained.channels, trained.size, trained.size
-    )  # a batch of 1 would be taken for all there is
+    )  # a batch of 1 would be taken for the only size
     with torch.no_grad():
         program = torch.export.export(Classifier(trained).eval(), (example,), dynamic_shapes=({0: Dim("batch")},))
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # where in this machine's files the operation was written
+        node.meta.pop("stack_trace", None)  # the operation's source location, in this machine's files
     return program
 
 
 def metadata(trained: Trained) -> dict[str, str]:
-    """Return what a user of the file has to know about the network, each value as JSON."""
+    """Return what a user of the file needs to know about the network, each value as JSON."""
     known = {
         "classes": trained.classes,
         "mean": trained.mean.tolist(),

@@ -5,9 +5,9 @@
     python -m resnet.inspect experiment=initialization            the grid in conf/experiment/initialization.yaml
 
 Overrides are those of resnet.run; several values of a key make a grid. Each network is a run of its own under
-runs/inspection/ (or study=NAME), with a table per measurement: layers.csv, cosines.csv, curvature.csv. What is complete
-is not measured again. In fp32, on real images of the data set; a network of 110 layers takes about two minutes on two
-cores. `python -m analysis.report runs/inspection` shows them.
+runs/inspection/ (or study=NAME), with a table per measurement: layers.csv, cosines.csv, curvature.csv. Complete runs
+are not measured again. Measurements are in fp32, on real images of the data set; a network of 110 layers takes about
+two minutes on two cores. `python -m analysis.report runs/inspection` shows the results.
 """
 
 import runpy
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def inspecting(words: Sequence[str]) -> list[str]:
-    """Return the arguments of resnet.run that inspect; an option such as --cfg is about one run instead of a sweep.
+    """Return the arguments that make resnet.run inspect; with an option such as --cfg, one run instead of a sweep.
 
     Raises ConfigError for another task, and for an unknown option.
     """

@@ -2,9 +2,10 @@
 
     python -m resnet.lesion runs/default/blocks15-projection-…/seed0 runs/…
 
-Every single block is removed, and every pair of neighbours that keep the shape is swapped, one at a time; accuracy is
-that on the held-out images, never on the test set. Writes lesions.csv into each run's folder. Removing a residual block
-leaves its shortcut, also where the shape changes; a plain block can only be removed where it does not.
+Each block is removed, and each pair of neighbours that keep the shape is swapped, one lesion at a time. Accuracy is
+measured on the held-out images, never on the test set. Writes lesions.csv into each run's folder. Removing a residual
+block leaves its shortcut, even where the shape changes; a plain block can only be removed where the shape stays the
+same.
 """
 
 import sys

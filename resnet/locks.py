@@ -7,14 +7,14 @@ from functools import cache
 
 log = logging.getLogger(__name__)
 
-# What Lustre, CIFS and some of FUSE answer to what they do not know.
+# The errors of Lustre, CIFS and some FUSE file systems for a call that they do not support.
 UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
 
 
 def lock(descriptor: int, wait: bool = False) -> None:
-    """Lock an open file until it is closed; raises BlockingIOError, unless it may `wait`, where another process has it.
+    """Lock an open file until it is closed; if another process has the lock, `wait` or raise BlockingIOError.
 
-    Where the file system has no locks there is none, and a warning, once.
+    If the file system has no locks, the file stays unlocked, with one warning per process.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,5 +28,5 @@ def lock(descriptor: int, wait: bool = False) -> None:
 
 @cache
 def warn_of_missing_locks() -> None:
-    """Say once what is missing."""
+    """Warn once that there are no locks."""
     log.warning("This file system has no locks: do not start the same run, or the same download, twice at a time.")

@@ -23,7 +23,7 @@ from resnet.training.pictures import PictureError, read_picture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer the command line; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = RunParser("resnet.predict", __doc__)
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=Path, help="a picture in any format that Pillow reads"
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def positive(text: str) -> int:
-    """Return a whole number from 1 on; raises what argparse answers."""
+    """Return a whole number of at least 1; raises the error that argparse reports."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
     return int(text)

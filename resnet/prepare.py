@@ -1,4 +1,4 @@
-"""What takes part in one training, made from its configuration: data, network, optimizer and schedule."""
+"""What one training needs, made from its configuration: data, network, optimizer and schedule."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,10 +15,10 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 @dataclass(frozen=True)
 class Training:
-    """All that takes part in one training.
+    """Everything that one training needs.
 
-    `schedule` are the arguments of `make_schedule`; `conditions` say in which precision it is computed, and whether
-    compiled.
+    `schedule` holds the arguments of `make_schedule`; `conditions` holds the precision in which it is computed, and
+    whether the network is compiled.
     """
 
     config: Config
@@ -34,7 +34,7 @@ class Training:
 
 
 def prepare(config: Config, in_parallel: bool = False) -> Training:
-    """Return what trains a configuration, at its start and not compiled.
+    """Return the training of a configuration, before its first step and not compiled.
 
     Raises ConfigError and DataError for what cannot be trained here.
     """
@@ -73,14 +73,14 @@ def network_of(config: Config, classes: int, channels: int) -> Network:
 
 
 def training_work(config: Config, network: Network, size: int, steps: int) -> int:
-    """Return the multiply-adds of the forward passes of a training's steps, from how many on compiling pays."""
+    """Return the multiply-adds of the forward passes of a training's steps, which decide whether compiling pays."""
     return steps * config.batch_size * network.cost(size).multiply_adds
 
 
 def check_batches(config: Config, images: int, size: int) -> None:
-    """Hold the batch size to so many training images, of so many pixels a side.
+    """Check the batch size against the number of training images and their side in pixels, `size`.
 
-    Raises ConfigError where there is no such batch, or one that cannot be trained.
+    Raises ConfigError if there are too few images for a batch, or if a batch cannot be trained on.
     Batch norm needs at least two values per channel to compute a variance.
     """
     batch_size, stages = config.batch_size, len(config.model.stages)

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
-    """Go back to the last whole checkpoint, note this start, and say so; return the number of epochs done."""
+    """Go back to the last whole checkpoint, record and log this start; return the number of epochs done."""
     device = {"device": training.data.mean.device.type}
     computes = {"code": here["code"], "data": training.data.sha256()}
     decisive = {key: here[key] for key in ("machine", "versions")} | device | computes | training.conditions
@@ -38,7 +38,7 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
 
 
 def check_schedule(checkpoint: dict[str, Any], schedule: dict[str, Any], steps_per_epoch: int) -> None:
-    """Raise ValueError for a checkpoint that was trained at other rates than this training's in the steps so far."""
+    """Raise ValueError if a checkpoint was trained at other learning rates than this training has in the same steps."""
     own = checkpoint["schedule"]
     steps = min(checkpoint["epoch"] * steps_per_epoch, own["total_steps"])
     if steps > schedule["total_steps"] or not rates_agree(own, schedule, steps):
@@ -46,7 +46,7 @@ def check_schedule(checkpoint: dict[str, Any], schedule: dict[str, Any], steps_p
 
 
 def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> None:
-    """Raise RecordError for a checkpoint that was computed in another precision, or compiled where this is not."""
+    """Raise RecordError if a checkpoint was computed in another precision, or only one of the two is compiled."""
     precision, compiled = checkpoint["precision"], checkpoint["compiled"]
     if precision != conditions["precision"]:
         raise RecordError(

@@ -16,7 +16,7 @@ from resnet.launch.messages import STOPPED, explain_training, quiet_hydra
 for extra in ("resnet.launch.slurm.launcher", "resnet.launch.search"):  # each registers itself
     try:
         importlib.import_module(extra)
-    except ModuleNotFoundError as missing:  # the plugin that it builds on is an extra
+    except ModuleNotFoundError as missing:  # the plugin that it builds on is optional
         if not (missing.name or "").startswith("hydra_plugins"):
             raise
 

@@ -1,6 +1,6 @@
-"""One run, from its folder to its result: nothing to do, resume, train or inspect; and what is written if it fails.
+"""One run, from its folder to its result: do nothing, resume, train or inspect; and what is written if it fails.
 
-Knows no Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a notebook needs.
+Independent of Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that a notebook needs.
 """
 
 import logging
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 def run_or_resume(
     folder: RunFolder, config: Config, choices: Mapping[str, str | None] | None = None, in_parallel: bool = False
 ) -> dict[str, Any]:
-    """Return the result of a run: the one that is there, or one computed from where the run was left.
+    """Return the result of a run: the existing one, or one computed from where the run left off.
 
-    `choices` are the names that the configuration was composed from, by group; `in_parallel` says that further runs
+    `choices` are the names that the configuration was composed from, by group; `in_parallel` says that other runs
     may be under way on this machine. The folder must exist, and is locked meanwhile. Raises UserError (ConfigError,
     RecordError, DataError, Diverged) for what the user can fix, Interrupted after a signal.
 
@@ -44,17 +44,17 @@ def run_or_resume(
         return folder.result()
     with folder.lock():
         if config.resume != "never":
-            if is_there(folder, config):  # by now
+            if is_there(folder, config):  # another process completed it meanwhile
                 return folder.result()
             folder.check_owner(config)
-            if folder.state() == "diverged":  # and would again, to the byte
+            if folder.state() == "diverged":  # and would again, byte for byte
                 error = folder.failure()["error"]
                 raise RecordError(f"diverged before, {error}; resume=never starts it over all the same")
         return attempt(folder, config, choices or {}, in_parallel)
 
 
 def is_there(folder: RunFolder, config: Config) -> bool:
-    """Return whether the run of a configuration is complete, and say so."""
+    """Return whether the run of a configuration is complete, and log it if so."""
     if folder.state() != "complete" or folder.config_conflict(config):
         return False
     other = ", computed by other code" * (folder.result().get("code", "unknown") != program()["code"])
@@ -63,9 +63,9 @@ def is_there(folder: RunFolder, config: Config) -> bool:
 
 
 def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None], in_parallel: bool) -> dict[str, Any]:
-    """Return the result of a run that is computed here, or write down how it failed."""
+    """Compute a run and return its result, or write down how it failed."""
 
-    @cache  # what was there is moved aside once
+    @cache  # so that what was there is archived only once
     def begin() -> None:
         if config.resume == "never":
             folder.archive()
@@ -74,7 +74,7 @@ def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
     try:
         with naming_memory(config.batch_size, config.model.width):
             return compute(folder, config, begin, in_parallel)
-    except (Interrupted, RecordError, ConfigError):  # of an invalid request, nothing was begun
+    except (Interrupted, RecordError, ConfigError):  # an invalid request has started nothing
         raise
     except Exception as error:
         begin()
@@ -85,8 +85,8 @@ def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
 
 
 def compute(folder: RunFolder, config: Config, begin: Callable[[], None], in_parallel: bool) -> dict[str, Any]:
-    """Return the result of a run that is computed here; it is begun once all that could refuse has been prepared."""
-    with blocked_signals():  # PyTorch takes seconds to import, for which only a run with something to do pays
+    """Compute a run and return its result; `begin` is called after the preparations that could refuse the run."""
+    with blocked_signals():  # PyTorch takes seconds to import, so only a run with something to do does it
         from resnet.prepare import prepare
         from resnet.train import announce, compile_where_it_pays, train
 

@@ -1,7 +1,7 @@
 """More epochs of a finished run: a longer training begins where the shorter one ended.
 
-It does so only where it then ends with the same bytes as in one piece: the two differ in their number of epochs alone,
-the schedules give the same rate in every step that was taken, and code, data, machine and packages are the same.
+It does so only if it then ends with the same bytes as in one piece: the two differ only in their number of epochs, the
+schedules give the same rate at every step already taken, and code, data, machine and packages are the same.
 """
 
 import logging
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def adopt_shorter(folder: RunFolder, training: Training, alike: dict[str, Any]) -> RunFolder | None:
-    """Give a run that has no epoch yet those of a finished, shorter one of its study; return that, None if none fits.
+    """Give a run without epochs those of a finished, shorter run of its study; return that run, None if none fits.
 
-    `alike` decides the bytes: what each process that trained the shorter run must have noted as it started.
+    `alike` is what decides the bytes: each process that trained the shorter run must have recorded it at its start.
     """
     config, schedule = training.config, training.schedule
     if config.resume == "never" or any((folder.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
@@ -43,9 +43,9 @@ def adopt_shorter(folder: RunFolder, training: Training, alike: dict[str, Any]) 
 
 
 def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
-    """Return whether each process that trained a run, as far as it is known, noted these entries as it started.
+    """Return whether each process that trained a run recorded these entries at its start; False if none is known.
 
-    A start whose epochs were lost, because a later one began no further on, does not count.
+    A start whose epochs were lost, because a later one began at the same epoch or before, does not count.
     """
     counted: list[dict[str, Any]] = []
     try:
@@ -58,9 +58,9 @@ def began_alike(run: RunFolder, alike: dict[str, Any]) -> bool:
 
 
 def but_for_epochs(folder: RunFolder, config: Config) -> Iterator[RunFolder]:
-    """Yield the complete runs beside a run that differ from it in their number of epochs alone, the longest first.
+    """Yield the complete runs of a run's study that differ from it only in their number of epochs, longest first.
 
-    Those whose length was given in steps, which may have ended within an epoch, are left out.
+    Runs whose length was given in steps are left out, because they may have ended within an epoch.
     """
     pattern = f"{config.model.name}-{config.model.shortcut}-*/{folder.path.name}/result.json"
     found: dict[RunFolder, int] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
-# Signals that raised an exception. Raised in a callback that has no caller, the exception is lost.
+# Signals that raised an exception. An exception raised in a callback without a caller is lost.
 pending_signals: list[int] = []
 
 
@@ -24,7 +24,7 @@ class Interrupted(Exception):
 
 
 def raise_on_signals() -> None:
-    """Have SIGTERM raise Terminated and SIGINT KeyboardInterrupt; SIGINT stays ignored where the shell ignores it."""
+    """Have SIGTERM raise Terminated and SIGINT KeyboardInterrupt; SIGINT stays ignored if the shell ignores it."""
     signal.signal(signal.SIGTERM, _raise)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _raise)
@@ -37,7 +37,7 @@ def _raise(signum: int, frame: Any) -> None:
 
 @contextmanager
 def blocked_signals() -> Iterator[None]:
-    """Deliver signals at the end of the block: an exception raised inside an import can be swallowed there."""
+    """Hold signals back until the end of the block: an exception raised inside an import can be swallowed there."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
@@ -47,7 +47,7 @@ def blocked_signals() -> Iterator[None]:
 
 @contextmanager
 def collected_signals() -> Iterator[list[int]]:
-    """Yield a list that signals are appended to, so that the current step can finish; a second one acts at once.
+    """Yield a list that signals are appended to, so that the current step can finish; a second one acts immediately.
 
     Starts with signals that arrived earlier and whose exception was lost.
     """
@@ -58,7 +58,7 @@ def collected_signals() -> Iterator[list[int]]:
         signal.signal(signum, before[signum])
 
     handled = [signum for signum in STOPS if signal.getsignal(signum) is not signal.SIG_IGN]  # a shell may ignore one
-    with blocked_signals():  # until `note` knows them
+    with blocked_signals():  # until `before`, which `note` reads, is set
         before: dict[int, Any] = {signum: signal.signal(signum, note) for signum in handled}
     try:
         yield received

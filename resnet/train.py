@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def train(folder: RunFolder, training: Training, tracker: Tracker, in_parallel: bool) -> dict[str, Any]:
     """Train to the last epoch, read the test set once, write everything down; return what went into result.json."""
-    here = environment(training.data.mean.device)  # now, as the checkout may be another one when the training ends
+    here = environment(training.data.mean.device)  # now, because the checkout may change before the training ends
     done = resume(folder, training, here)
     tracker.start(asdict(training.config), folder.metrics())
     if done == 0:
@@ -41,7 +41,7 @@ def train(folder: RunFolder, training: Training, tracker: Tracker, in_parallel: 
 
 
 def announce(folder: RunFolder, training: Training, in_parallel: bool) -> None:
-    """Say where the run is written, and what is computed how: before the first step, which may take its time."""
+    """Log the run folder, the network and how it is computed, before the first step, which may take a while."""
     network, device = training.network, training.data.mean.device
     parameters, threads = network.cost().parameters, torch.get_num_threads()
     how = f"{training.conditions['precision']} on {device}"
@@ -52,7 +52,7 @@ def announce(folder: RunFolder, training: Training, in_parallel: bool) -> None:
 
 
 def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
-    """Return the training with its network compiled, if it is to be: as an earlier process began, if one did."""
+    """Return the training, compiled as `compile` says; by default as a resumed run began, else if it pays."""
     config, trainer, data = training.config, training.trainer, training.data
     resumes = config.compile is None and config.resume != "never"
     wanted = folder.begun_compiled() if resumes else config.compile
@@ -83,7 +83,7 @@ def write_start(folder: RunFolder, training: Training) -> None:
 
 
 def write_picture(folder: RunFolder, name: str, draw: Callable[[], bytes]) -> None:
-    """Write a picture, or say why there is none: whatever a user's matplotlib does, the run does not depend on it."""
+    """Write a picture, or log why there is none: the run does not depend on the user's matplotlib."""
     try:
         folder.write(name, draw())
     except Exception as error:
@@ -105,7 +105,7 @@ def run_epochs(
     in_parallel: bool,
     received: list[int],
 ) -> None:
-    """Train the epochs that are left, and write each down as it ends; raises Interrupted where a signal came."""
+    """Train the epochs that are left, and write each down as it ends; raises Interrupted after a signal."""
     config, trainer, data = training.config, training.trainer, training.data
     left = training.steps - done * training.steps_per_epoch
     validation = len(data.val) / len(data.train) / 3 if data.val is not None else 0  # forward only: a third of a step
@@ -124,7 +124,7 @@ def run_epochs(
 
 
 def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[str, Any]) -> dict[str, Any]:
-    """Read the test set, and write the result of a training that is over; raises Diverged."""
+    """Evaluate on the test set, and write the result of a finished training; raises Diverged."""
     trainer, data, config = training.trainer, training.data, training.config
     figures, logits = trainer.evaluate(data.test)
     if not math.isfinite(figures.loss):
