@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics, logits = measure(trained, data.test, device, precision)
     print(headline(trained, data.test, metrics, f"{precision} on {device}"))
     if precision != trained.result["precision"]:
-        print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no other.")
+        print(f"Trained in {trained.result['precision']}, evaluated in {precision}: this {device} has no native bf16.")
     if not same:
         print("The data set here, or its split, is not what the run was trained on.")
     print()

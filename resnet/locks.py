@@ -29,4 +29,4 @@ def lock(descriptor: int, wait: bool = False) -> None:
 @cache
 def warn_of_missing_locks() -> None:
     """Warn once that there are no locks."""
-    log.warning("This file system has no locks: do not start the same run, or the same download, twice at a time.")
+    log.warning("This file system has no locks: do not start a run, or a download, twice at the same time.")

@@ -88,6 +88,6 @@ def check_batches(config: Config, images: int, size: int) -> None:
         raise ConfigError(f"batch_size={batch_size}: must be at most {images}, the number of training images")
     if config.model.norm == "batch" and size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
         raise ConfigError(
-            f"batch_size={batch_size}: leaves a last batch of one image, of which the {stages} stages of "
-            "model.stages make one pixel, too little for batch norm; take another size, or fewer stages"
+            f"batch_size={batch_size}: leaves a last batch of one image, which the {stages} stages of "
+            "model.stages reduce to one pixel, too little for batch norm; take another size, or fewer stages"
         )

@@ -55,6 +55,6 @@ def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> 
         )
     if compiled != conditions["compiled"]:
         raise RecordError(
-            f"begun {'compiled' if compiled else 'without compiling'}, and cannot continue otherwise; without a value "
-            "for compile, and with a compiler if it was compiled, it resumes; resume=never starts this one over"
+            f"begun {'compiled' if compiled else 'without compiling'}, and cannot continue otherwise; leave out "
+            "compile to resume (a compiled run needs a compiler); resume=never starts this one over"
         )

@@ -56,7 +56,7 @@ class Search(OptunaSweeper):
         if self.master.plan:
             trials = self.master.hydra.sweeper.n_trials
             raise ConfigError(
-                f"plan=true: a search chooses its {trials} runs as it goes; plan one with values of its own"
+                f"plan=true: a search chooses its {trials} runs as it goes; plan a run with fixed values instead"
             )
         if self.master.resume == "never":
             raise ConfigError(

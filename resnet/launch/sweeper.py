@@ -134,9 +134,11 @@ def check_values(overrides: Sequence[Override]) -> None:
     """Refuse an empty sweep (a glob that matched nothing) and an interval, which a grid cannot enumerate."""
     for override in overrides:
         if override.is_interval_sweep():
-            raise ConfigError(f"{override.input_line}: a grid takes a list of values, intervals hydra/sweeper=search")
+            raise ConfigError(
+                f"{override.input_line}: a grid needs a list of values; for an interval use hydra/sweeper=search"
+            )
         if override.is_sweep_override() and not any(True for _ in override.sweep_iterator()):
-            raise ConfigError(f"{override.input_line}: has no values, so that there is nothing to run")
+            raise ConfigError(f"{override.input_line}: has no values, so there is nothing to run")
 
 
 def check_same(one: Job, other: Job) -> None:
@@ -145,7 +147,7 @@ def check_same(one: Job, other: Job) -> None:
     They share it because the user set hydra.sweep.subdir, or because they differ only in keys outside a run's identity.
     """
     if (one.config.seed, identity(one.config)) != (other.config.seed, identity(other.config)):
-        raise ConfigError(f"hydra.sweep.subdir: makes {one.run.path} the folder of runs that differ; leave it out")
+        raise ConfigError(f"hydra.sweep.subdir: puts different runs into one folder, {one.run.path}; leave it out")
     for (key, _, value), (_, _, another) in zip(flat_fields(one.config), flat_fields(other.config)):
         if value != another:
             raise ConfigError(f"{key}={value},{another}: makes one run, not two; give each value a study of its own")

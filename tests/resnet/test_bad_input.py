@@ -164,7 +164,7 @@ def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
     deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # 1,293 training images in batches of 4 leave one over
     said = output(train(*deep, "batch_size=4", code=2))
     assert (
-        "batch_size=4: leaves a last batch of one image, of which the 4 stages of model.stages make one pixel" in said
+        "batch_size=4: leaves a last batch of one image, which the 4 stages of model.stages reduce to one pixel" in said
     )
     train(*deep, "batch_size=1000")
 

@@ -38,7 +38,7 @@ def test_without_locks_there_is_one_warning(tmp_path, caplog, no_locks, number):
             with RunFolder(tmp_path).lock(), _locked(tmp_path):
                 pass
     assert [record.message for record in caplog.records if "has no locks" in record.message] == [
-        "This file system has no locks: do not start the same run, or the same download, twice at a time."
+        "This file system has no locks: do not start a run, or a download, twice at the same time."
     ]
 
 

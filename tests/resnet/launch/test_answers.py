@@ -43,12 +43,12 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ),
         ("-m seed=1,2 model.width=8,0", "error: model.width=0: must lie between 1 and 4096"),
         ("model.width=8,0 -m seed=1,2", "error: model.width=0: must lie between 1 and 4096"),
-        ("-m model=glob(tiny*)", "error: model=glob(tiny*): has no values, so that there is nothing to run"),
+        ("-m model=glob(tiny*)", "error: model=glob(tiny*): has no values, so there is nothing to run"),
         (
             "-m seed=interval(0,9)",
-            "error: seed=interval(0,9): a grid takes a list of values, intervals hydra/sweeper=search",
+            "error: seed=interval(0,9): a grid needs a list of values; for an interval use hydra/sweeper=search",
         ),
-        ("-m seed=range(0)", "error: seed=range(0): has no values, so that there is nothing to run"),
+        ("-m seed=range(0)", "error: seed=range(0): has no values, so there is nothing to run"),
         (
             "-m compile=true,false seed=0,1",
             "error: compile=True,False: makes one run, not two; give each value a study of its own",
@@ -85,7 +85,7 @@ def test_a_value_of_the_wrong_type_gets_a_one_line_error(command, tmp_path, argu
         (["data.limit=1"], "data.val_fraction=0.1: 10 images of 10 classes cannot be split so"),
         (
             ["model.stages=[1,1,1,1]", "batch_size=1"],
-            "batch_size=1: leaves a last batch of one image, of which the 4 stages of model.stages make one pixel, "
+            "batch_size=1: leaves a last batch of one image, which the 4 stages of model.stages reduce to one pixel, "
             "too little for batch norm; take another size, or fewer stages",
         ),
     ],

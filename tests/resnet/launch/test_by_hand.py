@@ -72,7 +72,7 @@ def test_a_run_is_in_the_explicit_folder(run, tmp_path, folder):
 @pytest.mark.slow
 def test_two_runs_cannot_share_an_explicit_folder(run, tmp_path):
     done = run("-m", "seed=0,1", "hydra.sweep.subdir=same", code=2)
-    assert done.stderr.startswith("error: hydra.sweep.subdir: makes runs/same the folder of runs that differ")
+    assert done.stderr.startswith("error: hydra.sweep.subdir: puts different runs into one folder, runs/same")
     run("-m", "seed=0,1", "hydra.sweep.dir=mine", "hydra.sweep.subdir=${seed}")
     assert sorted(results(tmp_path)) == ["mine/0", "mine/1"]
     assert "1 run: 1 already there" in run("-m", "seed=0", "hydra.sweep.dir=mine", "hydra.sweep.subdir=0").stdout

@@ -85,7 +85,7 @@ def test_the_order_of_words_does_not_matter(typed, arranged):
         ("--lr 0.01", "--lr: no such option; values are given as key=value: optimizer.lr=0.01"),
         ("--batch-size=64", "--batch-size=64: no such option; values are given as key=value: batch_size=64"),
         ("--epochs 20", "--epochs: no such option; values are given as key=value: epochs.count=20"),
-        ("seed=1 hydra.launcher=3", "hydra.launcher=3: must hold keys; another choice is hydra/launcher=NAME"),
+        ("seed=1 hydra.launcher=3", "hydra.launcher=3: must hold keys; to choose another, give hydra/launcher=NAME"),
         (
             "--config-path run/.hydra plan=true",
             "plan=true: not together with --config-path; give the run's overrides instead",

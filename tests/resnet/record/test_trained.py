@@ -78,7 +78,7 @@ def test_an_evaluation_says_what_differs_from_the_training(copied_run, capsys, m
     monkeypatch.setattr("resnet.record.trained.has_native_bf16", lambda device: False)
     assert evaluate.main([str(copied_run)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "Trained in bf16, evaluated in fp32: this cpu has no other." in lines
+    assert "Trained in bf16, evaluated in fp32: this cpu has no native bf16." in lines
     assert "The data set here, or its split, is not what the run was trained on." in lines
     assert lines[2].endswith("fp32 on cpu") and lines[3].endswith("bf16 on cpu")
 
