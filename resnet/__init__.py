@@ -1,4 +1,4 @@
-"""Train residual networks of any depth on CIFAR-10, and write down what happened.
+"""Train residual and plain networks of any depth on small images, CIFAR-10 first of all, and record what happened.
 
 The names that a notebook needs can be imported from here. Each is loaded when it is first used, so that `--help` and
 composing a configuration need not wait for PyTorch.

@@ -3,7 +3,7 @@
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 
 It evaluates as at the end of training: on the same kind of device and in the same precision, if this machine has them.
-On the same kind of machine, the figures then equal those of result.json, which are printed beside them.
+On the same kind of machine, the figures then equal those of result.json, which are printed below them.
 """
 
 import sys

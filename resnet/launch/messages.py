@@ -86,7 +86,7 @@ def file_being_read(error: Exception) -> str:
 
 
 def unwritable(error: OSError) -> str:
-    """Return why Hydra could not make a run folder, or write to it."""
+    """Return why a run folder, or a file of the sweep, could not be written."""
     no_folder = "it is not a directory, nor a link to one"
     reason = no_folder if isinstance(error, FileExistsError) else error.strerror or error
     return f"{error.filename or 'runs'}: cannot be written: {reason}"

@@ -84,7 +84,7 @@ class Search(OptunaSweeper):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Launch the runs that Optuna proposes and that are not complete.
 
-        A proposal whose values do not go together is returned as a failed run; the first proposal must be valid.
+        A proposal whose values do not go together is returned as a failed run, but raised until one has been valid.
         """
         answers: list[Job | JobReturn] = []
         for overrides in job_overrides:
@@ -172,7 +172,7 @@ def check_space(space: Sequence[str]) -> None:
 
 
 def check_study(sweeper: DictConfig) -> None:
-    """Refuse a search without runs, and one whose direction is neither maximize nor minimize."""
+    """Refuse fewer than one trial or one run at a time, and a direction other than maximize and minimize."""
     for key in ("n_trials", "n_jobs"):
         if sweeper[key] < 1:
             raise ConfigError(f"hydra.sweeper.{key}={sweeper[key]}: must be at least 1")

@@ -80,7 +80,7 @@ class RunJob:
         return 60 * self.timeout_min - self.signal_delay_s - EARLY
 
     def _requeue(self, run: RunFolder, progress: bool) -> None:
-        """Put the job back into the queue; raises Unsuccessful if that would go on for ever."""
+        """Put the job back into the queue; raises Unsuccessful if that would go on for ever or Slurm refuses."""
         refusal = ""
         if not progress:
             refusal = f"no epoch ended within hydra.launcher.timeout_min={self.timeout_min}; give it more"
