@@ -10,7 +10,7 @@ RUNS := $(or $(RESNET_RUNS),runs)
 
 MARK ?= not slow
 
-# The studies in the published report. docs/study.md says what warmup, rate, degradation_fp32 and precision add.
+# The studies in the published report. The others: warmup, rate and degradation_fp32 (docs/study.md), precision (docs/speed.md).
 REPORTED := $(addprefix runs/reference/,depth_short depth depth_rate degradation zero_init seed_table reach90 he2015 \
 	initialization)
 

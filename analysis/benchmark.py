@@ -43,7 +43,7 @@ def make_tree(folder: Path, runs: int, epochs: int) -> None:
 
 
 def table_seconds(runs: int, epochs: int) -> float:
-    """Return how many seconds `python -m analysis.table` takes for so many runs, including the start of Python."""
+    """Return how many seconds `python -m analysis.table` takes for this many runs, including the start of Python."""
     with tempfile.TemporaryDirectory() as folder:
         make_tree(Path(folder), runs, epochs)
         started = time.perf_counter()

@@ -58,7 +58,7 @@ CELLS: dict[Cell, str] = {  # the columns of `by_seed`
 
 
 def judged(runs: Runs) -> str:
-    """Return a table of the contrasts, as far as they have runs."""
+    """Return a table of the contrasts, each with its results once all of its runs have ended."""
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     ps = [p_of(difference, own) for difference, own in zip(found, groups)]
@@ -76,7 +76,7 @@ def judged(runs: Runs) -> str:
 
 
 def described(runs: Runs) -> str:
-    """Return a table of what is described without a verdict, and of every contrast without its diverged runs."""
+    """Return a table of what gets no verdict, and of each contrast with diverged runs, computed without these."""
     rows = []
     for contrast in (*DESCRIBED, *CONTRASTS):
         groups = groups_of(contrast.cells, runs)

@@ -135,7 +135,7 @@ def layers_of(studies: str, first: str, last: str, filters: Iterable[str]) -> pd
 
 
 def minutes(study: str, *filters: str) -> str:
-    """Return how long runs take one after the other, in minutes; seeds count with their configuration's median."""
+    """Return how long runs take one after the other, in minutes, each counted with its configuration's median."""
     runs = selected(study, filters)
     per_run = runs.groupby("configuration")["wall_seconds"].transform("median")
     return f"{per_run.sum() / 60:,.0f}"

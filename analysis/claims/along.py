@@ -24,7 +24,7 @@ SCATTERED = 10  # fewer configurations are never treated as a random search
 
 
 def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]:
-    """Say which value of an axis is best, in at most three findings; in none if it never varies alone."""
+    """Say which value of an axis is best, in at most three findings; none if its values cannot be ranked."""
     planned = dict(slices(study.configurations, study.axes.axes, axis))
     grids = {where: rows.dropna(subset=SCORE).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}

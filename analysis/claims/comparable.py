@@ -15,7 +15,7 @@ from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_ke
 
 NOT_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # not part of a training recipe
 NAMED = 5  # confounds named at most; the rest are only counted
-NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that are not a group of settings
+NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that are never a whole choice
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 

@@ -11,7 +11,10 @@ HEADLINE = "test_acc"
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> Difference | None:
-    """Return how much runs `b` exceed runs `a`, by `weigh` or, if that has no interval, by `binomial_difference`."""
+    """Return how much runs `b` exceed runs `a`, by `weigh`.
+
+    If that gives no interval for the test accuracy, `binomial_difference` gives one over test images.
+    """
     found = weigh((a, b), (-1, 1), measure)
     if found is None or measure != HEADLINE or found.low is not None:
         return found

@@ -110,7 +110,7 @@ def main_findings(study: Study) -> list[Finding]:
 def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return the runs without those that repeat another: the same training in another configuration's folder.
 
-    Two models can name the same network, and a folder can be copied. Counting a seed twice would make intervals too
+    Two model names can mean one network, and a folder can be copied. Counting a seed twice would make intervals too
     narrow.
     """
     columns = [axis.column for axis in (*study.axes.axes, *study.axes.dependent)]

@@ -31,7 +31,7 @@ def find_gradients(
             if all(map(len, scaled)):  # older runs did not record the norms of their weights
                 facts["scaled"] = tuple(10 ** estimate(side).mean for side in scaled)
             before = [end_ratios(part[part["epoch"] == 0]) for part in rows]
-            if all(map(len, before)):  # or the gradients before the first step
+            if all(map(len, before)):  # nor did they record gradients before the first step
                 facts["before"] = tuple(10 ** estimate(side).mean for side in before)
             yield Finding(
                 "gradients",

@@ -38,7 +38,7 @@ def span(low: float, high: float, say: Callable[[float], str]) -> str:
 
 
 def say_factor(factor: float) -> str:
-    """Return a factor to two significant digits below 10, else a whole number rounded to three; from 1e8 as 2.7e11."""
+    """Return a factor below 10 to two significant digits, others whole, to three at most; from 1e8 as 2.7e11."""
     if factor >= 1e8:
         mantissa, exponent = f"{factor:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"

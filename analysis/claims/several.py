@@ -28,7 +28,7 @@ def find_spread(runs: pd.DataFrame) -> Iterator[Finding]:
 def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings, marking each verdict that does not survive Holm's correction for several comparisons.
 
-    If there are several, a finding that counts them is appended.
+    If there are several comparisons, a finding that counts them is appended.
     """
     ps = {place: p for place, finding in enumerate(findings) if (p := p_of(finding)) is not None}
     if len(ps) < 2:

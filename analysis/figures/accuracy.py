@@ -19,7 +19,7 @@ from analysis.frames.study import Study
 
 SHOWN = ("test_acc", "val_acc")
 BESIDE = 4  # points between an interval and the dots of its seeds
-LOST = 3  # at most so many configurations without a complete run are named in a note
+LOST = 3  # up to this many configurations without a complete run are named in a note
 
 
 def draw_accuracy(study: Study, options: PlotOptions) -> Figure:

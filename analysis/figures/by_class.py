@@ -34,7 +34,7 @@ def accuracies(study: Study) -> pd.DataFrame:
 
 
 def draw_classes(study: Study, options: PlotOptions) -> Figure:
-    """Return the test accuracy of each class, one mark per configuration; raises NoData."""
+    """Return the test accuracy of each class, one marker per configuration; raises NoData."""
     table = accuracies(study)
     shown = of_configurations(study.configurations, study.classes)
     drawn, classes = lines_of(study, shown, options), len(table)
@@ -106,7 +106,7 @@ def plain(names: Iterable[str]) -> list[str]:
 
 
 def draw_matrix(axis: Axes, table: pd.DataFrame, wrong: pd.DataFrame, norm: Normalize) -> None:
-    """Draw a matrix coloured by mistakes; up to 12 classes, each share that does not round to zero is in its cell."""
+    """Draw a matrix coloured by mistakes; with at most 12 classes, cells show their share unless it rounds to zero."""
     axis.imshow(wrong, norm=norm, cmap="Blues", aspect="auto", interpolation="none")
     axis.set_facecolor("#EEEEEE")
     places = range(len(table))

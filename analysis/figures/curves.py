@@ -80,7 +80,7 @@ def draw_degradation(study: Study) -> Figure:
         axis.set_xlabel("epoch")
         whole_numbers(axis)
     axes[0].set_ylabel("training error (%)")
-    axes[0].set_ylim(bottom=0)  # after all are drawn, because it stops the scaling of their common top
+    axes[0].set_ylim(bottom=0)  # last, because it switches off autoscaling of the shared top
     legend(figure, drawn.handles(), drawn.legend_title)
     return figure
 

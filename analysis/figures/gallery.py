@@ -94,7 +94,7 @@ PLOTS = (
         "confusion",
         draw_confusion,
         "What the images of each class are taken for, in per cent, below 0.5 left blank; per shortcut, the "
-        "configuration best by validation, or the first where nothing was validated, at the greatest depth that all "
+        "configuration best by validation, or the first where nothing was validated, at the largest depth that all "
         "shortcuts have, if they are several and there is one.",
         wide=True,
         fixed=True,

@@ -86,7 +86,7 @@ def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:
 
 
 def draw_responses(study: Study, options: PlotOptions) -> Figure:
-    """Return each layer's response deviation at the last epoch probed (He et al. 2016, figure 7); raises NoData."""
+    """Return the std of each layer's response at the last epoch probed (He et al. 2016, figure 7); raises NoData."""
     rows = layers_of(study)
     rows = rows[np.isfinite(rows["response_std"])]
     if rows.empty:

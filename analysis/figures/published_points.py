@@ -11,7 +11,7 @@ from analysis.frames.axes import Axis, name_shortcut
 from analysis.frames.published import ORIGINAL, add_published, network, other_recipe
 from analysis.frames.settings import Row
 
-SIGNS = "*PXDv<>"  # one per source
+SIGNS = "*PXDv<>"  # one per label, that is per source, shortcut and recipe
 ASIDE = 1.05  # times the depth, to place them beside the study's own intervals
 
 
@@ -50,7 +50,7 @@ def label(row: Row, same_recipe: bool, several: bool) -> str:
 
 
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
-    """Draw published results, one marker per source; return the legend's handles."""
+    """Draw published results, one marker per label; return the legend's handles."""
     handles, values = [], 100 * published[f"{measure}_mean"].dropna().astype(float)
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]

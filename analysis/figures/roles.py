@@ -12,7 +12,7 @@ from analysis.frames.axes import Axis
 from analysis.frames.find import BadRequest
 from analysis.frames.study import SCORE, Study, best_rows, validated
 
-MANY = 24  # at most so many values are joined by a line; more are separate dots
+MANY = 24  # up to this many values are joined by a line; more are separate dots
 PANELS = 4  # rows or columns of panels
 # What accuracy can be drawn against, in addition to the axes: a label, and the unit to divide by.
 QUANTITIES = {
@@ -24,7 +24,7 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """What the command line puts where: axes, and the measure; empty for the default."""
+    """Which axis plays each part, and the measure, as asked for on the command line; empty for the default."""
 
     x: str = ""
     by: str = ""

@@ -86,7 +86,7 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
 
 
 def spread(items: Iterable[Any], most: int) -> list[Any]:
-    """Return at most so many items, evenly spread, including the first and the last."""
+    """Return at most `most` items, evenly spread, including the first and the last."""
     items = list(items)
     if len(items) <= most:
         return items
@@ -94,7 +94,7 @@ def spread(items: Iterable[Any], most: int) -> list[Any]:
 
 
 def some_of(items: Iterable[Any], most: int, what: str) -> tuple[list[Any], list[str]]:
-    """Return at most so many items, evenly spread, and a note if that leaves some out: `4 of 6 depths`."""
+    """Return at most `most` items, evenly spread, and a note if that leaves some out: `4 of 6 depths`."""
     items = list(items)
     some = spread(items, most)
     return some, [f"{len(some)} of {len(items)} {what}"] * (len(some) < len(items))
@@ -102,7 +102,7 @@ def some_of(items: Iterable[Any], most: int, what: str) -> tuple[list[Any], list
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Return the mean, lowest and highest value over seeds, per configuration and `by`, as far as all its seeds got."""
-    finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged runs have others
+    finite = table.assign(**{value: table[value].where(np.isfinite(table[value]))})  # diverged runs may have inf or NaN
     groups = finite.groupby(["configuration", *by], sort=True)[value]
     found = groups.agg(mean="mean", low="min", high="max", n="size")
     got = found["n"] == found["n"].groupby("configuration").transform("max")

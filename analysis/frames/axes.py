@@ -22,7 +22,7 @@ ALIASES |= {"model.shortcut": "shortcut", "epochs.count": "epochs", "epochs.step
 # Keys that axes under other names cover, or that never make two runs differ.
 NO_KEYS = {"model.name", "model.stages", "model.shortcut", "epochs.count", "epochs.steps", "data.root", "device"}
 NO_KEYS |= {"logger.name", "compile", "probe_every", "progress", "resume", "fail_fast"}
-NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # never axes; depth, width and length describe them
+NO_CHOICES = {"model", "epochs", "logger", "experiment"}  # choices that are never axes (`epochs` is one by its length)
 NETWORK = ("layers", "stages", "shortcut")  # axes that depend on no other
 FEW = 12  # with up to this many configurations, an axis may determine others though its values never repeat
 
@@ -77,7 +77,7 @@ class Axes:
     dependent: tuple[Axis, ...]
 
     def find(self, name: str) -> Axis | None:
-        """Return the axis with a name, an alias, or a key that ends in the name; None if there is none."""
+        """Return the axis that a name, an alias or the end of a key stands for; None if there is none."""
         name = ALIASES.get(name, name)
         every = (*self.axes, *self.dependent)
         own = [axis for axis in every if axis.name == name or axis.name == "steps" and name == "epochs"]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-REFERENCE = "reference"  # the folder, in the default one, of studies that come with the project
+REFERENCE = "reference"  # the folder of studies that come with the project, inside the default folder
 LEVELS = 5  # deepest search below a given folder: ./runs/reference/<study>/<configuration>/seed<k>
 HYDRA_LOG = "run.log"  # written before the run starts
 RUN_FILES = {"config.yaml", "metrics.csv", "result.json", "failure.json"}

@@ -10,8 +10,8 @@ from analysis.frames.settings import Settings
 def not_started(folders: Iterable[str], config: Settings) -> int:
     """Return how many runs on `config`'s data a sweep has yet to start in the studies of these configuration folders.
 
-    A sweep lists its runs in `.sweeps/` until each has started: next to the studies or, if folders
-    were named by hand, in one.
+    A sweep lists its runs in `.sweeps/` until each has started. That folder is next to the studies or, if run folders
+    were named by hand, inside a study.
     """
     studies = {Path(folder).parent for folder in folders}
     places = studies | {study.parent for study in studies}

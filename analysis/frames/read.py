@@ -29,7 +29,7 @@ class Damaged(Exception):
 def read_config(file: Path) -> Any:
     """Return the contents of a config.yaml, None if there is no file; raises Damaged.
 
-    The seeds of a configuration differ in one line, so the others are parsed only once for all seeds.
+    The files of a configuration's seeds differ in one line, so all other lines are parsed only once.
     """
     return _parse(file, _parse_config)
 

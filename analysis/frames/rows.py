@@ -41,7 +41,7 @@ OURS = re.compile(r"(blocks|resnet)\d*")  # the project's models, which are name
 SEED_FOLDER = re.compile(r"seed\d+")
 TRAIN = "train"  # the task of runs that do not name another
 HEX_DIGITS = 8  # of a checksum, enough to tell versions apart
-UNKNOWN = "unknown"  # in place of a missing checksum
+UNKNOWN = "unknown"  # in place of a missing checksum, version or other condition
 SEVERAL = " and "  # joins the values of a run that was computed in several ways
 
 

@@ -35,7 +35,7 @@ class Column:
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number with so many significant digits and thousands separators; from 10^8 as 2.7e11."""
+    """Return a number with `digits` significant digits and thousands separators; from 1e8 as 2.7e11."""
     if abs(value) >= 1e8:
         return say_factor(value)
     rounded = float(f"{value:.{digits}g}")

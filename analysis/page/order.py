@@ -26,7 +26,7 @@ def importance(study: Study) -> tuple[int, bool, int]:
 
 
 def asked(study: Study) -> str:
-    """Return the question of the experiment that all of a study's runs came from; empty if there is no such one."""
+    """Return the question of the experiment that all of a study's runs came from; empty if there is none."""
     return question_of([*study.runs.to_dict("records"), *study.inspections.to_dict("records")])
 
 

@@ -14,8 +14,8 @@ from analysis.frames.settings import DEFAULT, as_text, varied_settings
 from analysis.frames.study import Study
 from analysis.page.rendering import Grid
 
-# What a command leaves out: where and how to run, which change no result; what a choice or the command itself states;
-# and the checksum of pictures, which a run computes.
+# What a command leaves out: where and how to run, which changes at most rounding; what a choice or the command itself
+# states; and the checksum of pictures, which a run computes.
 NOT_GIVEN = {"data.root", "device", "progress", "resume", "fail_fast", "probe_every", "compile"}
 NOT_GIVEN |= {"logger", "experiment", "data.pictures"}
 

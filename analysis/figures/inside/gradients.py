@@ -13,7 +13,7 @@ def draw_untrained_gradients(study: Study) -> Figure:
     """Return the gradient norm of each 3x3 layer before the first step, one line per depth; raises NoData."""
     rows = with_places(untrained_of(study).layers)
     seen = rows[np.isfinite(rows["grad_norm"]) & (rows["grad_norm"] > 0)]
-    if seen.empty or seen.groupby("path")["place"].nunique().max() < 2:  # only one has if blocks start at zero
+    if seen.empty or seen.groupby("path")["place"].nunique().max() < 2:  # blocks start at zero: only the first has one
         raise NoData("no two layers have a gradient above zero")
     labels = "3x3 layer, from the input", "norm of the gradient"
     figure, panels = panel_figure(study, "Gradient norm by layer, before training", rows, *labels)
