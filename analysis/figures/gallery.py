@@ -57,31 +57,31 @@ PLOTS = (
     Plot(
         "accuracy",
         draw_accuracy,
-        "Accuracy of the last epoch; of several seeds, the 95 % interval, with an arrowhead where it extends "
-        "beyond the axis, and each seed as a dot beside it. Points that would hide one another stand side by side.",
+        "Accuracy of the last epoch. With several seeds: the mean with its 95 % interval (an arrowhead if it extends "
+        "beyond the axis), and each seed as a dot beside it. Points that would hide one another are side by side.",
     ),
     Plot(
         "grid",
         draw_grid,
-        "Accuracy of the last epoch over two numeric axes, mean over seeds; that of validation, where there is one.",
+        "Accuracy of the last epoch over two numeric axes, mean over seeds: validation accuracy, if there is any.",
     ),
     Plot(
         "curves",
         draw_curves,
-        "Loss and accuracy by epoch; of several seeds, the mean, and a band from the lowest to the highest.",
+        "Loss and accuracy by epoch; with several seeds, the mean, and a band from the lowest to the highest.",
     ),
     Plot("degradation", draw_degradation, "Training error by epoch, residual networks beside plain ones.", fixed=True),
     Plot(
         "gradient_ratio",
         draw_gradient_ratio,
-        "Gradient norm of the first tenth of the 3x3 layers over that of the last tenth by epoch; of several seeds, "
+        "Gradient norm of the first tenth of the 3x3 layers over that of the last tenth by epoch; with several seeds, "
         "the geometric mean, and a band from the lowest to the highest.",
     ),
     Plot(
         "gradients",
         draw_gradients,
-        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey where there is none, "
-        "as before training in blocks that start at zero.",
+        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey if it is zero, as "
+        "before training in blocks that start at zero.",
         wide=True,
     ),
     Plot(
@@ -93,9 +93,9 @@ PLOTS = (
     Plot(
         "confusion",
         draw_confusion,
-        "What the images of each class are taken for, in per cent, below 0.5 left blank; per shortcut, the "
-        "configuration best by validation, or the first where nothing was validated, at the largest depth that all "
-        "shortcuts have, if they are several and there is one.",
+        "The classes predicted for the images of each class, in per cent (blank below 0.5). One panel per shortcut: "
+        "the configuration best by validation, or the first if nothing was validated; of several shortcuts, at the "
+        "largest depth that all have, if there is one.",
         wide=True,
         fixed=True,
     ),
@@ -128,18 +128,18 @@ INSIDE = (
         "lesions",
         draw_lesions,
         "Accuracy on held-out images without each block, counted from 0 at the input, or with two neighbours swapped "
-        "(Veit et al. 2016); of several seeds, the mean, and a line from the lowest to the highest. A removed residual "
-        "block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be removed. Of a "
-        "depth and shortcut, the configuration best by validation, or the first where nothing was validated, of those "
-        "that the heading names.",
+        "(Veit et al. 2016); with several seeds, the mean, and a line from the lowest to the highest. A removed residual "
+        "block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be removed. For "
+        "each depth and shortcut that the heading names, the configuration best by validation, or the first if nothing "
+        "was validated.",
         wide=True,
         fixed=True,
     ),
     Plot(
         "branches",
         draw_branches,
-        "Norm of each residual branch's response over that of what its shortcut carries; of a depth and shortcut, the "
-        "configuration best by validation, or the first where nothing was validated, of those that the heading names.",
+        "Norm of each residual branch's response over that of what its shortcut carries. For each depth and shortcut "
+        "that the heading names, the configuration best by validation, or the first if nothing was validated.",
         fixed=True,
     ),
 )
