@@ -188,7 +188,7 @@ def _check_data(data: Data) -> None:
     """Refuse `size`, `grey` and `pictures` for any data set but a folder, and a folder without `pictures`."""
     if data.name != "folder" and (data.size, data.grey) != (Data.size, False):
         key, value = ("data.grey", "true") if data.grey else ("data.size", data.size)
-        raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are as they are")
+        raise ConfigError(f"{key}={value}: belongs to data=folder; the images of {data.name} are not converted")
     if data.name == "folder" and not data.pictures:
         raise ConfigError("data.name=folder: choose data=folder, which takes its pictures into account")
     if data.name != "folder" and data.pictures:

@@ -63,7 +63,7 @@ def lacks_memory(error: Exception) -> bool:
 def explain_os_error(error: Exception) -> tuple[int, str] | None:
     """Return exit code and text for a lack of memory or a file that cannot be read or written; None for any other."""
     if lacks_memory(error):
-        return 1, "out of memory; if a GPU has too little, CUDA_VISIBLE_DEVICES= (empty) uses the CPU"
+        return 1, "out of memory; if that was a GPU's, put CUDA_VISIBLE_DEVICES= before the command to use the CPU"
     if not isinstance(error, OSError):
         return None
     return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)

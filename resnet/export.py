@@ -114,7 +114,7 @@ def export(trained: Trained) -> ExportedProgram:
     """Return the network as PyTorch's graph of operations, for batches of any size."""
     example = torch.zeros(
         2, trained.channels, trained.size, trained.size
-    )  # a batch of 1 would be taken for the only size
+    )  # with a batch of 1, torch.export would allow no other size
     with torch.no_grad():
         program = torch.export.export(Classifier(trained).eval(), (example,), dynamic_shapes=({0: Dim("batch")},))
     for node in program.graph.nodes:

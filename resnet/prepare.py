@@ -17,8 +17,8 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 class Training:
     """Everything that one training needs.
 
-    `schedule` holds the arguments of `make_schedule`; `conditions` holds the precision in which it is computed, and
-    whether the network is compiled.
+    `schedule` holds the arguments of `make_schedule`; `conditions` holds the training's precision, and whether its
+    network is compiled.
     """
 
     config: Config
@@ -89,5 +89,5 @@ def check_batches(config: Config, images: int, size: int) -> None:
     if config.model.norm == "batch" and size <= 2 ** (stages - 1) and (images - 1) % batch_size == 0:
         raise ConfigError(
             f"batch_size={batch_size}: leaves a last batch of one image, which the {stages} stages of "
-            "model.stages reduce to one pixel, too little for batch norm; take another size, or fewer stages"
+            "model.stages reduce to one pixel, too little for batch norm; take another batch size, or fewer stages"
         )

@@ -1,4 +1,4 @@
-"""Where a training begins: at its last whole checkpoint, with the epochs of a shorter run, or at its first step."""
+"""Where a training begins: at its newest intact checkpoint, with the epochs of a shorter run, or at its first step."""
 
 import logging
 from typing import Any
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
-    """Go back to the last whole checkpoint, record and log this start; return the number of epochs done."""
+    """Go back to the newest intact checkpoint, record and log this start; return the number of epochs done."""
     device = {"device": training.data.mean.device.type}
     computes = {"code": here["code"], "data": training.data.sha256()}
     decisive = {key: here[key] for key in ("machine", "versions")} | device | computes | training.conditions
@@ -32,7 +32,7 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     log.info(f"{folder.path}: {start}")
     if changed:
         what, same = " and the ".join(changed), " and ".join(changed)
-        both = f"the epochs before and after it are not by the same {same}"
+        both = f"the epochs before and after that were computed with different {same}"
         log.warning(f"{folder.path}: the {what} changed after epoch {done}: {both}")
     return done
 
@@ -46,7 +46,7 @@ def check_schedule(checkpoint: dict[str, Any], schedule: dict[str, Any], steps_p
 
 
 def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> None:
-    """Raise RecordError if a checkpoint was computed in another precision, or only one of the two is compiled."""
+    """Raise RecordError if a checkpoint differs from this training in its precision, or in whether it is compiled."""
     precision, compiled = checkpoint["precision"], checkpoint["compiled"]
     if precision != conditions["precision"]:
         raise RecordError(
@@ -56,5 +56,5 @@ def check_conditions(checkpoint: dict[str, Any], conditions: dict[str, Any]) -> 
     if compiled != conditions["compiled"]:
         raise RecordError(
             f"begun {'compiled' if compiled else 'without compiling'}, and cannot continue otherwise; leave out "
-            "compile to resume (a compiled run needs a compiler); resume=never starts this one over"
+            "the key compile to resume (a compiled run needs a compiler); resume=never starts this one over"
         )

@@ -25,7 +25,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=1800,  # keeps a hung command from waiting for ever; ample even on a slow machine
+            timeout=1800,  # keeps a hung command from waiting forever; ample even on a slow machine
             **options,
         )
         if code is not None:

@@ -30,7 +30,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Measure what the first argument names, `speed` where it names nothing; print it and write a CSV file of it."""
+    """Measure what the first argument names, by default `speed`; print the result and write it to a CSV file."""
     sections = {"speed": speed, "harness": harness, "scaling": scaling, "seeds": seeds, "sweep": sweep, "plan": plan}
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):

@@ -26,7 +26,7 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
 LONG = 10**6  # steps of a training for which compiling pays
 WARM = 0.5  # seconds; nine rounds of that are well over one
-PAUSE = 0.2  # seconds before each, in which data workers of the one before it come to rest
+PAUSE = 0.2  # seconds before each measurement, for the last one's data workers to come to rest
 
 
 class Bench:
@@ -65,7 +65,7 @@ class Bench:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
     def peak_memory(self) -> str:
-        """Return the most memory that was in use, on a GPU its own, in MiB."""
+        """Return the peak memory in MiB: the GPU's if the device is one, otherwise the process's."""
         if self.device.type == "cuda":
             return f"{torch.cuda.max_memory_allocated(self.device) / 2**20:.0f} MiB on the GPU"
         unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
@@ -86,7 +86,7 @@ def random_data(images: int) -> Dataset:
 
 
 def warm_up(call: Callable[[], None], synchronize: Callable[[], None]) -> int:
-    """Call once, which may take long, and then for WARM seconds; return how often to call in a round to fill those."""
+    """Call once, which may take long, and then for WARM seconds; return how many calls filled them."""
     call()
     synchronize()
     started, calls = time.perf_counter(), 0

@@ -1,4 +1,4 @@
-"""What costs time besides the steps of a training, and how that of the training grows."""
+"""What costs time besides a training's steps, and how the time of a training grows."""
 
 import os
 import statistics
@@ -49,7 +49,7 @@ def harness(overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Measure how long trainings take that are once, twice and four times as deep, as large, as long."""
+    """Measure how the time of a training grows with one, two and four times the depth, data and epochs."""
     cases = {"blocks": [1, 2, 4], "images": [512, 1024, 2048], "epochs": [1, 2, 4]}
     rows = []
     for what, sizes in cases.items():
@@ -72,7 +72,7 @@ def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def seeds(overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Measure four seeds of one small run as so many processes at once, each with so many threads."""
+    """Measure four seeds of one small run, by the numbers of parallel processes and of their threads."""
     cores = min(os.cpu_count() or 1, 4)  # a process each is all that four seeds can use
     rows = []
     for processes, threads in ((1, cores), (1, 1), (cores, 1), (cores, cores)):
@@ -86,7 +86,7 @@ def seeds(overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def sweep(overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Measure what a sweep takes that is issued again when all of its runs are complete."""
+    """Measure how long a repeated sweep takes when all of its runs are complete."""
     jobs, times = 20, {1: [], 20: []}
     with tempfile.TemporaryDirectory() as folder:
 
@@ -131,7 +131,7 @@ def digits(*overrides: str) -> list[str]:
 
 
 def seconds(commands: Sequence[Sequence[str]], folder: str, threads: int) -> float:
-    """Return how long commands take that are started together, each with so many threads; raises SystemExit."""
+    """Return the seconds that commands take if started together, with `threads` threads each; raises SystemExit."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     started = time.perf_counter()
     running = [

@@ -34,7 +34,7 @@ def speed(overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def fixed_costs(bench: Bench) -> dict[str, float]:
-    """Return the seconds that a run takes once, whatever its length."""
+    """Return a run's one-time costs in seconds, which do not depend on its length."""
 
     def seconds(call: Callable[[], Any]) -> float:
         started = time.perf_counter()

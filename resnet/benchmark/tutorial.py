@@ -21,7 +21,7 @@ from resnet.training.optim import make_optimizer
 
 
 def tutorial_loop(bench: Bench) -> Callable[[], None]:
-    """Return STEPS steps of the usual loop, taken by a process of its own: nothing done here for speed reaches it."""
+    """Return STEPS steps of the usual loop, taken by a separate process, out of reach of our own speed settings."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=tutorial_process, args=(there, bench.overrides), daemon=False)
@@ -37,8 +37,8 @@ def tutorial_loop(bench: Bench) -> Callable[[], None]:
 
 
 def tutorial_process(connection: Connection, overrides: Sequence[str]) -> None:
-    """Train as most tutorials do, STEPS steps at each word: PIL transforms in two workers, fp32, `item()` each step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who is asking; with that, the connection ends
+    """Train as most tutorials do, STEPS steps per request: PIL transforms in two workers, fp32, `item()` each step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the main process, which closes the connection
     bench = Bench(overrides)
     transform = transforms.Compose(
         [

@@ -1,7 +1,7 @@
 """What a trained network loses without one of its blocks, or with two neighbours swapped (Veit et al. 2016).
 
 Removing a block removes its residual branch and keeps its shortcut, including a projection or padding if the shape
-changes. A plain block has no shortcut: its input skips it if the block keeps the shape; a plain block that changes the
+changes. A plain block has no shortcut: one that keeps the shape is left out altogether; a plain block that changes the
 shape is never removed. Two neighbours are swapped if both keep the shape.
 """
 
@@ -33,7 +33,7 @@ def lesions_of(trained: Trained, root: str | None = None, watch: Callable[[Any],
     """Return how a finished run's network does on the held-out images after each lesion: rows as in lesions.csv.
 
     Each has `lesion`, `block`, `loss` and `accuracy`, as `measure_lesions` describes them; the first is for the whole
-    network, and equals what the run itself measured on the same kind of machine. `root` is the folder of the data; for
+    network and, on the same kind of machine, equals what the run itself measured. `root` is the folder of the data; for
     its default see `trained.data_settings`. Raises ConfigError for a network of one block, for a run without held-out
     images (the test set is never used), and if the data are not the run's.
     """

@@ -25,7 +25,7 @@ def arrange(words: Sequence[str]) -> list[str]:
     options, overrides = split_options(words)
     for override in overrides:
         if whole := re.match(r"\+*hydra\.(launcher|sweeper)=(?![{$])", override):
-            raise ConfigError(f"{override}: must hold keys; to choose another, give hydra/{whole[1]}=NAME")
+            raise ConfigError(f"{override}: does not choose a {whole[1]}; give hydra/{whole[1]}=NAME")
     named = named_in(options)
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)

@@ -156,7 +156,7 @@ def _hydras_records(*, _root_: Any) -> str | None:
     folder, here = OmegaConf.select(_root_, "hydra.runtime.output_dir"), os.getcwd()
     if folder is None:  # with --cfg
         return ".hydra"
-    os.chdir(_root_.hydra.runtime.cwd)  # which hydra.job.chdir=true has left
+    os.chdir(_root_.hydra.runtime.cwd)  # to which paths are relative; hydra.job.chdir=true has left it
     try:
         config = checked(_root_, _root_.hydra)
         return None if config.resume != "never" and RunFolder(Path(folder)).config_conflict(config) else ".hydra"

@@ -18,7 +18,7 @@ from resnet.errors import explain_os_error
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
-STOPPED = "stopped; the same command resumes (add resume=auto if it would start over)"  # by a signal, at any moment
+STOPPED = "stopped; the same command resumes (add resume=auto if it has resume=never)"  # by a signal, at any moment
 HYDRAS_LINE = "Error executing job with overrides: "  # on standard error, before it re-raises a job's exception
 HYDRAS_RECORD = "Job failed"  # in run.log, with a traceback, as of Hydra 1.4
 
@@ -171,7 +171,7 @@ def _nowhere(match: re.Match[str]) -> str:
 def _choice_of_an_experiment(match: re.Match[str]) -> str:
     """Return the answer to `model: NAME` in an experiment's defaults, which Hydra looks for below `experiment/`."""
     file, group, name = match.groups()
-    return f"experiment/{file}: {group}={name} is of another group; in its defaults, write override /{group}: {name}"
+    return f"experiment/{file}: to choose {group}={name} in its defaults, write override /{group}: {name}"
 
 
 def _not_a_choice(match: re.Match[str]) -> str:
@@ -180,7 +180,7 @@ def _not_a_choice(match: re.Match[str]) -> str:
         group, _, value = argument.lstrip("+").partition("=")
         if (group in GROUPS or group.startswith("hydra/")) and not is_text(value):
             key = group.replace("/", ".")
-            return f"{argument}: must be the name of a choice, see --help; a single value is {key}.KEY=VALUE"
+            return f"{argument}: must be the name of a choice, see --help; to set one value, give {key}.KEY=VALUE"
         if group == "experiment" and not is_text(value):
             return f"{argument}: must be the name of an experiment; without one, leave it out"
     return match.string

@@ -64,7 +64,7 @@ def check_sizes(config: Config) -> None:
 
 
 def tally(seeds: Sequence[Job]) -> str:
-    """Return how far the seeds of a configuration are: `2 complete, 1 stopped at 7/20`."""
+    """Return how far the seeds of a configuration have got: `2 complete, 1 stopped at 7/20`."""
     return ", ".join(f"{n} {standing}" for standing, n in Counter(job.standing() for job in seeds).items())
 
 
@@ -113,5 +113,5 @@ def sentence(left: Sequence[float], measured: int, at_once: int, elsewhere: bool
     how = "on this machine, " + ("one run after the other" if at_once == 1 else f"{at_once} runs at once")
     if elsewhere:
         how = "of all jobs together, at the speed of this machine"
-    sources = [f"{by_runs} by finished runs"] * bool(by_runs) + [f"{by_steps} by a few timed steps"] * bool(by_steps)
-    return f"about {about(total)} left {how} (configurations: {', '.join(sources)})"
+    sources = [f"{by_runs} from finished runs"] * bool(by_runs) + [f"{by_steps} from timed steps"] * bool(by_steps)
+    return f"about {about(total)} left {how} (configurations estimated: {', '.join(sources)})"

@@ -84,7 +84,7 @@ class Search(OptunaSweeper):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Launch the runs that Optuna proposes and that are not complete.
 
-        A proposal whose values do not go together is returned as a failed run, but raised until one has been valid.
+        Values that do not go together make a proposal a failed run; before any valid proposal, their error is raised.
         """
         answers: list[Job | JobReturn] = []
         for overrides in job_overrides:
@@ -135,7 +135,7 @@ class Search(OptunaSweeper):
         return returns
 
     def _keep_results(self) -> None:
-        """Move the results file, which Optuna writes to the same place for every sweep, to the study's runs."""
+        """Move the results file, which Optuna writes to the same place for every sweep, to the study's folder."""
         studies = list(by_folder(list(self.jobs.values())))
         if len(studies) == 1:
             with suppress(OSError):

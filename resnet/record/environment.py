@@ -43,7 +43,7 @@ def code_checksum(folder: Path = TRAINING_CODE) -> str:
 
 
 def _tree(node: Any) -> Any:
-    """Return a syntax tree as tuples, without docstrings and without empty fields (Pythons differ in them)."""
+    """Return a syntax tree as tuples, without docstrings and without empty fields (Python versions differ in them)."""
     if isinstance(node, list):
         return [_tree(item) for item in node if not _is_docstring(item)]
     if isinstance(node, ast.AST):

@@ -1,4 +1,4 @@
-"""Write files atomically, and read tables up to the last complete row."""
+"""Write files atomically, append to tables, and read tables up to the first incomplete row."""
 
 import csv
 import io

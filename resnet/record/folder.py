@@ -101,7 +101,7 @@ class RunFolder:
         except (ValueError, TypeError, KeyError) as error:
             reason = error if isinstance(error, ValueError) else "it is not what a run writes"
             raise RecordError(
-                f"{path} is damaged, {reason}; move it away and repeat the command to rewrite it"
+                f"{path} is damaged, {reason}; move it away and repeat the command that wrote it"
             ) from None
         return result
 

@@ -176,7 +176,7 @@ def check_complete(path: Path) -> None:
     if not (path / "weights.safetensors").exists():
         if (path / "curvature.csv").exists():
             raise ConfigError(f"{path}: an inspection, which trains nothing: it has no weights")
-        raise ConfigError(f"{path}: holds the run's figures but no weights.safetensors; training it again makes them")
+        raise ConfigError(f"{path}: holds the run's results but no weights.safetensors; train it again to get them")
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Augment a whole batch in one operation, each image by its own random draws, on the device that holds the images.
+"""Augment a whole batch at once, each image by its own random draws, on the device that holds the images.
 
 Mirroring, shifting and cutting out only decide which pixel of the data set goes where. So the data set is one long
 table of pixels, and an augmented batch is a lookup by row numbers that encode all three, without a pass over an image

@@ -21,7 +21,7 @@ from resnet.training.augment import SEED, Augmenter
 from resnet.training.downloads import read_or_download
 from resnet.training.pictures import read_folder
 
-SPLIT_SEED = 42  # the original's random_state: the same images are held out for every seed of a run
+SPLIT_SEED = 42  # the original's random_state: the same images are held out whatever a run's seed is
 
 
 @dataclass(frozen=True)

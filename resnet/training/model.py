@@ -1,4 +1,4 @@
-"""Residual networks for small images, of any depth, and their plain twins.
+"""Residual networks for small images, of any depth, and their plain counterparts.
 
 Written out in full because the network is what the project is about. `Network` describes one: it builds the module,
 counts parameters and multiply-adds without building it, and names its layers. A block class counts its own cost.
@@ -156,12 +156,12 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNormReLU, "none": 
 
 
 class Block(nn.Module):
-    """Compute ReLU(F(x) + shortcut(x)), where F is two 3x3 convolutions (He et al. 2016, equations 1, 2, figure 2).
+    """Compute ReLU(F(x) + shortcut(x)), F being two 3x3 convolutions (He et al. 2016, equations 1 and 2, figure 2).
 
     Maps (batch, inputs, height, width) to (batch, outputs, height / stride, width / stride). The shortcut is the
     identity if the shape stays the same. If it changes, `projection` is a strided 1x1 convolution with batch norm
     (option B), and `pad` takes every stride-th pixel and fills the new channels with zeros (option A). `none` leaves
-    ReLU(F(x)): the plain twin. With `norm="none"` convolutions have a bias instead of a norm. `zero_init` starts the
+    ReLU(F(x)): a plain block. With `norm="none"` convolutions have a bias instead of a norm. `zero_init` starts the
     scale of the last norm at 0, so F is 0 at first (Goyal et al. 2017, section 5.1).
     """
 

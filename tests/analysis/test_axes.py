@@ -78,7 +78,7 @@ def test_a_study_may_have_one_axis_or_none():
     assert axes([row(), row()]) == ({}, [])
 
 
-def test_the_halves_of_a_sweep_have_the_axes_of_the_whole():
+def test_two_halves_of_a_sweep_together_have_its_axes():
     halves = [[row(n, optimizer__lr=lr) for n in (8, 20)] for lr in (0.1, 0.01)]
     assert axes(halves[0] + halves[1])[0] == {"layers": (8, 20), "optimizer.lr": (0.01, 0.1)}
 

@@ -74,7 +74,7 @@ def test_incomplete_runs_are_left_out_and_counted(build, table):
     assert "Left out as not complete: 2." in table("--compare", a, b)
 
 
-def test_without_validation_its_row_is_empty(build, table):
+def test_without_validation_the_validation_row_is_empty(build, table):
     a = seeds(build, [0.83, 0.84], val=None)
     b = seeds(build, [0.88, 0.89], val=None, **DEEP)
     lines = [line for line in table("--compare", a, b).splitlines() if "val acc" in line]

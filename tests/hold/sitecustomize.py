@@ -28,7 +28,7 @@ def replace_and_hold(source, target, **options):
         before = signal.set_wakeup_fd(here.fileno())
         try:
             replace(source, target, **options)
-            while HOLD.exists() and os.getppid() == PARENT:  # do not wait for ever after a failed test
+            while HOLD.exists() and os.getppid() == PARENT:  # do not wait forever after a failed test
                 if select.select([arrived], [], [], 0.01)[0]:
                     break
         finally:

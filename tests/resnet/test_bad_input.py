@@ -1,4 +1,4 @@
-"""Runs in a broken environment: directories, disks, memory. Most are read from real processes.
+"""Runs in a broken environment: directories, disks, memory. Most tests start real processes.
 
 For wrong requests see launch/test_answers.py and test_config.py; for wrong data, training/test_data.py; for corrupt run
 directories, record/test_folder.py.
@@ -131,7 +131,7 @@ def test_a_corrupt_result_is_reported_and_kept(train, copied_run):
     (copied_run / "result.json").write_bytes(b"[]")
     for sweep in ([], ["-m"]):
         said = output(train(*sweep, "epochs.count=3", "study=mine", "seed=0", code=1))
-        assert "result.json is damaged" in said and "move it away and repeat the command to rewrite it" in said
+        assert "result.json is damaged" in said and "move it away and repeat the command that wrote it" in said
     assert (copied_run / "result.json").read_bytes() == b"[]"
 
 
@@ -146,7 +146,7 @@ def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path):
 @pytest.mark.parametrize(
     "argument, said",
     [
-        ("epochs=7", "epochs=7: must be the name of a choice, see --help; a single value is epochs.KEY=VALUE"),
+        ("epochs=7", "epochs=7: must be the name of a choice, see --help; to set one value, give epochs.KEY=VALUE"),
         ("experiment=null", "experiment=null: must be the name of an experiment; without one, leave it out"),
         ("hydra/launcher=3", "hydra/launcher=3: must be the name of a choice, see --help"),
         ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),

@@ -119,7 +119,7 @@ def test_a_damaged_run_is_not_used_as_a_shorter_run(short, tmp_path, name, conte
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_another_schedule_is_archived_with_a_line(train, tmp_path):
+def test_a_checkpoint_of_another_schedule_is_archived_with_a_warning(train, tmp_path):
     small = ("data.limit=20", "probe_every=0", "schedule=cosine")
     train("epochs.count=1", *small)
     train("epochs.count=2", *small)

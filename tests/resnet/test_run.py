@@ -32,7 +32,7 @@ CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
     "predictions.npy starts.jsonl run.log .hydra .lock".split()
 )
-COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # where PyTorch looks for it
+COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # the one that PyTorch uses
 needs_a_compiler = pytest.mark.skipif(not shutil.which(shlex.split(COMPILER)[0]), reason="needs a C++ compiler")
 
 

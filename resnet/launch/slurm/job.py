@@ -80,12 +80,12 @@ class RunJob:
         return 60 * self.timeout_min - self.signal_delay_s - EARLY
 
     def _requeue(self, run: RunFolder, progress: bool) -> None:
-        """Put the job back into the queue; raises Unsuccessful if that would go on for ever or Slurm refuses."""
+        """Put the job back into the queue; raises Unsuccessful if that would go on forever or Slurm refuses."""
         refusal = ""
         if not progress:
             refusal = f"no epoch ended within hydra.launcher.timeout_min={self.timeout_min}; give it more"
         elif restarts() >= self.max_num_timeout:
-            refusal = f"requeued {restarts()} times, hydra.launcher.max_num_timeout={self.max_num_timeout}"
+            refusal = f"requeued {restarts()} times; hydra.launcher.max_num_timeout={self.max_num_timeout} is the limit"
         if refusal:
             if run.state() != "complete":  # a complete run here is the one to be replaced
                 run.fail("failed", refusal, "")
@@ -93,7 +93,7 @@ class RunJob:
         try:
             call("scontrol", "requeue", job_id())
         except SlurmError as error:
-            again = "the same command resumes it (add resume=auto if it would start over)"
+            again = "the same command resumes it (add resume=auto if it has resume=never)"
             raise Unsuccessful(f"Slurm did not requeue it, {error}; {again}") from None
 
 

@@ -53,7 +53,7 @@ class SlurmArray(SlurmLauncher):
             jobs = {folder: job for folder, job in queued_runs(self.sweep_dir).items() if folder in composed}
             if jobs:
                 log.info(f"Slurm: {len(jobs)} of the runs are in the queue already")
-                ends |= dict.fromkeys(jobs)  # this command has not seen any end of theirs, however long ago
+                ends |= dict.fromkeys(jobs)  # None: an end from before this command counts, too
             if new := {folder: pickled for folder, pickled in composed.items() if folder not in jobs}:
                 assert self.hydra_context is not None
                 jobs |= submit(new, self.params, self.sweep_dir, self.hydra_context)
@@ -103,7 +103,7 @@ class SlurmArray(SlurmLauncher):
     def _record_death(self, folder: Path, job: str, state: str) -> None:
         """Write failure.json for a run whose job died; a job that ended by itself has logged why.
 
-        A complete run that was to start over, and is still in the folder, stays: only the summary reports the death.
+        A complete run that was to start over, and is still in the folder, stays: log and summary report the death.
         """
         from submitit.core.utils import JobPaths
 

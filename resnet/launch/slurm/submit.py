@@ -38,7 +38,7 @@ def submit(
         except Exception as error:  # submitit's own, a page of text with sbatch's message in the middle
             messages = re.findall(r"sbatch: error: (.+)", str(error))
             raise SlurmError(f"sbatch: {'; '.join(messages) or error}") from None
-        log.info(f"Slurm: submitted {len(part)} jobs, {jobs[0].job_id.split('_')[0]} in the queue")
+        log.info(f"Slurm: submitted {len(part)} jobs as array {jobs[0].job_id.split('_')[0]}")
         submitted |= {folder: job.job_id for folder, job in zip(part, jobs)}
     return submitted
 

@@ -1,4 +1,4 @@
-"""What the command line says about wrong requests, nearly all read from real processes."""
+"""What the command line says about wrong requests, nearly all of it printed by real processes."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_a_value_of_the_wrong_type_gets_a_one_line_error(command, tmp_path, argu
         (
             ["model.stages=[1,1,1,1]", "batch_size=1"],
             "batch_size=1: leaves a last batch of one image, which the 4 stages of model.stages reduce to one pixel, "
-            "too little for batch norm; take another size, or fewer stages",
+            "too little for batch norm; take another batch size, or fewer stages",
         ),
     ],
 )

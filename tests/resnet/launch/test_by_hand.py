@@ -38,7 +38,7 @@ def results(folder: Path) -> dict[str, dict]:
         ("study=a/b", "study=a/b: must be 1 to 64 letters"),
     ],
 )
-def test_an_explicit_folder_turns_off_no_check(run, tmp_path, override, answer):
+def test_the_checks_also_apply_to_an_explicit_folder(run, tmp_path, override, answer):
     done = run(override, "hydra.run.dir=runs/s/plain/seed0", code=2)
     assert done.stderr.startswith(f"error: {answer}") and len(done.stderr.splitlines()) == 1
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}

@@ -85,7 +85,7 @@ def test_the_order_of_words_does_not_matter(typed, arranged):
         ("--lr 0.01", "--lr: no such option; values are given as key=value: optimizer.lr=0.01"),
         ("--batch-size=64", "--batch-size=64: no such option; values are given as key=value: batch_size=64"),
         ("--epochs 20", "--epochs: no such option; values are given as key=value: epochs.count=20"),
-        ("seed=1 hydra.launcher=3", "hydra.launcher=3: must hold keys; to choose another, give hydra/launcher=NAME"),
+        ("seed=1 hydra.launcher=3", "hydra.launcher=3: does not choose a launcher; give hydra/launcher=NAME"),
         (
             "--config-path run/.hydra plan=true",
             "plan=true: not together with --config-path; give the run's overrides instead",
@@ -130,7 +130,7 @@ def own(tmp_path):
         (
             "experiment/mine",
             "# @package _global_\ndefaults: [model: blocks3]\n",
-            "experiment/mine: model=blocks3 is of another group; in its defaults, write override /model: blocks3",
+            "experiment/mine: to choose model=blocks3 in its defaults, write override /model: blocks3",
         ),
         (
             "experiment/mine",

@@ -40,14 +40,14 @@ def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train
     assert lines[0] == "4 runs of 2 configurations: 4 to do"
     assert re.match(r"model.shortcut +runs +parameters +mult-adds +each +left$", lines[2])
     assert re.match(r"none +2 to do +4,962 +0.1 M +\d+ s +\d+ s$", lines[3])
-    assert "left on this machine" in lines[-1] and "2 by a few timed steps" in lines[-1]
+    assert "left on this machine" in lines[-1] and "2 from timed steps" in lines[-1]
     assert max(map(len, lines)) <= 120
     train("model.shortcut=none", "epochs.count=2")
     before = sorted(path for path in tmp_path.rglob("*"))
     lines = train("-m", *grid, "plan=true").stdout.splitlines()
     assert sorted(path for path in tmp_path.rglob("*")) == before
     assert lines[0] == "4 runs of 2 configurations: 1 complete, 3 to do"
-    assert "1 complete, 1 to do" in lines[3] and "1 by finished runs, 1 by a few" in lines[-1]
+    assert "1 complete, 1 to do" in lines[3] and "1 from finished runs, 1 from timed steps" in lines[-1]
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class Mark(Callback):
 
 
 def on_a_cluster(test):
-    """Mark a test that needs Slurm, and as slow: together these tests take minutes."""
+    """Mark a test as slow and as needing Slurm; together, these tests take minutes."""
     return pytest.mark.slow(pytest.mark.slurm(test))
 
 

@@ -201,7 +201,7 @@ def typed() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("words", list(typed()), ids=" ".join)
 def test_arguments_suggested_by_an_experiments_comments_are_accepted(words, monkeypatch):
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # late, as in the sweeper: after Hydra
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
     monkeypatch.setattr(BasicSweeper, "split_arguments", diagonal)
     jobs = jobs_of(words)

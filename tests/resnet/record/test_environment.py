@@ -66,7 +66,7 @@ def test_a_worktree_has_a_commit_too(checkout, monkeypatch):
     assert len(git_state()["commit"]) == 40
 
 
-def test_no_command_that_the_checkout_configures_is_run(checkout, tmp_path):
+def test_an_fsmonitor_that_the_checkout_configures_is_not_run(checkout, tmp_path):
     subprocess.run(("git", "config", "core.fsmonitor", f"touch {tmp_path}/ran"), cwd=checkout, check=True)
     assert git_state()["commit"] and not (tmp_path / "ran").exists()
 

@@ -89,7 +89,7 @@ def test_a_tracker_gets_the_rows_of_metrics_and_does_not_change_the_run(train, t
     assert (run / "weights.safetensors").read_bytes() == (digits_run / "weights.safetensors").read_bytes()
 
 
-def test_tensorboard_has_the_configuration_and_the_final_figures(train, tmp_path):
+def test_tensorboard_has_the_configuration_and_the_final_results(train, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -105,7 +105,7 @@ def test_tensorboard_has_the_configuration_and_the_final_figures(train, tmp_path
     assert chosen["model.stages"].string_value == "[1, 1]" and chosen["optimizer.lr"].number_value == 0.001
 
 
-def test_wandb_has_the_configuration_and_the_final_figures(train, tmp_path):
+def test_wandb_has_the_configuration_and_the_final_results(train, tmp_path):
     pytest.importorskip("wandb")
     train("logger=wandb", "study=mine", env=OFFLINE)
     run, summary = only(tmp_path), json.loads(inspect(only(tmp_path), "--summary"))

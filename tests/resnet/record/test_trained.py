@@ -138,7 +138,7 @@ def make_inspection(weights: Path) -> None:
 
 MISTAKES = {
     "unfinished": ("result.json", Path.unlink, 2, "this run is unfinished: it has no final weights"),
-    "no weights": ("weights.safetensors", Path.unlink, 2, "holds the run's figures but no weights.safetensors"),
+    "no weights": ("weights.safetensors", Path.unlink, 2, "holds the run's results but no weights.safetensors"),
     "cut weights": ("weights.safetensors", cut_in_half, 1, "weights.safetensors: damaged"),
     "empty weights": ("weights.safetensors", lambda path: path.write_bytes(b""), 1, "weights.safetensors: damaged"),
     "cut result": ("result.json", cut_in_half, 1, "damaged"),

@@ -265,7 +265,7 @@ def test_half_a_download_is_completed(small_cifar):
     assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20
 
 
-def test_simultaneous_downloads_wait_for_the_first(small_cifar, monkeypatch):
+def test_simultaneous_loads_download_only_once(small_cifar, monkeypatch):
     begun, both, download = [], threading.Event(), downloads._download
     together = threading.Barrier(4)
 

@@ -147,7 +147,7 @@ def test_parallel_runs_take_the_first_free_card_and_then_share(cards, tmp_path):
     assert mine() == 0
 
 
-def test_as_many_runs_at_once_as_usable_cards_or_on_the_cpu_as_cores(cards, monkeypatch):
+def test_there_is_one_run_at_once_per_usable_card_or_on_the_cpu_per_core(cards, monkeypatch):
     cards((8, 0), (7, 0), (9, 0))
     monkeypatch.setattr("resnet.training.device.cpu_count", lambda: 5)
     assert (runs_at_once(), runs_at_once("cuda"), runs_at_once("cpu")) == (2, 2, 5)
