@@ -129,9 +129,9 @@ INSIDE = (
         draw_lesions,
         "Accuracy on held-out images without each block, counted from 0 at the input, or with two neighbours swapped "
         "(Veit et al. 2016); with several seeds, the mean, and a line from the lowest to the highest. A removed "
-        "residual block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be removed. "
-        "For each depth and shortcut that the heading names, the configuration best by validation, or the first if nothing "
-        "was validated.",
+        "residual block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be "
+        "removed. For each depth and shortcut that the heading names, the configuration best by validation, or the "
+        "first if nothing was validated.",
         wide=True,
         fixed=True,
     ),
