@@ -58,26 +58,26 @@ def expand(root: str) -> Path:
 
 
 def pictures_in(root: str, part: str) -> dict[str, list[Path]]:
-    """Return the pictures in `root`/`part` by class (a folder each), both sorted by name.
+    """Return the pictures in `root`/`part` by class (a folder each, with any folders in it), both sorted by name.
 
-    Raises ConfigError for fewer than two classes.
+    Raises ConfigError for fewer than two classes, and for a class without pictures.
     """
     folder = expand(root) / part
     layout = "data=folder takes train/CLASS/PICTURE and test/CLASS/PICTURE in data.root"
     if not folder.is_dir():
         raise ConfigError(f"data.root={root}: there is no folder {folder}; {layout}")
-    classes = {path.name: pictures for path in sorted(folder.iterdir()) if (pictures := _pictures(path))}
+    classes = {path.name: _pictures(path) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
     if len(classes) < 2:
-        raise ConfigError(
-            f"data.root={root}: {folder} holds pictures of {len(classes)} classes, must be 2 or more; {layout}"
-        )
+        raise ConfigError(f"data.root={root}: {folder} must have 2 or more class folders, has {len(classes)}; {layout}")
+    if empty := [name for name, pictures in classes.items() if not pictures]:
+        raise ConfigError(f"data.root={root}: {folder / empty[0]} has no picture; add some, or remove the folder")
     return classes
 
 
 def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir() or folder.name.startswith("."):
-        return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes() and not p.name.startswith("."))
+    """Return the pictures in a folder and in the folders in it, except hidden ones."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes() and not path.is_dir())
+    return sorted(path for path in found if not any(name[0] == "." for name in path.relative_to(folder).parts))
 
 
 @cache
@@ -89,14 +89,17 @@ def suffixes() -> set[str]:
 
 
 def pictures_digest(root: str) -> str:
-    """Return an eight-digit hex digest of all pictures' names and bytes: other pictures are another data set."""
-    digest = hashlib.sha256()
-    for part in PARTS:
-        for name, pictures in pictures_in(root, part).items():
-            for picture in pictures:
-                state = picture.stat()
-                content = _checksum(picture, state.st_size, state.st_mtime_ns)
-                digest.update(f"{part}/{name}/{picture.name} {content}\n".encode())
+    """Return an eight-digit hex digest of all pictures' names and bytes: other pictures are another data set.
+
+    Raises ConfigError for a picture that cannot be read, or whose name is not UTF-8.
+    """
+    digest, top = hashlib.sha256(), expand(root)
+    for picture in (picture for part in PARTS for pictures in pictures_in(root, part).values() for picture in pictures):
+        name, state = picture.relative_to(top).as_posix(), picture.stat()
+        try:
+            digest.update(f"{name} {_checksum(picture, state.st_size, state.st_mtime_ns)}\n".encode())
+        except UnicodeEncodeError:
+            raise ConfigError(f"data.root={root}: {name!a} must have a name in UTF-8") from None
     return digest.hexdigest()[:8]
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import struct
 
 import numpy as np
@@ -52,6 +53,29 @@ def test_other_pictures_are_another_run_and_a_moved_folder_is_not(pictures):
         before = name()
 
 
+def test_pictures_in_folders_of_a_class_belong_to_it_and_hidden_ones_do_not(pictures):
+    before = pictures_digest(str(pictures))
+    inner, hidden = (pictures / "train" / "dark" / name for name in ("more/of.png", ".cache"))
+    for folder in (inner, hidden):
+        folder.mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(hidden / "0.png")
+    assert pictures_digest(str(pictures)) == before
+    Image.new("RGB", (9, 9)).save(inner / "0.png")
+    after = pictures_digest(str(pictures))
+    data = load("folder", str(pictures), 0.0, None, 16, False, after)
+    assert after != before and data.train.labels.tolist() == [0] * 11 + [1] * 10
+
+
+def test_a_picture_whose_name_is_not_utf_8_is_named(pictures):
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        Image.new("RGB", (9, 9)).save(pictures / "train" / "dark" / name)
+    except OSError:
+        pytest.skip("needs a file system that takes any bytes for a name")
+    with pytest.raises(ConfigError, match=r"'train/dark/caf\\udce9.png' must have a name in UTF-8"):
+        pictures_digest(str(pictures))
+
+
 def test_what_is_wrong_with_a_folder_is_named(pictures):
     with pytest.raises(ConfigError, match="there is no folder nowhere/train; data=folder takes train/CLASS/PICTURE"):
         load("folder", "nowhere", 0.1, None)
@@ -67,6 +91,9 @@ def test_what_is_wrong_with_a_folder_is_named(pictures):
     Image.new("RGB", (9, 9)).save(pictures / "train" / "dim" / "0.png")
     with pytest.raises(ConfigError, match="train/dim has no test/dim"):
         load("folder", str(pictures), 0.1, None, 16, False, "3")
+    (pictures / "train" / "dawn").mkdir()
+    with pytest.raises(ConfigError, match="train/dawn has no picture; add some, or remove the folder"):
+        load("folder", str(pictures), 0.1, None, 16, False, "4")
     with pytest.raises(ConfigError, match="^data.root=nowhere: there is no folder"):
         compose_config(["data=folder", "data.root=nowhere"])
     with pytest.raises(ConfigError, match="data.size=16: belongs to data=folder; the images of cifar10 are"):
