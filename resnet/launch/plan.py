@@ -57,7 +57,7 @@ def check_sizes(config: Config) -> None:
     if held_out and min(train, held_out) < facts.classes:
         raise ConfigError(
             f"data.val_fraction={config.data.val_fraction}: {train + held_out} images of {facts.classes} classes "
-            "cannot be split so"
+            "are too few to split"
         )
     if config.task == "train":
         check_batches(config, train, facts.size)

@@ -35,7 +35,7 @@ def compile_network(trainer: Trainer, split: Split, batch_size: int) -> Callable
     It is compiled before this returns, and the trainer is left as it was; any other compiled network of this process
     recompiles on its next use. If compiling fails or the result differs, logs the reason and returns None.
     """
-    log.info("compiling, which may take minutes; the time that is left is said after the first steps")
+    log.info("compiling, which may take minutes; the time left is shown after the first steps")
     # To compile, PyTorch imports a module that looks for CUDA on any device, and warns if there is nvcc but no GPU.
     logging.getLogger("torch.utils.cpp_extension").addFilter(_not_about_missing_cuda)
     torch.compiler.reset()  # otherwise PyTorch stops compiling after a process's eighth network

@@ -122,7 +122,7 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     try:
         rest, held_out = train_test_split(index, test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
     except ValueError as error:
-        raise ConfigError(f"data.val_fraction={fraction}: {len(labels)} images cannot be split so: {error}") from None
+        raise ConfigError(f"data.val_fraction={fraction}: {len(labels)} images are too few to split: {error}") from None
     return split.take(np.asarray(rest)), split.take(np.asarray(held_out))
 
 

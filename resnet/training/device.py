@@ -89,7 +89,7 @@ def resolve_compile(wanted: bool | None, device: torch.device, bf16: bool, multi
     GPUs, which lack the float64 that compiled code is checked against.
     """
     if wanted and device.type == "mps":
-        raise ConfigError("compile=true: not on device=mps; leave it out")
+        raise ConfigError("compile=true: does not work on device=mps; leave it out")
     pays = device.type == "cpu" and bf16 and multiply_adds >= PAYS_FROM
     return pays if wanted is None else wanted
 
@@ -132,7 +132,7 @@ def provide_cache_folder() -> None:
         replacement = tempfile.mkdtemp(prefix="torchinductor_")
         atexit.register(shutil.rmtree, replacement, ignore_errors=True)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = replacement
-        log.warning(f"{folder}: cannot be written to; PyTorch keeps what it compiles elsewhere, until the end")
+        log.warning(f"{folder}: cannot be written to; what PyTorch compiles is kept elsewhere, for this run only")
 
 
 def set_up_process() -> None:

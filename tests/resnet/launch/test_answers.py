@@ -82,7 +82,7 @@ def test_a_value_of_the_wrong_type_gets_a_one_line_error(command, tmp_path, argu
 @pytest.mark.parametrize(
     "overrides, answer",
     [
-        (["data.limit=1"], "data.val_fraction=0.1: 10 images of 10 classes cannot be split so"),
+        (["data.limit=1"], "data.val_fraction=0.1: 10 images of 10 classes are too few to split"),
         (
             ["model.stages=[1,1,1,1]", "batch_size=1"],
             "batch_size=1: leaves a last batch of one image, which the 4 stages of model.stages reduce to one pixel, "

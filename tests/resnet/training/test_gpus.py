@@ -156,7 +156,7 @@ def test_there_is_one_run_at_once_per_usable_card_or_on_the_cpu_per_core(cards, 
 def test_apples_gpu_is_refused_where_there_is_none(monkeypatch):
     with pytest.raises(ConfigError, match="device=mps"):
         resolve_device("mps")
-    with pytest.raises(ConfigError, match="not on device=mps"):
+    with pytest.raises(ConfigError, match="does not work on device=mps"):
         resolve_compile(True, torch.device("mps"), False, 0)
     assert memory_format_of(torch.device("mps")) == torch.contiguous_format
     assert memory_format_of(torch.device("cpu")) == torch.channels_last
