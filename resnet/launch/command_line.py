@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from resnet.errors import ConfigError
 from resnet.launch.compose import as_typed, known_keys
 
 # Options that only say where the configuration comes from or how it is shown; all others say what to do with it.
 SETTINGS = {"package", "resolve", "config_path", "config_name", "config_dir"}
+ADD_M = "to sweep over several values, add -m"
 USUAL_NAMES = {"epochs": "epochs.count", "learning_rate": "optimizer.lr", "batchsize": "batch_size"}
 
 
@@ -19,8 +21,8 @@ def arrange(words: Sequence[str]) -> list[str]:
     """Return the words in Hydra's order, options first, and texts quoted so that Hydra keeps them as typed.
 
     An experiment runs as a sweep, and so does a plan. Raises ConfigError for an unknown option, for a value given to
-    `hydra.launcher` or `hydra.sweeper` itself, and for a plan with --config-path, because a configuration from there
-    names no sweeper of this project.
+    `hydra.launcher` or `hydra.sweeper` itself, for a plan of several values without -m, and for a plan with
+    --config-path, because a configuration from there names no sweeper of this project.
     """
     options, overrides = split_options(words)
     for override in overrides:
@@ -32,6 +34,8 @@ def arrange(words: Sequence[str]) -> list[str]:
     planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
     if planned and "config_path" in named:
         raise ConfigError("plan=true: not together with --config-path; give the run's overrides instead")
+    if planned and not (chosen or decided or named - SETTINGS):
+        check_single(overrides)
     if (planned or (chosen and not decided)) and not named - SETTINGS:
         options.insert(0, "--multirun")  # without it, Hydra would make a run folder even for a plan
         by_hand = [override.partition("=")[2] for override in overrides if override.startswith("hydra.run.dir=")]
@@ -41,6 +45,13 @@ def arrange(words: Sequence[str]) -> list[str]:
     if "config_path" in named:  # a run's .hydra/config.yaml lacks the hydra settings of conf/config.yaml
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]
+
+
+def check_single(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for a key with several values: without -m, Hydra refuses the command that is planned."""
+    for override in OverridesParser.create().parse_overrides([*map(as_typed, overrides)]):
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: {ADD_M}")
 
 
 def named_in(options: Sequence[str]) -> set[str]:

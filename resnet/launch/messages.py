@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import GROUPS
 from resnet.errors import explain_os_error
+from resnet.launch.command_line import ADD_M
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
@@ -202,4 +203,4 @@ def _several_values(sweeps: bool) -> str:
     """Return what to do about several values for a key where Hydra takes one."""
     if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
         return "--cfg shows one run; give one value"
-    return "to sweep over several values, add -m" if sweeps else "give one value"
+    return ADD_M if sweeps else "give one value"

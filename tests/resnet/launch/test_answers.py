@@ -27,6 +27,8 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
         ("model.stages=[[1]]", "error: model.stages=[[1]]: must hold a whole number for each stage, e.g. [3,3,3]"),
         ("seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),
+        ("seed=0,1 plan=true", "error: seed=0,1: to sweep over several values, add -m"),
+        ("seed=( plan=true", "error: seed=(: cannot be read as key=value"),
         ("seed=0,1 --cfg job", "error: seed=0,1: --cfg shows one run; give one value"),
         ("data.root", "error: data.root: not of the form key=value"),
         ("seed=(", "error: seed=(: cannot be read as key=value"),

@@ -34,7 +34,7 @@ from tests.resnet.launch.test_sweeper import start
 @pytest.mark.slow
 def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train, tmp_path):
     grid = ("model.shortcut=none,pad", "seed=0,1", "epochs.count=2")
-    fresh = train(*grid, "plan=true")
+    fresh = train("-m", *grid, "plan=true")
     assert not list(tmp_path.iterdir())
     lines = fresh.stdout.splitlines()
     assert lines[0] == "4 runs of 2 configurations: 4 to do"
