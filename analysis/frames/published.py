@@ -37,12 +37,12 @@ NETWORK_AND_DATA = {"model.stages", "model.width", "model.shortcut", "data.name"
 @cache
 def read_published() -> pd.DataFrame:
     """Return the rows of published.csv, with columns named as in `summarize`, plus `by` and `source`."""
-    rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds"), "Int64"))
+    rows = pd.read_csv(FILE, dtype=dict.fromkeys(("epochs", "steps", "parameters", "multiply_adds", "n"), "Int64"))
     rows = rows.rename(columns={figure: f"{figure}_mean" for figure in MEASURES})
     rows["stages"] = [tuple(map(int, stages.split("-"))) for stages in rows["stages"]]
     rows["blocks"] = rows["stages"].map(sum)
     rows["depth"] = 2 * rows["blocks"] + 2
-    rows["seeds"] = rows["n"].astype(str)
+    rows["seeds"] = rows["n"].astype("string").fillna("-")  # not all sources state their number of runs
     rows["by"] = rows["source"].str.split(",").str[0]
     configs = [
         RECIPES[by]
