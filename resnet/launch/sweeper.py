@@ -7,6 +7,7 @@ so it is right even if the processes that did the work died.
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +89,20 @@ class ResumableSweeper(Sweeper):
             return self._launch([job for job in jobs if not job.ended()])
         except Exception as error:
             reason = launcher_failure(error)
+            bug = None if isinstance(error, (OSError, BrokenExecutor)) else error  # the machine's, or a killed worker
         else:
             note_refusals(jobs, returns)
             return returns
         if len(jobs) == 1 or self.master_config.fail_fast:
-            log.error(f"The launcher failed ({reason}).")
+            log.error(f"The launcher failed ({reason}).", exc_info=bug)
             if len(jobs) == 1:
                 jobs[0].reason = reason
             return []
         left = [job for job in jobs if not job.ended()]
         suspects = [job for job in left if job.run.state() == "unfinished"] or left
-        log.warning(f"The launcher failed ({reason}); retrying {len(suspects)} of {len(left)} runs one by one.")
+        log.warning(
+            f"The launcher failed ({reason}); retrying {len(suspects)} of {len(left)} runs one by one.", exc_info=bug
+        )
         for job in suspects:
             if job.begun():  # resume=never has already taken effect
                 job.overrides = [*job.overrides, "resume=auto"]

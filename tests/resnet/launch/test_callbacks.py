@@ -143,15 +143,19 @@ def test_no_run_is_lost_when_the_reader_is_gone(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "error, reason",
     [
+        (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
         (OSError(24, "Too many open files"), "OSError: [Errno 24] Too many open files"),
         (PermissionError(13, "Permission denied", "runs/x"), "runs/x: cannot be written: Permission denied"),
     ],
 )
-def test_only_an_error_about_a_file_is_blamed_on_one(tmp_path, error, reason):
+def test_a_launchers_failure_is_blamed_on_a_file_only_if_it_is_and_a_bug_has_its_traceback(
+    tmp_path, caplog, error, reason
+):
     def launch(overrides, initial_job_idx):
         raise error
 
     jobs = jobs_in(tmp_path, "only")
     sweeper_of(launch)._launch(jobs)
     assert jobs[0].outcome() == ("failed", reason)
+    assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
