@@ -57,22 +57,44 @@ CELLS: dict[Cell, str] = {  # the columns of `by_seed`
 }
 
 
-def judged(runs: Runs) -> str:
-    """Return a table of the contrasts, each with its results once all of its runs have ended."""
+@dataclass(frozen=True)
+class Result:
+    """A contrast as far as it has runs: the difference, its p, that p corrected for all contrasts, and the verdict."""
+
+    found: Difference | None
+    p: float
+    corrected: float
+    verdict: str
+
+
+def results(runs: Runs) -> list[Result]:
+    """Return the result of each contrast, in their order."""
     groups = [groups_of(contrast.cells, runs) for contrast in CONTRASTS]
     found = [measure(contrast, own) for contrast, own in zip(CONTRASTS, groups)]
     ps = [p_of(difference, own) for difference, own in zip(found, groups)]
-    rows = []
     corrected = holm(ps)  # for all contrasts, however many have a result
-    for contrast, difference, own, p, p_of_all in zip(CONTRASTS, found, groups, ps, corrected):
-        if difference is None or difference.p is None:
-            cells = ["", "", "", "", "", f"not judged: {missing(difference, own)}"]
-        else:
-            ps_said = ["", ""] if is_partial(difference, own) else [f"{p:.2g}", f"{p_of_all:.2g}"]
-            cells = [*figures(difference), *ps_said, judge(difference, own, p_of_all)]
-        rows.append([contrast.name, *cells])
+    verdicts = [judge(difference, own, p) for difference, own, p in zip(found, groups, corrected)]
+    return [Result(*of_one) for of_one in zip(found, ps, corrected, verdicts)]
+
+
+def judged(runs: Runs) -> str:
+    """Return a table of the contrasts, each with its results once all of its runs have ended."""
+    rows = []
+    for contrast, result in zip(CONTRASTS, results(runs)):
+        found = result.found
+        cells = ["", "", ""] if found is None or found.p is None else figures(found)
+        ps = ["", ""] if result.verdict.startswith("not judged") else [f"{result.p:.2g}", f"{result.corrected:.2g}"]
+        rows.append([contrast.name, *cells, *ps, result.verdict])
     head = ["predicted to be above zero", *INTERVALS, "p", "corrected", "verdict"]
     return as_table(head, rows, text=(0, len(head) - 1))
+
+
+def decided(runs: Runs, number: int, verdict: str) -> Difference:
+    """Return the difference of a contrast, counted from 1; raises ValueError if its verdict is another."""
+    result = results(runs)[number - 1]
+    if result.found is None or result.verdict != verdict:
+        raise ValueError(f"contrast {number}: the verdict is {result.verdict!r}, not {verdict!r}")
+    return result.found
 
 
 def described(runs: Runs) -> str:
@@ -167,8 +189,10 @@ def figures(found: Difference) -> list[str]:
     return [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}", both]
 
 
-def judge(found: Difference, groups: list[pd.DataFrame], corrected: float) -> str:
+def judge(found: Difference | None, groups: list[pd.DataFrame], corrected: float) -> str:
     """Return the verdict on a contrast, if it has both intervals or a run diverged."""
+    if found is None or found.p is None:
+        return f"not judged: {missing(found, groups)}"
     if is_partial(found, groups):
         return "not judged: predictions are missing"
     words = {"more": "as predicted", "less": "the opposite"} if corrected < LEVEL else {}

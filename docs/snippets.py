@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,16 @@ def designed_runs() -> designed.Runs:
 def contrasts() -> str:
     """Return the planned contrasts of the study of depth, as far as they are measured."""
     return designed.judged(designed_runs())
+
+
+def contrast(number: str, verdict: str, template: str) -> str:
+    """Return a planned contrast as `say` does, with an interval that spans both of its own.
+
+    Contrasts are counted from 1. Raises ValueError if the verdict is another, so a sentence cannot outlive its result.
+    """
+    found = designed.decided(designed_runs(), int(number), verdict)
+    low, high = found.span
+    return say(replace(found, low=low, high=high), template)
 
 
 def gains() -> str:

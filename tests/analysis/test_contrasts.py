@@ -73,6 +73,10 @@ def test_contrasts_are_judged_after_correction_for_multiple_comparisons(build, c
     assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
     assert deeper[1] == "+0.10" and deeper[-1] == CLOSE
     assert wide[1] == "-2.90" and wide[-1] == "the opposite"
+    assert contrasts.decided(there(contrasts), 4, "the opposite").points == pytest.approx(-2.9)
+    for number, other in ((4, "as predicted"), (3, "as predicted")):
+        with pytest.raises(ValueError, match=f"contrast {number}: the verdict is '.+', not 'as predicted'"):
+            contrasts.decided(there(contrasts), number, other)
     p = welch([0.84 + off for off in SEEDS], [0.841 + off for off in SEEDS]).p
     assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest p is not corrected
     assert float(wide[5]) == pytest.approx(2 * float(wide[4]), rel=0.1)
