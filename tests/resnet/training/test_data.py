@@ -111,7 +111,7 @@ def test_a_constant_channel_is_normalised_to_zero():
 
 
 def test_a_split_that_leaves_a_class_out_is_refused():
-    with pytest.raises(ConfigError, match=r"data.val_fraction=0.1: 10 images cannot be split"):
+    with pytest.raises(ConfigError, match=r"data.val_fraction=0.1: 10 images are too few to split"):
         load("digits", "unused", 0.1, 1)
 
 
