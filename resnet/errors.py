@@ -41,17 +41,23 @@ class ConfigError(UserError):
     exit_code = 2
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a run failed: a user's mistake by its text, a bug by its type, too."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
 @contextmanager
-def naming_memory(batch_size: int, width: int) -> Iterator[None]:
-    """Turn exceptions that report a lack of memory into OutOfMemory, which names the cause."""
+def naming_memory(*settings: str) -> Iterator[None]:
+    """Turn exceptions that report a lack of memory into OutOfMemory, which names the settings that take it."""
     try:
         yield
     except Exception as error:
         if not lacks_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # frames hold tensors, which would leave no memory for the next run
-        took = f"batch_size={batch_size} with model.width={width}"
-        raise OutOfMemory(f"out of memory: {took} takes more than there is here; make one of them smaller") from error
+        smaller = "one of them smaller" if len(settings) > 1 else "it smaller"
+        took = " with ".join(settings)
+        raise OutOfMemory(f"out of memory: {took} takes more than there is here; make {smaller}") from error
 
 
 def lacks_memory(error: Exception) -> bool:

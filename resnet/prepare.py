@@ -1,6 +1,7 @@
 """What one training needs, made from its configuration: data, network, optimizer and schedule."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
@@ -31,6 +32,11 @@ class Training:
     epochs: int
     schedule: dict[str, Any]
     conditions: dict[str, Any]
+
+    @cached_property
+    def data_sha256(self) -> str:
+        """The checksum of the data, which takes a second or more for each 500 MB."""
+        return self.data.sha256()
 
 
 def prepare(config: Config, in_parallel: bool = False) -> Training:

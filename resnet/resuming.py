@@ -14,15 +14,16 @@ log = logging.getLogger(__name__)
 def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     """Go back to the newest intact checkpoint, record and log this start; return the number of epochs done."""
     device = {"device": training.data.mean.device.type}
-    computes = {"code": here["code"], "data": training.data.sha256()}
+    computes = {"code": here["code"], "data": training.data_sha256}
     decisive = {key: here[key] for key in ("machine", "versions")} | device | computes | training.conditions
     changed: list[str] = []
 
     def restore(checkpoint: dict[str, Any]) -> None:
         check_schedule(checkpoint, training.schedule, training.steps_per_epoch)
         check_conditions(checkpoint, training.conditions)
+        different = [name for name, now in computes.items() if checkpoint[name] != now]
         training.trainer.restore(checkpoint)
-        changed[:] = [name for name, now in computes.items() if checkpoint[name] != now]
+        changed[:] = different
 
     shorter = adopt_shorter(folder, training, decisive)
     done = folder.resume(restore)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from resnet.config import Config, check
-from resnet.errors import ConfigError, Diverged, UserError, naming_memory
+from resnet.errors import ConfigError, Diverged, naming_memory, reason_of
 from resnet.record.environment import program
 from resnet.record.folder import RecordError, RunFolder
 from resnet.record.trackers import Tracker
@@ -72,15 +72,15 @@ def attempt(folder: RunFolder, config: Config, choices: Mapping[str, str | None]
         folder.begin(config, choices)
 
     try:
-        with naming_memory(config.batch_size, config.model.width):
+        batch = [f"batch_size={config.batch_size}"] * (config.task == "train")  # an inspection's batches are fixed
+        with naming_memory(*batch, f"model.width={config.model.width}"):
             return compute(folder, config, begin, in_parallel)
     except (Interrupted, RecordError, ConfigError):  # an invalid request has started nothing
         raise
     except Exception as error:
         begin()
         status = "diverged" if isinstance(error, Diverged) else "failed"
-        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        folder.fail(status, message, traceback.format_exc(), step=getattr(error, "step", None))
+        folder.fail(status, reason_of(error), traceback.format_exc(), step=getattr(error, "step", None))
         raise
 
 

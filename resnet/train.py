@@ -112,7 +112,7 @@ def run_epochs(
     pace = Pace(left * (1 + validation), f"epoch {training.epochs}")
     label = f"{folder.label}: " if in_parallel else ""
     watch = watcher(training.epochs, progress_of(config.progress, in_parallel), received, pace, label)
-    computes = {"code": code, "data": data.sha256(), "schedule": training.schedule}
+    computes = {"code": code, "data": training.data_sha256, "schedule": training.schedule}
     fixed = (config.batch_size, config.seed, training.steps, done, watch)
     for row in fit(trainer, data, training.augmenter, *fixed):
         epoch = row["epoch"]
@@ -139,7 +139,8 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
 
     write_picture(folder, "curves.png", curves)
     folder.write("predictions.npy", predictions(predicted, data.test.labels, len(data.classes)))
-    result = make_result(config.model.name, training.network, config.seed, rows, data, figures, predicted)
+    of_run = (config.model.name, training.network, config.seed, rows, data, training.data_sha256)
+    result = make_result(*of_run, figures, predicted)
     result |= training.conditions | {"device": data.mean.device.type} | here
     tracker.summarize(result)
     folder.complete(result, trainer.model.state_dict())

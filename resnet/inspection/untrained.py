@@ -15,8 +15,8 @@ from resnet.record.environment import environment
 from resnet.record.files import format_table
 from resnet.record.folder import RunFolder
 from resnet.train import look_inside
+from resnet.training.probes import PROBE_IMAGES
 
-IMAGES = 128  # the first training images, not augmented
 PATIENCE = 5  # seconds before a progress bar appears
 
 
@@ -34,9 +34,9 @@ def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[st
     data, model = training.data, training.trainer.model
     here = environment(data.mean.device)
     device = {"device": data.mean.device.type}
-    folder.start({"epoch": 0, "data": data.sha256()} | device | training.conditions | here)
-    images = training.trainer.normalize(data.train.images[:IMAGES])
-    labels = data.train.labels[:IMAGES]
+    folder.start({"epoch": 0, "data": training.data_sha256} | device | training.conditions | here)
+    images = training.trainer.normalize(data.train.images[:PROBE_IMAGES])
+    labels = data.train.labels[:PROBE_IMAGES]
 
     def bar(steps: range) -> Any:
         options: dict[str, Any] = {"leave": False, "delay": PATIENCE}
@@ -65,5 +65,5 @@ def describe(training: Training) -> dict[str, Any]:
         "multiply_adds": cost.multiply_adds,
         "seed": config.seed,
         "device": data.mean.device.type,
-        "data": {"name": data.name, "sha256": data.sha256()},
+        "data": {"name": data.name, "sha256": training.data_sha256},
     }

@@ -117,7 +117,7 @@ class Estimator:
         how = [config.batch_size, config.device, config.precision, asdict(config.augmentation)]
         key = json.dumps([work.network.as_dict(), work.size, *how])
         if key not in self.timed:
-            with naming_memory(config.batch_size, config.model.width):
+            with naming_memory(f"batch_size={config.batch_size}", f"model.width={config.model.width}"):
                 self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
         return self.timed[key]
 

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from resnet.config import Config
-from resnet.errors import ConfigError, RunFailed, UserError
+from resnet.errors import ConfigError, RunFailed, UserError, reason_of
 from resnet.launch.compose import checked, choices_of
 from resnet.launch.messages import leave_out_hydras_line, quiet_hydra
 from resnet.launch.progress import place_in_sweep
@@ -85,10 +85,10 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
         raise SystemExit(128 + stop.signum) from None
     except (UserError, OSError) as error:
         log.error(f"{folder.path}: {error}")
-        raise failed(error, getattr(error, "exit_code", 1)) from None
+        raise failure_of(error, getattr(error, "exit_code", 1)) from None
     except Exception as error:  # a bug: the traceback belongs in run.log, too
         log.exception(f"{folder.path}: failed")
-        raise failed(error, 1) from None
+        raise failure_of(error, 1) from None
     accuracy = f", test accuracy {result['test']['acc']:.2%}" if "test" in result else ""
     log.info(f"{folder.path}: complete{accuracy}")
     curves = folder.path / "curves.png"
@@ -96,8 +96,8 @@ def _run(folder: RunFolder, config: Config, hydra: Any) -> None:
         log.info(f"curves: {curves}")
 
 
-def failed(error: Exception, exit_code: int) -> RunFailed:
+def failure_of(error: Exception, exit_code: int) -> RunFailed:
     """Return the exception that tells Hydra of a failure, with the exit code of a single run."""
-    failure = RunFailed(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+    failure = RunFailed(reason_of(error))
     failure.exit_code = exit_code
     return failure

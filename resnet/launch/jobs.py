@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -84,8 +85,14 @@ class Job:
 def sizes_of(config: Config) -> tuple[Facts, int, int]:
     """Return the facts about a configuration's data, unread, and its numbers of training and held-out images."""
     data = config.data
-    facts = facts_of(data.name, data.root, data.size, data.grey)
+    facts = _facts(data.name, data.root, data.size, data.grey, data.pictures)
     return facts, *split_sizes(facts, data.val_fraction, data.limit)
+
+
+@cache
+def _facts(name: str, root: str, size: int, grey: bool, pictures: str) -> Facts:
+    """Return the facts about data; cached, because to count a folder's pictures takes long; `pictures` digests them."""
+    return facts_of(name, root, size, grey)
 
 
 def steps_per_epoch(config: Config) -> int:
@@ -124,9 +131,12 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
 
 
 def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
-    """Note why a launched job failed if its run folder does not say so, because it was refused before it started."""
+    """Note why a launched job failed if its run folder does not say so, because it was refused before it started.
+
+    The reason of an earlier failure stays in the folder.
+    """
     for job, returned in zip(jobs, returns):
-        if returned.status == JobStatus.FAILED and job.run.state() not in ("failed", "diverged"):
+        if returned.status == JobStatus.FAILED and not job.ended() and job.run.state() != "diverged":
             job.reason = str(returned._return_value)
 
 
@@ -166,9 +176,9 @@ def axes_of(jobs: Sequence[Job]) -> list[str]:
 
 
 def settings_of(job: Job) -> dict[str, str]:
-    """Return a job's overrides by their keys."""
+    """Return a job's overrides by their keys, without the quotes that Hydra may need."""
     pairs = (override.lstrip("+").partition("=") for override in job.overrides)
-    return {key: value for key, _, value in pairs}
+    return {key: value.strip("\"'") for key, _, value in pairs}
 
 
 def name_of(job: Job, axes: Sequence[str]) -> list[str]:

@@ -80,8 +80,10 @@ class ResumableSweeper(Sweeper):
         A run folder that cannot be made stops Hydra's own launcher; a killed worker stops a parallel launcher and
         everything that was running there. The jobs that had not started are then launched together again.
         """
+        again = ["resume=auto"]  # for runs that have begun: resume=never has already taken effect
+        overrides = [[*job.overrides, *again * job.begun()] for job in jobs]
         try:
-            returns = launched(self.job_launcher, [job.overrides for job in jobs], self.master_config.fail_fast)
+            returns = launched(self.job_launcher, overrides, self.master_config.fail_fast)
         except UserError:  # nothing was launched, and retrying one by one would not help
             raise
         except BrokenPipeError:  # starting a process flushes what was printed, but its reader is gone
@@ -103,9 +105,6 @@ class ResumableSweeper(Sweeper):
         log.warning(
             f"The launcher failed ({reason}); retrying {len(suspects)} of {len(left)} runs one by one.", exc_info=bug
         )
-        for job in suspects:
-            if job.begun():  # resume=never has already taken effect
-                job.overrides = [*job.overrides, "resume=auto"]
         returns = [returned for job in suspects for returned in self._launch([job])]
         rest = [job for job in left if job not in suspects]
         return returns + (self._launch(rest) if rest else [])

@@ -196,7 +196,8 @@ class RunFolder:
                 self._check_rows(checkpoint["epoch"])
                 restore(checkpoint)
             except (ValueError, KeyError) as error:
-                log.warning(f"{path}: archived, {error}")
+                reason = f"it has no {error}" if isinstance(error, KeyError) else error
+                log.warning(f"{path}: archived, {reason}")
                 self.archive(name)
                 lost = True
             else:

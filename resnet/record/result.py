@@ -19,6 +19,7 @@ def make_result(
     seed: int,
     rows: Sequence[dict[str, Any]],
     data: Dataset,
+    data_sha256: str,
     metrics: Metrics,
     predicted: Tensor,
 ) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def make_result(
         "wall_seconds": round(sum(row["train_seconds"] + row["val_seconds"] for row in rows), 3),
         "data": {
             "name": data.name,
-            "sha256": data.sha256(),
+            "sha256": data_sha256,
             "train_images": len(data.train),
             "val_images": len(data.val) if data.val is not None else 0,
             "size": data.size,

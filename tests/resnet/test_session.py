@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from resnet.config import Config, Data, Epochs, Logger, Model
-from resnet.errors import ConfigError
-from resnet.record.folder import RecordError, RunFolder
+from resnet.errors import ConfigError, OutOfMemory
+from resnet.record.folder import CHECKPOINT, RecordError, RunFolder
 from resnet.session import run_or_resume
 
 CONFIG = Config(
@@ -76,6 +77,25 @@ def test_a_refused_request_archives_nothing(run, impossible, monkeypatch):
 def test_a_run_that_starts_over_need_not_be_compiled_as_the_old_one_was(run, monkeypatch):
     monkeypatch.setattr(RunFolder, "begun_compiled", lambda self: True)
     assert run_or_resume(run, replace(CONFIG, resume="never"))["compiled"] is False
+
+
+@pytest.mark.parametrize("missing", ["code", "schedule"])
+def test_a_rejected_checkpoint_leaves_nothing_behind(run, missing, caplog):
+    weights, path = (run.path / "weights.safetensors").read_bytes(), run.path / CHECKPOINT
+    content = torch.load(path, weights_only=True)
+    del content[missing]
+    torch.save(content, path)
+    (run.path / "result.json").unlink()
+    assert run_or_resume(run, CONFIG)["epochs"] == 2
+    assert (run.path / "weights.safetensors").read_bytes() == weights
+    assert f"checkpoint.pt: archived, it has no '{missing}'" in caplog.text
+
+
+@pytest.mark.parametrize("task, smaller", [("train", "batch_size=64 with model.width=4"), ("inspect", "model.width=4")])
+def test_out_of_memory_names_what_takes_it(tmp_path, monkeypatch, task, smaller):
+    monkeypatch.setattr("resnet.session.compute", lambda *_: bytearray(sys.maxsize))
+    with pytest.raises(OutOfMemory, match=f"^out of memory: {smaller} takes"):
+        run_or_resume(RunFolder(tmp_path), replace(CONFIG, task=task))
 
 
 @pytest.mark.parametrize("place", ["resnet.prepare.prepare", "resnet.train.train"], ids=["before", "after"])

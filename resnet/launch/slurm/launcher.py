@@ -91,9 +91,9 @@ class SlurmArray(SlurmLauncher):
                 elif now - missing.setdefault(folder, now) > PATIENCE:
                     del waiting[folder]
                     self._record_death(folder, job, queue[job].state if job in queue else "unknown")
-                failed = folder in self.reasons or RunFolder(folder).state() != "complete"
-                if folder not in waiting and self.fail_fast and failed:
-                    return self._cancel(waiting)
+                if self.fail_fast and folder not in waiting:
+                    if folder in self.reasons or RunFolder(folder).state() != "complete":
+                        return self._cancel(waiting)
             progress = f"Slurm: {len(jobs) - len(waiting)} of {len(jobs)} jobs ended{_rest(queue, waiting.values())}"
             if progress != said:
                 log.info(said := progress)
@@ -167,7 +167,7 @@ def _job_return(overrides: Sequence[str], run: RunFolder, reason: str) -> JobRet
     """Return what Hydra's own launcher would return for a job; `reason` is why it failed, if its run does not say."""
     if run.state() == "complete" and not reason:
         return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=run.accuracy())
-    failure = RunFailed(run.failure().get("error", reason))
+    failure = RunFailed(reason or run.failure().get("error", ""))
     return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=failure)
 
 

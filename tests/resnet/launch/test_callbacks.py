@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from resnet.config import Config
 from resnet.errors import ConfigError, Diverged, RunFailed
-from resnet.launch.job import failed
+from resnet.launch.job import failure_of
 from resnet.launch.sweeper import Job, ResumableSweeper
 from resnet.record.folder import RunFolder
 from tests.conftest import one_thread, small
@@ -96,7 +96,7 @@ def test_a_bug_is_reported_as_hydra_does(tmp_path):
 
 @pytest.mark.parametrize("error", [ConfigError("no such device"), Diverged("loss", 3), MemoryError("all of it")])
 def test_a_failure_survives_pickling_by_a_worker(error):
-    failure = pickle.loads(pickle.dumps(failed(error, 2)))
+    failure = pickle.loads(pickle.dumps(failure_of(error, 2)))
     assert isinstance(failure, RunFailed) and str(error) in str(failure) and failure.exit_code == 2
 
 
