@@ -156,7 +156,7 @@ def check_same(one: Job, other: Job) -> None:
             raise ConfigError(f"{key}={value},{another}: makes one run, not two; give each value a study of its own")
 
 
-def launched(launcher: Launcher, jobs: list[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
+def launched(launcher: Launcher, jobs: Sequence[Sequence[str]], fail_fast: bool) -> list[JobReturn]:
     """Launch jobs, given by their overrides; with `fail_fast`, Hydra's own launcher stops at the first that fails."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # not before Hydra has loaded it
 
