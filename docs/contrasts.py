@@ -11,6 +11,7 @@ import pandas as pd
 from rates import Network, as_table, chosen_rates, ended, rate_of, require_one
 
 from analysis.claims.differences import weigh
+from analysis.claims.numbers import signed
 from analysis.frames.statistics import LEVEL, Difference, holm
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -185,8 +186,9 @@ def measure(contrast: Contrast, groups: list[pd.DataFrame]) -> Difference | None
 
 def figures(found: Difference) -> list[str]:
     """Return the cells of a difference and its intervals."""
-    both = "" if found.with_images is None else f"{found.with_images[0]:+.2f} to {found.with_images[1]:+.2f}"
-    return [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}", both]
+    ends = [found.with_images or (), (found.low, found.high)]
+    both, seeds = (" to ".join(map(signed, pair)) for pair in ends)
+    return [signed(found.points), seeds, both]
 
 
 def judge(found: Difference | None, groups: list[pd.DataFrame], corrected: float) -> str:

@@ -13,6 +13,7 @@ from power import table as power  # noqa: F401 - a snippet
 from rates import as_table, tuning
 from rates import table as rates_table
 
+from analysis.claims.numbers import say_mean
 from analysis.frames.experiments import parts_of
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
@@ -47,7 +48,7 @@ def selected(study: str, filters: Iterable[str]) -> pd.DataFrame:
 def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
     """Return the mean accuracy of runs in per cent, with its standard deviation if there are several."""
     found = estimate(100 * selected(study, filters)[measure])
-    return f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
+    return say_mean(found.mean, found.std)
 
 
 def accuracies(study: str, measure: str, row: str, column: str, values: str, *labels: str) -> str:

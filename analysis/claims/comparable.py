@@ -13,9 +13,8 @@ from analysis.frames.axes import Axes, value_of
 from analysis.frames.conditions import PROGRAM
 from analysis.frames.settings import DEFAULT, Row, Settings, as_text, unequal_keys
 
-NOT_RECIPE = {"model", "epochs", "steps", "data", "layers", "stages", "shortcut"}  # not part of a training recipe
+NOT_RECIPE = {"model", "epochs", "data", "stages"}  # not part of a training recipe
 NAMED = 5  # confounds named at most; the rest are only counted
-NO_GROUPS = {"layers", "stages", "shortcut", "epochs", "steps"}  # axes that are never a whole choice
 MIXED = {"precision": "precision", "compiled": "compiled", **PROGRAM}
 
 
@@ -29,14 +28,15 @@ def is_tuned(key: str, chosen: Collection[str]) -> bool:
 
 
 def flatten_settings(row: Row) -> Settings:
-    """Return a run's settings, with separate entries for what its stages and width determine."""
+    """Return a run's settings, with entries for what its stages and width determine, and one for its length."""
     stages = row["stages"]
     network = {
         "blocks per stage": list(stages),
         "stages": len(stages),
         "width of the last stage": row["width"] * 2 ** (len(stages) - 1),
     }
-    return network | {k: v for k, v in row["settings"].items() if k not in ("model.name", "model.stages")}
+    merged = {"model.name", "model.stages", "epochs.count", "epochs.steps"}
+    return network | {k: v for k, v in row["settings"].items() if k not in merged} | {"epochs": value_of(row, "epochs")}
 
 
 def differing_keys(one: Settings, other: Settings) -> list[str]:
@@ -73,7 +73,7 @@ def by_choice(row: Row, axes: Axes) -> Settings:
     """Return a run's flattened settings; an axis that is a whole choice has one entry instead of its keys."""
     settings, own = flatten_settings(row), [axis.name for axis in axes.axes]
     for group in own:
-        if group in NO_GROUPS or not any(key.startswith(f"{group}.") for key in settings):
+        if not any(key.startswith(f"{group}.") for key in settings):
             continue
         settings = {key: v for key, v in settings.items() if not key.startswith(f"{group}.") or key in own}
         settings[group] = value_of(row, group)

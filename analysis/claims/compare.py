@@ -163,10 +163,9 @@ def matches(term: str, side: Side) -> bool:
     axis = axes.find(key)
     if axis and typed == axis.text(row[axis.column]):
         return True
-    value = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
-    if value == DEFAULT:
-        value = row["config"].get(key, value)
-    return typed == value_text(value) or is_number(value) and number(typed) == value
+    placed = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
+    values = placed, row["config"].get(key, DEFAULT)  # model.stages=[3,3,3] is a number of layers, too
+    return any(typed == value_text(value) or is_number(value) and number(typed) == value for value in values)
 
 
 def number(text: str) -> float | None:

@@ -117,7 +117,7 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
             a, b = by_depth[shallowest], by_depth[deepest]
             yield versus("training", a, b, "train_acc", networks=name, depths=(shallowest, deepest))
             continue
-        if (by_depth[deepest]["shortcut"] != PLAIN).any():
+        if any((rows["shortcut"] != PLAIN).any() for rows in by_depth.values()):
             continue
         means = pd.Series({depth: rows["val_acc"].mean() for depth, rows in by_depth.items()})
         if means.isna().any() or (means == means.max()).sum() > 1:

@@ -24,7 +24,7 @@ from analysis.frames.study import SCORE, Study, pick, slices, validated
 MOST_SERIES = 3  # up to this many series of depths are described one by one; more, only at their best settings
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds of findings that answer a study's main question.
-MAIN_KINDS = ("best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
+MAIN_KINDS = ("pair", "best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -32,15 +32,16 @@ def find(study: Study) -> list[Finding]:
     """Return what the runs of one study support."""
     complete, configurations = study.complete, study.configurations
     if complete.empty:
-        return [Finding("nothing complete")]
+        return [Finding("nothing complete"), *find_incomplete(configurations)]
     done = configurations[configurations["n"] > 0]
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
     if study.others and not validated(done):
         effects.insert(0, Finding("no validation", facts={"axes": in_a_row(axis.name for axis in study.others)}))
-    effects = [but_for_chosen(found, study.chosen) for found in effects]
+    effects = [count_diverged(but_for_chosen(found, study.chosen), configurations) for found in effects]
     return [
+        *find_pair(study),
         *rule_out_overfitting(apply_holm(effects)),
         *find_spread(distinct),
         *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),
@@ -98,13 +99,20 @@ def but_for_chosen(finding: Finding, chosen: Collection[str]) -> Finding:
     return replace(finding, facts=others | ({"also": also} if also else {}))
 
 
+def count_diverged(finding: Finding, configurations: pd.DataFrame) -> Finding:
+    """Return a comparison with the number of runs that it leaves out because they diverged."""
+    own = configurations["configuration"].isin(finding.configurations)
+    count = int(configurations.loc[own, "diverged"].sum())
+    counts = finding.difference is not None and "diverged" not in finding.facts and count
+    return replace(finding, facts=finding.facts | {"left out": count}) if counts else finding
+
+
 def main_findings(study: Study) -> list[Finding]:
     """Return only the main results of a study's comparisons; empty if nothing was compared."""
     every = find(study)
     kinds = MAIN_KINDS if any(finding.kind == "interaction" for finding in every) else ("twins", *MAIN_KINDS)
     found = [finding for finding in every if finding.kind in kinds]
-    compared = [*find_pair(study), *(finding for finding in found if finding.kind != "easy data")]
-    return [*compared, *(finding for finding in found if finding.kind == "easy data")] if compared else []
+    return found if any(finding.kind != "easy data" for finding in found) else []
 
 
 def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,16 @@ def say_twins(seeds: tuple[int, int]) -> str:
     """Return how many seeds plain networks (the first side) and residual ones have."""
     plain, residual = seeds
     return say_sides(seeds) if plain == residual else f"{residual} residual, {plain} plain seeds"
+
+
+def say_mean(mean: float, std: float | None = None, digits: int = 2) -> str:
+    """Return a mean, with its standard deviation over seeds if there is one."""
+    return f"{mean:.{digits}f}" + ("" if std is None or math.isnan(std) else f" ± {std:.{digits}f}")
+
+
+def signed(points: float) -> str:
+    """Return percentage points to two decimals; what rounds to zero is +0.00, never -0.00."""
+    return f"{round(points, 2) + 0.0:+.2f}"
 
 
 def span(low: float, high: float, say: Callable[[float], str]) -> str:

@@ -1,6 +1,5 @@
 """Findings in sentences: a template per kind, filled from the finding's fields and facts."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +8,17 @@ from typing import Any
 
 from analysis.claims.finding import Finding
 from analysis.claims.inside import wording as inside
-from analysis.claims.numbers import count_seeds, in_a_row, say_factor, say_factors, say_sides, say_twins, unclear
+from analysis.claims.numbers import (
+    count_seeds,
+    in_a_row,
+    say_factor,
+    say_factors,
+    say_mean,
+    say_sides,
+    say_twins,
+    signed,
+    unclear,
+)
 from analysis.frames.published import ORIGINAL
 from analysis.frames.settings import as_text
 
@@ -46,7 +55,7 @@ TEMPLATES = {
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found a change of {points:+.2f} pp in "
     "validation accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
-    "published figure": "{label}: {own:.2f} % test accuracy ({n}). With the same recipe, {by}: {theirs:.2f} %.",
+    "published figure": "{label}: {own:.2f} % test accuracy ({n}). With the same recipe: {theirs:.2f} % ({by}).",
     "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
     "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
     "{change}{before}",
@@ -78,7 +87,7 @@ TEMPLATES = {
     "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
     "they say nothing about what depth does on CIFAR-10.",
     "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
-    "nothing complete": "No run is complete, so nothing can be said yet.",
+    "nothing complete": "No run is complete.",
 }
 COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # other kinds: `value: count`
 COUNTED["mixed compiled"] = COUNTED["incomplete"]
@@ -124,6 +133,8 @@ def sentence(finding: Finding) -> str:
         text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
     if "plateau" in finding.facts and "one_of" not in finding.facts:
         text += f" {say_plateau(finding)}"
+    if count := finding.facts.get("left out"):
+        text += f" {count} more run{'s' * (count > 1)} diverged, and {'are' if count > 1 else 'is'} not counted."
     if finding.programs:
         text += f" These runs were not all {' or '.join(PROGRAMS[name] for name in finding.programs)}."
     return text
@@ -176,15 +187,9 @@ def say_correction(finding: Finding) -> str:
     return f" by itself, but not after correction for {count} comparisons" if count else ""
 
 
-def say_mean(found: tuple[float, float]) -> str:
-    """Return a mean in per cent, with its standard deviation over seeds if there is one."""
-    mean, std = found
-    return f"{mean:.2f}" if math.isnan(std) else f"{mean:.2f} ± {std:.2f}"
-
-
 def say_points(low: float, high: float) -> str:
-    """Return an interval in percentage points; an end that rounds to zero is +0.00, never -0.00."""
-    return f"{round(low, 2) + 0.0:+.2f} to {round(high, 2) + 0.0:+.2f} pp"
+    """Return an interval in percentage points."""
+    return f"{signed(low)} to {signed(high)} pp"
 
 
 def say_plateau(finding: Finding) -> str:
@@ -329,8 +334,8 @@ SAY = {
     "also": say_changes,
     "intervals": say_intervals,
     "n": count_seeds,
-    "val_acc": say_mean,
-    "test_acc": say_mean,
+    "val_acc": lambda found: say_mean(*found),
+    "test_acc": lambda found: say_mean(*found),
     "ratios": lambda ratios: [say_factor(ratio) for ratio in ratios],
     "mixed_labels": "; ".join,
     "equal": in_a_row,

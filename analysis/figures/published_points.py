@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import MUTED, look_of
 from analysis.frames.axes import Axis, name_shortcut
-from analysis.frames.published import ORIGINAL, add_published, network, other_recipe
+from analysis.frames.published import AKAMASTER, ORIGINAL, add_published, network, other_recipe
 from analysis.frames.settings import Row
 
 SIGNS = "*PXDv<>"  # one per label, that is per source, shortcut and recipe
@@ -45,6 +45,8 @@ def label(row: Row, same_recipe: bool, several: bool) -> str:
     notes = [] if same_recipe else ["other recipe"]
     if row["by"] == ORIGINAL:
         notes.append("augmented images")
+    if row["by"] == AKAMASTER:
+        notes.append("best test epoch")
     networks = f", {name_shortcut(row['shortcut'])}" * several
     return f"published: {row['by']}{networks}" + (f" ({', '.join(notes)})" if notes else "")
 

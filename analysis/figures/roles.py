@@ -149,7 +149,9 @@ def best_of(
     `configurations`.
     """
     tried = configurations if tried is None else tried
-    columns, notes = [axis.column for axis in axes], []
+    columns = [axis.column for axis in axes]
+    own = [name for name in study.chosen if name not in [axis.name for axis in axes]]
+    notes = [f"each with its own {', '.join(own)}, chosen by validation"] if own else []
     best_one = "the best by validation" if validated(configurations) else "the first, as nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in sorted(others, key=lambda axis: axis.numeric):

@@ -59,8 +59,8 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     In `order`, published rows have a place only by depth and shortcut.
 
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published. `other_recipe` says
-    how the two recipes differ, `against` whose figure it is: one with the same recipe, if there is one. All of these
-    are missing if the same network is not published.
+    how the two recipes differ, `against` where the figure is from: one with the same recipe, if there is one. All of
+    these are missing if the same network is not published.
     """
     published: dict[tuple[Any, ...], list[Row]] = {}
     for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
@@ -82,7 +82,7 @@ def against(own: Row, published: Sequence[Row]) -> Row:
     differences = {
         f"{figure}_difference": 100 * (own[f"{figure}_mean"] - other[f"{figure}_mean"]) for figure in COMPARED
     }
-    return differences | {"other_recipe": other_recipe(own, other["config"]), "against": other["by"]}
+    return differences | {"other_recipe": other_recipe(own, other["config"]), "against": other["source"]}
 
 
 def other_recipe(own: Row, other: Settings) -> str:

@@ -165,7 +165,7 @@ def pool(samples: Sequence[ArrayLike]) -> PooledDeviation | None:
     stds = [100 * float(np.std(array, ddof=1)) for array in arrays]
     dof = sum(len(array) - 1 for array in arrays)
     std = math.sqrt(sum((len(array) - 1) * own**2 for array, own in zip(arrays, stds)) / dof)
-    alike = float(stats.bartlett(*arrays).pvalue) >= LEVEL
+    alike = not float(stats.bartlett(*arrays).pvalue) < LEVEL  # not a number: equal but for rounding
     low, high = (std * factor for factor in deviation_factors(dof))
     return PooledDeviation(std, low, high, dof, min(stds), max(stds), alike)
 

@@ -253,9 +253,10 @@ def by_task(name: str, runs: pd.DataFrame) -> Study:
 
 def networks(study: Study, rows: pd.DataFrame) -> str:
     """Return in words what configurations that differ only in depth share: `plain networks with model.width=8`."""
-    row = rows.to_dict("records")[0]
+    row, several = rows.to_dict("records")[0], rows["shortcut"].nunique() > 1
+    name = "networks, each with its best shortcut," if several else f"{name_shortcut(row['shortcut'])} networks"
     rest = ", ".join(axis.label(row[axis.column]) for axis in study.others)
-    return f"{name_shortcut(row['shortcut'])} networks" + (rest and f" with {rest}")
+    return name + (rest and f" with {rest}")
 
 
 def twins(study: Study, configurations: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[int]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.claims.numbers import say_mean
 from analysis.frames.axes import Axis, value_of, value_text
 from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
@@ -36,8 +37,7 @@ def measured(name: str, row: Row) -> str:
     measure, mean, std = MEASURES[name], row[f"{name}_mean"], row[f"{name}_std"]
     if pd.isna(mean):
         return "-"
-    text = f"{measure.factor * mean:.{measure.digits}f}"
-    return text if pd.isna(std) else f"{text} ± {measure.factor * std:.{measure.digits}f}"
+    return say_mean(measure.factor * mean, measure.factor * std, measure.digits)
 
 
 def accuracies(row: Row) -> str:
@@ -87,7 +87,8 @@ def against_published(row: Row) -> str:
     names = {"val_acc": "val", "test_acc": "test"}
     values = {label: row.get(f"{name}_difference") for name, label in names.items()}
     text = ", ".join(f"{label} {value:+.2f} pp" for label, value in values.items() if not pd.isna(value))
-    return f"{text}, recipes differ: {row['other_recipe']}" if text and row["other_recipe"] else text
+    recipe = f", recipes differ: {row['other_recipe']}" if row.get("other_recipe") else ""
+    return f"{text} ({row['against']}){recipe}" if text else ""
 
 
 MEASURED = tuple(

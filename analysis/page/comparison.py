@@ -4,6 +4,7 @@ import pandas as pd
 
 from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds, is_tuned
 from analysis.claims.compare import Comparison
+from analysis.claims.numbers import say_mean, signed
 from analysis.claims.wording import say_changes, sentence
 from analysis.frames.configurations import MEASURES, data_of
 from analysis.frames.statistics import Difference, estimate
@@ -24,7 +25,7 @@ BY_IMAGES = (
     "It does NOT cover what another seed would change, which is often more."
 )
 BOTH = (
-    "Over seeds and test images, both networks on the same images, it is {low:+.2f} to {high:+.2f} pp; "
+    "Over seeds and test images, both networks on the same images, it is {low} to {high} pp; "
     "a difference is claimed only where both intervals agree."
 )
 PAIRED = (
@@ -45,15 +46,16 @@ def measure_row(measure: str, found: Comparison) -> list[str]:
     label, difference = MEASURES[measure].label, found.differences[measure]
     if difference is None:
         return [label, *"-----"]
-    interval = "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
+    ends = [signed(end) for end in (difference.low, difference.high) if end is not None]
+    interval = " to ".join(ends) or "-"
     p = "-" if difference.p is None else f"{difference.p:.4f}" if difference.p >= 0.0001 else "< 0.0001"
-    return [label, mean(found.a[measure]), mean(found.b[measure]), f"{difference.points:+.2f}", interval, p]
+    return [label, mean(found.a[measure]), mean(found.b[measure]), signed(difference.points), interval, p]
 
 
 def mean(accuracies: pd.Series) -> str:
     """Return a mean over seeds, with its deviation if there is one, in per cent."""
     found = estimate(accuracies.dropna())
-    return f"{100 * found.mean:.2f}" + ("" if found.std is None else f" ± {100 * found.std:.2f}")
+    return say_mean(100 * found.mean, None if found.std is None else 100 * found.std)
 
 
 def notes(found: Comparison) -> list[str]:
@@ -83,7 +85,7 @@ def basis(found: Comparison) -> list[str]:
     a, b = found.a, found.b
     if found.headline.p is not None:
         both = found.headline.with_images
-        return [BY_SEEDS, *([BOTH.format(low=both[0], high=both[1])] if both else [])]
+        return [BY_SEEDS, *([BOTH.format(low=signed(both[0]), high=signed(both[1]))] if both else [])]
     why = NO_SPREAD if min(len(a), len(b)) > 1 else NO_SEEDS.format(a=len(a), b=len(b))
     if found.paired:
         return [why, PAIRED.format(images=int(a["test_images"].iloc[0]))]

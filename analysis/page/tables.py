@@ -238,17 +238,14 @@ def to_csv(studies: Sequence[Study], published: bool) -> str:
 
     Accuracies are fractions, differences are percentage points.
     """
-    parts, varied = [], {}
-    for study in studies:
-        table, own = study.configurations, {}
-        for axis in (*study.axes.axes, *study.axes.dependent):
-            own[axis.name] = [as_text(axis.values[place]) for place in table[axis.column]]
-        records = table.to_dict("records")
-        for key in varied_keys(records):  # including those that a named choice implies
-            if key not in NO_KEYS:
-                own.setdefault(key, [as_text(value_of(row, key)) for row in records])
-        own = {name: values for name, values in own.items() if name not in NUMBERS}
-        table, varied = table.assign(**own), varied | dict.fromkeys(own)
+    parts, records = [], [study.configurations.to_dict("records") for study in studies]
+    varied: dict[str, None] = {}
+    for study, rows in zip(studies, records):
+        axes = [axis.name for axis in (*study.axes.axes, *study.axes.dependent)]
+        keys = [key for key in varied_keys(rows) if key not in NO_KEYS]  # including those that a named choice implies
+        varied |= dict.fromkeys(name for name in (*axes, *keys) if name not in NUMBERS)
+    for study, rows in zip(studies, records):
+        table = study.configurations.assign(**{name: [as_text(value_of(row, name)) for row in rows] for name in varied})
         part = {name: [row.get(key) for row in table["config"]] for name, key in DATA_KEYS.items()}
         table = table.assign(**part)
         parts.append(add_published(table, [axis.column for axis in study.axes.axes]) if published else table)

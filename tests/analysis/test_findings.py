@@ -289,6 +289,11 @@ def test_everything_else_that_differs_is_named():
     }
 
 
+def test_a_length_in_epochs_and_one_in_steps_are_a_single_difference():
+    steps = {"epochs.count": None, "epochs.steps": 1000}
+    assert "confound" not in kinds(configuration(), configuration(**steps))
+
+
 def test_single_changes_and_chains_of_them_are_not_confounded():
     grid = [configuration(), configuration(**DEEP), configuration(**PLAIN), configuration(**DEEP, **PLAIN)]
     assert findings(*grid, configuration(width=8), topic="Confounds") == []
@@ -338,8 +343,8 @@ def test_incomplete_runs_are_counted_and_left_out():
     runs = configuration(test=(0.8, 0.9, 0.9)).assign(status=["complete", "diverged", "unfinished"])
     gain, *_, incomplete = findings(runs, configuration(**DEEP, test=(0.85,)))
     assert incomplete.facts["counts"] == {"unfinished": 1, "failed": 0, "diverged": 1, "damaged": 0}
-    assert round(gain.difference.points, 2) == 5
-    assert kinds(runs.assign(status="failed")) == ["nothing complete"]
+    assert round(gain.difference.points, 2) == 5 and gain.facts["left out"] == 1
+    assert kinds(runs.assign(status="failed")) == ["nothing complete", "incomplete"]
 
 
 def test_the_same_training_under_two_names_counts_once():

@@ -141,6 +141,7 @@ def test_a_pooled_deviation_is_that_of_all_seeds_about_their_own_means():
     assert (found.dof, found.alike) == (3, True)
     assert found.std == pytest.approx(100 * (squares / 3) ** 0.5)
     assert found.low < found.std < found.high and found.least < found.std < found.most
+    assert pool([[325 / 360, 328 / 360], [331 / 360, 334 / 360]]).alike, "equal but for rounding"
 
 
 def test_deviations_that_differ_by_more_than_chance_are_not_alike():

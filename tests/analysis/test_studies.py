@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from analysis import draw
 from analysis.claims.findings import find
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import draw_all
@@ -316,12 +317,25 @@ def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
     assert "layers" not in said and "shortcut" not in said
 
 
+def test_networks_of_several_shortcuts_are_not_called_plain(build):
+    best = {("blocks3", "none"): 0.76, ("blocks3", "pad"): 0.75, ("blocks9", "none"): 0.65, ("blocks9", "pad"): 0.80}
+    for ((model, shortcut), accuracy), seed in itertools.product(best.items(), (0, 1, 2)):
+        figures = {"val": accuracy, "test": accuracy + 0.001 * seed}
+        build.complete(seed, "depth", **figures, **studies.network(model, shortcut))
+    (gain,) = sentences("runs", "shortcut")["Depth"]
+    assert "networks, each with its best shortcut, rises" in gain and "plain" not in gain
+    (study,) = load_studies(["runs"], ["shortcut"])
+    with pytest.raises(NoData):
+        draw(study, "degradation")
+
+
 def test_a_comparison_takes_what_a_person_types(build, table):
     studies.rates(build, models=["blocks3"])
     assert "-2.00" in table("--compare", "optimizer.lr=0.03", "lr=1e-2")
     studies.rates(build, models=["blocks9"])
     assert "+7.00" in table("--compare", "model=blocks3,lr=0.1", "lr=0.1 blocks9")
     assert "+7.00" in table("--compare", "blocks3, 8 layers, optimizer.lr=0.1", "20 layers,lr=0.1")
+    assert "+7.00" in table("--compare", "model.stages=[1,1,1], lr=0.1", "model.stages=[3,3,3], lr=0.1")
     assert table("--compare", "lr=0.1", "lr=0.01", code=2) == (
         "lr=0.1: could be 8 layers, optimizer.lr=0.1; 20 layers, optimizer.lr=0.1\n"
     )
@@ -498,6 +512,17 @@ def test_csv_has_a_column_for_each_setting_that_varies_including_those_of_a_choi
     found = list(csv.DictReader(io.StringIO(table("--format", "csv"))))
     assert {row["optimizer"]: row["optimizer.lr"] for row in found} == {"adam": "0.001", "sgd": "0.1"}
     assert {row["augmentation"]: row["augmentation.cutout"] for row in found}["cutout"] == "16"
+
+
+def test_csv_has_a_setting_of_every_study_if_it_varies_in_one(build, table):
+    studies.rates(build, lrs=(0.01, 0.1))
+    studies.depth(build)
+    found = list(csv.DictReader(io.StringIO(table("--format", "csv"))))
+    assert {(row["study"], row["optimizer.lr"]) for row in found} == {
+        ("rates", "0.01"),
+        ("rates", "0.1"),
+        ("depth", "0.001"),
+    }
 
 
 def test_a_whole_choice_is_one_change_and_not_a_confound(build):

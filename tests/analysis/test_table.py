@@ -174,10 +174,10 @@ def test_published_rows_are_shown_among_our_own_with_the_difference(build, table
     found = rows(printed)
     ours = {(row["model"], row["shortcut"]): row["against published"] for row in found if not row["source"]}
     assert ours == {
-        ("blocks4", "projection"): "val +0.14 pp",
+        ("blocks4", "projection"): "val +0.14 pp (original project)",
         ("blocks4", "none"): "",
-        ("blocks15", "projection"): "val -18.06 pp, recipes differ: 3 epochs against 20 epochs",
-        ("resnet20", "pad"): "test -1.25 pp, recipes differ: "
+        ("blocks15", "projection"): "val -18.06 pp (original project), recipes differ: 3 epochs against 20 epochs",
+        ("resnet20", "pad"): "test -1.25 pp (He et al. 2016, table 6), recipes differ: "
         "20 epochs against 64,000 steps, batch size, optimizer, schedule",
     }
     original = [row for row in found if row["source"] == "original project"]
@@ -200,7 +200,10 @@ def test_the_same_recipe_is_not_called_different(build, table):
     built = build.complete(1, test=0.9, **RESNET20)
     (run / "result.json").write_text((built / "result.json").read_text())
     printed = table("--published", run)
-    assert rows(printed)[0]["against published"] == "test -1.25 pp" and "recipes differ" not in printed
+    assert (
+        rows(printed)[0]["against published"] == "test -1.25 pp (He et al. 2016, table 6)"
+        and "recipes differ" not in printed
+    )
     (study,) = load_studies([run])
     (found,) = [finding for finding in find(study) if finding.kind == "published figure"]
     assert (found.facts["own"], found.facts["theirs"]) == (pytest.approx(90), pytest.approx(91.25))
@@ -212,7 +215,10 @@ def test_the_papers_110_layers_have_the_same_recipe_only_with_warmup(build, tabl
     run = build.begin(**network, **PAPERS, **{"schedule.warmup": warmup, "schedule.warmup_factor": 0.1})
     built = build.complete(1, test=0.9, **network)
     (run / "result.json").write_text((built / "result.json").read_text())
-    assert rows(table("--published", run))[0]["against published"] == f"test -3.39 pp{said}"
+    assert (
+        rows(table("--published", run))[0]["against published"]
+        == f"test -3.39 pp (He et al. 2016, table 6, mean of 5 runs){said}"
+    )
 
 
 def test_steps_that_a_number_of_epochs_overrides_are_not_a_difference(build, table):
@@ -232,16 +238,18 @@ def test_steps_that_a_number_of_epochs_overrides_are_not_a_difference(build, tab
 )
 def test_differences_between_recipes_are_named(build, table, other, said):
     build.complete(val=0.84, **other)
-    assert rows(table("--published"))[0]["against published"] == f"val +0.08 pp, recipes differ: {said}"
+    own = rows(table("--published"))[0]["against published"]
+    assert own == f"val +0.08 pp (original project), recipes differ: {said}"
 
 
 def test_a_key_of_the_identity_that_no_published_recipe_has_is_another_recipe(build, table):
     run = build.complete(val=0.84)
-    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp"
+    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp (original project)"
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["identity"]["label_smoothing"] = config["label_smoothing"] = 0.1
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: label smoothing"
+    own = rows(table("--published"))[0]["against published"]
+    assert own == "val +0.08 pp (original project), recipes differ: label smoothing"
 
 
 def test_a_run_that_lacks_todays_keys_is_not_said_to_have_the_published_recipe(build, table):
@@ -249,7 +257,8 @@ def test_a_run_that_lacks_todays_keys_is_not_said_to_have_the_published_recipe(b
     config = yaml.safe_load((run / "config.yaml").read_text())
     del config["identity"], config["choices"], config["schedule"]["warmup"]
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert rows(table("--published"))[0]["against published"] == "val +0.08 pp, recipes differ: schedule"
+    own = rows(table("--published"))[0]["against published"]
+    assert own == "val +0.08 pp (original project), recipes differ: schedule"
 
 
 def test_only_published_results_on_the_networks_of_a_study_are_shown(build, table):
@@ -299,7 +308,9 @@ def test_plain_networks_are_compared_with_published_plain_ones_and_residual_ones
     printed = rows(table("--published"))
     assert {row["seeds"] for row in printed if row["source"].endswith("runs not stated")} == {"-"}
     own = {row["shortcut"]: row["against published"] for row in printed if not row["source"]}
-    assert own["none"].startswith("test -40.61 pp, recipes differ") and own["pad"].startswith("test -1.03 pp")
+    assert own["none"].startswith("test -40.61 pp (techxzen, runs not stated), recipes differ") and own[
+        "pad"
+    ].startswith("test -1.03 pp (He et al. 2016, table 6)")
 
 
 def test_csv_has_plain_numbers_for_programs(build, table):

@@ -208,7 +208,7 @@ def test_a_run_is_compared_with_the_published_one_of_its_recipe(build, table):
     assert "akamaster" in " ".join(said()["Published"])
     (study,) = load_studies(["runs"])
     labels = set(find_published(study.configurations)["label"])
-    assert "published: akamaster" in labels and "published: He et al. 2016 (other recipe)" in labels
+    assert "published: akamaster (best test epoch)" in labels and "published: He et al. 2016 (other recipe)" in labels
 
 
 def test_intervals_are_cut_off_at_the_edge_of_the_axis_that_is_shown(build):

@@ -89,7 +89,7 @@ SENTENCES = {
     ),
     "published figure": (
         Finding("published figure", facts={"label": "A", "own": 91.3, "theirs": 91.25, "by": "B et al. 2016", "n": 1}),
-        "A: 91.30 % test accuracy (a single seed). With the same recipe, B et al. 2016: 91.25 %.",
+        "A: 91.30 % test accuracy (a single seed). With the same recipe: 91.25 % (B et al. 2016).",
     ),
     "gradients": (
         Finding(
@@ -246,7 +246,7 @@ SENTENCES = {
         ),
         "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged (A; B).",
     ),
-    "nothing complete": (Finding("nothing complete"), "No run is complete, so nothing can be said yet."),
+    "nothing complete": (Finding("nothing complete"), "No run is complete."),
 }
 
 
@@ -283,6 +283,11 @@ def test_findings_say_that_networks_were_tuned_one_by_one():
     assert sentence(found).startswith("Each at the best optimizer.lr tried: from 8 to 20 layers, the test accuracy of ")
     once, *both = by_topic([found, Finding("nothing complete"), found])["Depth"]
     assert "compared at the best optimizer.lr" in once and all(text.startswith("From 8 to 20 layers") for text in both)
+
+
+def test_a_comparison_says_how_many_runs_it_leaves_out():
+    gain = Finding("gain", PLAIN, depths=(8, 56), difference=MORE, seeds=(3, 3), facts={"left out": 2})
+    assert sentence(gain).endswith(" 3 seeds each). 2 more runs diverged, and are not counted.")
 
 
 def test_a_rise_that_ends_before_the_greatest_depth_says_so():
