@@ -449,6 +449,20 @@ def test_a_difference_includes_the_noise_of_seeds_and_of_images(build, table):
     assert table("--compare", "lr=0.1", "lr=0.01") == printed
 
 
+def test_what_other_test_images_could_undo_is_not_claimed_however_well_the_seeds_agree(build, table):
+    for model, hits in (("blocks3", 800), ("blocks9", 815)):
+        ranks = np.random.default_rng(hits).permutation(1000)
+        for seed in range(3):
+            run = build.complete(seed, test=(hits + seed) / 1000, **studies.network(model))
+            studies.predict(run, ranks < hits + seed)
+    (found,) = [found for found in find(*load_studies(["runs"])) if found.topic == "Depth"]
+    low, high = found.difference.with_images
+    assert low < 0 < found.difference.low and found.difference.verdict == "noise"
+    said = table("--compare", "blocks3", "blocks9")
+    assert "No difference in test accuracy can be claimed" in said and "The data support" not in said
+    assert f"anything from {-low:.2f} pp worse to {high:.2f} pp better" in said
+
+
 def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):
     generator = np.random.default_rng(0)
     right = generator.random(10000) < 0.8
