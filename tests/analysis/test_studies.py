@@ -133,12 +133,6 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     assert {"optimizer", "augmentation", "epochs"} <= set(head)
 
 
-def test_two_half_sweeps_are_one_study(build, table):
-    studies.rates(build, models=["blocks3"])
-    studies.rates(build, models=["blocks9"])
-    assert len(rows(table())) == 10
-
-
 def test_a_random_search_reads_as_a_list_best_first(build, table):
     studies.random_search(build)
     found = rows(table("--sort", "val_acc"))
