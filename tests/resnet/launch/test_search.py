@@ -75,7 +75,7 @@ def test_a_killed_worker_fails_only_the_runs_that_are_not_complete(tmp_path):
     assert returns[0].return_value == 0.5 and jobs[1].outcome() == ("failed", "RuntimeError: a worker was killed")
 
 
-@pytest.mark.parametrize("space", [["seed=0,1"], ["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
+@pytest.mark.parametrize("space", [["seed=0,1,2", "batch_size=64"], ["seed=range(3)"]])
 def test_a_search_for_the_luckiest_seed_is_refused(space):
     from resnet.launch.search import check_seeds
 
@@ -84,9 +84,7 @@ def test_a_search_for_the_luckiest_seed_is_refused(space):
     check_seeds([*space, "seed=3"])
 
 
-@pytest.mark.parametrize(
-    "argument", ["optimizer.lr=tag(log,interval(0,1e-1))", "optimizer.lr=interval(1,0.1)", "model=glob(resnet*)"]
-)
+@pytest.mark.parametrize("argument", ["optimizer.lr=tag(log,interval(0,1e-1))", "model=glob(resnet*)"])
 def test_a_value_that_cannot_be_sampled_is_refused(argument):
     from resnet.launch.search import check_space
 
@@ -97,12 +95,11 @@ def test_a_value_that_cannot_be_sampled_is_refused(argument):
 @pytest.mark.parametrize(
     "change, answer",
     [
-        ({"n_trials": 0}, "hydra.sweeper.n_trials=0: must be at least 1"),
         ({"n_jobs": 0}, "hydra.sweeper.n_jobs=0: must be at least 1"),
         ({"direction": "up"}, "hydra.sweeper.direction=up: must be one of maximize, minimize"),
     ],
 )
-def test_a_search_without_runs_or_a_valid_direction_is_refused(change, answer):
+def test_a_search_without_a_worker_or_a_valid_direction_is_refused(change, answer):
     from resnet.launch.search import check_study
 
     sweeper = {"n_trials": 3, "n_jobs": 1, "direction": "maximize"}
@@ -119,6 +116,9 @@ def test_a_search_without_runs_or_a_valid_direction_is_refused(change, answer):
         ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
         ("task=inspect", "task=inspect: has no accuracy to search for"),
         ("data.val_fraction=choice(0)", "data.val_fraction=0: a search looks for the highest validation accuracy"),
+        ("seed=0,1", "seed=0,1: a search takes one seed, among several the luckiest would win; add seed=0"),
+        ("optimizer.lr=interval(1,0.1)", "optimizer.lr=interval(1,0.1): cannot be searched: "),
+        ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
         ("hydra.sweeper.params={seed: '3'}", "hydra.sweeper.params: no such key"),
     ],
 )
