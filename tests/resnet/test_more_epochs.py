@@ -1,6 +1,7 @@
 """More epochs of a finished run: they continue it only if that gives the same bytes as training from the start."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,12 @@ def test_a_damaged_run_is_not_used_as_a_shorter_run(short, tmp_path, name, conte
     (tmp_path / short.parent.name / "seed0" / name).write_text(content)
     config = of_epochs(2)
     assert list(but_for_epochs(folder_of(config, tmp_path), config)) == []
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 1000)], ids=["deleted", "cut"])
+def test_without_a_whole_checkpoint_of_the_shorter_run_a_longer_one_starts_from_the_beginning(short, tmp_path, damage):
+    damage(shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "checkpoint.pt")
+    assert start_of(trained(of_epochs(2), tmp_path))["epoch"] == 0
 
 
 @pytest.mark.slow
