@@ -224,7 +224,7 @@ def test_the_soak_kills_real_processes(tmp_path):
     command = (sys.executable, soak, "--rounds", "1", "--epochs", "3")
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0 and "1 of 1 rounds ended with the bytes" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "1 of 1 killed runs ended with the bytes" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):
