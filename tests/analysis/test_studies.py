@@ -17,8 +17,7 @@ from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
-from tests.analysis.conftest import figure
-from tests.analysis.test_table import rows
+from tests.analysis.conftest import figure, rows
 
 
 def sentences(folder: str, *best: str) -> dict[str, list[str]]:

@@ -18,22 +18,12 @@ from analysis.claims.findings import find
 from analysis.frames.published import read_published
 from analysis.frames.study import load_studies
 from analysis.table import main
+from tests.analysis.conftest import rows
 
 ROOT = str(Path(__file__).resolve().parents[2])
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 A, B = "a" * 64, "b" * 64  # checksums
 RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
-
-
-def rows(markdown: str) -> list[dict[str, str]]:
-    """Return the rows of all tables in a Markdown text, as dicts by column."""
-    found, head = [], None
-    for line in markdown.splitlines():
-        cells = [cell.strip() for cell in line[1:-1].split(" | ")] if line.startswith("|") else None
-        if cells and head and not re.fullmatch("[-:| ]+", line):
-            found.append(dict(zip(head, cells)))
-        head = (head or cells) if cells else None
-    return found
 
 
 def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):

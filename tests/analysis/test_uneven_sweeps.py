@@ -21,8 +21,7 @@ from analysis.figures.style import LOOKS, NoData
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
-from tests.analysis.conftest import figure
-from tests.analysis.test_table import rows
+from tests.analysis.conftest import figure, rows
 
 PLAIN = {"model.shortcut": "none"}
 

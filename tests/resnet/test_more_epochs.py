@@ -17,22 +17,13 @@ from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
-from tests.resnet.test_kill_points import configuration
-
-
-def only(folder: Path, pattern: str) -> Path:
-    (run,) = folder.glob(pattern)
-    return run
+from tests.resnet.runs import configuration, only, without_times
 
 
 def epochs_of(folder: Path) -> dict[int, Path]:
     """Return the complete runs of the default study by their number of epochs."""
     results = folder.glob("runs/default/*/seed0/result.json")
     return {json.loads(path.read_text())["epochs"]: path.parent for path in results}
-
-
-def without_times(run: Path) -> list[str]:
-    return [",".join(line.split(",")[:6]) for line in (run / "metrics.csv").read_text().splitlines()]
 
 
 @pytest.mark.slow

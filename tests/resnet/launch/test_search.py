@@ -1,6 +1,5 @@
 """Searches, hydra/sweeper=search: the real Optuna on very small networks."""
 
-import csv
 import json
 import re
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ from resnet.config import Config
 from resnet.errors import ConfigError
 from resnet.launch.jobs import Job
 from resnet.record.folder import RunFolder
+from tests.resnet.runs import summary
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
 pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="the Optuna sweeper needs Hydra 1.3")
@@ -38,8 +38,7 @@ def test_a_search_finds_the_highest_accuracy_and_repeating_it_retrains_nothing(t
     assert found["best_params"]["optimizer.lr"] == pytest.approx(written) or len(ties) > 1
     assert re.search(r"optimizer.lr +runs +val acc +test acc", again.stdout) and "<- best by validation" in again.stdout
     assert again.stdout.splitlines()[-1] == "next: python -m analysis.table runs/default"
-    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 3, "a study like any other"
+    assert len(summary(tmp_path)) == 3, "a study like any other"
 
 
 @pytest.mark.slow

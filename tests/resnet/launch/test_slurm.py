@@ -20,13 +20,11 @@ from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import obstacle, slurm, wait_until
-from tests.resnet.launch.test_sweeper import summary
+from tests.resnet.runs import owner, summary, without_times
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 OURS = "defaults: [slurm]\narray_parallelism: 3\nsetup: [touch prepared]\n"
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
-TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
-
 
 MARKED = "+hydra.callbacks.mark._target_=marks.Mark"
 CALLBACK = """
@@ -118,15 +116,8 @@ def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
         other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
         for name in ("weights.safetensors", "layers.csv", "samples.png"):
             assert (other / name).read_bytes() == (run / name).read_bytes()
-        mine, theirs = (TIMES.sub("", (each / "metrics.csv").read_text()) for each in (other, run))
-        assert mine == theirs and mine
+        assert without_times(other) == without_times(run)
     assert len(serial) == len(list(folder.glob("runs/default/*/*")))
-
-
-def owner(folder: Path, seed: int) -> int:
-    """Return the process that holds a run's lock."""
-    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
-    return int(lock.read_text().split()[1])
 
 
 @on_a_cluster
