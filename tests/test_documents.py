@@ -242,6 +242,10 @@ def test_both_readmes_have_the_same_sections_commands_and_numbers():
         assert re.findall(r"`[^`]+`", ours) == re.findall(r"`[^`]+`", theirs)
 
 
+def test_the_readme_is_short():
+    assert len(read(ENGLISH).split()) <= 1200, "CONTRIBUTING.md states this limit"
+
+
 def text(page: str) -> str:
     """Return a report without its figures, whose bytes depend on the version of matplotlib."""
     return re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)

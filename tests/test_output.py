@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,46 +16,29 @@ with exit_on_error():
     print("a line")
     sys.exit(3)
 """
-ANALYSIS = """
-import sys
-from analysis.command import exit_on_error
-
-@exit_on_error
-def main(arguments):
-    print("a line")
-    return 3
-
-sys.exit(main())
-"""
+TABLE = Path(__file__).resolve().parents[1] / "runs" / "reference" / "seed_table"
+COMMANDS = [(("-c", RESNET), 3), (("-m", "analysis.table", str(TABLE)), 0)]
 
 
-def run(script: str, out) -> subprocess.CompletedProcess:
-    return subprocess.run((sys.executable, "-c", script), stdout=out, stderr=subprocess.PIPE, text=True, env=SETTING)
+def run(arguments: tuple[str, ...], out) -> subprocess.CompletedProcess:
+    return subprocess.run((sys.executable, *arguments), stdout=out, stderr=subprocess.PIPE, text=True, env=SETTING)
 
 
-@pytest.mark.parametrize("script", [RESNET, ANALYSIS])
-@pytest.mark.parametrize(
-    "device, code, said",
-    [
-        pytest.param(
-            "/dev/full",
-            1,
-            "No space left",
-            marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full"),
-        ),
-        ("/dev/null", 3, ""),
-    ],
-)
-def test_output_that_cannot_be_written_is_reported_in_one_line(script, device, code, said):
+@pytest.mark.parametrize("arguments, code", COMMANDS, ids=["resnet", "analysis"])
+@pytest.mark.parametrize("device, said", [("/dev/full", "No space left"), ("/dev/null", "")])
+def test_output_that_cannot_be_written_is_reported_in_one_line(arguments, code, device, said):
+    if not os.path.exists(device):
+        pytest.skip(f"needs {device}")
     with open(device, "w") as out:
-        done = run(script, out)
-    assert done.returncode == code and said in done.stderr and done.stderr.count("\n") == bool(said)
+        done = run(arguments, out)
+    assert done.returncode == (1 if said else code)
+    assert said in done.stderr and done.stderr.count("\n") == bool(said)
 
 
-@pytest.mark.parametrize("script", [RESNET, ANALYSIS])
-def test_a_reader_that_is_gone_causes_no_message(script):
+@pytest.mark.parametrize("arguments, code", COMMANDS, ids=["resnet", "analysis"])
+def test_a_reader_that_is_gone_causes_no_message(arguments, code):
     reader, writer = os.pipe()
     os.close(reader)
-    done = run(script, writer)
+    done = run(arguments, writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")

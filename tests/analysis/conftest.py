@@ -4,6 +4,7 @@ import copy
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -185,6 +186,17 @@ def scripts() -> Iterator[Callable[[str], ModuleType]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "docs"))
         yield importlib.import_module
+
+
+def rows(markdown: str) -> list[dict[str, str]]:
+    """Return the rows of all tables in a Markdown text, as dicts by column."""
+    found, head = [], None
+    for line in markdown.splitlines():
+        cells = [cell.strip() for cell in line[1:-1].split(" | ")] if line.startswith("|") else None
+        if cells and head and not re.fullmatch("[-:| ]+", line):
+            found.append(dict(zip(head, cells)))
+        head = (head or cells) if cells else None
+    return found
 
 
 @pytest.fixture

@@ -78,11 +78,6 @@ def test_a_study_may_have_one_axis_or_none():
     assert axes([row(), row()]) == ({}, [])
 
 
-def test_two_halves_of_a_sweep_together_have_its_axes():
-    halves = [[row(n, optimizer__lr=lr) for n in (8, 20)] for lr in (0.1, 0.01)]
-    assert axes(halves[0] + halves[1])[0] == {"layers": (8, 20), "optimizer.lr": (0.01, 0.1)}
-
-
 def test_a_key_that_old_runs_lack_counts_as_its_default():
     rows = [row(), row(mixup=0.1), row(mixup=0.2)]
     assert axes(rows)[0] == {"mixup": ("default", 0.1, 0.2)}

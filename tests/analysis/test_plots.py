@@ -293,9 +293,6 @@ def test_every_study_and_data_set_has_its_own_folder(build, plots):
     build.complete(study="reference/depth")
     folders = {str(Path(file).parent) for file in plots("runs")[0]}
     assert folders == {"figures/mixed/cifar10", "figures/mixed/digits", "figures/reference/depth"}
-    files, said = plots()
-    assert {str(Path(file).parent) for file in files} == {"figures/mixed/cifar10", "figures/mixed/digits"}
-    assert said.startswith("runs/reference is left out because you have runs of your own; to have both, name runs\n")
 
 
 def intervals(axis) -> dict[float, tuple[float, float]]:
@@ -455,25 +452,10 @@ def test_nothing_is_called_best_by_validation_if_nothing_was_validated(build):
     assert [text.get_text() for text in drawn.legends[0].get_texts()].count("validation") == 0
 
 
-def test_the_same_data_give_the_same_bytes(build, plots):
-    build.look_inside(build.complete())
-    for out in "ab":
-        plots("--format", "svg", "--out", out)
-    for name in ("curves", "gradients"):
-        assert Path(f"a/depth/{name}.svg").read_bytes() == Path(f"b/depth/{name}.svg").read_bytes()
-
-
-def test_requests_that_cannot_be_met_are_answered_in_one_line(build, plots):
-    assert plots(code=1)[1] == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
-    assert plots("nowhere", code=2)[1] == "nowhere: no such folder\n"
+def test_before_the_first_epoch_there_is_nothing_to_draw(build, plots):
     build.begin()
     files, said = plots(code=1)
     assert files == [] and said.splitlines()[-1] == "runs: nothing to draw yet, no run has finished an epoch"
-    build.complete(1)
-    Path("file").write_text("")
-    assert plots("--out", "file", code=2)[1].splitlines()[-1].startswith("file/depth/curves.png: cannot be written, ")
-    with pytest.raises(SystemExit, match="2"):
-        plots("--format", "gif")
 
 
 def test_training_is_dashed_and_validation_solid_each_with_its_own_values(build):

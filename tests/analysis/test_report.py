@@ -172,13 +172,6 @@ def test_part_of_the_data_is_not_called_the_whole(build, report):
     assert "Accuracy of the last epoch by layers: depth (cifar10, first" in text
 
 
-def test_the_reference_is_reported_only_if_there_is_nothing_else(build, report):
-    build.complete(study="reference/depth")
-    assert "reference/depth (cifar10)" in report()
-    build.complete(study="mine")
-    assert "reference/depth" not in report() and "reference/depth" in report("runs")
-
-
 def test_the_name_of_a_folder_is_escaped(build, report):
     build.complete().parents[1].rename(build.root / "a <b> & 'c' $x$")
     text = report()
@@ -356,10 +349,3 @@ def test_one_epoch_is_singular(build, report):
     build.complete(study="other", **{"epochs.count": 1})
     page = report()
     assert "depth, 1 epoch<" in page and "1 epochs" not in page
-
-
-def test_requests_that_cannot_be_met_are_answered_in_one_line(build, report):
-    assert report(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
-    assert report("nowhere", code=2) == "nowhere: no such folder\n"
-    build.complete()
-    assert report("--out", "no/report.html", code=2) == "no/report.html: cannot be written, No such file or directory\n"

@@ -11,8 +11,8 @@ from analysis.frames.find import BadRequest, RunsError, find_runs
 from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
 from analysis.report import main as report
+from tests.analysis.conftest import LAYERS
 
-LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 
 

@@ -18,8 +18,7 @@ from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
-from tests.analysis.conftest import figure
-from tests.analysis.test_table import rows
+from tests.analysis.conftest import figure, rows
 
 
 def sentences(folder: str, *best: str) -> dict[str, list[str]]:
@@ -132,12 +131,6 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     assert "optimizer=sgd" in said["Best"][0] and "81.50 %" in said["Best"][0]
     head = next(csv.reader(io.StringIO(table("--format", "csv"))))
     assert {"optimizer", "augmentation", "epochs"} <= set(head)
-
-
-def test_two_half_sweeps_are_one_study(build, table):
-    studies.rates(build, models=["blocks3"])
-    studies.rates(build, models=["blocks9"])
-    assert len(rows(table())) == 10
 
 
 def test_a_random_search_reads_as_a_list_best_first(build, table):
@@ -461,6 +454,20 @@ def test_a_difference_includes_the_noise_of_seeds_and_of_images(build, table):
     low, high = map(float, re.findall(r"on the same images, it is ([+-][\d.]+) to ([+-][\d.]+) pp", printed)[0])
     assert 3 < low < 5 < high < 7 and high - low > 1.8  # images' half-width: 0.95 * 1.96 sqrt((0.16 + 0.13) / 10,000)
     assert table("--compare", "lr=0.1", "lr=0.01") == printed
+
+
+def test_what_other_test_images_could_undo_is_not_claimed_however_well_the_seeds_agree(build, table):
+    for model, hits in (("blocks3", 800), ("blocks9", 815)):
+        ranks = np.random.default_rng(hits).permutation(1000)
+        for seed in range(3):
+            run = build.complete(seed, test=(hits + seed) / 1000, **studies.network(model))
+            studies.predict(run, ranks < hits + seed)
+    (found,) = [found for found in find(*load_studies(["runs"])) if found.topic == "Depth"]
+    low, high = found.difference.with_images
+    assert low < 0 < found.difference.low and found.difference.verdict == "noise"
+    said = table("--compare", "blocks3", "blocks9")
+    assert "No difference in test accuracy can be claimed" in said and "The data support" not in said
+    assert f"anything from {-low:.2f} pp worse to {high:.2f} pp better" in said
 
 
 def test_a_single_seed_has_the_noise_of_its_images_paired(build, table):

@@ -18,22 +18,12 @@ from analysis.claims.findings import find
 from analysis.frames.published import read_published
 from analysis.frames.study import load_studies
 from analysis.table import main
+from tests.analysis.conftest import rows
 
 ROOT = str(Path(__file__).resolve().parents[2])
 DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 A, B = "a" * 64, "b" * 64  # checksums
 RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
-
-
-def rows(markdown: str) -> list[dict[str, str]]:
-    """Return the rows of all tables in a Markdown text, as dicts by column."""
-    found, head = [], None
-    for line in markdown.splitlines():
-        cells = [cell.strip() for cell in line[1:-1].split(" | ")] if line.startswith("|") else None
-        if cells and head and not re.fullmatch("[-:| ]+", line):
-            found.append(dict(zip(head, cells)))
-        head = (head or cells) if cells else None
-    return found
 
 
 def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):
@@ -475,23 +465,6 @@ def test_a_start_whose_epochs_were_lost_does_not_count(build, table):
     assert "code" not in table()
 
 
-def test_the_reference_is_shown_only_if_there_is_nothing_else(build, table, capsys, monkeypatch):
-    build.complete(study="reference/depth")
-    assert "## reference/depth (cifar10)" in table()
-    build.complete(study="mine")
-    capsys.readouterr()
-    assert main([]) == 0
-    printed = capsys.readouterr()
-    assert re.findall("^## .*", printed.out, re.MULTILINE) == ["## mine (cifar10)"]
-    assert printed.err == "runs/reference is left out because you have runs of your own; to have both, name runs\n"
-    assert re.findall("^## .*", table("runs/reference"), re.MULTILINE) == ["## reference/depth (cifar10)"]
-    build.root.rename("elsewhere")
-    monkeypatch.setenv("HOME", os.getcwd())
-    for folder in ("~/elsewhere", "./x/../elsewhere"):
-        monkeypatch.setenv("RESNET_RUNS", folder)
-        assert re.findall("^## .*", table(), re.MULTILINE) == ["## mine (cifar10)"]
-
-
 def test_a_pivot_has_values_as_headers_and_says_where_runs_are_missing(build, table):
     for lr, size in itertools.product((0.1, 0.01), (64, 128)):
         for seed in (0, 1):
@@ -548,28 +521,6 @@ def test_the_table_goes_to_a_file(build, table, tmp_path):
     printed = table()
     assert table("--out", tmp_path / "table.md") == ""
     assert (tmp_path / "table.md").read_text() == printed
-
-
-def test_requests_that_cannot_be_met_are_answered_in_one_line(build, table, tmp_path):
-    assert table(code=1) == "runs: no run found; `python -m resnet.run model=blocks4` makes one in runs/\n"
-    assert table("nowhere", code=2) == "nowhere: no such folder\n"
-    build.complete()
-    assert table("--out", tmp_path / "no" / "table.md", code=2) == (
-        f"{tmp_path}/no/table.md: cannot be written, No such file or directory\n"
-    )
-    with pytest.raises(SystemExit, match="2"):
-        table("--format", "html")
-
-
-def test_a_closed_pipe_is_no_error(build):
-    """As with `head`, which closes the pipe."""
-    build.complete()
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "analysis.table"]
-    done = subprocess.run(command, env={"PYTHONPATH": ROOT}, stdout=writer, stderr=subprocess.PIPE, text=True)
-    os.close(writer)
-    assert done.returncode == 141 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr, done.stderr
 
 
 def test_an_interrupt_is_reported_in_one_word(build, monkeypatch, capsys):

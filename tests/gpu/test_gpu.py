@@ -4,7 +4,6 @@ RESNET_TEST_DEVICE=cpu runs them without a GPU, to test the tests themselves.
 """
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from resnet.training.data import Split, training_batches
 from resnet.training.device import be_reproducible, memory_format_of, resolve_device
 from resnet.training.model import Network
 from resnet.training.trainer import Metrics, Normalize, make_trainer
-from tests.resnet.test_run import begun, without_times
+from tests.resnet.runs import begun, only, without_times
 
 DEVICE = os.environ.get("RESNET_TEST_DEVICE", "cuda")
 pytestmark = pytest.mark.skipif(
@@ -27,18 +26,13 @@ ONE_STAGE = (f"device={DEVICE}", "model.stages=[1]")
 ADAM = {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
 
 
-def only(folder: Path, study: str) -> Path:
-    (run,) = folder.glob(f"runs/{study}/*/seed0")
-    return run
-
-
 @pytest.mark.parametrize("compiled", ["false", "true"])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_two_runs_give_the_same_bytes(train, tmp_path, compiled, precision):
     for study in ("one", "two"):
         cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / study)}  # each run compiles from scratch
         train(*ONE_STAGE, f"compile={compiled}", f"precision={precision}", f"study={study}", env=cache)
-    one, two = (only(tmp_path, study) for study in ("one", "two"))
+    one, two = (only(tmp_path, f"runs/{study}/*/seed0") for study in ("one", "two"))
     assert (one / "weights.safetensors").read_bytes() == (two / "weights.safetensors").read_bytes()
     assert without_times(one) == without_times(two)
 
@@ -49,7 +43,7 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(train, tmp_path, comp
     train(*own, "study=whole")
     killed = begun(tmp_path, *own, study="killed")
     train(*own, "study=killed")
-    whole = only(tmp_path, "whole")
+    whole = only(tmp_path, "runs/whole/*/seed0")
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 

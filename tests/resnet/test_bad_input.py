@@ -4,7 +4,6 @@ For wrong requests see launch/test_answers.py and test_config.py; for wrong data
 directories, record/test_folder.py.
 """
 
-import csv
 import json
 import os
 import subprocess
@@ -15,11 +14,11 @@ import pytest
 import torch
 
 from resnet.config import run_name
-from resnet.errors import ConfigError, OutOfMemory, explain_os_error, naming_memory
+from resnet.errors import OutOfMemory, explain_os_error, naming_memory
 from resnet.launch.compose import compose_config
 from resnet.launch.messages import explain_hydra
-from resnet.training.device import resolve_precision
 from tests.conftest import small
+from tests.resnet.runs import reasons
 
 
 @pytest.fixture
@@ -42,11 +41,6 @@ def output(done: subprocess.CompletedProcess) -> str:
     """Check that a command printed no traceback; return what it printed."""
     assert "Traceback" not in done.stdout + done.stderr and "Logging error" not in done.stderr
     return done.stdout + done.stderr
-
-
-def summary(folder: Path) -> list[tuple[str, str]]:
-    with open(folder / "runs" / "default" / "sweep.csv", newline="") as file:
-        return [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
 
 
 def test_a_read_only_disk_is_reported_in_one_line(train, small_disk):
@@ -99,30 +93,15 @@ def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, 
     reason = f"{(folder / 'seed0').relative_to(tmp_path)}: cannot be written: it is not a directory, nor a link to one"
     assert output(train(code=1)) == f"error: {reason}\n"
     output(train("-m", "seed=0,1", code=1))
-    assert summary(tmp_path) == [("failed", reason), ("complete", "")], "the rest of the sweep runs"
+    assert reasons(tmp_path) == [("failed", reason), ("complete", "")], "the rest of the sweep runs"
     assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("complete", [False, True])
-def test_a_directory_with_another_configuration_is_refused(train, tmp_path, folder, complete):
-    (folder / "seed0").mkdir()
-    (folder / "seed0" / "config.yaml").write_text("seed: 0\nbatch_size: 32\n")
-    if complete:
-        (folder / "seed0" / "result.json").write_text("{}")
-    reason = "config.yaml is not this run's configuration; move the folder away, or give resume=never"
-    assert reason in output(train(code=1))
-    assert reason in output(train("-m", "seed=0", code=1))
-    ((outcome, written),) = summary(tmp_path)
-    assert outcome == "failed" and written.endswith(reason)
-    assert (folder / "seed0" / "config.yaml").read_text() == "seed: 0\nbatch_size: 32\n"
 
 
 def test_a_configuration_that_cannot_be_read_is_reported_and_the_others_run(train, tmp_path, folder):
     (folder / "seed0" / "config.yaml").mkdir(parents=True)
     assert "config.yaml cannot be read: Is a directory\n" in output(train(code=1))
     output(train("-m", "seed=0,1", code=1))
-    (refused, reason), other = summary(tmp_path)
+    (refused, reason), other = reasons(tmp_path)
     assert refused == "failed" and reason.endswith("config.yaml cannot be read: Is a directory")
     assert other == ("complete", "")
 
@@ -135,30 +114,6 @@ def test_a_corrupt_result_is_reported_and_kept(train, copied_run):
     assert (copied_run / "result.json").read_bytes() == b"[]"
 
 
-def test_a_study_that_cannot_name_a_directory_is_refused(train, tmp_path):
-    said = output(train("study='../above'", code=2))
-    assert said == (
-        "error: study=../above: must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first\n"
-    )
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "argument, said",
-    [
-        ("epochs=7", "epochs=7: must be the name of a choice, see --help; to set one value, give epochs.KEY=VALUE"),
-        ("experiment=null", "experiment=null: must be the name of an experiment; without one, leave it out"),
-        ("hydra/launcher=3", "hydra/launcher=3: must be the name of a choice, see --help"),
-        ("optimizer=null", "optimizer=null: must be the name of a choice, see --help"),
-        ("model=[blocks4,blocks15]", "model: must be one choice; -m model=A,B makes a run of each"),
-        ("seed=null", "seed=null: field 'seed' is not Optional"),
-        ("data.root=${nope}", "data.root: Interpolation key 'nope' not found"),
-    ],
-)
-def test_requests_that_make_hydra_print_a_traceback_get_an_error_line(train, argument, said):
-    assert output(train(argument, code=2)).startswith(f"error: {said}")
-
-
 @pytest.mark.slow
 def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
     deep = ("model.stages=[1,1,1,1]", "epochs.count=1")  # 1,293 training images in batches of 4 leave one over
@@ -167,12 +122,6 @@ def test_a_last_batch_too_small_for_batch_norm_is_refused(train):
         "batch_size=4: leaves a last batch of one image, which the 4 stages of model.stages reduce to one pixel" in said
     )
     train(*deep, "batch_size=1000")
-
-
-def test_emulated_bf16_is_refused(monkeypatch):
-    monkeypatch.setattr("resnet.training.device.has_native_bf16", lambda device: False)
-    with pytest.raises(ConfigError, match="^precision=bf16: this cpu has no native bf16; use precision=fp32 or auto$"):
-        resolve_precision("bf16", torch.device("cpu"))
 
 
 OUT_OF_MEMORY = """
@@ -190,7 +139,7 @@ def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     sweep = ("-m", *small("model.width=16,8", "seed=0", "epochs.count=1"))
     command = (sys.executable, "-c", OUT_OF_MEMORY, *sweep)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    (failed, reason), complete = summary(tmp_path)
+    (failed, reason), complete = reasons(tmp_path)
     assert done.returncode == 1 and failed == "failed" and complete == ("complete", "")
     assert "batch_size=64" in reason and "model.width=16" in reason and reason in output(done)
     (failure,) = tmp_path.glob("runs/*/*/*/failure.json")

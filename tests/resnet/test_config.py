@@ -6,7 +6,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from torch.nn import Linear
 
-from resnet.config import Config, Epochs, check, from_plain, identity, not_identity, run_name, total_steps
+from resnet.config import Augmentation, Config, Epochs, check, from_plain, identity, not_identity, run_name, total_steps
 from resnet.errors import ConfigError
 from resnet.launch.compose import CONF, VERSION_BASE, to_config
 from resnet.prepare import network_of
@@ -114,6 +114,19 @@ def test_what_can_change_the_result_changes_the_name(composed, default, override
 
 def test_one_value_spelt_two_ways_is_one_run(composed, default):
     assert run_name(composed("optimizer.lr=1e-3", "epochs=short")) == run_name(default)
+
+
+@pytest.mark.parametrize(
+    "overrides, augmentation",
+    [
+        ("data=digits", Augmentation()),
+        ("data=digits augmentation=flip_crop", Augmentation(flip=True, crop_padding=4)),
+        ("data=svhn augmentation=cutout", Augmentation(crop_padding=4, cutout=16)),
+        ("data=svhn augmentation.flip=true", Augmentation(flip=True, crop_padding=4)),
+    ],
+)
+def test_digits_are_mirrored_only_if_asked_for(composed, overrides, augmentation):
+    assert composed(*overrides.split()).augmentation == augmentation
 
 
 def test_a_new_option_with_a_default_keeps_the_old_names():

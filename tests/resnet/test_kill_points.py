@@ -23,19 +23,12 @@ from hypothesis import strategies as st
 
 import resnet.training.data
 import resnet.training.trainer
-from resnet.config import Augmentation, Config, Data, Epochs, Model, Optimizer, Schedule
+from resnet.config import Config
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.signals import Interrupted
 from resnet.training.device import resolve_precision
-
-SCHEDULES = {
-    "constant": {},
-    "multistep": {"milestones": [0.3]},
-    "cosine": {"warmup": 0.2},
-    "onecycle": {},
-}
-OPTIMIZERS = {"adam": {}, "adamw": {"weight_decay": 0.01}, "sgd": {"momentum": 0.9, "nesterov": True}}
+from tests.resnet.runs import configuration, without_times
 
 
 class Killed(BaseException):
@@ -123,30 +116,13 @@ def cheap():
     torch.set_num_threads(threads)
 
 
-def configuration(optimizer="adam", schedule="onecycle", precision="auto") -> Config:
-    return Config(
-        data=Data("digits", val_fraction=0.25, limit=8),
-        model=Model("blocks2", [1, 1], 4),
-        optimizer=Optimizer(optimizer, lr=0.01, **OPTIMIZERS[optimizer]),
-        schedule=Schedule(schedule, **SCHEDULES[schedule]),
-        epochs=Epochs(3),
-        augmentation=Augmentation(crop_padding=1),
-        batch_size=32,
-        precision=precision,
-        device="cpu",
-        progress="lines",
-        probe_every=2,
-    )
-
-
 def end(folder: Path) -> dict:
     """Return what a run leaves, except for times; check that its recorded starts can be read."""
     assert RunFolder(folder).starts()
     result = json.loads((folder / "result.json").read_text())
     del result["wall_seconds"]
-    metrics = [line.split(",")[:6] for line in (folder / "metrics.csv").read_text().splitlines()]
     left = {name: (folder / name).read_bytes() for name in ("weights.safetensors", "layers.csv", "config.yaml")}
-    return left | {"metrics": metrics, "result": result, "names": {p.name for p in folder.iterdir()}}
+    return left | {"metrics": without_times(folder), "result": result, "names": {p.name for p in folder.iterdir()}}
 
 
 @pytest.mark.slow
@@ -224,7 +200,7 @@ def test_the_soak_kills_real_processes(tmp_path):
     command = (sys.executable, soak, "--rounds", "1", "--epochs", "3")
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0 and "1 of 1 rounds ended with the bytes" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "1 of 1 killed runs ended with the bytes" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):

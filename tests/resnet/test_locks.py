@@ -9,10 +9,8 @@ import stat
 import pytest
 
 from resnet import locks
-from resnet.config import Config, Data
 from resnet.record.files import append, write_whole
-from resnet.record.folder import RecordError, RunFolder
-from resnet.session import run_or_resume
+from resnet.record.folder import RunFolder
 from resnet.training.downloads import _locked
 
 
@@ -48,31 +46,32 @@ def test_any_other_failure_of_a_lock_is_an_error(tmp_path, no_locks):
         pass
 
 
-def test_where_locks_exist_they_hold(tmp_path):
-    with RunFolder(tmp_path).lock(), pytest.raises(RecordError, match="in use by"):
-        run_or_resume(RunFolder(tmp_path), Config(data=Data("digits")))
+@pytest.fixture
+def no_sync(monkeypatch):
+    """Return a function that makes every attempt to sync a folder, but not a file, fail with an errno."""
+    fsync = os.fsync
+
+    def answer(number: int) -> None:
+        def only_files(descriptor: int) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", only_files)
+
+    return answer
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch, number):
-    fsync = os.fsync
-
-    def only_files(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(number, os.strerror(number))
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", only_files)
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, no_sync, number):
+    no_sync(number)
     write_whole(tmp_path / "file", b"whole")
     append(tmp_path / "file", b", and more")
     assert (tmp_path / "file").read_bytes() == b"whole, and more"
 
 
-def test_a_full_disk_is_still_an_error(tmp_path, monkeypatch):
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
+def test_a_folder_that_has_no_space_left_is_an_error(tmp_path, no_sync):
+    no_sync(errno.ENOSPC)
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "file", b"whole")
 

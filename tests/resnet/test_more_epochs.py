@@ -1,6 +1,7 @@
 """More epochs of a finished run: they continue it only if that gives the same bytes as training from the start."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +17,13 @@ from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
-from tests.resnet.test_kill_points import configuration
-
-
-def only(folder: Path, pattern: str) -> Path:
-    (run,) = folder.glob(pattern)
-    return run
+from tests.resnet.runs import configuration, only, without_times
 
 
 def epochs_of(folder: Path) -> dict[int, Path]:
     """Return the complete runs of the default study by their number of epochs."""
     results = folder.glob("runs/default/*/seed0/result.json")
     return {json.loads(path.read_text())["epochs"]: path.parent for path in results}
-
-
-def without_times(run: Path) -> list[str]:
-    return [",".join(line.split(",")[:6]) for line in (run / "metrics.csv").read_text().splitlines()]
 
 
 @pytest.mark.slow
@@ -116,6 +108,12 @@ def test_a_damaged_run_is_not_used_as_a_shorter_run(short, tmp_path, name, conte
     (tmp_path / short.parent.name / "seed0" / name).write_text(content)
     config = of_epochs(2)
     assert list(but_for_epochs(folder_of(config, tmp_path), config)) == []
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 1000)], ids=["deleted", "cut"])
+def test_without_a_whole_checkpoint_of_the_shorter_run_a_longer_one_starts_from_the_beginning(short, tmp_path, damage):
+    damage(shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "checkpoint.pt")
+    assert start_of(trained(of_epochs(2), tmp_path))["epoch"] == 0
 
 
 @pytest.mark.slow

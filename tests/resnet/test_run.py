@@ -1,6 +1,5 @@
 """Whole runs, most of them in separate processes: what they write, and that stopping them loses nothing."""
 
-import csv
 import json
 import os
 import re
@@ -9,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,31 +24,15 @@ from resnet.signals import Terminated, collected_signals, pending_signals, raise
 from resnet.training.model import Network
 from tests.conftest import heed_interrupts, hold, imported, one_thread, small
 from tests.resnet.conftest import edit
+from tests.resnet.runs import begun, only, read, start, wait_for, without_times
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
     "predictions.npy starts.jsonl run.log .hydra .lock".split()
 )
+
 COMPILER = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # the one that PyTorch uses
 needs_a_compiler = pytest.mark.skipif(not shutil.which(shlex.split(COMPILER)[0]), reason="needs a C++ compiler")
-
-
-def runs_in(folder: Path) -> list[Path]:
-    return sorted(folder.glob("runs/*/*/seed*"))
-
-
-def only(folder: Path) -> Path:
-    (run,) = runs_in(folder)
-    return run
-
-
-def rows(run: Path) -> list[dict[str, str]]:
-    with open(run / "metrics.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def without_times(run: Path) -> list[tuple[str, ...]]:
-    return [tuple(row.values())[:6] for row in rows(run)]
 
 
 def test_a_run_leaves_what_the_contract_says(train, tmp_path):
@@ -66,9 +47,10 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert config["model"] == {"name": "blocks2"} | network
     assert config["identity"]["model"] == {"stages": [1, 1], "width": 8}
     assert config["choices"]["model"] == "blocks4" and config["choices"]["data"] == "digits"
-    assert [row["epoch"] for row in rows(run)] == ["1", "2"]
+    rows = read(run / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["1", "2"]
     assert (
-        list(rows(run)[0])
+        list(rows[0])
         == "epoch lr train_loss train_acc val_loss val_acc train_seconds val_seconds images_per_second".split()
     )
     result = json.loads((run / "result.json").read_text())
@@ -76,9 +58,9 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert result["network"] == network | {"classes": 10, "channels": 1}
     cost = Network(**result["network"]).cost(size=8)
     assert (result["parameters"], result["multiply_adds"]) == (cost.parameters, cost.multiply_adds)
-    assert result["final"]["val_acc"] == float(rows(run)[-1]["val_acc"])
-    assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows(run))
-    taken = sum(float(row["train_seconds"]) + float(row["val_seconds"]) for row in rows(run))
+    assert result["final"]["val_acc"] == float(rows[-1]["val_acc"])
+    assert result["best"]["val_acc"] == max(float(row["val_acc"]) for row in rows)
+    taken = sum(float(row["train_seconds"]) + float(row["val_seconds"]) for row in rows)
     assert result["wall_seconds"] == pytest.approx(taken) and taken > 0  # the time left is estimated from it
     confusion = torch.tensor(result["test"]["confusion"])
     assert confusion.sum() == result["test"]["images"] == 360
@@ -88,6 +70,10 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert [[((labels == a) & (predicted == b)).sum() for b in range(10)] for a in range(10)] == confusion.tolist()
     (start,) = map(json.loads, (run / "starts.jsonl").read_text().splitlines())
     assert start["epoch"] == 0 and start["code"] == result["code"] and start["data"] == result["data"]["sha256"]
+    weights, state = load_file(run / "weights.safetensors"), torch.load(run / "checkpoint.pt", weights_only=True)
+    built = Network(**result["network"]).build().state_dict()
+    assert weights.keys() == state["model"].keys() == built.keys() and state["epoch"] == 2
+    assert all(torch.equal(weights[name], state["model"][name]) for name in weights)
     assert list(result["test"]["per_class_acc"]) == [str(digit) for digit in range(10)]
     assert result["git"] == git_state()
     assert result["versions"]["torch"] == torch.__version__.split("+")[0] and result["machine"]["threads"] >= 1
@@ -95,17 +81,6 @@ def test_a_run_leaves_what_the_contract_says(train, tmp_path):
     assert re.search(r", fp32|, bf16", done.stdout) and ", 1 thread\n" in done.stdout
     assert done.stdout.splitlines()[-1] == f"curves: {run.relative_to(tmp_path)}/curves.png"
     assert "torch" in imported(done) and not imported(done) & {"tensorboard", "torch.utils.tensorboard", "wandb"}
-
-
-@pytest.mark.slow
-def test_what_is_saved_loads_without_the_project(train, tmp_path):
-    train("model.shortcut=pad")
-    run = only(tmp_path)
-    weights = load_file(run / "weights.safetensors")
-    state = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert weights.keys() == state["model"].keys() == Network((1, 1), 8, "pad", channels=1).build().state_dict().keys()
-    assert all(torch.equal(weights[name], state["model"][name]) for name in weights)
-    assert state["epoch"] == 2 and state["precision"] in ("fp32", "bf16")
 
 
 def test_the_same_command_again_does_nothing(train, copied_run, tmp_path):
@@ -123,8 +98,7 @@ def test_the_same_command_again_does_nothing(train, copied_run, tmp_path):
 def test_probes_do_not_touch_the_training(train, tmp_path):
     train("seed=1")
     probed = only(tmp_path)
-    with open(probed / "layers.csv", newline="") as file:
-        layers = list(csv.DictReader(file))
+    layers = read(probed / "layers.csv")
     assert [(row["epoch"], row["layer"]) for row in layers] == [(e, str(n)) for e in "012" for n in range(1, 7)]
     shutil.move(probed, tmp_path / "probed")
     train("seed=1", "probe_every=0")
@@ -134,7 +108,7 @@ def test_probes_do_not_touch_the_training(train, tmp_path):
 
 def test_without_validation_nothing_is_held_out(train_here):
     run = train_here("data.val_fraction=0", "epochs.count=1")
-    assert rows(run)[0]["val_acc"] == ""
+    assert read(run / "metrics.csv")[0]["val_acc"] == ""
     result = json.loads((run / "result.json").read_text())
     assert result["best"] is None and result["data"]["train_images"] == 1437
 
@@ -144,7 +118,7 @@ def test_training_can_end_at_a_step_within_an_epoch(train_here, capsys):
     run = train_here("epochs.count=null", "epochs.steps=25", *schedule, "progress=bar")
     shown = capsys.readouterr().err
     assert "| 0/21 [" in shown and "| 0/4 [" in shown
-    assert [row["lr"] for row in rows(run)] == ["0.001", "0.0001"]  # 21 steps, then 4
+    assert [row["lr"] for row in read(run / "metrics.csv")] == ["0.001", "0.0001"]  # 21 steps, then 4
 
 
 def test_a_run_that_diverges_says_where_and_is_not_tried_again(train, tmp_path):
@@ -155,48 +129,10 @@ def test_a_run_that_diverges_says_where_and_is_not_tried_again(train, tmp_path):
         failure["status"] == "diverged"
         and failure["error"] == f"the loss was not finite, first at step {failure['step']}"
     )
-    epoch = len(rows(only(tmp_path))) + 1
+    epoch = len(read(only(tmp_path) / "metrics.csv")) + 1
     assert failure["epoch"] == epoch and 21 * (epoch - 1) <= failure["step"] < 21 * epoch
     assert "Traceback" not in done.stdout + done.stderr
     assert "diverged before" in train(*overrides, code=1).stdout
-
-
-@pytest.mark.slow
-def test_a_failing_job_leaves_the_others_alone(train, tmp_path):
-    done = train("-m", "batch_size=5000,64", "seed=0", code=1)
-    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        outcomes = [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
-    reason = "batch_size=5000: must be at most 1293, the number of training images"
-    assert outcomes == [("failed", reason), ("complete", "")]
-    assert reason in done.stdout
-    stopped = train("-m", "batch_size=5000,32", "seed=0", "fail_fast=true", code=1)
-    assert "not started" in stopped.stdout
-
-
-def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
-    """Start a run that takes some seconds, as a process that can be killed."""
-    return subprocess.Popen(
-        (sys.executable, "-m", "resnet.run", *small(*overrides)),
-        cwd=folder, env=one_thread() | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=heed_interrupts,
-    )  # fmt: skip
-
-
-def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
-    while not list(folder.glob(pattern)):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-
-
-def begun(folder: Path, *overrides: str, study: str = "default", **environment: str) -> Path:
-    """Return the folder of a run that was killed after its first epoch."""
-    process = start(folder, *overrides, f"study={study}", **environment, **hold(folder))
-    wait_for(folder, f"runs/{study}/*/*/checkpoint.pt", process)
-    process.kill()
-    process.wait()
-    (folder / "hold").unlink()
-    (run,) = folder.glob(f"runs/{study}/*/*")
-    return run
 
 
 def test_a_killed_run_ends_with_the_same_bytes(train, tmp_path, digits_run):
@@ -375,5 +311,5 @@ def test_compiling_for_a_cpu_does_not_mention_cuda(train):
 def test_a_network_learns_cifar10(command, tmp_path, cifar10):
     """A fifth of an epoch of the real thing: chance is 10 %."""
     command("resnet.run", "model=blocks4", "data.limit=1000", "epochs.count=1", f"data.root={cifar10}")
-    row = rows(only(tmp_path))[0]
+    row = read(only(tmp_path) / "metrics.csv")[0]
     assert float(row["train_acc"]) > 0.25 and float(row["train_loss"]) < 2.1

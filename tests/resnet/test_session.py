@@ -74,9 +74,19 @@ def test_a_refused_request_archives_nothing(run, impossible, monkeypatch):
     assert files_of(run) == before and run.state() == "complete"
 
 
-def test_a_run_that_starts_over_need_not_be_compiled_as_the_old_one_was(run, monkeypatch):
-    monkeypatch.setattr(RunFolder, "begun_compiled", lambda self: True)
-    assert run_or_resume(run, replace(CONFIG, resume="never"))["compiled"] is False
+@pytest.mark.parametrize("resume, compiled", [("auto", True), ("never", False)])
+def test_a_run_that_began_compiled_stays_so_unless_it_starts_over(run, monkeypatch, resume, compiled):
+    (run.path / "result.json").unlink()
+    torch.save(torch.load(run.path / "checkpoint.pt") | {"compiled": True}, run.path / "checkpoint.pt")
+    monkeypatch.setattr("resnet.train.compile_network", lambda trainer, *_: trainer.model)
+    assert run_or_resume(run, replace(CONFIG, resume=resume))["compiled"] is compiled
+
+
+def test_a_run_beside_others_chooses_a_gpu_as_such(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("resnet.training.device.choose_gpu", lambda *how: told.append(how) or torch.device("cpu"))
+    run_or_resume(RunFolder(tmp_path), replace(CONFIG, device="auto", epochs=Epochs(1)), in_parallel=True)
+    assert told == [("auto", True)]
 
 
 @pytest.mark.parametrize("missing", ["code", "schedule"])

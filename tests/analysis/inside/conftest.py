@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
+from tests.analysis.conftest import LAYERS
+
 CURVATURE = "eigenvalue,residual,iterations,converged\n"
 
 

@@ -1,6 +1,5 @@
 """Inspections and lesions as commands: what they write, that they resume, and what they refuse."""
 
-import csv
 import json
 import shutil
 import sys
@@ -16,13 +15,9 @@ from resnet.inspect import inspecting
 from resnet.training.device import has_native_bf16
 from resnet.training.pictures import read_folder
 from tests.resnet.conftest import exit_code
+from tests.resnet.runs import read
 
 TINY = ("data=digits", "model=blocks", "model.width=4", "device=cpu")
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from resnet.launch.plan import check_sizes
 from tests.conftest import imported
 
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
+NO_CHOICE = "must be the name of a choice, see --help; to set one value, give "
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,12 @@ ALL_KEYS = "python -m resnet.run --cfg job prints them all"
         ),
         ("optimizer=adan", "error: optimizer=adan: must be one of adam, adamw, sgd"),
         ("optimizer=", "error: optimizer=: must be one of adam, adamw, sgd"),
+        ("optimizer=null", f"error: optimizer=null: {NO_CHOICE}optimizer.KEY=VALUE"),
+        ("epochs=7", f"error: epochs=7: {NO_CHOICE}epochs.KEY=VALUE"),
+        ("hydra/launcher=3", f"error: hydra/launcher=3: {NO_CHOICE}hydra.launcher.KEY=VALUE"),
+        ("experiment=null", "error: experiment=null: must be the name of an experiment; without one, leave it out"),
+        ("seed=null", "error: seed=null: field 'seed' is not Optional"),
+        ("data.root=${nope}", "error: data.root: Interpolation key 'nope' not found"),
         ("model.stages=3", "error: model.stages=3: must be a list, e.g. [3,3,3]"),
         ("model.stages=[[1]]", "error: model.stages=[[1]]: must hold a whole number for each stage, e.g. [3,3,3]"),
         ("seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),

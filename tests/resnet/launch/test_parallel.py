@@ -1,6 +1,5 @@
 """Several runs at once on one machine: hydra/launcher=parallel, with the real joblib."""
 
-import csv
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ from resnet.launch.sweeper import runs_at_once
 from resnet.record.folder import RecordError, RunFolder
 from resnet.session import run_or_resume
 from tests.conftest import heed_interrupts, hold, one_thread, small
-from tests.resnet.launch.test_sweeper import summary
+from tests.resnet.runs import owner, summary, without_times
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
 PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
@@ -55,12 +54,6 @@ def processes(folder: Path) -> list[int]:
     return found
 
 
-def owner(folder: Path, seed: int) -> int:
-    """Return the process that holds a run's lock."""
-    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
-    return int(lock.read_text().split()[1])
-
-
 @pytest.mark.slow
 def test_a_parallel_sweep_leaves_the_same_files_as_a_serial_one(train, tmp_path):
     grid = ("seed=0,1", "model.shortcut=projection,none")
@@ -70,19 +63,13 @@ def test_a_parallel_sweep_leaves_the_same_files_as_a_serial_one(train, tmp_path)
         parallel = tmp_path / "runs" / "default" / serial.relative_to(tmp_path / "runs" / "serial")
         for name in ("weights.safetensors", "layers.csv", "samples.png"):
             assert (parallel / name).read_bytes() == (serial / name).read_bytes()
-        mine, theirs = (without_times(folder / "metrics.csv") for folder in (parallel, serial))
-        assert mine == theirs and len(mine) == 2
+        assert without_times(parallel) == without_times(serial)
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 4
     (line,) = [line for line in done.stdout.splitlines() if "seed1: epoch 2/2" in line and "-none-" in line]
     assert line.startswith("blocks2-none-") and len(line) <= 80, "the lines of parallel runs name their run"
     assert "Joblib.Parallel" not in done.stdout and "\t#0" not in done.stdout
     again = train(*PARALLEL, *grid)
     assert "4 runs: 4 already there, 0 to do" in again.stdout
-
-
-def without_times(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from resnet.train import compile_where_it_pays
 from resnet.training.catalogue import CATALOGUE, split_sizes
 from resnet.training.data import load
 from tests.conftest import small
-from tests.resnet.launch.test_sweeper import start
+from tests.resnet.runs import start, wait_for
 
 
 @pytest.mark.slow
@@ -221,10 +220,8 @@ def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(trai
     small = ("epochs.count=1", "data.limit=20", "probe_every=0")
     done = train("-m", "seed=0,1,2", *small)
     assert done.returncode == 0 and "not started" not in printed_table(tmp_path)
-    sweep = start(tmp_path, "seed=3,4,5", "epochs.count=500", "data.limit=20")
-    while not list(tmp_path.glob("runs/*/*/seed3/checkpoint.pt")):
-        assert sweep.poll() is None
-        time.sleep(0.01)
+    sweep = start(tmp_path, "-m", "seed=3,4,5", "epochs.count=500", "data.limit=20")
+    wait_for(tmp_path, "runs/*/*/seed3/checkpoint.pt", sweep)
     sweep.kill()
     sweep.wait()
     assert "2 runs of a sweep have not started" in printed_table(tmp_path)

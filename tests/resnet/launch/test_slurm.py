@@ -20,12 +20,11 @@ from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import obstacle, slurm, wait_until
-from tests.resnet.launch.test_sweeper import summary
+from tests.resnet.runs import owner, summary, without_times
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
+OURS = "defaults: [slurm]\narray_parallelism: 3\nsetup: [touch prepared]\n"
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
-TIMES = re.compile(r"(,[^,]*){3}$", re.MULTILINE)  # the last three columns of metrics.csv
-
 
 MARKED = "+hydra.callbacks.mark._target_=marks.Mark"
 CALLBACK = """
@@ -117,21 +116,14 @@ def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
         other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
         for name in ("weights.safetensors", "layers.csv", "samples.png"):
             assert (other / name).read_bytes() == (run / name).read_bytes()
-        mine, theirs = (TIMES.sub("", (each / "metrics.csv").read_text()) for each in (other, run))
-        assert mine == theirs and mine
+        assert without_times(other) == without_times(run)
     assert len(serial) == len(list(folder.glob("runs/default/*/*")))
-
-
-def owner(folder: Path, seed: int) -> int:
-    """Return the process that holds a run's lock."""
-    (lock,) = folder.glob(f"runs/*/*/seed{seed}/.lock")
-    return int(lock.read_text().split()[1])
 
 
 @on_a_cluster
 def test_an_array_leaves_the_same_files_as_a_serial_sweep(cluster, train, tmp_path):
     (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)  # for the cluster's own settings
-    (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text("defaults: [slurm]\narray_parallelism: 3\n")
+    (tmp_path / "conf" / "hydra" / "launcher" / "ours.yaml").write_text(OURS)
     grid = ("seed=0,1,2", "model.shortcut=projection,none")
     (tmp_path / "marks.py").write_text(CALLBACK)
     sweep = Sweep(tmp_path, cluster, "--config-dir=conf", *grid, "hydra/launcher=ours", MARKED)
@@ -142,7 +134,7 @@ def test_an_array_leaves_the_same_files_as_a_serial_sweep(cluster, train, tmp_pa
         assert re.fullmatch(r"\d+_\d", (run / "job.txt").read_text()), "written by the job's callback"
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 6
     (array,) = sweep.arrays()
-    assert "#SBATCH --array=0-5%3" in array.read_text()
+    assert "#SBATCH --array=0-5%3" in array.read_text() and (tmp_path / "prepared").exists()
     assert re.search(r": 6 of 6( · about \d+ s left)?$", sweep.logs(), re.MULTILINE), "a job logs its place"
     assert_as_if_undisturbed(train, tmp_path, *grid)
     again = train(*SLURM, *grid, env=cluster)
@@ -263,6 +255,23 @@ def test_a_job_that_slurm_does_not_requeue_says_so(tmp_path, monkeypatch):
         Unsuccessful, match="did not requeue it, requeueing is disabled; the same command resumes it .add"
     ):
         RunJob(10, 120, 1, None)._requeue(RunFolder(tmp_path), progress=True)
+
+
+def test_a_job_requeued_too_often_is_a_failed_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with pytest.raises(Unsuccessful, match="hydra.launcher.max_num_timeout=1 is the limit"):
+        RunJob(10, 120, 1, None)._requeue(RunFolder(tmp_path), progress=True)
+    assert RunFolder(tmp_path).state() == "failed"
+
+
+def test_a_complete_run_stays_if_the_job_that_would_start_it_over_dies_first(copied_run, tmp_path):
+    from resnet.launch.slurm.launcher import SlurmArray
+
+    before, launcher = (copied_run / "result.json").read_bytes(), SlurmArray.__new__(SlurmArray)
+    launcher.params, launcher.reasons = {"submitit_folder": tmp_path}, {}
+    launcher._record_death(copied_run, "7_0", "NODE_FAIL")
+    assert launcher.reasons == {copied_run: "its Slurm job 7_0 died, state NODE_FAIL"}
+    assert (copied_run / "result.json").read_bytes() == before and not (copied_run / "failure.json").exists()
 
 
 @on_a_cluster

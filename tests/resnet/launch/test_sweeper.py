@@ -1,9 +1,7 @@
 """Sweeps: independence of their jobs, resuming, summaries, and launchers that fail."""
 
-import csv
-import json
+import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -26,21 +24,11 @@ from resnet.launch.jobs import Job
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper
 from resnet.record.folder import RunFolder
-from tests.conftest import heed_interrupts, hold, one_thread, small
+from tests.conftest import hold, one_thread, small
+from tests.resnet.conftest import edit
+from tests.resnet.runs import only, read, reasons, start, summary, wait_for
 
 REFERENCE = CONF.parent / "runs" / "reference"
-
-
-def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
-    """Start a sweep as a process that can be watched and killed."""
-    command = (sys.executable, "-m", "resnet.run", "-m", *small(*overrides))
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
-    return subprocess.Popen(command, cwd=folder, env=one_thread() | environment, **options)
-
-
-def summary(folder: Path) -> list[tuple[str, str]]:
-    with open(folder / "runs" / "default" / "sweep.csv", newline="") as file:
-        return [(Path(row["run"]).name, row["outcome"]) for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow
@@ -54,10 +42,8 @@ def test_a_job_of_a_sweep_has_the_same_result_as_a_single_run(train, tmp_path):
 
 
 def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_path):
-    sweep = start(tmp_path, "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
-    while not list(tmp_path.glob("runs/*/*/seed1/checkpoint.pt")):
-        assert sweep.poll() is None
-        time.sleep(0.01)
+    sweep = start(tmp_path, "-m", "seed=0,1,2", **hold(tmp_path, "seed1/checkpoint.pt"))
+    wait_for(tmp_path, "runs/*/*/seed1/checkpoint.pt", sweep)
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
     assert not list(tmp_path.glob("runs/*/*/seed1/result.json"))
@@ -74,28 +60,19 @@ def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_pat
     ],
 )
 def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code, file, state):
-    sweep = start(tmp_path, "seed=0,1", "epochs.count=500")
-    while not list(tmp_path.glob(f"runs/*/*/seed0/{file}")):
-        assert sweep.poll() is None
-        time.sleep(0.01)
+    sweep = start(tmp_path, "-m", "seed=0,1", "epochs.count=500")
+    wait_for(tmp_path, f"runs/*/*/seed0/{file}", sweep)
     sweep.send_signal(signum)
     assert sweep.wait() == code
     assert summary(tmp_path) == [("seed0", state), ("seed1", "not started")]
 
 
-def edit(path: Path, **changes) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pytorch(train, tmp_path):
     train("-m", "seed=0,1", "epochs.count=1")
-    (first,) = tmp_path.glob("runs/*/*/seed0/result.json")
-    edit(first, code="0" * 64)
+    edit(only(tmp_path, "runs/*/*/seed0"), code="0" * 64)
     done = train("-m", "seed=0,1", "epochs.count=1", env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert "2 runs: 2 already there (1 computed by other code), 0 to do" in done.stdout
-    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        rows = [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
-    assert rows == [("already there", "computed by other code"), ("already there", "")]
+    assert reasons(tmp_path) == [("already there", "computed by other code"), ("already there", "")]
     assert not re.search(r"\| +(torch|numpy|pandas|sklearn)$", done.stderr, re.MULTILINE)
 
 
@@ -119,9 +96,8 @@ def test_a_sweep_says_why_a_run_was_refused_and_its_folder_keeps_the_earlier_fai
     RunFolder(run).fail("failed", "the disk was full", "")
     refused = train("-m", "seed=0", "epochs.count=1", code=1)
     assert "begun in other" in refused.stdout
-    with open(tmp_path / "runs" / "default" / "sweep.csv", newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert row["outcome"] == "failed" and row["reason"].startswith("begun in other")
+    ((outcome, reason),) = reasons(tmp_path)
+    assert outcome == "failed" and reason.startswith("begun in other")
     assert RunFolder(run).failure()["error"] == "the disk was full"
 
 
@@ -139,10 +115,8 @@ def test_a_run_whose_configuration_changed_during_the_sweep_is_refused(tmp_path)
     own.parent.mkdir(parents=True)
     own.write_text("defaults: [adam, _self_]\nlr: 0.01\n")
     changing = ("--config-dir", "mine", "optimizer=own", "seed=0,1", "epochs.count=1", "data.limit=20")
-    sweep = start(tmp_path, *changing, **hold(tmp_path, "seed0/result.json"))
-    while not list(tmp_path.glob("runs/*/*/seed0/result.json")):
-        assert sweep.poll() is None
-        time.sleep(0.01)
+    sweep = start(tmp_path, "-m", *changing, **hold(tmp_path, "seed0/result.json"))
+    wait_for(tmp_path, "runs/*/*/seed0/result.json", sweep)
     own.write_text("defaults: [adam, _self_]\nlr: 0.02\n")
     (tmp_path / "hold").unlink()
     assert sweep.wait() == 1
@@ -192,22 +166,32 @@ def test_an_experiments_grid_covers_its_reference_runs(experiment):
     assert committed and committed <= {job.run.path.parent.name for job in jobs}
 
 
-def typed() -> Iterator[list[str]]:
-    """Yield the arguments that the comments of the experiments suggest."""
-    for path in sorted((CONF / "experiment").glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        for words in re.findall(r"^# Scaled down  (.*)", text, re.MULTILINE):
-            yield [f"experiment={path.stem}", *shlex.split(words)]
-        yield from map(shlex.split, re.findall(r"^# Other half   (.*)", text, re.MULTILINE))
+EXPERIMENTS = {path.stem: path.read_text(encoding="utf-8") for path in (CONF / "experiment").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("words", list(typed()), ids=" ".join)
-def test_arguments_suggested_by_an_experiments_comments_are_accepted(words, monkeypatch):
+def suggested(name: str) -> Iterator[str]:
+    """Yield the arguments in an experiment's comments, where `;` separates commands; one only named gets a rate."""
+    for entry in re.findall("^# .*", re.sub(r"\n# {3,}", " ", EXPERIMENTS[name]), re.MULTILINE):
+        for part in re.split("; |(?=experiment=)", entry):
+            words = re.findall(r"[\w.]+=[^\s')]*[^\s').,:;]", part)
+            if words and words[0].startswith("experiment="):
+                yield " ".join(words if words[1:] else [*words, "optimizer.lr=0.1"])
+            elif words:
+                yield " ".join([f"experiment={name}", *words])
+
+
+@pytest.mark.parametrize("typed", sorted({typed for name in EXPERIMENTS for typed in suggested(name)}))
+def test_arguments_suggested_by_an_experiments_comments_are_accepted(typed, monkeypatch):
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # not before Hydra has loaded it
 
     monkeypatch.setattr(BasicSweeper, "split_arguments", diagonal)
-    jobs = jobs_of(words)
-    assert jobs and all(job.config.study == words[0].partition("=")[2] for job in jobs)
+    jobs, given = jobs_of(typed.split()), dict(word.split("=", 1) for word in typed.split())
+    assert jobs and {job.config.study for job in jobs} == {given.get("study", given["experiment"])}
+
+
+def test_no_comment_of_an_experiment_that_holds_arguments_is_overlooked():
+    with_arguments = {name for name, text in EXPERIMENTS.items() if re.search(r"^#.*\w=\w", text, re.MULTILINE)}
+    assert with_arguments == {name for name in EXPERIMENTS if list(suggested(name))}
 
 
 def test_the_quickstart_compares_two_depths_with_several_seeds():
@@ -230,8 +214,7 @@ def done(path: Path, study: str, seed: int) -> Job:
 
 
 def listed_in(folder: Path) -> list[str]:
-    with open(folder / "sweep.csv", newline="") as file:
-        return [row["run"] for row in csv.DictReader(file)]
+    return [row["run"] for row in read(folder / "sweep.csv")]
 
 
 def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
@@ -274,41 +257,98 @@ def test_a_run_that_was_in_use_has_the_outcome_of_the_process_that_used_it(tmp_p
     assert job.outcome() == outcome
 
 
-class PoolOfWorkers:
-    """A parallel launcher that loses all jobs in progress when one of them kills its worker."""
+def sweeper_of(launch, fail_fast: bool = False) -> ResumableSweeper:
+    sweeper = ResumableSweeper(None)
+    sweeper.job_launcher, sweeper.master_config = SimpleNamespace(launch=launch), SimpleNamespace(fail_fast=fail_fast)
+    return sweeper
 
-    def __init__(self, deadly: str):
-        self.deadly, self.launched = deadly, []
 
-    def launch(self, job_overrides, initial_job_idx):
-        self.launched.append([overrides[0] for overrides in job_overrides])
-        for run in job_overrides:
-            if run[0].endswith(self.deadly):
-                raise RuntimeError("a worker was killed")
-            RunFolder(Path(run[0])).complete({"status": "complete"}, {})
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0)] * len(job_overrides)
+def jobs_in(folder: Path, *names: str) -> list[Job]:
+    for name in names:
+        (folder / name).mkdir()
+    return [Job([name], RunFolder(folder / name), False, None, None, "", Config()) for name in names]
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
 def test_jobs_are_retried_after_the_launcher_failed(tmp_path, fail_fast):
-    jobs = []
-    for name in ("first", "deadly", "last"):
-        (tmp_path / name).mkdir()
-        jobs.append(Job([str(tmp_path / name)], RunFolder(tmp_path / name), False, None, None, "", Config()))
-    sweeper = ResumableSweeper(None)
-    sweeper.job_launcher, sweeper.master_config = PoolOfWorkers("deadly"), SimpleNamespace(fail_fast=fail_fast)
-    sweeper._launch(jobs)
-    assert len(sweeper.job_launcher.launched) == (1 if fail_fast else 3), "all together, then the rest one by one"
+    """As a parallel one does, with all jobs in progress, when one of them kills its worker."""
+    jobs, launched = jobs_in(tmp_path, "first", "deadly", "last"), []
+
+    def launch(overrides, initial_job_idx):
+        launched.append(overrides)
+        for name, *_ in overrides:
+            run = RunFolder(tmp_path / name)
+            run.begin(Config(), {})
+            if name == "deadly":
+                raise RuntimeError("a worker was killed")
+            run.complete({"status": "complete"}, {})
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0)] * len(overrides)
+
+    sweeper_of(launch, fail_fast)._launch(jobs)
+    again = [] if fail_fast else [[["deadly", "resume=auto"]], [["last"]]]
+    assert launched == [[["first"], ["deadly"], ["last"]], *again], (
+        "all together, then one by one, without starting over"
+    )
+    assert [job.overrides for job in jobs] == launched[0], "resume is no axis of the summary"
     outcomes = [job.outcome() for job in jobs]
     if fail_fast:
-        assert outcomes == [("complete", ""), ("not started", ""), ("not started", "")]
+        assert outcomes == [("complete", ""), ("unfinished", ""), ("not started", "")]
     else:
         assert outcomes == [("complete", ""), ("failed", "RuntimeError: a worker was killed"), ("complete", "")]
 
 
 @pytest.mark.slow
+def test_a_sweep_goes_on_when_its_reader_is_gone(tmp_path):
+    """As in `| head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = (sys.executable, "-m", "resnet.run", "-m", *small("seed=0,1", "epochs.count=1", "data.limit=20"))
+    subprocess.run(command, cwd=tmp_path, env=one_thread(), stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert len(list(tmp_path.glob("runs/*/*/*/result.json"))) == 2
+
+
+def test_no_run_is_lost_when_the_reader_is_gone(tmp_path, monkeypatch):
+    """With `| head -1`: starting the next process flushes what was printed, which fails."""
+    dropped, jobs = [], jobs_in(tmp_path, "first", "second")
+    monkeypatch.setattr("resnet.launch.sweeper.drop_output", lambda: dropped.append(True))
+
+    def launch(overrides, initial_job_idx):
+        if not dropped:
+            jobs[0].run.complete({"status": "complete"}, {})
+            raise BrokenPipeError(32, "Broken pipe")
+        assert overrides == [["second"]], "a finished run is not started again"
+        jobs[1].run.complete({"status": "complete"}, {})
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=0.5)]
+
+    sweeper_of(launch)._launch(jobs)
+    assert [job.outcome() for job in jobs] == [("complete", "")] * 2 and dropped == [True]
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (OSError(24, "Too many open files"), "OSError: [Errno 24] Too many open files"),
+        (PermissionError(13, "Permission denied", "runs/x"), "runs/x: cannot be written: Permission denied"),
+    ],
+)
+def test_a_launchers_failure_is_blamed_on_a_file_only_if_it_is_and_a_bug_has_its_traceback(
+    tmp_path, caplog, error, reason
+):
+    def launch(overrides, initial_job_idx):
+        raise error
+
+    jobs = jobs_in(tmp_path, "only")
+    sweeper_of(launch)._launch(jobs)
+    assert jobs[0].outcome() == ("failed", reason)
+    assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_from_job_to_job(tmp_path):
-    sweep, resident = start(tmp_path, "seed=range(20)", "epochs.count=1", "data.limit=20"), {}
+    sweep, resident = start(tmp_path, "-m", "seed=range(20)", "epochs.count=1", "data.limit=20"), {}
     while sweep.poll() is None:
         done = len(list(tmp_path.glob("runs/*/*/*/result.json")))
         status = Path(f"/proc/{sweep.pid}/status").read_text()

@@ -12,8 +12,6 @@ import torch
 from resnet.record import environment
 from resnet.record.environment import git_state
 
-pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
-
 
 @pytest.fixture(autouse=True)
 def without_settings(monkeypatch):
@@ -25,7 +23,14 @@ def without_settings(monkeypatch):
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch) -> Path:
+def git() -> None:
+    """Skip the test without git."""
+    if not shutil.which("git"):
+        pytest.skip("needs git")
+
+
+@pytest.fixture
+def checkout(git, tmp_path, monkeypatch) -> Path:
     """Return a new checkout from which the code appears to run."""
     own = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
     (tmp_path / "resnet" / "record").mkdir(parents=True)
@@ -71,7 +76,7 @@ def test_an_fsmonitor_that_the_checkout_configures_is_not_run(checkout, tmp_path
     assert git_state()["commit"] and not (tmp_path / "ran").exists()
 
 
-def test_without_a_checkout_or_a_commit_git_state_is_empty(tmp_path, monkeypatch):
+def test_without_a_checkout_or_a_commit_git_state_is_empty(git, tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "resnet" / "record" / "environment.py"))
     assert git_state() == {}
     subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True)

@@ -14,6 +14,7 @@ from resnet.config import Config
 from resnet.record.checkpoint import load_checkpoint
 from resnet.record.files import append, read_table, write_whole
 from resnet.record.folder import CHECKPOINT, LAYERS, METRICS, PREVIOUS, RecordError, RunFolder
+from tests.resnet.runs import Harmful
 
 CONFIG = Config()
 
@@ -336,16 +337,6 @@ def test_an_invalid_result_is_reported_as_damaged(run, content):
 def test_an_invalid_failure_file_still_means_failed(run, content):
     (run.path / "failure.json").write_text(content)
     assert run.failure() == {} and run.state() == "failed"
-
-
-class Harmful:
-    """An object that creates a file when it is unpickled."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return open, (str(self.target), "w")
 
 
 def test_a_checkpoint_is_never_executed(run, tmp_path):

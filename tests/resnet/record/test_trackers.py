@@ -1,13 +1,11 @@
 """Runs with a tracker, in separate processes and offline, read back with the tracker's own reader."""
 
-import csv
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +15,9 @@ import yaml
 from resnet.config import run_name
 from resnet.launch.compose import compose_config
 from resnet.record.trackers import Tracker
-from tests.conftest import hold, one_thread, small
+from tests.conftest import hold, small
+from tests.resnet import runs
+from tests.resnet.runs import only
 
 OFFLINE = {"WANDB_MODE": "offline"}
 FIGURES = "lr train_loss train_acc val_loss val_acc train_seconds val_seconds images_per_second".split()
@@ -30,14 +30,8 @@ def tracker(request) -> str:
     return request.param
 
 
-def only(folder: Path) -> Path:
-    (run,) = folder.glob("runs/*/*/seed*")
-    return run
-
-
 def rows(run: Path) -> list[dict[str, float]]:
-    with open(run / "metrics.csv", newline="") as file:
-        return [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    return [{name: float(text) for name, text in row.items()} for row in runs.read(run / "metrics.csv")]
 
 
 def shown(run: Path) -> list[tuple[str, float, float]]:
@@ -135,14 +129,9 @@ def test_wandb_is_told_the_project_and_the_study(tmp_path, monkeypatch, chosen, 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen:
     """Start a run; return when it has recorded two epochs, where it pauses until a signal or `go_on`."""
-    process = subprocess.Popen(
-        (sys.executable, "-m", "resnet.run", *small("data.limit=30", *overrides)),
-        cwd=folder, env=one_thread() | OFFLINE | hold(folder, "checkpoint.previous.pt"),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    while not list(folder.glob("runs/*/*/*/checkpoint.previous.pt")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+    held = hold(folder, "checkpoint.previous.pt")
+    process = runs.start(folder, "data.limit=30", *overrides, **OFFLINE, **held)
+    runs.wait_for(folder, "runs/*/*/*/checkpoint.previous.pt", process)
     return process
 
 

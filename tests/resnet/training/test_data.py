@@ -28,6 +28,7 @@ from resnet.training.data import (
 )
 from resnet.training.downloads import DataError
 from resnet.training.trainer import Normalize
+from tests.resnet.runs import Harmful
 
 
 @pytest.fixture(scope="module")
@@ -333,16 +334,6 @@ def test_a_download_that_dies_half_way_is_reported(small_cifar, monkeypatch, beh
             load("cifar10", str(small_cifar), 0.0, None)
     assert str(error.value).count("\n") == 1
     assert len(load("cifar10", str(small_cifar), 0.0, None).train) == 20, "the same command then fetches all of it"
-
-
-class Harmful:
-    """An object that creates a file when it is unpickled."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return open, (str(self.target), "w")
 
 
 @pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from resnet.errors import ConfigError
 from resnet.training import device
 from tests.conftest import one_thread
 
@@ -97,3 +98,6 @@ def test_auto_is_the_faster_precision(monkeypatch, tmp_path, cpu, native, chosen
     assert device.has_native_bf16(here) is native and device.resolve_precision("auto", here) == chosen
     if native:
         assert device.resolve_precision("bf16", here) == "bf16"
+    else:
+        with pytest.raises(ConfigError, match="^precision=bf16: this cpu has no native bf16; use precision=fp32 or au"):
+            device.resolve_precision("bf16", here)

@@ -165,8 +165,13 @@ def test_apples_gpu_is_refused_where_there_is_none(monkeypatch):
 class OnApple(torch.Tensor):
     """A tensor on a device without float64; what is computed from it stays there until `cpu` fetches it."""
 
-    def double(self):
-        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), options=None):
+        found = super().__torch_function__(function, types, arguments, options)
+        for each in found if isinstance(found, tuple) else (found,):
+            if isinstance(each, cls) and each.dtype == torch.float64:
+                raise TypeError("the MPS framework doesn't support float64")
+        return found
 
     def cpu(self):
         return self.as_subclass(torch.Tensor)
