@@ -167,7 +167,9 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     by_pair = count_significant([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
     best = study.configurations[study.configurations[axis.column] == places[0]]
     facts = facts | {"pairs": len(whole), "of_pairs": len(cells), "above": by_pair["more"], "below": by_pair["less"]}
-    facts |= {"diverged": int(best["diverged"].sum())}
+    second = study.configurations[study.configurations[axis.column] == places[1]]
+    second = second[second["configuration"].isin(names)]
+    facts |= {"diverged": int(best["diverged"].sum()), "left out": int(second["diverged"].sum())}
     programs = differing_programs(every)
     return Finding("axis", configurations=names, difference=found, seeds=seeds, programs=programs, facts=facts)
 

@@ -13,8 +13,8 @@ MOST = 5  # sentences
 OF_ONE = 3  # from the first study; every other study gets a single sentence
 OF_A_KIND = 2  # one each for residual and plain networks; among more, none can represent the others
 # Kinds of findings, those that best answer what depth, skip connections and other axes do first.
-RANK = ("best", "axis", "gain", "interaction", "each best", "turn", "no turn", "training", "published step", "twins")
-RANK += ("gap", "gradients")
+RANK = ("pair", "best", "axis", "gain", "interaction", "each best", "turn", "no turn", "training", "published step")
+RANK += ("twins", "gap", "gradients")
 
 
 def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T, Finding]]:

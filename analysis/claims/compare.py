@@ -16,7 +16,7 @@ from analysis.claims.wording import listed
 from analysis.frames.axes import ALIASES, is_number, value_of, value_text
 from analysis.frames.find import BadRequest, RunsError
 from analysis.frames.runs import with_common_settings
-from analysis.frames.settings import DEFAULT, Row
+from analysis.frames.settings import Row
 from analysis.frames.statistics import Difference
 from analysis.frames.study import Study, load_studies
 
@@ -164,7 +164,7 @@ def matches(term: str, side: Side) -> bool:
     if axis and typed == axis.text(row[axis.column]):
         return True
     placed = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
-    values = placed, row["config"].get(key, DEFAULT)  # model.stages=[3,3,3] is a number of layers, too
+    values = placed, row["config"].get(key, placed)  # model.stages=[3,3,3] is a number of layers, too
     return any(typed == value_text(value) or is_number(value) and number(typed) == value for value in values)
 
 

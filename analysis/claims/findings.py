@@ -37,11 +37,11 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
+    effects = [*find_pair(study), *effects]
     if study.others and not validated(done):
         effects.insert(0, Finding("no validation", facts={"axes": in_a_row(axis.name for axis in study.others)}))
     effects = [count_diverged(but_for_chosen(found, study.chosen), configurations) for found in effects]
     return [
-        *find_pair(study),
         *rule_out_overfitting(apply_holm(effects)),
         *find_spread(distinct),
         *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),

@@ -5,12 +5,14 @@ import io
 import itertools
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from analysis import draw
+from analysis.claims.answer import find_answer
 from analysis.claims.findings import find
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import draw_all
@@ -317,9 +319,10 @@ def test_networks_of_several_shortcuts_are_not_called_plain(build):
         build.complete(seed, "depth", **figures, **studies.network(model, shortcut))
     (gain,) = sentences("runs", "shortcut")["Depth"]
     assert "networks, each with its best shortcut, rises" in gain and "plain" not in gain
-    (study,) = load_studies(["runs"], ["shortcut"])
-    with pytest.raises(NoData):
-        draw(study, "degradation")
+    plain = load_studies(list(Path("runs").glob("depth/*-none-*")))
+    for study in (*load_studies(["runs"], ["shortcut"]), *plain):
+        with pytest.raises(NoData):
+            draw(study, "degradation")
 
 
 def test_a_comparison_takes_what_a_person_types(build, table):
@@ -366,6 +369,8 @@ def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, monkeypatch
     assert "the test accuracy falls by 0.75 pp, but no difference can be claimed" in said
     assert "they say nothing about what depth does on CIFAR-10" in said
     assert "no difference" not in piped and "CIFAR-10" not in piped
+    (study,) = load_studies(["runs"])
+    assert [found.kind for _, found in find_answer([(study, find(study))])] == ["pair"], "nor does a report lack it"
 
 
 def test_there_is_no_verdict_if_nothing_is_compared(build, table, monkeypatch):

@@ -170,7 +170,10 @@ EXPERIMENTS = {path.stem: path.read_text(encoding="utf-8") for path in (CONF / "
 
 
 def suggested(name: str) -> Iterator[str]:
-    """Yield the arguments in an experiment's comments, where `;` separates commands; one only named gets a rate."""
+    """Yield the arguments in an experiment's comments, where `;` separates commands.
+
+    An experiment that a comment only names gets a rate, so that it composes.
+    """
     for entry in re.findall("^# .*", re.sub(r"\n# {3,}", " ", EXPERIMENTS[name]), re.MULTILINE):
         for part in re.split("; |(?=experiment=)", entry):
             words = re.findall(r"[\w.]+=[^\s')]*[^\s').,:;]", part)
