@@ -11,7 +11,7 @@ RUNS := $(or $(RESNET_RUNS),runs)
 MARK ?= not slow
 
 # The studies in the published report. The others: warmup, rate and degradation_fp32 (docs/study.md), precision (docs/speed.md).
-REPORTED := $(addprefix runs/reference/,depth_short depth depth_rate degradation zero_init seed_table reach90 he2015 \
+REPORTED := $(addprefix runs/reference/,depth depth_or_width depth_short depth_rate degradation zero_init seed_table reach90 he2015 \
 	initialization)
 
 .PHONY: quickstart test lint results

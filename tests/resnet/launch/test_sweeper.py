@@ -154,6 +154,7 @@ RECOMPUTED = {  # the overrides that repeat the reference runs, for one seed
         ["model=resnet14,resnet20", "model.shortcut=none", "optimizer.lr=0.1"],
         ["model=resnet32,resnet56", "model.shortcut=none", "optimizer.lr=0.03"],
     ],
+    "depth_or_width": [["optimizer.lr=1.0"]],
 }
 
 
