@@ -16,7 +16,10 @@ from resnet.record.folder import RunFolder
 from tests.resnet.runs import summary
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason='needs pip install -e ".[search]"')
-pytestmark = pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="the Optuna sweeper needs Hydra 1.3")
+pytestmark = [
+    pytest.mark.skipif(not hydra.__version__.startswith("1.3."), reason="the Optuna sweeper needs Hydra 1.3"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:optuna"),  # its version 2 uses SQLAlchemy's old interface
+]
 SEARCH = ("-m", "hydra/sweeper=search", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "epochs.count=1", "data.limit=20")
 
 
