@@ -67,8 +67,8 @@ def highest_loss(epochs: pd.DataFrame, configurations: pd.DataFrame) -> float | 
 def draw_degradation(study: Study) -> Figure:
     """Return the training error by epoch, residual beside plain (He et al. 2016, figure 6); raises NoData."""
     shown = with_epochs(study)
-    shortcuts, chosen = set(shown["shortcut"]), study.axes.find("shortcut") not in study.axes.axes
-    if chosen or PLAIN not in shortcuts or len(shortcuts) == 1:
+    shortcuts, varied = set(shown["shortcut"]), study.axes.find("shortcut") in study.axes.axes
+    if not (varied and PLAIN in shortcuts and len(shortcuts) > 1):
         raise NoData("it needs residual and plain networks")
     drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
     panels = list(drawn.rows())

@@ -80,8 +80,7 @@ class ResumableSweeper(Sweeper):
         A run folder that cannot be made stops Hydra's own launcher; a killed worker stops a parallel launcher and
         everything that was running there. The jobs that had not started are then launched together again.
         """
-        again = ["resume=auto"]  # for runs that have begun: resume=never has already taken effect
-        overrides = [[*job.overrides, *again * job.begun()] for job in jobs]
+        overrides = [[*job.overrides, *["resume=auto"] * job.begun()] for job in jobs]  # resume=never has taken effect
         try:
             returns = launched(self.job_launcher, overrides, self.master_config.fail_fast)
         except UserError:  # nothing was launched, and retrying one by one would not help

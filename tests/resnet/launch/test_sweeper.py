@@ -19,8 +19,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
 from resnet.config import Config, run_name
-from resnet.launch.compose import CONF, VERSION_BASE
-from resnet.launch.jobs import Job
+from resnet.launch.compose import CONF, VERSION_BASE, as_typed
+from resnet.launch.jobs import Job, axes_of, name_of
 from resnet.launch.summary import summarize
 from resnet.launch.sweeper import ResumableSweeper
 from resnet.record.folder import RunFolder
@@ -202,6 +202,11 @@ def test_the_quickstart_compares_two_depths_with_several_seeds():
     jobs = jobs_of(["experiment=quickstart"])
     assert {job.config.data.name for job in jobs} == {"digits"}, "which needs no download"
     assert len({tuple(job.config.model.stages) for job in jobs}) == 2 <= len({job.config.seed for job in jobs})
+
+
+def test_values_are_shown_without_the_quotes_that_keep_them_text():
+    jobs = jobs_of([as_typed("study=1.10,1.11"), "seed=0"])
+    assert [name_of(job, axes_of(jobs)) for job in jobs] == [["1.10"], ["1.11"]]
 
 
 def test_the_command_line_wins_over_an_experiments_grid():
