@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 import resnet.launch.sweeper  # noqa: F401  registers the sweeper
 from resnet.errors import exit_on_error
-from resnet.launch.command_line import arrange
+from resnet.launch.command_line import arrange, asks_for_plan
 from resnet.launch.compose import CONF, VERSION_BASE
 from resnet.launch.job import run_composed
 from resnet.launch.messages import STOPPED, explain_training, quiet_hydra
@@ -30,7 +30,7 @@ def main(composed: DictConfig) -> float:
 def cli() -> None:
     """Run the command line: a user's mistake ends in a line or two, a bug in its traceback."""
     quiet_hydra()
-    with exit_on_error(explain_training, STOPPED):
+    with exit_on_error(explain_training, "stopped" if any(map(asks_for_plan, sys.argv[1:])) else STOPPED):
         sys.argv[1:] = arrange(sys.argv[1:])
         main()
         if resnet.launch.sweeper.ResumableSweeper.incomplete:

@@ -31,7 +31,7 @@ def arrange(words: Sequence[str]) -> list[str]:
     named = named_in(options)
     chosen = any(re.match(r"\+?experiment=(?!null$|$)", override) for override in overrides)
     decided = any(override.startswith("hydra.mode=") for override in overrides)
-    planned = any(override.startswith("plan=") and override.lower() != "plan=false" for override in overrides)
+    planned = any(map(asks_for_plan, overrides))
     if planned and "config_path" in named:
         raise ConfigError("plan=true: not together with --config-path; give the run's overrides instead")
     if planned and not (chosen or decided or named - SETTINGS):
@@ -45,6 +45,11 @@ def arrange(words: Sequence[str]) -> list[str]:
     if "config_path" in named:  # a run's .hydra/config.yaml lacks the hydra settings of conf/config.yaml
         overrides.insert(0, "hydra.output_subdir=${records:}")
     return [*options, *map(as_typed, overrides)]
+
+
+def asks_for_plan(word: str) -> bool:
+    """Return whether a word of the command line asks for a plan."""
+    return word.startswith("plan=") and word.lower() != "plan=false"
 
 
 def check_single(overrides: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Estimate how long runs take on this machine, from finished runs or else from a few timed steps."""
 
 import json
+import logging
 import os
 import statistics
 import time
@@ -25,6 +26,8 @@ from resnet.training.data import channel_statistics, training_batches
 from resnet.training.device import memory_format_of, resolve_compile, resolve_device, resolve_precision
 from resnet.training.model import Network
 from resnet.training.trainer import Normalize, make_trainer
+
+log = logging.getLogger(__name__)
 
 CLOSE = 1.5  # a finished run's speed counts for networks whose multiply-adds are within this factor of its own
 ROUNDS, ENOUGH = 5, 1.0  # how many times two steps are timed, and the seconds after which fewer are enough
@@ -117,6 +120,10 @@ class Estimator:
         how = [config.batch_size, config.device, config.precision, asdict(config.augmentation)]
         key = json.dumps([work.network.as_dict(), work.size, *how])
         if key not in self.timed:
+            if not self.timed:
+                log.info(
+                    "timing a few steps of each network whose speed no finished run shows; this may take minutes\n"
+                )
             with naming_memory(f"batch_size={config.batch_size}", f"model.width={config.model.width}"):
                 self.timed[key] = time_steps(config, work) / (3 * work.multiply_adds)
         return self.timed[key]

@@ -1,7 +1,7 @@
 """The runs of a sweep: what each is, how far it has got, and which are seeds of the same configuration."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -165,14 +165,18 @@ def by_folder(jobs: Sequence[Job]) -> dict[Path, list[Job]]:
     return folders
 
 
-def axes_of(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys whose overrides differ among jobs, in the order of the command; the seed is not an axis."""
+def axes_of(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+    """Return the keys whose overrides differ among jobs, in the order of the command, and how to show their values.
+
+    The seed is not an axis.
+    """
     values: dict[str, set[str]] = {}
     for job in jobs:
         for key, value in settings_of(job).items():
             values.setdefault(key, set()).add(value)
     counts = {key: sum(key in settings_of(job) for job in jobs) for key in values}
-    return [key for key in values if key != "seed" and (len(values[key]) > 1 or counts[key] < len(jobs))]
+    axes = [key for key in values if key != "seed" and (len(values[key]) > 1 or counts[key] < len(jobs))]
+    return {axis: _shown(values[axis]) for axis in axes}
 
 
 def settings_of(job: Job) -> dict[str, str]:
@@ -181,15 +185,24 @@ def settings_of(job: Job) -> dict[str, str]:
     return {key: value.strip("\"'") for key, _, value in pairs}
 
 
-def name_of(job: Job, axes: Sequence[str]) -> list[str]:
+def name_of(job: Job, axes: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return a configuration's values along the axes, or its name if nothing varies."""
     settings = settings_of(job)
-    return [_short(settings.get(axis, "")) for axis in axes] if axes else [run_name(job.config)]
+    return [axes[axis].get(settings.get(axis, ""), "") for axis in axes] if axes else [run_name(job.config)]
 
 
-def _short(value: str) -> str:
-    """Return a value; shorten a long number, such as a search draws, to four figures."""
+def _shown(values: Collection[str]) -> dict[str, str]:
+    """Return how to show values: long numbers, such as a search draws, by the fewest figures that tell all apart."""
+    for figures in range(4, 18):
+        shown = {value: _short(value, figures) for value in values}
+        if len(set(shown.values())) == len(values):
+            return shown
+    return {value: value for value in values}
+
+
+def _short(value: str, figures: int) -> str:
+    """Return a value; shorten a long number to so many figures."""
     try:
-        return value if len(value) <= 8 else f"{float(value):.4g}"
+        return value if len(value) <= 8 else f"{float(value):.{figures}g}"
     except ValueError:
         return value

@@ -12,6 +12,7 @@ from resnet.errors import ConfigError
 from resnet.launch.columns import layout
 from resnet.launch.jobs import Job, axes_of, by_configuration, last_epoch, name_of, part_left, sizes_of, steps_per_epoch
 from resnet.record.folder import CHECKPOINT, RunFolder
+from resnet.record.trackers import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     all_left: list[float] = []
     for seeds in groups.values():
         config = seeds[0].config
-        check_sizes(config)
+        if not all(job.complete for job in seeds):
+            check_config(config)
         work = work_of(config)
         cost = work.network.cost(work.size)
         seconds = estimator.seconds(config)
@@ -49,8 +51,8 @@ def print_plan(jobs: Sequence[Job], root: Path, at_once: int, elsewhere: bool) -
     log.info("\n" + sentence(all_left, measured, at_once, elsewhere, estimator.by_runs, estimator.by_steps))
 
 
-def check_sizes(config: Config) -> None:
-    """Check a configuration against the size of its data, without reading it; raises ConfigError, as a run would."""
+def check_config(config: Config) -> None:
+    """Check that the tracker is installed, and the sizes of the data, unread; raises ConfigError, as a run would."""
     from resnet.prepare import check_batches  # PyTorch takes seconds to import
 
     facts, train, held_out = sizes_of(config)
@@ -61,6 +63,7 @@ def check_sizes(config: Config) -> None:
         )
     if config.task == "train":
         check_batches(config, train, facts.size)
+        Tracker(config.logger.name, Path())
 
 
 def tally(seeds: Sequence[Job]) -> str:

@@ -1,10 +1,12 @@
 """What the command line says about wrong requests, nearly all of it printed by real processes."""
 
+import sys
+
 import pytest
 
 from resnet.errors import ConfigError
 from resnet.launch.compose import compose_config
-from resnet.launch.plan import check_sizes
+from resnet.launch.plan import check_config
 from tests.conftest import imported
 
 ALL_KEYS = "python -m resnet.run --cfg job prints them all"
@@ -101,8 +103,14 @@ def test_a_value_of_the_wrong_type_gets_a_one_line_error(command, tmp_path, argu
 )
 def test_a_plan_refuses_what_does_not_fit_the_data(overrides, answer):
     with pytest.raises(ConfigError) as refused:
-        check_sizes(compose_config(["data=digits", *overrides]))
+        check_config(compose_config(["data=digits", *overrides]))
     assert str(refused.value) == answer
+
+
+def test_a_plan_refuses_a_tracker_that_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match=r'logger=wandb: .*pip install -e "\.\[wandb\]"'):
+        check_config(compose_config(["data=digits", "logger=wandb"]))
 
 
 def test_a_missing_gpu_is_reported(train):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -37,8 +38,9 @@ def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train
     assert not list(tmp_path.iterdir())
     lines = fresh.stdout.splitlines()
     assert lines[0] == "4 runs of 2 configurations: 4 to do"
-    assert re.match(r"model.shortcut +runs +parameters +mult-adds +each +left$", lines[2])
-    assert re.match(r"none +2 to do +4,962 +0.1 M +\d+ s +\d+ s$", lines[3])
+    assert lines[2].startswith("timing a few steps")
+    assert re.match(r"model.shortcut +runs +parameters +mult-adds +each +left$", lines[4])
+    assert re.match(r"none +2 to do +4,962 +0.1 M +\d+ s +\d+ s$", lines[5])
     assert "left on this machine" in lines[-1] and "2 from timed steps" in lines[-1]
     assert max(map(len, lines)) <= 120
     train("model.shortcut=none", "epochs.count=2")
@@ -46,7 +48,7 @@ def test_a_plan_says_what_is_left_and_how_long_it_takes_and_writes_nothing(train
     lines = train("-m", *grid, "plan=true").stdout.splitlines()
     assert sorted(path for path in tmp_path.rglob("*")) == before
     assert lines[0] == "4 runs of 2 configurations: 1 complete, 3 to do"
-    assert "1 complete, 1 to do" in lines[3] and "1 from finished runs, 1 from timed steps" in lines[-1]
+    assert "1 complete, 1 to do" in lines[5] and "1 from finished runs, 1 from timed steps" in lines[-1]
 
 
 @pytest.mark.slow
@@ -56,6 +58,15 @@ def test_a_plan_of_one_run_says_where_it_was_stopped(train, tmp_path):
     (run / "result.json").unlink()
     planned = train("epochs.count=4", "data.limit=20", "plan=true")
     assert "1 run of 1 configuration: 1 stopped" in planned.stdout and "1 stopped at 4/4" in planned.stdout
+
+
+@pytest.mark.slow
+def test_a_stopped_plan_does_not_promise_to_resume(tmp_path):
+    with start(tmp_path, "model=resnet56", "data=cifar10", "batch_size=1000", "plan=true") as planning:
+        while not (line := planning.stdout.readline()).startswith("timing a few steps"):
+            assert line, "it ended early"
+        planning.send_signal(signal.SIGINT)
+        assert planning.stdout.read().split() == ["stopped"] and planning.wait() == 130
 
 
 def test_a_plan_says_which_runs_start_over(tmp_path):

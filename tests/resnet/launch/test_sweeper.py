@@ -209,6 +209,12 @@ def test_values_are_shown_without_the_quotes_that_keep_them_text():
     assert [name_of(job, axes_of(jobs)) for job in jobs] == [["1.10"], ["1.11"]]
 
 
+def test_long_numbers_are_shown_by_as_many_figures_as_tell_them_apart():
+    jobs = jobs_of(["optimizer.lr=0.0123456789,0.0123456,0.5", "seed=0"])
+    assert [name_of(job, axes_of(jobs)) for job in jobs] == [["0.0123457"], ["0.0123456"], ["0.5"]]
+    assert [name_of(job, axes_of(jobs[1:])) for job in jobs[1:]] == [["0.01235"], ["0.5"]]
+
+
 def test_the_command_line_wins_over_an_experiments_grid():
     jobs = jobs_of(["seed=7", "study=mine"], {"seed": "0,1,2", "model": "blocks3,blocks4"})
     assert [job.run.path.parts[:2] for job in jobs] == [("runs", "mine")] * 2
