@@ -174,17 +174,17 @@ def say_change(finding: Finding) -> str:
         why = "" if min(finding.seeds) < 2 else ", because the seeds do not differ at all"
         images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
-    clear = f", which is more than the noise of seeds{say_correction(finding)}"
-    noise = ", but no difference can be claimed: it could be noise"
-    judged = "" if equal else noise if found.verdict == "noise" else clear
-    over = " over seeds, with and without test images" * (found.with_images is not None)
+    noise = ", but no difference can be claimed: it could be noise" * (found.verdict == "noise")
+    judged = "" if equal else noise or say_correction(finding)
+    over = " over seeds and test images" * (found.with_images is not None)
     return f"{size}{judged} (95 % interval {say_points(*found.span)}{over}, {seeds})."
 
 
 def say_correction(finding: Finding) -> str:
-    """Return a note that a difference does not survive the correction for several comparisons; empty if it does."""
+    """Return that a difference does not survive the correction for several comparisons; empty if it does."""
     count = finding.facts.get("one_of")
-    return f" by itself, but not after correction for {count} comparisons" if count else ""
+    lost = f", which is more than the noise of seeds by itself, but not after correction for {count} comparisons"
+    return lost if count else ""
 
 
 def say_points(low: float, high: float) -> str:
@@ -269,9 +269,7 @@ def say_ratio(finding: Finding) -> str:
     """Return what can be said about a ratio, given the difference of its log10 in hundredths."""
     found = finding.difference
     assert found is not None  # otherwise this is not called
-    lost = say_correction(finding)
-    noise = f", which is more than the noise of seeds{lost}" * bool(lost)
-    clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){noise}."
+    clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){say_correction(finding)}."
     return unclear(found.verdict) or clear.format(say_factors(found))
 
 
