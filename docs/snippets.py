@@ -270,8 +270,8 @@ MEANINGS: dict[str, str] = {
     "model.name": "the network's name in tables and paths; computed from the stages",
     "model.stages": "blocks in each stage",
     "model.width": "channels of the first stage; each later stage has twice as many, at half the resolution",
-    "model.shortcut": "past a block: identity, with a 1x1 convolution where the shape changes (`projection`), or with "
-    "zero channels there (`pad`); `none`: a plain network",
+    "model.shortcut": "what carries a block's input to its output: the identity or, where the shape changes, a 1x1 "
+    "convolution (`projection`) or padding with zero channels (`pad`); `none`: nothing, a plain network",
     "model.block": "the kind of block",
     "model.norm": "after each convolution: batch norm, or a bias and no norm",
     "model.zero_init": "start the scale of each block's last norm at 0, so that every block starts as its shortcut",
