@@ -1,11 +1,10 @@
 """Made-up run folders in exactly the documented formats, so that tests know what must be read from them."""
 
-import copy
-import hashlib
 import importlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,55 +13,14 @@ import pytest
 import yaml
 
 import analysis
+from resnet.config import Augmentation, Config, from_plain, identity, run_name
 
 HEAD = "epoch,lr,train_loss,train_acc,val_loss,val_acc,train_seconds,val_seconds,images_per_second\n"
 LAYERS = "epoch,layer,name,stage,grad_norm,weight_norm,response_std,residual_ratio\n"
 
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's is faster, but not always built
 
-CONFIG: dict[str, Any] = {
-    "data": {"name": "cifar10", "root": "data", "val_fraction": 0.1, "limit": None},
-    "model": {"name": "blocks4", "stages": [2, 2], "width": 32, "shortcut": "projection", "norm": "batch"},
-    "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
-    "schedule": {"name": "constant", "milestones": [], "gamma": 0.1, "warmup": 0.0, "warmup_factor": 0.1},
-    "epochs": {"count": 20, "steps": None},
-    "augmentation": {"flip": True, "crop_padding": 4, "cutout": 0, "trivial": False},
-    "seed": 0,
-    "study": "default",
-    "batch_size": 64,
-    "device": "auto",
-    "precision": "auto",
-    "progress": "auto",
-    "compile": None,
-    "resume": "auto",
-    "fail_fast": False,
-}
-# The keys that resnet/ leaves out of an identity, and its defaults where CONFIG has other values.
-NO_IDENTITY = {"seed", "study", "device", "compile", "probe_every", "progress", "resume", "fail_fast"}
-NO_IDENTITY |= {"data.root", "model.name"}
-DEFAULTS = {"augmentation.flip": False, "augmentation.crop_padding": 0}
-
-
-def default(key: str) -> Any:
-    """Return the schema's default for a dotted key; None for a key that CONFIG does not have."""
-    value: Any = CONFIG
-    for part in key.split("."):
-        value = value.get(part)
-    return DEFAULTS.get(key, value)
-
-
-def identity_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a configuration's identity: the settings that define a run and differ from their defaults."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        key = prefix + name
-        if isinstance(value, dict):
-            found |= {name: inner} if (inner := identity_of(value, f"{key}.")) else {}
-        elif key not in NO_IDENTITY and value != default(key):
-            found[name] = value
-    if found.get("epochs") and config["epochs"]["count"] is not None:
-        found["epochs"].pop("steps", None)
-    return {name: value for name, value in found.items() if value != {}}
+CONFIG = Config(augmentation=Augmentation(flip=True, crop_padding=4))  # what commands compose by default
 
 
 class Builder:
@@ -75,19 +33,17 @@ class Builder:
         self, seed: int = 0, study: str = "depth", done: int = 0, choices: dict[str, str] | None = None, **settings: Any
     ) -> Path:
         """Write an unfinished run with `done` epochs; settings have dotted keys. Return its folder."""
-        config = copy.deepcopy(CONFIG) | {"seed": seed, "study": study}
+        content = asdict(CONFIG) | {"seed": seed, "study": study}
         for key, value in settings.items():
             *group, name = key.split(".")
-            (config[group[0]] if group else config)[name] = value
-        identity = identity_of(config)
-        fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{config['model']['name']}-{config['model']['shortcut']}-{fingerprint}"
-        path = self.root / study / name / f"seed{seed}"
+            (content[group[0]] if group else content)[name] = value
+        config = from_plain(content)
+        path = self.root / study / run_name(config) / f"seed{seed}"
         path.mkdir(parents=True)
         if choices is None:
-            choices = {group: config[group]["name"] for group in ("model", "optimizer")}
-        config |= {"identity": identity, "choices": choices}
-        (path / "config.yaml").write_text(yaml.dump(config, Dumper=Dumper, sort_keys=False))
+            choices = {group: content[group]["name"] for group in ("model", "optimizer")}
+        content |= {"identity": identity(config), "choices": choices}
+        (path / "config.yaml").write_text(yaml.dump(content, Dumper=Dumper, sort_keys=False))
         rows = [f"{epoch},0.001,{2 / epoch},0.5,{2.5 / epoch},0.4,10.5,1.25,4000.0\n" for epoch in range(1, done + 1)]
         (path / "metrics.csv").write_text(HEAD + "".join(rows))
         return path

@@ -317,10 +317,8 @@ def test_a_command_makes_the_same_configuration_again(build, command, tmp_path):
 
 
 def test_a_command_names_the_folder_of_pictures_but_not_a_users_own_choice(build):
-    run = build.begin(choices={"model": "tiny", "data": "folder"}, **{"data.name": "folder", "data.root": "flowers"})
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["data"]["pictures"] = config["identity"]["data"]["pictures"] = "ad972132"
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    own = {"data.name": "folder", "data.root": "flowers", "data.pictures": "ad972132"}
+    build.begin(choices={"model": "tiny", "data": "folder"}, **own)
     (found,) = commands(*load_studies(["runs"])).values()
     words = shlex.split(found)
     assert {"data=folder", "data.root=flowers", "model.stages=[2,2]"} <= set(words)
