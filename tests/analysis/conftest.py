@@ -102,10 +102,22 @@ class Builder:
         result = json.loads((path / "result.json").read_text())
         (path / "result.json").write_text(json.dumps(result | entries))
 
-    def make_old(self, path: Path) -> None:
-        """Remove from a run what versions without identities did not write."""
+    def add(self, path: Path, key: str, value: Any, identity: bool = True) -> None:
+        """Add a dotted key that the schema lacks to a run's configuration and, if `identity`, to its identity."""
+        config = yaml.safe_load((path / "config.yaml").read_text())
+        *groups, name = key.split(".")
+        for place in (config, config["identity"])[: 1 + identity]:
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[name] = value
+        (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def make_old(self, path: Path, *lacking: str) -> None:
+        """Remove from a run what versions without identities did not write, and the dotted keys in `lacking`."""
         config = yaml.safe_load((path / "config.yaml").read_text())
         del config["identity"], config["choices"]
+        for group, name in (key.split(".") for key in lacking):
+            del config[group][name]
         (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def classify(self, path: Path, classes: Sequence[str] = ("cat", "dog", "frog")) -> None:

@@ -6,7 +6,6 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from analysis.claims.depth import rule_out_overfitting
 from analysis.claims.finding import Finding
@@ -374,7 +373,7 @@ def test_a_key_that_half_of_the_runs_lack_does_not_split_a_series(build):
         for seed in (0, 1):
             run = build.complete(seed, test=0.8 + blocks / 100, **{"model.stages": stages})
             if blocks == 9 or seed == 1:
-                add(run, "mixup", 0.0, identity=False)
+                build.add(run, "augmentation.mixup", 0.0, identity=False)
     (study,) = load_studies(["runs"])
     gain = find(study)[0]
     assert (gain.kind, gain.depths, gain.seeds) == ("gain", (8, 20), (2, 2))
@@ -385,22 +384,13 @@ def test_an_unknown_key_of_the_identity_is_another_recipe(build):
     for blocks, stages in DEPTHS.items():
         run = build.complete(test=0.8 + blocks / 100, **{"model.stages": stages})
         if blocks == 9:
-            add(run, "label_smoothing", 0.1, identity=True)
+            build.add(run, "augmentation.label_smoothing", 0.1)
     (study,) = load_studies(["runs"])
     found = find(study)
     (gain,) = [finding for finding in found if finding.kind == "gain"]
     assert gain.facts["also"] == {"augmentation.label_smoothing": ("default", 0.1)}
     (confound,) = [finding for finding in found if finding.kind == "confound"]
     assert confound.facts["changes"]["augmentation.label_smoothing"] == ("default", 0.1)
-
-
-def add(run, key, value, identity) -> None:
-    """Add a key that CONFIG does not have to a run's configuration and, if `identity`, to its identity."""
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["augmentation"][key] = value
-    if identity:
-        config["identity"]["augmentation"][key] = value
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
 def test_multiple_comparisons_are_counted_and_corrected_for():

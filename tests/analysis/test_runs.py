@@ -3,7 +3,6 @@
 import os
 
 import pytest
-import yaml
 
 from analysis import benchmark
 from analysis.frames.experiments import question_of
@@ -318,13 +317,8 @@ def test_runs_of_versions_without_identities_are_read_and_told_apart_by_what_var
 
 def test_a_key_added_by_a_later_version_tells_runs_apart_only_if_not_at_its_default(build):
     runs = {mixup: build.complete(study=f"mixup{mixup}") for mixup in (None, 0.0, 0.2)}
-    for mixup, run in runs.items():
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        if mixup is not None:
-            config["augmentation"]["mixup"] = mixup
-        if mixup:
-            config["identity"]["augmentation"]["mixup"] = mixup
-        (run / "config.yaml").write_text(yaml.safe_dump(config))
+    build.add(runs[0.0], "augmentation.mixup", 0.0, identity=False)
+    build.add(runs[0.2], "augmentation.mixup", 0.2)
     rows = load_runs(["runs"]).set_index("study")["settings"]
     assert [rows[f"mixup{mixup}"]["augmentation.mixup"] for mixup in runs] == [0.0, 0.0, 0.2]
     assert "augmentation.mixup" not in load_runs(["runs/mixupNone", "runs/mixup0.0"])["settings"].iloc[0]

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from analysis.claims.findings import find
 from analysis.frames.published import read_published
@@ -235,18 +234,13 @@ def test_differences_between_recipes_are_named(build, table, other, said):
 def test_a_key_of_the_identity_that_no_published_recipe_has_is_another_recipe(build, table):
     run = build.complete(val=0.84)
     assert rows(table("--published"))[0]["against published"] == "val +0.08 pp (original project)"
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["identity"]["label_smoothing"] = config["label_smoothing"] = 0.1
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    build.add(run, "label_smoothing", 0.1)
     own = rows(table("--published"))[0]["against published"]
     assert own == "val +0.08 pp (original project), recipes differ: label smoothing"
 
 
 def test_a_run_that_lacks_todays_keys_is_not_said_to_have_the_published_recipe(build, table):
-    run = build.complete(val=0.84)
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    del config["identity"], config["choices"], config["schedule"]["warmup"]
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    build.make_old(build.complete(val=0.84), "schedule.warmup")
     own = rows(table("--published"))[0]["against published"]
     assert own == "val +0.08 pp (original project), recipes differ: schedule"
 
