@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 DEPTHS = {"blocks3": [1, 1, 1], "blocks9": [3, 3, 3]}
+DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+PLAIN = {"model.shortcut": "none"}
 RATES = (0.001, 0.01, 0.03, 0.1, 0.3)
 SGD = {"optimizer.name": "sgd", "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4, "optimizer.lr": 0.1}
+MULTISTEP = SGD | {"batch_size": 128, "schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
 ADAM = {"optimizer.name": "adam", "optimizer.momentum": 0.0, "optimizer.weight_decay": 0.0, "optimizer.lr": 0.001}
 AUGMENTATIONS = {
     "none": {"augmentation.flip": False, "augmentation.crop_padding": 0, "augmentation.cutout": 0},
@@ -19,6 +22,12 @@ AUGMENTATIONS = {
 
 def network(model: str, shortcut: str = "projection") -> dict[str, Any]:
     return {"model.name": model, "model.stages": DEPTHS[model], "model.width": 16, "model.shortcut": shortcut}
+
+
+def layers(depth: int, shortcut: str = "projection") -> dict[str, Any]:
+    """Return the settings of a network like those of He et al. 2016, by its number of layers."""
+    network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": 16}
+    return network | {"model.shortcut": shortcut}
 
 
 def predict(run, right: np.ndarray) -> None:
@@ -83,8 +92,8 @@ ONE_THREAD = {"machine": {"threads": 1}}
 
 def as_designed(depth: int, shortcut: str, lr: float, epochs: int, width: int = 16) -> dict[str, Any]:
     """Return the settings of a network in the depth study."""
-    network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": width}
-    return SGD | ONE_CYCLE | network | {"model.shortcut": shortcut, "optimizer.lr": lr, "epochs.count": epochs}
+    own = {"model.width": width, "optimizer.lr": lr, "epochs.count": epochs}
+    return SGD | ONE_CYCLE | layers(depth, shortcut) | own
 
 
 def tune(build, depth: int, shortcut: str, val: dict[float, float], width: int = 16, seed: int = 100, **more) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+from tests.analysis.studies import DEEP, PLAIN
 
 
 def seeds(build, accuracies, **settings):
@@ -58,7 +58,7 @@ def test_every_difference_between_the_two_is_named(build, table):
 
 
 def test_a_controlled_comparison_is_not_called_confounded(build, table):
-    a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **{"model.shortcut": "none"})
+    a, b = seeds(build, [0.83, 0.84]), seeds(build, [0.88, 0.89], **PLAIN)
     printed = table("--compare", a, b)
     assert "They differ in model.shortcut (projection against none)." in printed
     assert "which of these" not in printed

@@ -394,15 +394,12 @@ def test_an_unknown_key_of_the_identity_is_another_recipe(build):
 
 
 def test_multiple_comparisons_are_counted_and_corrected_for():
-    rows = [
-        ("blocks6", (2, 2, 2), "projection", (0.80, 0.801, 0.802)),
-        ("blocks6", (2, 2, 2), "none", (0.7, 0.71, 0.72)),
-    ]
-    rows += [
-        ("blocks15", (5, 5, 5), "projection", (0.9, 0.901, 0.902)),
-        ("blocks15", (5, 5, 5), "none", (0.68, 0.69, 0.70)),
-    ]
-    found = findings(*(configuration(model, stages, shortcut=cut, test=test) for model, stages, cut, test in rows))
+    found = findings(
+        configuration(test=(0.80, 0.801, 0.802)),
+        configuration(test=(0.7, 0.71, 0.72), **PLAIN),
+        configuration(**DEEP, test=(0.9, 0.901, 0.902)),
+        configuration(**DEEP, test=(0.68, 0.69, 0.70), **PLAIN),
+    )
     judged = [finding.difference for finding in found if finding.difference is not None and finding.difference.p]
     (several,) = [finding for finding in found if finding.kind == "several"]
     facts = several.facts
@@ -415,12 +412,12 @@ def test_multiple_comparisons_are_counted_and_corrected_for():
 
 def test_the_deviation_is_pooled_over_networks_of_one_kind_only():
     shallow = configuration(test=(0.80, 0.82, 0.84))
-    deep = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.92, 0.94))
-    plain = configuration("blocks15", stages=(5, 5, 5), shortcut="none", test=(0.50, 0.60, 0.70))
+    deep = configuration(**DEEP, test=(0.90, 0.92, 0.94))
+    plain = configuration(**DEEP, test=(0.50, 0.60, 0.70), **PLAIN)
     (found,) = findings(shallow, deep, plain, topic="Noise")[-1:]
     assert (found.kind, found.networks, found.facts["count"]) == ("spread", "residual networks", 2)
     assert found.facts["std"] == pytest.approx(2)
-    steady = configuration("blocks15", stages=(5, 5, 5), test=(0.90, 0.90, 0.90))
+    steady = configuration(**DEEP, test=(0.90, 0.90, 0.90))
     assert {"spread", "no spread"}.isdisjoint(kinds(shallow, steady, topic="Noise")), "nothing to test without spread"
-    noisy = configuration("blocks15", stages=(5, 5, 5), test=(0.10, 0.50, 0.90))
+    noisy = configuration(**DEEP, test=(0.10, 0.50, 0.90))
     assert kinds(shallow, noisy, topic="Noise")[-1] == "no spread"

@@ -27,6 +27,7 @@ from analysis.frames.axes import Axis
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis.conftest import LAYERS, figure
+from tests.analysis.studies import DEEP, SGD, layers
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
@@ -162,17 +163,13 @@ def test_many_values_beside_zero_keep_their_scale(build):
     assert axis.get_xlim()[1] < 0.002
 
 
-PAPER = {"optimizer.name": "sgd", "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4, "model.width": 16}
-
-
 @pytest.mark.parametrize("shortcuts, drawn", [(("pad",), {MUTED}), (("pad", "none"), set())])
 def test_published_points_are_grey_if_colours_show_another_axis_and_absent_from_its_panels(build, shortcuts, drawn):
     for name, crop in (("none", 0), ("flip_crop", 4)):
         for depth in (20, 56):
             for shortcut in shortcuts:
-                network = {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3}
-                keys = {"model.shortcut": shortcut, "augmentation.flip": crop > 0, "augmentation.crop_padding": crop}
-                build.complete(choices={"augmentation": name}, **PAPER, **network, **keys)
+                keys = {"augmentation.flip": crop > 0, "augmentation.crop_padding": crop}
+                build.complete(choices={"augmentation": name}, **SGD, **layers(depth, shortcut), **keys)
     lines = [line for axis in figure("accuracy").axes for line in axis.lines]
     assert {line.get_color() for line in lines if line.get_marker() in tuple("*PXDv<>")} == drawn
 
@@ -354,8 +351,8 @@ def test_only_configurations_that_differ_in_depth_alone_are_joined(build):
 
 
 def test_published_points_are_of_the_same_networks_and_name_another_recipe(build):
-    for model, stages in (("blocks4", [2, 2]), ("blocks15", [5, 5, 5]), ("blocks27", [9, 9, 9])):
-        build.complete(**{"model.name": model, "model.stages": stages, "epochs.count": 20 if model == "blocks4" else 3})
+    for network in ({}, DEEP, {"model.name": "blocks27", "model.stages": [9, 9, 9]}):
+        build.complete(**network, **{"epochs.count": 3 if network else 20})
     own, *published = find_published(load_studies(["runs"])[0].configurations).itertuples()
     assert (own.depth, own.label) == (10, "published: original project (augmented images)")
     assert [row.label for row in published] == ["published: original project (other recipe, augmented images)"]
@@ -366,13 +363,12 @@ def test_published_points_are_of_the_same_networks_and_name_another_recipe(build
 
 
 def test_published_points_name_their_networks_and_cover_both_kinds_or_none(build):
-    network = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16}
-    build.complete(study="paper", **network, **{"model.shortcut": "pad"})
-    build.complete(study="paper", **network, **{"model.shortcut": "none"})
+    build.complete(study="paper", **layers(56, "pad"))
+    build.complete(study="paper", **layers(56, "none"))
     labels = {row.label for row in find_published(load_studies(["runs/paper"])[0].configurations).itertuples()}
     assert {"published: techxzen, plain (other recipe)", "published: techxzen, residual (pad) (other recipe)"} < labels
-    build.complete(study="ours", **network, **{"model.shortcut": "projection"})
-    build.complete(study="ours", **network, **{"model.shortcut": "none"})
+    build.complete(study="ours", **layers(56))
+    build.complete(study="ours", **layers(56, "none"))
     assert find_published(load_studies(["runs/ours"])[0].configurations).empty
 
 

@@ -19,7 +19,6 @@ from tests.analysis import studies
 from tests.analysis.conftest import Builder
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
-DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 VOID = {"meta", "link", "wbr"}
 
 
@@ -66,7 +65,7 @@ def report(build, capsys):
 
 def pair(build, **settings) -> None:
     """Write two seeds of each of two depths, with everything a report can show."""
-    for network in ({}, DEEP):
+    for network in ({}, studies.DEEP):
         for seed in (0, 1):
             run = build.complete(seed, test=0.8 + 0.05 * len(network) / 2 + 0.001 * seed, **network, **settings)
             build.look_inside(run)

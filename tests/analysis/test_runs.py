@@ -11,8 +11,7 @@ from analysis.frames.runs import load_runs
 from analysis.frames.tables import load_epochs, load_layers
 from analysis.report import main as report
 from tests.analysis.conftest import LAYERS
-
-DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
+from tests.analysis.studies import DEEP
 
 
 @pytest.mark.parametrize("levels_up", [0, 1, 2, 3])

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.analysis import studies
+
 SHALLOW, DEEP = "depth=10", "depth=32"
 
 
@@ -10,7 +12,7 @@ def snippets(scripts, build, monkeypatch):
     """Return the module, reading a study of two depths with two seeds each."""
     for seed in (0, 1):
         build.complete(seed, test=0.70 + seed / 100)
-        build.complete(seed, test=0.80 + seed / 100, **{"model.name": "blocks15", "model.stages": [5, 5, 5]})
+        build.complete(seed, test=0.80 + seed / 100, **studies.DEEP)
     found = scripts("snippets")
     monkeypatch.setattr(found, "REFERENCE", build.root)
     found.runs_of.cache_clear()

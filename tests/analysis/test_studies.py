@@ -359,7 +359,7 @@ def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, monkeypatch
     """It uses the words of the findings, with a note on easy data. A file or a pipe gets the table alone."""
     for seed, (small, large) in enumerate([(0.97, 0.975), (0.98, 0.96)]):
         build.complete(seed, test=small, **{"data.name": "digits"})
-        build.complete(seed, test=large, **{"data.name": "digits", "model.name": "blocks15", "model.stages": [5, 5, 5]})
+        build.complete(seed, test=large, **{"data.name": "digits"}, **studies.DEEP)
     piped = table()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
@@ -417,7 +417,7 @@ def test_the_command_line_assigns_axes_to_x_lines_and_panels(build, monkeypatch)
 
 def test_accuracy_can_be_drawn_against_cost(build):
     build.complete()
-    build.complete(**{"model.name": "blocks15", "model.stages": [5, 5, 5]})
+    build.complete(**studies.DEEP)
     for quantity, places in (("multiply_adds", [72.19, 275.61]), ("parameters", [170_410, 1_860_522])):
         lines = figure("accuracy", x=quantity, measure="test_acc").axes[0].lines
         assert sorted({float(x) for line in lines for x in line.get_xdata()}) == pytest.approx(places)

@@ -18,11 +18,10 @@ from analysis.frames.published import read_published
 from analysis.frames.study import load_studies
 from analysis.table import main
 from tests.analysis.conftest import rows
+from tests.analysis.studies import DEEP, MULTISTEP, PLAIN, layers
 
 ROOT = str(Path(__file__).resolve().parents[2])
-DEEP = {"model.name": "blocks15", "model.stages": [5, 5, 5]}
 A, B = "a" * 64, "b" * 64  # checksums
-RESNET20 = {"model.name": "resnet20", "model.stages": [3, 3, 3], "model.width": 16, "model.shortcut": "pad"}
 
 
 def test_a_row_is_the_mean_over_seeds_of_the_last_epoch(build, table):
@@ -157,8 +156,8 @@ def test_a_table_of_complete_runs_has_no_note_on_incomplete_ones(build, table):
 def test_published_rows_are_shown_among_our_own_with_the_difference(build, table):
     build.complete(val=0.8406)
     build.complete(val=0.7, **DEEP, **{"epochs.count": 3})
-    build.complete(test=0.9, **RESNET20)
-    build.complete(**{"model.shortcut": "none"})
+    build.complete(test=0.9, **layers(20, "pad"))
+    build.complete(**PLAIN)
     printed = table("--published")
     found = rows(printed)
     ours = {(row["model"], row["shortcut"]): row["against published"] for row in found if not row["source"]}
@@ -179,35 +178,24 @@ def test_published_rows_are_shown_among_our_own_with_the_difference(build, table
     assert "Where recipes differ, figures may differ for that reason alone" in printed
 
 
-PAPERS = {"batch_size": 128, "epochs.count": None, "epochs.steps": 64000, "augmentation.crop_padding": 4}
-PAPERS |= {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4}
-PAPERS |= {"schedule.name": "multistep", "schedule.milestones": [0.5, 0.75]}
+PAPERS = MULTISTEP | {"epochs.count": None, "epochs.steps": 64000}
 
 
 def test_the_same_recipe_is_not_called_different(build, table):
-    run = build.begin(**RESNET20, **PAPERS)
-    built = build.complete(1, test=0.9, **RESNET20)
-    (run / "result.json").write_text((built / "result.json").read_text())
-    printed = table("--published", run)
-    assert (
-        rows(printed)[0]["against published"] == "test -1.25 pp (He et al. 2016, table 6)"
-        and "recipes differ" not in printed
-    )
-    (study,) = load_studies([run])
+    build.complete(test=0.9, **PAPERS, **layers(20, "pad"))
+    printed = table("--published")
+    assert rows(printed)[0]["against published"] == "test -1.25 pp (He et al. 2016, table 6)"
+    assert "recipes differ" not in printed
+    (study,) = load_studies(["runs"])
     (found,) = [finding for finding in find(study) if finding.kind == "published figure"]
     assert (found.facts["own"], found.facts["theirs"]) == (pytest.approx(90), pytest.approx(91.25))
 
 
 @pytest.mark.parametrize(("warmup", "said"), [(400 / 64000, ""), (0.0, ", recipes differ: schedule")])
 def test_the_papers_110_layers_have_the_same_recipe_only_with_warmup(build, table, warmup, said):
-    network = {"model.name": "resnet110", "model.stages": [18, 18, 18], "model.width": 16, "model.shortcut": "pad"}
-    run = build.begin(**network, **PAPERS, **{"schedule.warmup": warmup, "schedule.warmup_factor": 0.1})
-    built = build.complete(1, test=0.9, **network)
-    (run / "result.json").write_text((built / "result.json").read_text())
-    assert (
-        rows(table("--published", run))[0]["against published"]
-        == f"test -3.39 pp (He et al. 2016, table 6, mean of 5 runs){said}"
-    )
+    build.complete(test=0.9, **PAPERS, **layers(110, "pad"), **{"schedule.warmup": warmup})
+    own = rows(table("--published"))[0]["against published"]
+    assert own == f"test -3.39 pp (He et al. 2016, table 6, mean of 5 runs){said}"
 
 
 def test_steps_that_a_number_of_epochs_overrides_are_not_a_difference(build, table):
@@ -258,7 +246,7 @@ def test_only_published_results_on_the_networks_of_a_study_are_shown(build, tabl
 
 
 def test_our_mean_is_compared_with_the_published_mean_not_the_best(build, table):
-    build.complete(test=0.93, **RESNET20 | {"model.name": "resnet110", "model.stages": [18, 18, 18]})
+    build.complete(test=0.93, **layers(110, "pad"))
     printed = table("--published")
     assert "test -0.39 pp" in printed and "93.39 ± 0.16" in printed
 
@@ -286,9 +274,8 @@ def test_published_results_are_those_of_their_sources(by, shortcut, errors):
 
 
 def test_plain_networks_are_compared_with_published_plain_ones_and_residual_ones_with_the_papers(build, table):
-    plain = {"model.name": "resnet56", "model.stages": [9, 9, 9], "model.width": 16, "model.shortcut": "none"}
-    build.complete(test=0.44, **plain)
-    build.complete(test=0.92, **plain | {"model.shortcut": "pad"})
+    build.complete(test=0.44, **layers(56, "none"))
+    build.complete(test=0.92, **layers(56, "pad"))
     printed = rows(table("--published"))
     assert {row["seeds"] for row in printed if row["source"].endswith("runs not stated")} == {"-"}
     own = {row["shortcut"]: row["against published"] for row in printed if not row["source"]}

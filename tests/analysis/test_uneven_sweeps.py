@@ -21,12 +21,7 @@ from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
 from tests.analysis.conftest import figure, rows
-
-PLAIN = {"model.shortcut": "none"}
-
-
-def layers(depth: int) -> dict:
-    return {"model.name": f"resnet{depth}", "model.stages": [(depth - 2) // 6] * 3, "model.width": 16}
+from tests.analysis.studies import layers
 
 
 def said(*best: str, folder: str = "runs") -> dict[str, list[str]]:
@@ -37,7 +32,7 @@ def said(*best: str, folder: str = "runs") -> dict[str, list[str]]:
 def test_networks_whose_shortcut_depends_on_depth_are_not_one_series(build):
     for depth, shortcut, acc in ((8, "none", 0.80), (20, "pad", 0.84), (56, "pad", 0.87)):
         for seed in (0, 1):
-            build.complete(seed, val=acc, test=acc + 0.001 * seed, **layers(depth), **{"model.shortcut": shortcut})
+            build.complete(seed, val=acc, test=acc + 0.001 * seed, **layers(depth, shortcut))
     (gain,) = said()["Depth"]
     assert gain.startswith("From 20 to 56 layers, the test accuracy of residual (pad) networks rises by 3.00 pp")
 
@@ -47,7 +42,7 @@ def test_a_value_that_few_combinations_have_is_not_ranked(build):
         rates = (0.1, 0.3, 1.0) if (depth, shortcut) == (20, "pad") else (0.1, 0.3)
         for lr in rates:
             accuracy = {0.1: 0.7, 0.3: 0.8, 1.0: 0.79}[lr] if shortcut == "pad" else {0.1: 0.6, 0.3: 0.58}[lr]
-            settings = studies.SGD | layers(depth) | {"optimizer.lr": lr, "model.shortcut": shortcut}
+            settings = studies.SGD | layers(depth, shortcut) | {"optimizer.lr": lr}
             build.complete(0, val=accuracy, test=accuracy, **settings)
     first = said()["optimizer.lr"][0]
     assert "optimizer.lr=0.3 is the best of 3 values" in first and "in too few to be ranked: 1)" in first
@@ -57,8 +52,8 @@ def test_networks_without_a_complete_run_are_named_when_the_best_is_chosen(build
     for lr in (0.01, 0.1, 0.3):
         settings = studies.SGD | {"optimizer.lr": lr}
         for depth, shortcut in ((8, "pad"), (8, "none"), (56, "pad")):
-            build.complete(val=0.8 - abs(lr - 0.1), **settings | layers(depth) | {"model.shortcut": shortcut})
-        build.fail(0, "diverged", **settings | layers(56) | PLAIN)
+            build.complete(val=0.8 - abs(lr - 0.1), **settings | layers(depth, shortcut))
+        build.fail(0, "diverged", **settings | layers(56, "none"))
     printed = table("--best", "optimizer.lr")
     assert "Left out, since no optimizer.lr has a complete run with a validation accuracy: 56 layers, plain." in printed
     assert "in all 3 combinations of the other axes in which it can be compared (of 4 in all)" in " ".join(
@@ -83,8 +78,8 @@ def test_seeds_that_diverged_at_the_best_value_are_counted(build, table):
 def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(build):
     for depth, accuracy in ((8, 0.80), (20, 0.84), (32, 0.86)):
         for seed in (0, 1):
-            build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth) | PLAIN)
-    build.fail(0, "diverged", **layers(56) | PLAIN)
+            build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth, "none"))
+    build.fail(0, "diverged", **layers(56, "none"))
     assert said()["Beyond the best depth"] == [
         "Of plain networks, the deepest that have complete runs (56 layers have none), with 32 layers, are best by "
         "validation: no turning point is seen."
@@ -93,7 +88,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
 
 def test_equally_good_depths_have_no_turning_point(build):
     for depth in (8, 20, 32):
-        build.complete(val=0.1, test=0.1, **layers(depth) | PLAIN)
+        build.complete(val=0.1, test=0.1, **layers(depth, "none"))
     assert "Beyond the best depth" not in said()
 
 
@@ -123,11 +118,9 @@ def test_the_best_layout_of_stages_can_be_chosen(build, table):
 
 
 def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(build):
-    for name, stages, accuracy in (("blocks4", [2, 2], 0.8), ("blocks15", [5, 5, 5], 0.82)):
-        for shortcut in ("projection", "none"):
-            for seed in (0, 1):
-                settings = {"model.name": name, "model.stages": stages, "model.shortcut": shortcut}
-                build.complete(seed, test=accuracy + 0.001 * seed, **settings)
+    for network, accuracy in (({}, 0.8), (studies.DEEP, 0.82)):
+        for shortcut, seed in itertools.product(("projection", "none"), (0, 1)):
+            build.complete(seed, test=accuracy + 0.001 * seed, **network, **{"model.shortcut": shortcut})
     texts = str(said())
     assert "Each at the best" not in texts and "Only one stages" not in texts
 
@@ -135,7 +128,7 @@ def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(b
 def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(build):
     for depth, shortcut, lr, seed in itertools.product((8, 56), ("pad", "none"), (0.01, 0.03, 0.1, 0.3), (0, 1)):
         for width in (16, 28) if (depth, shortcut) == (8, "pad") else (16,):
-            settings = {**layers(depth), "model.shortcut": shortcut, "optimizer.lr": lr, "model.width": width}
+            settings = layers(depth, shortcut) | {"optimizer.lr": lr, "model.width": width}
             build.complete(seed, val=0.8, test=0.8 + seed / 100, **settings)
     at_8, at_56, *_ = said()["Skip connections"]
     assert at_8.startswith("Each at the best model.width and optimizer.lr tried: at 8 layers")
@@ -144,7 +137,7 @@ def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(buil
 
 def test_all_values_that_an_interaction_mixes_are_named(build):
     for depth, shortcut, lr in ((8, "pad", 0.1), (8, "none", 0.1), (56, "pad", 0.3), (56, "none", 0.01)):
-        build.complete(**layers(depth) | studies.SGD | {"model.shortcut": shortcut, "optimizer.lr": lr})
+        build.complete(**layers(depth, shortcut) | studies.SGD | {"optimizer.lr": lr})
     (study,) = load_studies(["runs"])
     (found,) = [found for found in find(study) if found.kind == "interaction"]
     assert sorted(found.facts["also"]["optimizer.lr"]) == [0.01, 0.1, 0.3]
@@ -153,7 +146,7 @@ def test_all_values_that_an_interaction_mixes_are_named(build):
 def test_a_sweep_over_shortcuts_has_a_verdict(build, table, monkeypatch):
     for shortcut, accuracy in (("pad", 0.85), ("none", 0.80)):
         for seed in range(3):
-            build.complete(seed, test=accuracy + 0.001 * seed, **layers(20) | {"model.shortcut": shortcut})
+            build.complete(seed, test=accuracy + 0.001 * seed, **layers(20, shortcut))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert "is above that of their plain counterparts by 5.00 pp" in " ".join(table().split())
 
@@ -194,13 +187,10 @@ def test_a_constant_depth_can_be_named_in_a_comparison(build, table):
     assert "They differ in optimizer.lr" in table("--compare", "depth=8,lr=0.1", "lr=0.01")
 
 
-AKAMASTER = studies.SGD | {"batch_size": 128, "epochs.count": 200, "data.val_fraction": 0.0}
-AKAMASTER |= {"schedule.name": "multistep", "schedule.milestones": [0.5, 0.75], "model.shortcut": "pad"}
-
-
 def test_a_run_is_compared_with_the_published_one_of_its_recipe(build, table):
-    build.complete(val=None, test=0.92, **AKAMASTER | layers(20))
-    build.complete(val=None, test=0.93, **AKAMASTER | layers(32))
+    akamaster = studies.MULTISTEP | {"epochs.count": 200, "data.val_fraction": 0.0}
+    build.complete(val=None, test=0.92, **akamaster, **layers(20, "pad"))
+    build.complete(val=None, test=0.93, **akamaster, **layers(32, "pad"))
     first = rows(table("--published"))[0]
     assert "recipes differ" not in first["against published"]
     assert "akamaster" in " ".join(said()["Published"])
@@ -212,7 +202,7 @@ def test_a_run_is_compared_with_the_published_one_of_its_recipe(build, table):
 def test_intervals_are_cut_off_at_the_edge_of_the_axis_that_is_shown(build):
     for seed, (a, b) in enumerate(((0.60, 0.62), (0.70, 0.64))):
         for depth, accuracy in ((20, a), (32, b)):
-            build.complete(seed, test=accuracy, val=accuracy, **layers(depth) | {"model.shortcut": "pad"})
+            build.complete(seed, test=accuracy, val=accuracy, **layers(depth, "pad"))
     for axis in figure("accuracy").axes:
         edges = axis.get_ylim()
         arrows = [y for line in axis.lines if line.get_marker() in ("v", "^") for y in line.get_ydata()]
@@ -221,7 +211,7 @@ def test_intervals_are_cut_off_at_the_edge_of_the_axis_that_is_shown(build):
 
 def test_a_study_of_plain_networks_is_in_their_colour(build):
     for depth in (8, 20):
-        build.complete(**layers(depth) | PLAIN)
+        build.complete(**layers(depth, "none"))
     (study,) = load_studies(["runs"])
     assert look(roles_of(study, PlotOptions()), 0).get_color() == LOOKS["none"][0]
 
@@ -229,7 +219,7 @@ def test_a_study_of_plain_networks_is_in_their_colour(build):
 def test_a_figure_without_an_axis_left_to_draw_along_is_refused(build):
     for depth in (8, 20):
         for shortcut in ("pad", "none"):
-            build.complete(**layers(depth) | {"model.shortcut": shortcut})
+            build.complete(**layers(depth, shortcut))
     with pytest.raises(NoData, match="nothing varies but the seed, apart from what lines and panels show"):
         figure("accuracy", panels="layers", by="shortcut")
 
@@ -274,9 +264,8 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
     for width, depths in ((8, (8, 20)), (16, (8, 20, 32))):
         for depth in depths:
             acc = 0.6 + depth / 100
-            plain = layers(depth) | {"model.width": width, "model.shortcut": "none"}
-            build.complete(val=acc, test=acc, **plain)
-    build.begin(**layers(56) | {"model.width": 16, "model.shortcut": "none"})
+            build.complete(val=acc, test=acc, **layers(depth, "none") | {"model.width": width})
+    build.begin(**layers(56, "none"))
     (wide,), (narrow, *_) = said()["Beyond the best depth"], said()["Training and validation"]
     assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")
     assert "model.width=16, the deepest that have complete runs (56 layers have none), with 32 layers" in wide
@@ -301,7 +290,7 @@ def test_a_sentence_on_two_configurations_names_no_setting_that_was_chosen_for_e
         for lr in (0.1, 0.01):
             for seed in (0, 1):
                 acc = 0.7 + depth / 1000 - 0.1 * (lr != best) + seed / 1000
-                network = layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr}
+                network = layers(depth, shortcut) | {"optimizer.lr": lr}
                 build.complete(seed, val=acc, test=acc, **network)
     (study,) = load_studies(["runs"], ["optimizer.lr"])
     pair, *_ = map(sentence, main_findings(study))
@@ -311,7 +300,7 @@ def test_a_sentence_on_two_configurations_names_no_setting_that_was_chosen_for_e
 def test_a_copy_of_the_best_configuration_is_ignored(build):
     for depth, shortcut, lr in itertools.product((8, 20), ("pad", "none"), (0.001, 0.01, 0.1, 1.0)):
         acc = 0.6 + depth / 100 - abs(lr - 0.1)
-        run = build.complete(val=acc, test=acc, **layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr})
+        run = build.complete(val=acc, test=acc, **layers(depth, shortcut) | {"optimizer.lr": lr})
         if (depth, lr) == (20, 0.1):
             copy = run.parent.with_name(f"{run.parent.name}-zz") / run.name
             shutil.copytree(run, copy)
@@ -344,7 +333,7 @@ def test_two_sets_of_a_users_own_pictures_are_two_data_sets(build, table):
 def test_a_gradient_is_not_credited_to_the_shortcut_alone_if_more_differs(build):
     for shortcut, lr in (("pad", 0.1), ("none", 0.01)):
         for seed in (0, 1):
-            run = build.complete(seed, **layers(20) | {"model.shortcut": shortcut, "optimizer.lr": lr})
+            run = build.complete(seed, **layers(20, shortcut) | {"optimizer.lr": lr})
             build.look_inside(run, first=1.0 + seed / 10 + lr)
     assert "They also differ in optimizer.lr" in said()["Gradients"][0]
 
@@ -379,7 +368,7 @@ def test_an_axis_has_one_role_in_a_figure(build, capsys):
 
 def test_an_axis_under_another_name_is_the_same_one(build):
     for depth, shortcut in itertools.product((8, 20), ("pad", "none")):
-        build.complete(**layers(depth) | {"model.shortcut": shortcut})
+        build.complete(**layers(depth, shortcut))
     for name, option in (("accuracy", "x"), ("accuracy", "by"), ("curves", "by")):
         drawn = [figure(name, **{option: axis}) for axis in ("shortcut", "model.shortcut")]
         first, again = ([text.get_text() for text in one.findobj(Text)] for one in drawn)
@@ -388,7 +377,7 @@ def test_an_axis_under_another_name_is_the_same_one(build):
 
 def test_lines_by_one_axis_leave_panels_to_the_other(build):
     for depth, shortcut in itertools.product((8, 20, 32), ("pad", "none")):
-        build.complete(**layers(depth) | {"model.shortcut": shortcut})
+        build.complete(**layers(depth, shortcut))
     by_shortcut, by_depth = (figure("curves", by=name) for name in ("shortcut", "layers"))
     assert {axis.get_title() for axis in by_shortcut.axes} == {"8 layers", "20 layers", "32 layers"}
     assert {axis.get_title() for axis in by_depth.axes} == {"residual (pad)", "plain"}
@@ -416,9 +405,8 @@ def test_a_run_that_diverged_does_not_flatten_the_losses_of_others(build):
 
 
 def test_a_published_point_is_of_the_recipe_that_is_drawn(build):
-    recipe = AKAMASTER | {"batch_size": 100, "epochs.count": None, "epochs.steps": 64000, "data.val_fraction": 0.1}
+    recipe = studies.MULTISTEP | {"batch_size": 100, "epochs.count": None, "epochs.steps": 64000}
     for depth, shortcut, lr in itertools.product((20, 32), ("pad", "none"), (0.1, 0.05, 0.02, 0.01, 0.005)):
-        keys = recipe | layers(depth) | {"model.shortcut": shortcut, "optimizer.lr": lr}
-        build.complete(val=1 - lr, test=1 - lr, **keys)
+        build.complete(val=1 - lr, test=1 - lr, **recipe | layers(depth, shortcut) | {"optimizer.lr": lr})
     labels = {text.get_text() for text in figure("accuracy", x="layers").legends[0].texts}
     assert "published: techxzen, plain (other recipe)" in labels

@@ -17,8 +17,8 @@ from analysis.frames.study import load_studies
 from analysis.plots import main as plot
 from analysis.report import main as report
 from tests.analysis.conftest import figure
+from tests.analysis.studies import PLAIN
 
-PLAIN = {"model.shortcut": "none"}
 NO_NORM = {"model.norm": "none"}
 
 

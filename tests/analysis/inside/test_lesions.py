@@ -8,9 +8,9 @@ from analysis.claims.wording import sentence
 from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
 from tests.analysis.conftest import figure
+from tests.analysis.studies import PLAIN
 
 STAGES = {"model.name": "blocks4", "model.stages": [2, 2]}
-PLAIN = {"model.shortcut": "none"}
 
 
 def findings(kind: str) -> list[Finding]:
