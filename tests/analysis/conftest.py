@@ -148,6 +148,15 @@ def figure(name: str, **options: str) -> Any:
     return analysis.draw(*analysis.load_studies(["runs"]), name, PlotOptions(**options))
 
 
+def sentences(*best: str, folder: str = "runs") -> dict[str, list[str]]:
+    """Return, by topic, what is said of the only study under a folder, with the axes in `best` at their best values."""
+    from analysis.claims.findings import find
+    from analysis.claims.wording import by_topic
+
+    (study,) = analysis.load_studies([folder], best)
+    return by_topic(find(study))
+
+
 @pytest.fixture(scope="session")
 def scripts() -> Iterator[Callable[[str], ModuleType]]:
     """Return a function that imports a script of docs/."""
@@ -165,6 +174,17 @@ def rows(markdown: str) -> list[dict[str, str]]:
             found.append(dict(zip(head, cells)))
         head = (head or cells) if cells else None
     return found
+
+
+@pytest.fixture
+def terminal(monkeypatch) -> Callable[..., None]:
+    """Return a function that makes standard output a terminal of some width."""
+
+    def widen(columns: int = 100) -> None:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return widen
 
 
 @pytest.fixture

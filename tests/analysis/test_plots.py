@@ -28,6 +28,7 @@ from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis.conftest import LAYERS, figure
 from tests.analysis.studies import DEEP, SGD, layers
+from tests.conftest import imported
 
 NAMES = [plot.name for plot in PLOTS]
 DEPTHS = {f"blocks{3 * n}": [n, n, n] for n in (1, 3, 9)}
@@ -532,10 +533,10 @@ def test_korean_names_get_a_font_that_has_their_letters_or_a_warning(build, monk
 
 
 def test_a_backend_that_matplotlib_does_not_know_is_kept_but_not_used():
-    told = "import os, analysis.plots, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
+    program = "import os, analysis.plots, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
     for name in ("Qt4Agg", "svg"):
         environment = os.environ | {"MPLBACKEND": name}
-        done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
         left, used = done.stdout.split()
         assert (left, done.stderr) == (name, "") and (used == "svg") == (name == "svg"), (
             "a notebook's backend must stay in use"
@@ -612,13 +613,11 @@ def test_a_few_of_many_are_spread_evenly_and_include_both_ends():
     assert spread(range(11), 5) == [0, 2, 5, 8, 10]
 
 
-def test_the_command_runs_without_pytorch_and_without_a_display(build):
+def test_the_command_runs_without_pytorch_and_without_a_display(build, command):
     build.complete()
-    code = "import sys; from analysis.plots import main; main(); "
-    code += "sys.exit(bool({'torch', 'matplotlib.pyplot'} & sys.modules.keys()))"
-    root = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True)
-    assert done.returncode == 0 and re.fullmatch("figures/depth/curves.png\n", done.stdout), done.stderr
+    done = command("analysis.plots", env={"PYTHONPROFILEIMPORTTIME": "1", "DISPLAY": None, "WAYLAND_DISPLAY": None})
+    assert "matplotlib" in imported(done) and not imported(done) & {"torch", "matplotlib.pyplot"}
+    assert done.stdout == "figures/depth/curves.png\n"
 
 
 def test_blocks_that_start_at_zero_have_no_gradients_to_draw_before_training(build):

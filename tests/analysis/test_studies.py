@@ -14,18 +14,12 @@ from matplotlib.figure import Figure
 from analysis import draw
 from analysis.claims.answer import find_answer
 from analysis.claims.findings import find
-from analysis.claims.wording import by_topic
 from analysis.figures.gallery import draw_all
 from analysis.figures.style import NoData
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
-from tests.analysis.conftest import figure, rows
-
-
-def sentences(folder: str, *best: str) -> dict[str, list[str]]:
-    (study,) = load_studies([folder], best)
-    return by_topic(find(study))
+from tests.analysis.conftest import figure, rows, sentences
 
 
 def test_a_key_that_was_tuned_in_another_study_is_mentioned_once(build, table):
@@ -33,8 +27,8 @@ def test_a_key_that_was_tuned_in_another_study_is_mentioned_once(build, table):
         for shortcut, seed in ((shortcut, seed) for shortcut in ("pad", "none") for seed in (0, 1)):
             acc = 0.8 + 0.001 * depth * (1 if shortcut == "pad" else -1) + 0.001 * seed
             settings = studies.as_designed(depth, shortcut, lr if shortcut == "pad" else lr / 10, 15)
-            build.complete(seed, "depth", choices={"experiment": "depth"}, val=acc, test=acc, **settings)
-    said = sentences("runs/depth")
+            build.complete(seed, choices={"experiment": "depth"}, val=acc, test=acc, **settings)
+    said = sentences()
     (note,) = said["Confounds"]
     assert note.startswith(
         "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate;"
@@ -45,8 +39,8 @@ def test_a_key_that_was_tuned_in_another_study_is_mentioned_once(build, table):
     assert len(said["Depth"]) == 2
     assert not any("optimizer.lr" in text for text in said["Depth"] + said["Skip connections"])
     again = studies.as_designed(8, "pad", 0.01, 15)
-    build.complete(0, "depth", choices={"experiment": "depth"}, **again)  # a second rate makes it an axis
-    said = sentences("runs/depth")
+    build.complete(choices={"experiment": "depth"}, **again)  # a second rate makes it an axis
+    said = sentences()
     assert "optimizer.lr" in said and "Each configuration has its own" not in " ".join(sum(said.values(), []))
 
 
@@ -68,7 +62,7 @@ def test_rates_by_depth_are_a_table_of_two_axes(build, table):
 
 def test_findings_name_the_best_rate_and_where_another_is_better(build):
     studies.rates(build)
-    said = sentences("runs")["optimizer.lr"]
+    said = sentences()["optimizer.lr"]
     assert len(said) == 2 and "that of 0.03, the next best" in said[0]
     assert said[0].startswith(
         "On average over 2 combinations of the other axes, optimizer.lr=0.1 is the best of 5 values by validation "
@@ -98,7 +92,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
     assert "+5.00" in compared and "best mean validation accuracy" in compared
     (line,) = [line for line in compared.splitlines() if line.startswith("They differ")]
     assert "optimizer.lr (0.03 against 0.1)" in line and "do not tell" not in line
-    said = sentences("runs", "optimizer.lr")
+    said = sentences("optimizer.lr")
     assert "rises by 5.00 pp" in said["Depth"][0] and "optimizer.lr" not in said["Depth"][0]
     assert "Each configuration has its own optimizer.lr, chosen by" in said["Confounds"][0]
 
@@ -106,7 +100,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
 def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
     studies.rates(build, lrs=(0.001, 0.01, 0.03))
     assert "The best optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
-    assert "0.03 is the highest value of optimizer.lr tried" in " ".join(sentences("runs")["optimizer.lr"])
+    assert "0.03 is the highest value of optimizer.lr tried" in " ".join(sentences()["optimizer.lr"])
     assert "momentum: not an axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
 
 
@@ -121,7 +115,7 @@ def test_recipes_are_three_axes_of_named_choices_and_numbers(build, table):
     studies.recipes(build)
     found = rows(table())
     assert list(found[0])[:3] == ["optimizer", "epochs", "augmentation"] and len(found) == 24
-    said = sentences("runs")
+    said = sentences()
     assert [len(said[name]) <= 3 for name in ("optimizer", "epochs", "augmentation")] == [True] * 3
     assert (
         "optimizer=sgd is the better of 2 values" in said["optimizer"][0]
@@ -142,7 +136,7 @@ def test_a_random_search_reads_as_a_list_best_first(build, table):
     assert len(found) == 200 and values == sorted(values, reverse=True)
     assert 0.03 < float(found[0]["optimizer.lr"]) < 0.08
     assert list(found[0])[:4] == ["layers", "optimizer.lr", "optimizer.weight_decay", "batch_size"]
-    said = sentences("runs")
+    said = sentences()
     assert all(len(texts) <= 3 for topic, texts in said.items() if "." in topic)
     assert "Of 200 configurations" in said["Best"][0]
     low, high = re.findall(r"have optimizer.lr from (\S+) to (\S+);", said["optimizer.lr"][0])[0]
@@ -158,24 +152,24 @@ def rate_by_depth(build, accuracies: dict) -> dict[str, list[str]]:
     """Return the sentences on rates tried with some networks only; accuracies by model, shortcut and rate."""
     for (model, shortcut, lr), accuracy in accuracies.items():
         settings = studies.SGD | studies.network(model, shortcut) | {"optimizer.lr": lr}
-        build.complete(0, "ladder", val=accuracy, test=accuracy, **settings)
-    return sentences("runs/ladder")
+        build.complete(val=accuracy, test=accuracy, **settings)
+    return sentences()
 
 
 def test_the_best_configuration_is_named_with_the_next_best(build):
     for lr, batch_size, val in ((0.01, 64, 0.7), (0.1, 64, 0.75), (0.3, 64, 0.72), (0.1, 128, 0.6)):
         for seed in (0, 1):
             settings = {"optimizer.lr": lr, "batch_size": batch_size}
-            build.complete(seed, "next", val=val + 0.01 * seed, test=val, **settings)
-    (best,) = sentences("runs/next")["Best"]
+            build.complete(seed, val=val + 0.01 * seed, test=val, **settings)
+    (best,) = sentences()["Best"]
     assert "optimizer.lr=0.1, batch_size=64 is best" in best and "75.50 ± 0.71 % validation accuracy" in best
     assert best.endswith("optimizer.lr=0.3, batch_size=64 is next, 3.00 pp lower by validation.")
 
 
 def test_a_single_axis_says_once_which_value_is_best(build):
     for lr, val in ((0.01, 0.7), (0.1, 0.75), (0.3, 0.72)):
-        build.complete(0, "next", val=val, **{"optimizer.lr": lr})
-    said = sentences("runs/next")
+        build.complete(val=val, **{"optimizer.lr": lr})
+    said = sentences()
     assert "Best" not in said and "0.1 is the best of 3 values by validation" in said["optimizer.lr"][0]
 
 
@@ -188,8 +182,8 @@ def test_exceptions_are_compared_with_the_noise_of_seeds(build):
             for seed in range(3):
                 figures = {"val": mean + 0.005 * seed, "test": mean + 0.005 * seed}
                 settings = studies.SGD | studies.network(model, shortcut) | keys
-                build.complete(seed, "noise", choices={"augmentation": name}, **figures, **settings)
-    said = sentences("runs/noise")["augmentation"]
+                build.complete(seed, choices={"augmentation": name}, **figures, **settings)
+    said = sentences()["augmentation"]
     assert said[0].endswith(
         "on the other axes: pair by pair, it is above in 2 and below in 1, by more than the noise of seeds."
     )
@@ -199,10 +193,10 @@ def test_exceptions_are_compared_with_the_noise_of_seeds(build):
 
 
 def test_missing_runs_and_parts_of_the_data_are_named(build):
-    build.complete(0, "missing", **{"optimizer.lr": 0.1})
-    build.complete(0, "missing", **{"optimizer.lr": 0.1, "data.limit": 100})
-    build.fail(0, "diverged", study="missing", **{"optimizer.lr": 1.0})
-    said = str(sentences("runs/missing"))
+    build.complete(**{"optimizer.lr": 0.1})
+    build.complete(**{"optimizer.lr": 0.1, "data.limit": 100})
+    build.fail(0, "diverged", **{"optimizer.lr": 1.0})
+    said = str(sentences())
     assert "1 diverged (data.limit=null, optimizer.lr=1)" in said and "only, 1 of 2 configurations: cifar10" in said
 
 
@@ -218,8 +212,8 @@ def test_the_best_width_of_each_depth_still_counts_as_a_difference(build):
     for model, widths in (("blocks3", (8, 16, 32, 64)), ("blocks9", (8, 16, 32, 64))):
         for width in widths:
             val = 0.7 + 0.01 * widths.index(width) * (1 if model == "blocks3" else -1)
-            build.complete(0, "width", val=val, test=val, **studies.network(model) | {"model.width": width})
-    (gain,) = sentences("runs/width")["Depth"]
+            build.complete(val=val, test=val, **studies.network(model) | {"model.width": width})
+    (gain,) = sentences()["Depth"]
     assert "They also differ in model.width (64 against 8)" in gain
 
 
@@ -230,19 +224,19 @@ def test_a_chosen_optimizer_is_no_longer_an_axis(build):
                 for place, lr in enumerate((0.001, 0.01, 0.1)):
                     settings = keys | studies.network(model, shortcut) | {"optimizer.lr": lr}
                     choices = {"optimizer": name}
-                    build.complete(0, "both", choices=choices, val=top - 0.01 * place, **settings)
-    said = str(sentences("runs/both"))
+                    build.complete(choices=choices, val=top - 0.01 * place, **settings)
+    said = str(sentences())
     assert "compared at the best optimizer and optimizer.lr tried.', 'From 8 to 20 layers, the test" in said
     assert "with optimizer.name" not in said
 
 
 def test_a_value_that_diverged_counts_as_tried(build, table):
     for lr in (0.01, 0.1, 0.3):
-        build.complete(0, "ladder", val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
-    assert "0.3 is the highest value of optimizer.lr tried" in str(sentences("runs/ladder"))
-    build.fail(0, "diverged", study="ladder", **studies.SGD | {"optimizer.lr": 1.0})
-    assert "highest" not in str(sentences("runs/ladder"))
-    assert "lies at the edge" not in table("--best", "optimizer.lr", "runs/ladder")
+        build.complete(val=0.6 + lr, **studies.SGD | {"optimizer.lr": lr})
+    assert "0.3 is the highest value of optimizer.lr tried" in str(sentences())
+    build.fail(0, "diverged", **studies.SGD | {"optimizer.lr": 1.0})
+    assert "highest" not in str(sentences())
+    assert "lies at the edge" not in table("--best", "optimizer.lr")
 
 
 def test_depth_is_judged_with_each_network_at_its_best_rate(build):
@@ -289,8 +283,8 @@ def test_values_that_are_equal_are_not_called_best(build):
         for model in studies.DEPTHS:
             settings = studies.SGD | studies.network(model) | keys
             accuracy = 0.7 if shift < 2 else 0.6
-            build.complete(0, "equal", choices={"augmentation": name}, val=accuracy, test=accuracy, **settings)
-    said = sentences("runs/equal")
+            build.complete(choices={"augmentation": name}, val=accuracy, test=accuracy, **settings)
+    said = sentences()
     (tie,) = said["augmentation"]
     assert tie.endswith("none and flip_crop tie for best by validation.")
     assert not any("0.00 pp" in text for texts in said.values() for text in texts)
@@ -300,13 +294,13 @@ def test_a_tie_in_one_combination_is_not_a_win(build):
     values = {("blocks3", 0.01): 0.70, ("blocks3", 0.1): 0.70, ("blocks9", 0.01): 0.70, ("blocks9", 0.1): 0.75}
     for (model, lr), accuracy in values.items():
         settings = studies.SGD | studies.network(model) | {"optimizer.lr": lr}
-        build.complete(0, "ties", val=accuracy, test=accuracy, **settings)
-    assert "all 2 combinations of the other axes, in 1 of them together" in sentences("runs/ties")["optimizer.lr"][1]
+        build.complete(val=accuracy, test=accuracy, **settings)
+    assert "all 2 combinations of the other axes, in 1 of them together" in sentences()["optimizer.lr"][1]
 
 
 def test_depth_and_shortcut_have_their_own_findings_and_the_interaction(build):
     studies.depth(build)
-    said = sentences("runs")
+    said = sentences()
     assert "rises by 5.00 pp" in said["Depth"][0] and "falls by 10.00 pp" in said["Depth"][1]
     assert "exceeds that of their plain counterparts by 15.00 pp" in said["Skip connections"][-1]
     assert "layers" not in said and "shortcut" not in said
@@ -316,8 +310,8 @@ def test_networks_of_several_shortcuts_are_not_called_plain(build):
     best = {("blocks3", "none"): 0.76, ("blocks3", "pad"): 0.75, ("blocks9", "none"): 0.65, ("blocks9", "pad"): 0.80}
     for ((model, shortcut), accuracy), seed in itertools.product(best.items(), (0, 1, 2)):
         figures = {"val": accuracy, "test": accuracy + 0.001 * seed}
-        build.complete(seed, "depth", **figures, **studies.network(model, shortcut))
-    (gain,) = sentences("runs", "shortcut")["Depth"]
+        build.complete(seed, **figures, **studies.network(model, shortcut))
+    (gain,) = sentences("shortcut")["Depth"]
     assert "networks, each with its best shortcut, rises" in gain and "plain" not in gain
     plain = load_studies(list(Path("runs").glob("depth/*-none-*")))
     for study in (*load_studies(["runs"], ["shortcut"]), *plain):
@@ -338,31 +332,28 @@ def test_a_comparison_takes_what_a_person_types(build, table):
 
 
 @pytest.mark.parametrize("study", [studies.rates, studies.recipes, studies.random_search, studies.depth])
-def test_a_terminal_gets_a_table_that_fits(build, table, study, monkeypatch):
+def test_a_terminal_gets_a_table_that_fits(build, table, terminal, study):
     study(build)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "100")
+    terminal(100)
     lines = [line for line in table().splitlines() if line.startswith("|")]
     assert max(map(len, lines)) <= 100 and "test acc" in lines[0]
     assert "train loss" in table("--wide")
 
 
-def test_the_sentences_of_a_comparison_fit_the_terminal(build, table, monkeypatch):
+def test_the_sentences_of_a_comparison_fit_the_terminal(build, table, terminal):
     studies.depth(build)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "100")
+    terminal(100)
     printed = table("--compare", "blocks3-none", "blocks9-none")
     assert max(len(line) for line in printed.splitlines()) <= 100 and "95 % confidence" in " ".join(printed.split())
 
 
-def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, monkeypatch):
+def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, terminal):
     """It uses the words of the findings, with a note on easy data. A file or a pipe gets the table alone."""
     for seed, (small, large) in enumerate([(0.97, 0.975), (0.98, 0.96)]):
         build.complete(seed, test=small, **{"data.name": "digits"})
         build.complete(seed, test=large, **{"data.name": "digits"}, **studies.DEEP)
     piped = table()
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "100")
+    terminal(100)
     shown = table()
     assert max(map(len, shown.splitlines())) <= 100
     said = " ".join(shown.split())
@@ -373,9 +364,9 @@ def test_a_terminal_gets_the_verdict_of_the_comparison(build, table, monkeypatch
     assert [found.kind for _, found in find_answer([(study, find(study))])] == ["pair"], "nor does a report lack it"
 
 
-def test_there_is_no_verdict_if_nothing_is_compared(build, table, monkeypatch):
+def test_the_note_on_easy_data_needs_a_comparison(build, table, terminal):
     build.complete(0, test=0.97, **{"data.name": "digits"})
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    terminal()
     assert "CIFAR-10" not in table()
 
 
@@ -507,14 +498,13 @@ def test_nothing_is_said_to_lie_beyond_zero(build, table):
     for decay, accuracy in ((0, 0.9), (1e-4, 0.8), (5e-4, 0.7)):
         build.complete(val=accuracy, test=accuracy, **{"optimizer.weight_decay": decay})
     assert "edge" not in table("--best", "optimizer.weight_decay")
-    (study,) = load_studies(["runs"])
-    assert "beyond" not in str(by_topic(find(study)))
+    assert "beyond" not in str(sentences())
 
 
 def test_a_users_own_model_is_shown_under_its_own_name(build, table):
     for name, stages in (("tiny", [1, 1]), ("wide", [2, 2])):
-        build.complete(0, "own", choices={"model": name}, **{"model.stages": stages, "model.name": "computed"})
-    build.complete(0, "own", choices={"model": "blocks"}, **{"model.stages": [3, 3], "model.name": "blocks6"})
+        build.complete(choices={"model": name}, **{"model.stages": stages, "model.name": "computed"})
+    build.complete(choices={"model": "blocks"}, **{"model.stages": [3, 3], "model.name": "blocks6"})
     assert [row["model"] for row in rows(table())] == ["tiny", "wide", "blocks6"]
     assert "[1,1] against [2,2]" in table("--compare", "tiny", "wide")
 
@@ -539,7 +529,7 @@ def test_csv_has_a_setting_of_every_study_if_it_varies_in_one(build, table):
 
 def test_a_whole_choice_is_one_change_and_not_a_confound(build):
     studies.recipes(build)
-    assert "Confounds" not in sentences("runs")
+    assert "Confounds" not in sentences()
 
 
 def test_values_each_tried_with_one_network_get_no_credit_for_being_chosen(build):
@@ -547,7 +537,7 @@ def test_values_each_tried_with_one_network_get_no_credit_for_being_chosen(build
     for _ in range(12):
         settings = {key: 10 ** generator.uniform(-4, -1) for key in ("optimizer.lr", "optimizer.weight_decay")}
         build.complete(val=generator.uniform(0.6, 0.9), **settings)
-    said = sentences("runs", "optimizer.lr")
+    said = sentences("optimizer.lr")
     assert "do not form a grid" in str(said["Confounds"]) and "best of" not in str(said)
 
 
@@ -557,7 +547,7 @@ def test_many_combinations_have_their_best_values_counted(build):
             off = abs(lr - (0.03 if place < 2 else 0.1))
             network = {"optimizer.weight_decay": decay, "batch_size": size, "optimizer.lr": lr}
             build.complete(val=0.8 - off, test=0.8 - off, **network)
-    texts = sentences("runs")["optimizer.lr"]
+    texts = sentences()["optimizer.lr"]
     counted = "0.1 in 7 and 0.03 in 2 of 9 combinations of the other axes; in 7, 0.1 is the highest tried"
     assert f"By validation, the best optimizer.lr is {counted}." in texts
 

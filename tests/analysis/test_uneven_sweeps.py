@@ -12,7 +12,7 @@ import pytest
 from matplotlib.text import Text
 
 from analysis.claims.findings import find, main_findings
-from analysis.claims.wording import by_topic, sentence
+from analysis.claims.wording import sentence
 from analysis.figures.accuracy import look
 from analysis.figures.published_points import find_published
 from analysis.figures.roles import PlotOptions, roles_of
@@ -20,20 +20,15 @@ from analysis.figures.style import LOOKS, NoData
 from analysis.frames.study import load_studies
 from analysis.plots import main
 from tests.analysis import studies
-from tests.analysis.conftest import figure, rows
+from tests.analysis.conftest import figure, rows, sentences
 from tests.analysis.studies import layers
-
-
-def said(*best: str, folder: str = "runs") -> dict[str, list[str]]:
-    (study,) = load_studies([folder], best)
-    return by_topic(find(study))
 
 
 def test_networks_whose_shortcut_depends_on_depth_are_not_one_series(build):
     for depth, shortcut, acc in ((8, "none", 0.80), (20, "pad", 0.84), (56, "pad", 0.87)):
         for seed in (0, 1):
             build.complete(seed, val=acc, test=acc + 0.001 * seed, **layers(depth, shortcut))
-    (gain,) = said()["Depth"]
+    (gain,) = sentences()["Depth"]
     assert gain.startswith("From 20 to 56 layers, the test accuracy of residual (pad) networks rises by 3.00 pp")
 
 
@@ -44,7 +39,7 @@ def test_a_value_that_few_combinations_have_is_not_ranked(build):
             accuracy = {0.1: 0.7, 0.3: 0.8, 1.0: 0.79}[lr] if shortcut == "pad" else {0.1: 0.6, 0.3: 0.58}[lr]
             settings = studies.SGD | layers(depth, shortcut) | {"optimizer.lr": lr}
             build.complete(0, val=accuracy, test=accuracy, **settings)
-    first = said()["optimizer.lr"][0]
+    first = sentences()["optimizer.lr"][0]
     assert "optimizer.lr=0.3 is the best of 3 values" in first and "in too few to be ranked: 1)" in first
 
 
@@ -57,7 +52,7 @@ def test_networks_without_a_complete_run_are_named_when_the_best_is_chosen(build
     printed = table("--best", "optimizer.lr")
     assert "Left out, since no optimizer.lr has a complete run with a validation accuracy: 56 layers, plain." in printed
     assert "in all 3 combinations of the other axes in which it can be compared (of 4 in all)" in " ".join(
-        said()["optimizer.lr"]
+        sentences()["optimizer.lr"]
     )
 
 
@@ -71,7 +66,7 @@ def test_seeds_that_diverged_at_the_best_value_are_counted(build, table):
                 build.complete(seed, val=accuracy + 0.001 * seed, **settings)
     assert "Other seeds diverged at the best optimizer.lr: 0.3." in table("--best", "lr")
     build.complete(0, val=0.6, **studies.SGD | layers(8) | {"optimizer.lr": 0.1, "batch_size": 32})
-    texts = said()
+    texts = sentences()
     assert "2 more diverged" in texts["Best"][0] and "2 of its runs, which diverged" in texts["optimizer.lr"][0]
 
 
@@ -80,7 +75,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
         for seed in (0, 1):
             build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth, "none"))
     build.fail(0, "diverged", **layers(56, "none"))
-    assert said()["Beyond the best depth"] == [
+    assert sentences()["Beyond the best depth"] == [
         "Of plain networks, the deepest that have complete runs (56 layers have none), with 32 layers, are best by "
         "validation: no turning point is seen."
     ]
@@ -89,7 +84,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
 def test_equally_good_depths_have_no_turning_point(build):
     for depth in (8, 20, 32):
         build.complete(val=0.1, test=0.1, **layers(depth, "none"))
-    assert "Beyond the best depth" not in said()
+    assert "Beyond the best depth" not in sentences()
 
 
 def test_a_first_choice_may_leave_nothing_for_a_second(build, table):
@@ -121,7 +116,7 @@ def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(b
     for network, accuracy in (({}, 0.8), (studies.DEEP, 0.82)):
         for shortcut, seed in itertools.product(("projection", "none"), (0, 1)):
             build.complete(seed, test=accuracy + 0.001 * seed, **network, **{"model.shortcut": shortcut})
-    texts = str(said())
+    texts = str(sentences())
     assert "Each at the best" not in texts and "Only one stages" not in texts
 
 
@@ -130,7 +125,7 @@ def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(buil
         for width in (16, 28) if (depth, shortcut) == (8, "pad") else (16,):
             settings = layers(depth, shortcut) | {"optimizer.lr": lr, "model.width": width}
             build.complete(seed, val=0.8, test=0.8 + seed / 100, **settings)
-    at_8, at_56, *_ = said()["Skip connections"]
+    at_8, at_56, *_ = sentences()["Skip connections"]
     assert at_8.startswith("Each at the best model.width and optimizer.lr tried: at 8 layers")
     assert at_56.startswith("Each at the best optimizer.lr tried: at 56 layers")
 
@@ -143,11 +138,11 @@ def test_all_values_that_an_interaction_mixes_are_named(build):
     assert sorted(found.facts["also"]["optimizer.lr"]) == [0.01, 0.1, 0.3]
 
 
-def test_a_sweep_over_shortcuts_has_a_verdict(build, table, monkeypatch):
+def test_a_sweep_over_shortcuts_has_a_verdict(build, table, terminal):
     for shortcut, accuracy in (("pad", 0.85), ("none", 0.80)):
         for seed in range(3):
             build.complete(seed, test=accuracy + 0.001 * seed, **layers(20, shortcut))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    terminal()
     assert "is above that of their plain counterparts by 5.00 pp" in " ".join(table().split())
 
 
@@ -193,7 +188,7 @@ def test_a_run_is_compared_with_the_published_one_of_its_recipe(build, table):
     build.complete(val=None, test=0.93, **akamaster, **layers(32, "pad"))
     first = rows(table("--published"))[0]
     assert "recipes differ" not in first["against published"]
-    assert "akamaster" in " ".join(said()["Published"])
+    assert "akamaster" in " ".join(sentences()["Published"])
     (study,) = load_studies(["runs"])
     labels = set(find_published(study.configurations)["label"])
     assert "published: akamaster (best test epoch)" in labels and "published: He et al. 2016 (other recipe)" in labels
@@ -228,8 +223,8 @@ def test_steps_are_a_numeric_axis_if_all_runs_are_in_steps(build, table):
     for steps, acc in ((400, 0.6), (2000, 0.7), (10000, 0.8)):
         build.complete(val=acc, test=acc, **{"epochs.count": None, "epochs.steps": steps})
     assert [row["steps"] for row in rows(table())] == ["400", "2000", "10000"]
-    assert "10000 is the highest value of steps tried" in str(said()["steps"])
-    assert "steps=" not in str(said())
+    assert "10000 is the highest value of steps tried" in str(sentences()["steps"])
+    assert "steps=" not in str(sentences())
     assert {rows(table("--best", name))[0]["steps"] for name in ("epochs.steps", "epochs")} == {"10000"}
     assert [row["steps"] for row in csv.DictReader(io.StringIO(table("--format", "csv")))] == ["400", "2000", "10000"]
     assert figure("accuracy", x="steps").axes[0].get_xlabel() == "steps"
@@ -239,12 +234,12 @@ def test_without_validation_nothing_is_called_best_and_the_reason_is_given(build
     for lr, acc in ((0.01, 0.6), (0.1, 0.7)):
         for seed in (0, 1):
             build.complete(seed, val=None, test=acc + seed / 100, **{"optimizer.lr": lr, "data.val_fraction": 0.0})
-    assert "no value of optimizer.lr can be chosen" in said()["Best"][0]
+    assert "no value of optimizer.lr can be chosen" in sentences()["Best"][0]
     dice = random.Random(0)
     for _ in range(12):
         keys = {"optimizer.lr": round(dice.random(), 6), "batch_size": dice.randrange(8, 512)}
         build.complete(study="search", val=None, test=dice.random(), **keys | {"data.val_fraction": 0.0})
-    texts = said(folder="runs/search")
+    texts = sentences(folder="runs/search")
     assert "no value of" in texts["Best"][0] and texts["Confounds"][0].startswith(
         "These configurations do not form a grid"
     )
@@ -255,7 +250,7 @@ def test_one_pair_with_a_single_seed_does_not_leave_all_pairs_open(build):
         for seed in (0, 1) if (depth, lr) != (32, 0.1) else (0,):
             acc = 0.7 + lr / 10 + depth / 1000 + seed / 500
             build.complete(seed, val=acc, test=acc, **layers(depth) | {"optimizer.lr": lr})
-    text = said()["optimizer.lr"][0]
+    text = sentences()["optimizer.lr"][0]
     assert "On average over the 2 of 3 pairs with several seeds, its test accuracy is above" in text
     assert "is open" not in text
 
@@ -266,7 +261,7 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
             acc = 0.6 + depth / 100
             build.complete(val=acc, test=acc, **layers(depth, "none") | {"model.width": width})
     build.begin(**layers(56, "none"))
-    (wide,), (narrow, *_) = said()["Beyond the best depth"], said()["Training and validation"]
+    (wide,), (narrow, *_) = sentences()["Beyond the best depth"], sentences()["Training and validation"]
     assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")
     assert "model.width=16, the deepest that have complete runs (56 layers have none), with 32 layers" in wide
 
@@ -280,7 +275,7 @@ def test_a_chosen_setting_is_not_another_difference_unless_it_changes_the_networ
                 build.complete(seed, val=acc, test=acc, **layers(depth) | {key: value})
     compared = table("--best", key, "--compare", "8 layers", "20 layers")
     assert ("do not tell which of these" in compared) is stays
-    texts = said(key)
+    texts = sentences(key)
     assert (f"also differ in {key}" in texts["Depth"][0]) is stays
     assert any("more than one thing" in text for text in texts.get("Confounds", [])) is stays
 
@@ -307,11 +302,11 @@ def test_a_copy_of_the_best_configuration_is_ignored(build):
             result = json.loads((copy / "result.json").read_text())
             result["final"]["val_acc"] += 0.05
             (copy / "result.json").write_text(json.dumps(result))
-    assert "compared at the best optimizer.lr tried" in said()["Depth"][0]
+    assert "compared at the best optimizer.lr tried" in sentences()["Depth"][0]
     for original in build.root.glob("depth/*pad*/seed0/result.json"):
         if (original.parents[1].with_name(f"{original.parents[1].name}-zz")).is_dir():
             original.unlink()  # as if the copy was resumed elsewhere: the complete one counts
-    assert "rises by 12.00 pp" in said()["Depth"][1]
+    assert "rises by 12.00 pp" in sentences()["Depth"][1]
 
 
 def test_two_sets_of_a_users_own_pictures_are_two_data_sets(build, table):
@@ -335,7 +330,7 @@ def test_a_gradient_is_not_credited_to_the_shortcut_alone_if_more_differs(build)
         for seed in (0, 1):
             run = build.complete(seed, **layers(20, shortcut) | {"optimizer.lr": lr})
             build.look_inside(run, first=1.0 + seed / 10 + lr)
-    assert "They also differ in optimizer.lr" in said()["Gradients"][0]
+    assert "They also differ in optimizer.lr" in sentences()["Gradients"][0]
 
 
 def test_runs_of_a_sweep_that_have_not_started_are_counted_with_their_data(build, table):

@@ -90,11 +90,10 @@ def test_inspections_alone_make_a_table(inspect, table):
     assert residual[-2] == "101 (100 to 102)" and residual[-3] == "0.50"
 
 
-def test_on_a_terminal_the_table_fits_and_columns_left_out_are_named(inspect, table, monkeypatch):
+def test_on_a_terminal_the_table_fits_and_columns_left_out_are_named(inspect, table, terminal):
     grid_of_networks(inspect)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     for width, curvature in ((200, "101 (100 to 102)"), (100, "101"), (80, "101")):
-        monkeypatch.setenv("COLUMNS", str(width))
+        terminal(width)
         printed = table()
         assert max(map(len, printed.splitlines())) <= width and f" {curvature} |" in printed
         assert ("scaled |" in printed, "Left out" in printed) == (width > 80, width < 200)
