@@ -196,7 +196,8 @@ def test_an_unreadable_file_gets_one_warning(build, capsys):
     file.unlink()
     file.mkdir()
     assert load_runs(["runs"])["status"].tolist() == ["complete", "damaged"]
-    assert "seed1/result.json: Is a directory" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "seed1/result.json: Is a directory" in line
 
 
 def test_a_copied_seed_is_not_counted_twice(build, capsys):
