@@ -59,9 +59,9 @@ def test_a_wheel_runs_outside_the_checkout(tmp_path):
         command = (sys.executable, "-m", f"analysis.{words[0]}", "runs", *words[1:])
         done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    told = "import resnet.run, analysis.frames.experiments as own; print(resnet.run.CONF, own.CONF, sep='\\n')"
+    program = "import resnet.run, analysis.frames.experiments as own; print(resnet.run.CONF, own.CONF, sep='\\n')"
     where = subprocess.run(
-        (sys.executable, "-c", told),
+        (sys.executable, "-c", program),
         cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.splitlines() == [str(site / "resnet" / "conf")] * 2

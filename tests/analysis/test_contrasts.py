@@ -43,7 +43,7 @@ def train(
     return settings
 
 
-def there(contrasts):
+def runs_so_far(contrasts):
     """Return the runs written so far, as docs/contrasts.py reads them."""
     return contrasts.runs_of(Path("runs"), sys.modules["rates"].tuning(Path("runs")))
 
@@ -53,7 +53,7 @@ def rows(table):
 
 
 def verdicts(contrasts):
-    return [row[-1] for row in rows(contrasts.judged(there(contrasts)))]
+    return [row[-1] for row in rows(contrasts.judged(runs_so_far(contrasts)))]
 
 
 def test_a_contrast_is_judged_only_once_all_seeds_of_its_networks_have_ended(build, contrasts):
@@ -68,15 +68,15 @@ def test_contrasts_are_judged_after_correction_for_multiple_comparisons(build, c
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy)
     train(build, "depth_or_width", 20, "pad", 0.87, lr=0.03, width=28)
-    interaction, degradation, deeper, wide = rows(contrasts.judged(there(contrasts)))
+    interaction, degradation, deeper, wide = rows(contrasts.judged(runs_so_far(contrasts)))
     assert interaction[1] == "+24.10" and interaction[-1] == "as predicted"
     assert degradation[1] == "+23.00" and degradation[-1] == "as predicted"
     assert deeper[1] == "+0.10" and deeper[-1] == CLOSE
     assert wide[1] == "-2.90" and wide[-1] == "the opposite"
-    assert contrasts.decided(there(contrasts), 4, "the opposite").points == pytest.approx(-2.9)
+    assert contrasts.decided(runs_so_far(contrasts), 4, "the opposite").points == pytest.approx(-2.9)
     for number, other in ((4, "as predicted"), (3, "as predicted")):
         with pytest.raises(ValueError, match=f"contrast {number}: the verdict is '.+', not 'as predicted'"):
-            contrasts.decided(there(contrasts), number, other)
+            contrasts.decided(runs_so_far(contrasts), number, other)
     p = welch([0.84 + off for off in SEEDS], [0.841 + off for off in SEEDS]).p
     assert deeper[4] == deeper[5] == f"{p:.2g}"  # the largest p is not corrected
     assert float(wide[5]) == pytest.approx(2 * float(wide[4]), rel=0.1)
@@ -97,17 +97,17 @@ def test_the_larger_p_is_corrected_and_shown(build, contrasts):
             build.amend(run, **ONE_THREAD)
             order = np.random.default_rng(depth).permutation(10000)  # all seeds get the same images right
             predict(run, order < round(10000 * (accuracy + off / 20)))
-    row = rows(contrasts.judged(there(contrasts)))[1]
+    row = rows(contrasts.judged(runs_so_far(contrasts)))[1]
     over_seeds, over_both = (tuple(map(float, cell.split(" to "))) for cell in row[2:4])
     assert over_seeds[0] > 1 and over_both[0] > 0 and 0.0125 < float(row[4]) < 0.05 < float(row[5])
     assert row[-1] == "no difference can be claimed"
 
 
 def test_described_contrasts_have_numbers_but_no_verdict(build, contrasts):
-    assert rows(contrasts.described(there(contrasts)))[0][1:] == ["not described yet: 0 of 5 seeds", "", ""]
+    assert rows(contrasts.described(runs_so_far(contrasts)))[0][1:] == ["not described yet: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
-    residual, plain = rows(contrasts.described(there(contrasts)))
+    residual, plain = rows(contrasts.described(runs_so_far(contrasts)))
     assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:])
     assert plain[1] == "not described yet: 0 of 5 seeds"
 
@@ -116,7 +116,7 @@ def test_each_run_has_its_accuracy_in_the_row_of_its_seed(build, contrasts):
     train(build, "depth", 8, "pad", 0.80, seeds=SEEDS[:2])
     train(build, "depth_or_width", 20, "pad", 0.85, lr=0.03, width=28, seeds=SEEDS[:1])
     build.fail(1, "diverged", ONE_THREAD, study="depth", **as_designed(56, "none", 0.1, 15))
-    first, second = rows(contrasts.by_seed(there(contrasts)))
+    first, second = rows(contrasts.by_seed(runs_so_far(contrasts)))
     assert first == ["0", "79.60", "", "", "", "", "", "84.60"]
     assert second == ["1", "79.80", "", "", "", "", "diverged", ""]
 
@@ -132,7 +132,7 @@ def test_a_verdict_needs_the_interval_over_images_too(build, contrasts):
     for (depth, shortcut), accuracy in ACCURACIES.items():
         train(build, "depth", depth, shortcut, accuracy, predictions=(depth, shortcut) != (56, "none"))
     missing, none = "not judged: predictions are missing", "not judged: 0 of 5 seeds"
-    assert [row[4:6] for row in rows(contrasts.judged(there(contrasts)))][0] == ["", ""]
+    assert [row[4:6] for row in rows(contrasts.judged(runs_so_far(contrasts)))][0] == ["", ""]
     assert verdicts(contrasts) == [missing, missing, CLOSE, none]
 
 
@@ -142,12 +142,12 @@ def test_a_run_that_diverges_counts_as_chance(build, contrasts):
         settings = train(build, "depth", depth, shortcut, accuracy, seeds=seeds)
         if len(seeds) == 4:
             build.fail(4, "diverged", ONE_THREAD, study="depth", **settings)
-    degradation = rows(contrasts.judged(there(contrasts)))[1]
+    degradation = rows(contrasts.judged(runs_so_far(contrasts)))[1]
     plain = [0.60 + off for off in SEEDS[:4]] + [0.1]
     found = welch(plain, [0.83 + off for off in SEEDS])
     assert degradation[1:3] == [f"{found.points:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"]
     assert degradation[-1] == "no difference can be claimed, over seeds alone: a run diverged"
-    described = {row[0]: row[1:] for row in rows(contrasts.described(there(contrasts)))}
+    described = {row[0]: row[1:] for row in rows(contrasts.described(runs_so_far(contrasts)))}
     others = welch([0.60 + off for off in SEEDS[:4]], [0.83 + off for off in SEEDS])
     figures = described["plain, 20 layers minus 56, without diverged runs (1)"]
     assert figures[:2] == [f"{others.points:+.2f}", f"{others.low:+.2f} to {others.high:+.2f}"] and figures[2]
@@ -185,7 +185,7 @@ def test_seeds_that_do_not_differ_have_no_verdict(build, contrasts):
 def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, wrong, message):
     train(build, "depth", 20, "pad", 0.84, **wrong)
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 @pytest.mark.parametrize("wrong, message", [
@@ -196,7 +196,7 @@ def test_runs_that_were_not_computed_as_designed_are_refused(build, contrasts, w
 def test_diverged_runs_must_follow_the_design_too(build, contrasts, wrong, message):
     build.fail(0, "diverged", ONE_THREAD, study="depth", **as_designed(14, "none", 0.1, 15) | wrong)
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 @pytest.mark.parametrize("start, message", [
@@ -209,26 +209,26 @@ def test_diverged_runs_must_be_computed_as_the_others_were(build, contrasts, sta
     train(build, "depth", 20, "pad", 0.84, code="a" * 64)
     build.fail(0, "diverged", start, study="depth", **as_designed(14, "none", 0.1, 15))
     with pytest.raises(ValueError, match=message):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 def test_a_network_of_width_16_is_refused_as_the_wide_one(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84)
     with pytest.raises(ValueError, match="model.width is not that of experiment=depth_or_width"):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 def test_a_second_run_under_another_name_is_refused(build, contrasts):
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:3])
     train(build, "depth", 20, "none", 0.84, seeds=SEEDS[:2], more={"model.name": "blocks9"})
     with pytest.raises(ValueError, match="a second run of its network, rate and seed"):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 def test_a_wide_network_has_its_own_rate(build, contrasts):
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.1, width=28)
     with pytest.raises(ValueError, match="its rate is 0.1, but 0.03 was chosen for such a network"):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 @pytest.mark.parametrize("first, other", [
@@ -240,11 +240,11 @@ def test_runs_with_different_code_or_data_are_refused(build, contrasts, first, o
     train(build, "depth", 20, "pad", 0.84, **first)
     train(build, "depth", 56, "pad", 0.84, **other)
     with pytest.raises(ValueError, match="2 values of"):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))
 
 
 def test_the_two_studies_must_share_the_same_code(build, contrasts):
     train(build, "depth", 56, "pad", 0.84, code="a" * 64)
     train(build, "depth_or_width", 20, "pad", 0.84, lr=0.03, width=28, code="b" * 64)
     with pytest.raises(ValueError, match="depth and depth_or_width: 2 values of code"):
-        contrasts.judged(there(contrasts))
+        contrasts.judged(runs_so_far(contrasts))

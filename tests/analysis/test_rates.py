@@ -32,18 +32,19 @@ def test_a_rate_is_chosen_once_the_whole_grid_has_run(build, rates):
 
 def test_the_lower_loss_breaks_a_tie_over_whether_the_best_rate_is_at_an_edge(build, rates):
     tune(build, 8, "pad", {0.01: 0.60, 0.03: 0.60, 0.1: 0.50, 0.3: 0.40})
-    lower, higher = (lose(build, lr) for lr in (0.01, 0.03))
-    lower(0.4), higher(0.5)
+    set_loss(build, 0.01, 0.4)
+    set_loss(build, 0.03, 0.5)
     assert row(rates)[-1] == "to run: 0.003 (seed 100)"
-    lower(0.5), higher(0.4)
+    set_loss(build, 0.01, 0.5)
+    set_loss(build, 0.03, 0.4)
     assert row(rates)[-1] == "to run: 0.01, 0.03 (seed 101)"
 
 
-def lose(build, lr):
-    """Return a function that sets the validation loss of the run at this rate."""
+def set_loss(build, lr, loss):
+    """Set the validation loss of the run at this rate."""
     (run,) = (path for path in build.root.glob("depth_rate/*/*") if f"lr: {lr}\n" in (path / "config.yaml").read_text())
     final = json.loads((run / "result.json").read_text())["final"]
-    return lambda loss: build.amend(run, final=final | {"val_loss": loss})
+    build.amend(run, final=final | {"val_loss": loss})
 
 
 @pytest.mark.parametrize("edge, beyond, further, val", [

@@ -52,7 +52,7 @@ def inspect(build) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def look() -> Callable[..., None]:
+def write_probes() -> Callable[..., None]:
     """Return a function that writes a run's layers.csv, with residual ratios before and after training."""
 
     def write(path: Path, stages: Sequence[int], before: float | None, after: float | None) -> None:
@@ -64,7 +64,7 @@ def look() -> Callable[..., None]:
 
 
 @pytest.fixture
-def injure() -> Callable[..., None]:
+def write_lesions() -> Callable[..., None]:
     """Return a function that writes lesions.csv: accuracies without each block, and with each swapped with the next."""
 
     def write(path: Path, removed: Sequence[float], swapped: Sequence[float] = (), intact: float | None = 0.9) -> None:

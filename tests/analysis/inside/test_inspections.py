@@ -149,12 +149,12 @@ def test_a_damaged_table_gets_one_warning_and_the_other_runs_are_read(inspect, t
     assert file in line and "seed1" in line
 
 
-def test_the_same_untrained_network_counts_once_per_seed(build, inspect, look):
+def test_the_same_untrained_network_counts_once_per_seed(build, inspect, write_probes):
     stages = [2, 2, 2]
     for seed in (0, 1):
         for rate in (0.1, 0.01):
             run = build.complete(seed, "initialization", **{"model.stages": stages, "optimizer.lr": rate})
-            look(run, stages, before=1.0, after=0.5)
+            write_probes(run, stages, before=1.0, after=0.5)
     assert untrained().runs["seed"].tolist() == [0, 1]
     inspect(seed=0, **{"model.stages": stages})
     assert sorted(untrained().runs["seed"]) == [0, 1] and len(untrained().cosines) == 3
@@ -190,11 +190,11 @@ def test_titles_of_panels_do_not_overlap(inspect, name):
     assert all(drawn.bbox.x0 < box.x0 and box.x1 < drawn.bbox.x1 for box in boxes)
 
 
-def test_a_key_that_only_training_runs_vary_makes_no_other_network_at_its_default(build, inspect, look):
+def test_a_key_that_only_training_runs_vary_makes_no_other_network_at_its_default(build, inspect, write_probes):
     stages = [2, 2, 2]
     for limit in (None, 100):
         run = build.complete(study="initialization", **{"model.stages": stages, "data.limit": limit})
-        look(run, stages, before=1.0, after=0.5)
+        write_probes(run, stages, before=1.0, after=0.5)
     inspect(seed=0, **{"model.stages": stages})
     found = untrained().runs
     assert sorted(found["rest"]) == ["data.limit=100", "data.limit=null"]

@@ -21,8 +21,8 @@ def findings(kind: str) -> list[Finding]:
     return [finding for finding in found if finding.kind == kind]
 
 
-def test_lesions_that_cost_little_are_given_by_their_maximum_and_the_others_by_name(build, injure):
-    injure(build.complete(**STAGES), [0.5, 0.85, 0.7, 0.89], [0.8])
+def test_lesions_that_cost_little_are_given_by_their_maximum_and_the_others_by_name(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.5, 0.85, 0.7, 0.89], [0.8])
     (removed,), (swapped,) = findings("remove"), findings("swap")
     mild, most = removed.facts["mild"]
     assert (mild, most) == (2, pytest.approx(5)) and removed.facts["ways"] == 4
@@ -32,30 +32,30 @@ def test_lesions_that_cost_little_are_given_by_their_maximum_and_the_others_by_n
     assert swapped.facts["mild"] == (1, pytest.approx(10)) and swapped.facts["severe"] == {}
 
 
-def test_all_lesions_may_cost_much(build, injure):
-    injure(build.complete(**STAGES), [0.1, 0.2, 0.3, 0.4], [0.1])
+def test_all_lesions_may_cost_much(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.1, 0.2, 0.3, 0.4], [0.1])
     assert findings("remove")[0].facts["mild"] == (0, None)
     assert "more than 10 points in all 4 cases" in sentence(findings("remove")[0])
     assert "the only case: 80.0 (blocks.0 and 1)" in sentence(findings("swap")[0])
 
 
-def test_a_lesion_can_help(build, injure):
-    injure(build.complete(**STAGES), [0.91, 0.92, 0.91, 0.91])
+def test_a_lesion_can_help(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.91, 0.92, 0.91, 0.91])
     (found,) = findings("remove")
     assert found.facts["average"].mean == pytest.approx(-1.25) and "at most 0.0 points" in sentence(found)
 
 
-def test_costs_are_averaged_over_seeds_with_an_interval(build, injure):
+def test_costs_are_averaged_over_seeds_with_an_interval(build, write_lesions):
     for seed in range(3):
-        injure(build.complete(seed, **STAGES), [0.5 + 0.01 * seed] * 4)
+        write_lesions(build.complete(seed, **STAGES), [0.5 + 0.01 * seed] * 4)
     (found,) = findings("remove")
     average = found.facts["average"]
     assert (average.mean, average.n) == (pytest.approx(39), 3) and average.low < 39 < average.high
     assert found.seeds == (3, 3) and found.facts["severe"][1] == pytest.approx(39)
 
 
-def test_lesions_without_the_intact_network_give_no_finding(build, injure):
-    injure(build.complete(**STAGES), [0.5] * 4, intact=None)
+def test_lesions_without_the_intact_network_give_no_finding(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.5] * 4, intact=None)
     assert not findings("remove")
 
 
@@ -63,28 +63,28 @@ def test_lesions_without_the_intact_network_give_no_finding(build, injure):
     ("plain", "residual", "verdict"),
     [([0.2, 0.22], [0.8, 0.82], "less"), ([0.8, 0.82], [0.2, 0.22], "more"), ([0.2, 0.8], [0.3, 0.7], "noise")],
 )
-def test_removals_are_compared_over_the_blocks_that_can_be_removed_from_both(build, injure, plain, residual, verdict):
+def test_removals_are_compared_over_the_blocks_that_both_can_lose(build, write_lesions, plain, residual, verdict):
     for seed, (a, b) in enumerate(zip(plain, residual)):
         run = build.complete(seed, **STAGES, **PLAIN)
-        injure(run, [a, a])
+        write_lesions(run, [a, a])
         text = (run / "lesions.csv").read_text()
         (run / "lesions.csv").write_text(text.replace("remove,1", "remove,3"))
-        injure(build.complete(seed, **STAGES), [b, 0.0, 0.0, b])
+        write_lesions(build.complete(seed, **STAGES), [b, 0.0, 0.0, b])
     (found,) = findings("removal twins")
     assert found.difference.verdict == verdict and found.facts["common"] == 2 and found.seeds == (2, 2)
     assert found.facts["points"] == pytest.approx((90 - 50 * sum(plain), 90 - 50 * sum(residual)))
 
 
-def test_removals_of_one_seed_leave_the_comparison_open(build, injure):
-    injure(build.complete(**STAGES), [0.8] * 4)
-    injure(build.complete(**STAGES, **PLAIN), [0.2] * 2)
+def test_removals_of_one_seed_leave_the_comparison_open(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.8] * 4)
+    write_lesions(build.complete(**STAGES, **PLAIN), [0.2] * 2)
     (found,) = findings("removal twins")
     assert found.difference.verdict == "open" and "open" in sentence(found)
 
 
-def test_networks_of_different_recipes_are_not_twins(build, injure):
-    injure(build.complete(**STAGES), [0.8] * 4)
-    injure(build.complete(**STAGES, **PLAIN, **{"optimizer.lr": 0.1}), [0.2] * 2)
+def test_networks_of_different_recipes_are_not_twins(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.8] * 4)
+    write_lesions(build.complete(**STAGES, **PLAIN, **{"optimizer.lr": 0.1}), [0.2] * 2)
     assert not findings("removal twins")
 
 
@@ -92,41 +92,42 @@ def test_networks_of_different_recipes_are_not_twins(build, injure):
     ("after", "word"),
     [((2.0, 2.1), "strengthens"), ((0.1, 0.11), "weakens"), ((0.2, 5.0), "noise"), ((2.0,), "open")],
 )
-def test_training_strengthens_or_weakens_the_branches_or_neither(build, look, after, word):
+def test_training_strengthens_or_weakens_the_branches_or_neither(build, write_probes, after, word):
     for seed, ratio in enumerate(after):
-        look(build.complete(seed, **STAGES), [2, 2], before=1.0 + 0.01 * seed, after=ratio)
+        write_probes(build.complete(seed, **STAGES), [2, 2], before=1.0 + 0.01 * seed, after=ratio)
     (found,) = findings("branches")
     assert found.depths == (10,) and word in sentence(found)
     assert found.facts["before"].n == len(after)
 
 
-def test_branches_of_unfinished_networks_give_no_finding(build, look):
-    look(build.complete(**STAGES), [2, 2], 1.0, 2.0)
+def test_branches_of_unfinished_networks_give_no_finding(build, write_probes):
+    write_probes(build.complete(**STAGES), [2, 2], 1.0, 2.0)
     deep = build.complete(**{"model.name": "blocks6", "model.stages": [2, 2, 2]})
-    look(deep, [2, 2, 2], 1.0, 9.0)
+    write_probes(deep, [2, 2, 2], 1.0, 9.0)
     (deep / "result.json").unlink()
     (found,) = findings("branches")
     assert found.depths == (10,)
 
 
-def test_branches_need_ratios_before_and_after_training(build, look):
-    look(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
+def test_branches_need_ratios_before_and_after_training(build, write_probes):
+    write_probes(build.complete(**STAGES, **PLAIN), [2, 2], before=None, after=None)
     assert not findings("branches")
 
 
-def test_a_file_that_ends_before_its_first_lesion_has_no_figure(build, injure):
+def test_a_file_that_ends_before_its_first_lesion_has_no_figure(build, write_lesions):
     run = build.complete(**STAGES)
-    injure(run, [0.5] * 4)
+    write_lesions(run, [0.5] * 4)
     head, intact, *_ = (run / "lesions.csv").read_text().splitlines(keepends=True)
     (run / "lesions.csv").write_text(head + intact)
     with pytest.raises(NoData, match="no run has lesions"):
         figure("lesions")
 
 
-def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, injure):
-    injure(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
-    injure(build.complete(**STAGES, **PLAIN), [0.1, 0.2], [0.3], intact=0.85)
-    injure(build.complete(**STAGES, val=0.1, **{"optimizer.lr": 1.0}), [0.0] * 4)  # another recipe, worse by validation
+def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
+    write_lesions(build.complete(**STAGES, **PLAIN), [0.1, 0.2], [0.3], intact=0.85)
+    worse = build.complete(**STAGES, val=0.1, **{"optimizer.lr": 1.0})  # another recipe, worse by validation
+    write_lesions(worse, [0.0] * 4)
     drawn = figure("lesions")
     removed, swapped = drawn.axes
     intact = sorted(line.get_ydata()[0] for line in removed.lines if line.get_marker() in ("None", None, ""))
@@ -139,17 +140,17 @@ def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, 
     assert "optimizer.lr=0.001" in drawn.get_suptitle()
 
 
-def test_a_depth_without_swaps_leaves_no_empty_panel(build, injure):
-    injure(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
-    injure(build.complete(**{"model.name": "blocks3", "model.stages": [1, 1, 1]}), [0.5, 0.6, 0.7])
+def test_a_depth_without_swaps_leaves_no_empty_panel(build, write_lesions):
+    write_lesions(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
+    write_lesions(build.complete(**{"model.name": "blocks3", "model.stages": [1, 1, 1]}), [0.5, 0.6, 0.7])
     shown = [axis for axis in figure("lesions").axes if axis.get_visible()]
     assert len(shown) == 3 and all(len(axis.lines) > 1 for axis in shown)
     assert [axis.xaxis.get_tick_params()["labelbottom"] for axis in shown] == [True, False, True]
     assert [bool(axis.get_ylabel()) for axis in shown] == [True, False, True]
 
 
-def test_branches_are_drawn_before_and_after_training(build, look):
-    look(build.complete(**STAGES), [2, 2], before=1.0, after=0.5)
+def test_branches_are_drawn_before_and_after_training(build, write_probes):
+    write_probes(build.complete(**STAGES), [2, 2], before=1.0, after=0.5)
     (axis,) = figure("branches").axes
     lines = {line.get_ls(): list(line.get_ydata()) for line in axis.lines}
     assert lines == {"--": pytest.approx([1.0] * 4), "-": pytest.approx([0.5] * 4)}
