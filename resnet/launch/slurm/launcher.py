@@ -58,7 +58,7 @@ class SlurmArray(SlurmLauncher):
                 assert self.hydra_context is not None
                 jobs |= submit(new, self.params, self.sweep_dir, self.hydra_context)
             self._wait(jobs, ends)
-        except SlurmError as error:  # the queued jobs are not to blame
+        except (SlurmError, OSError) as error:  # the queued jobs are not to blame
             raise SlurmError(f"{error}; jobs of this sweep that are in the queue stay there") from None
         except BaseException:  # also Ctrl-C and SIGTERM
             self._cancel(composed)

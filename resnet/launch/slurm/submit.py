@@ -37,7 +37,8 @@ def submit(
             jobs = executor.map_array(run_job, list(map(str, part)), [composed[folder] for folder in part])
         except Exception as error:  # submitit's own, a page of text with sbatch's message in the middle
             messages = re.findall(r"sbatch: error: (.+)", str(error))
-            raise SlurmError(f"sbatch: {'; '.join(messages) or error}") from None
+            refused = f"sbatch: {'; '.join(messages)}" if messages else f"not submitted, {' '.join(str(error).split())}"
+            raise SlurmError(refused) from None
         log.info(f"Slurm: submitted {len(part)} jobs as array {jobs[0].job_id.split('_')[0]}")
         submitted |= {folder: job.job_id for folder, job in zip(part, jobs)}
     return submitted

@@ -1,5 +1,6 @@
 """Sweeps on a cluster: hydra/launcher=slurm, with a real Slurm whose only node is this machine."""
 
+import errno
 import json
 import os
 import pickle
@@ -14,9 +15,11 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from resnet.launch.slurm import job
 from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
+from resnet.launch.slurm.queue import SlurmError
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import obstacle, slurm, wait_until
@@ -417,3 +420,32 @@ def test_a_missing_extra_is_named_in_one_line(train, tmp_path):
     (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
     done = train(*SLURM, code=2)
     assert done.stderr == 'error: hydra/launcher=slurm: is not installed; pip install -e ".[slurm]"\n'
+
+
+def test_an_error_while_it_waits_leaves_the_jobs_in_the_queue(tmp_path, monkeypatch):
+    from resnet.launch.slurm.launcher import SlurmArray
+
+    def no_disk(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    array, cancelled = SlurmArray.__new__(SlurmArray), []
+    array.sweep_dir = tmp_path
+    monkeypatch.setattr(array, "_compose", lambda *_: OmegaConf.create({"hydra": {"sweep": {"subdir": "a/seed0"}}}))
+    monkeypatch.setattr(array, "_cancel", cancelled.append)
+    monkeypatch.setattr("resnet.launch.slurm.launcher.queued_runs", no_disk)
+    with pytest.raises(SlurmError, match="Input/output error; jobs of this sweep that are in the queue stay there"):
+        array.launch([["seed=0"]], 0)
+    assert not cancelled
+
+
+def test_a_submission_that_fails_before_sbatch_is_not_blamed_on_it(tmp_path, monkeypatch):
+    from resnet.launch.slurm.submit import submit
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("resnet.launch.slurm.submit.max_array_size", lambda: 1001)
+    monkeypatch.setattr("resnet.launch.slurm.submit.make_executor", lambda *_: SimpleNamespace(map_array=full))
+    params = {"timeout_min": 1, "signal_delay_s": 1, "max_num_timeout": 1, "name": "a", "array_parallelism": 1}
+    with pytest.raises(SlurmError, match="^not submitted, .*No space left on device"):
+        submit({tmp_path / "a": b""}, params, tmp_path, SimpleNamespace())
