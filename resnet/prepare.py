@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from resnet.config import Config, epochs_of, steps_in_epoch, total_steps
-from resnet.errors import ConfigError
+from resnet.errors import ConfigError, naming_memory
 from resnet.training.augment import Augmenter
 from resnet.training.data import Dataset, load
 from resnet.training.device import memory_format_of, resolve_device, resolve_precision, set_up_process
@@ -47,7 +47,9 @@ def prepare(config: Config, in_parallel: bool = False) -> Training:
     device = resolve_device(config.device, in_parallel)
     precision = resolve_precision(config.precision, device)
     set_up_process()
-    data = load(**asdict(config.data)).to(device)
+    with naming_memory(f"data.size={config.data.size}" if config.data.name == "folder" else f"data={config.data.name}"):
+        data = load(**asdict(config.data)).to(device)
+        augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
     if config.task == "train":
         check_batches(config, len(data.train), data.size)
     steps_per_epoch = steps_in_epoch(len(data.train), config.batch_size)
@@ -56,7 +58,6 @@ def prepare(config: Config, in_parallel: bool = False) -> Training:
     schedule = {"lr": config.optimizer.lr, "total_steps": steps} | asdict(config.schedule)
     normalize, optimizer = Normalize(data.mean, data.std, memory_format_of(device)), asdict(config.optimizer)
     trainer = make_trainer(network, normalize, config.seed, precision == "bf16", optimizer, make_schedule(**schedule))
-    augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
     return Training(
         config,
         data,

@@ -93,6 +93,7 @@ def compute(folder: RunFolder, config: Config, begin: Callable[[], None], in_par
         if config.task == "inspect":
             from resnet.inspection.untrained import inspect, untrained
         tracker = Tracker(config.logger.name if config.task == "train" else "none", folder.path)
+        program()  # cached: of the code just imported, even if it is edited while data load or the network compiles
     if config.task == "inspect":
         training = prepare(untrained(config), in_parallel)
         begin()

@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from resnet.errors import lacks_memory
+
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint on the CPU: tensors, numbers and strings, never code; raises ValueError for a damaged one.
@@ -21,9 +23,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 raise ValueError(f"damaged: {part} does not match its checksum")
         file.seek(0)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # the bytes are in memory, so an error in unzipping or unpickling means damage
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        # the bytes are in memory, so any other error in unzipping or unpickling means damage
         raise ValueError(f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("epoch"), int):
         raise ValueError("it is not a run's checkpoint")

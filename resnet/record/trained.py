@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from resnet.config import Config, Data, Model, check
-from resnet.errors import ConfigError, UserError
+from resnet.errors import ConfigError, UserError, lacks_memory
 from resnet.record.folder import RunFolder
 from resnet.training.data import Dataset, load
 from resnet.training.device import be_reproducible, has_native_bf16, memory_format_of, resolve_device
@@ -109,6 +109,8 @@ def load_trained(path: Path) -> Trained:
         mean, std = (torch.tensor(result["data"][key], dtype=torch.float32) for key in ("mean", "std"))
         model = network.build()
     except (ValueError, TypeError, RuntimeError) as error:
+        if lacks_memory(error):
+            raise
         raise damaged(path / "result.json", error) from None
     load_weights(model, path / "weights.safetensors")
     # the memory layout of training on a CPU; another one would change the last digits

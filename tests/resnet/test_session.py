@@ -108,6 +108,22 @@ def test_out_of_memory_names_what_takes_it(tmp_path, monkeypatch, task, smaller)
         run_or_resume(RunFolder(tmp_path), replace(CONFIG, task=task))
 
 
+def test_data_that_do_not_fit_into_memory_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("resnet.prepare.load", lambda **_: bytearray(sys.maxsize))
+    with pytest.raises(OutOfMemory, match="^out of memory: data=digits takes"):
+        run_or_resume(RunFolder(tmp_path), CONFIG)
+
+
+def test_the_codes_checksum_is_taken_before_the_data_are_loaded(tmp_path, monkeypatch):
+    """Loading may take minutes, in which someone may edit the code that was imported."""
+    order = []
+    monkeypatch.setattr("resnet.session.program", lambda: order.append("checksum"))
+    monkeypatch.setattr("resnet.prepare.load", lambda **_: order.append("data"))
+    with pytest.raises(AttributeError):
+        run_or_resume(RunFolder(tmp_path), CONFIG)
+    assert order == ["checksum", "data"]
+
+
 @pytest.mark.parametrize("place", ["resnet.prepare.prepare", "resnet.train.train"], ids=["before", "after"])
 def test_a_run_that_starts_over_and_fails_is_archived_once(run, monkeypatch, place):
     """Whether it fails before its record is started, as without its data, or after."""

@@ -374,3 +374,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_a_lack_of_memory_is_not_taken_for_damage(run, monkeypatch):
+    def load(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("torch.load", load)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        resumed(run)
+    assert (run.path / CHECKPOINT).exists() and not (run.path / ".archive").exists()
