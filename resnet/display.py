@@ -52,7 +52,7 @@ def watcher(
             if received:
                 raise Interrupted(received[0], epoch)
             if said := pace.note():
-                with tqdm.external_write_mode():
+                with tqdm.external_write_mode(file=BAR_OUTPUT):
                     log.info(label + said)
             yield batch
 

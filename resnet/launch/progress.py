@@ -20,6 +20,7 @@ from resnet.config import Config, from_plain, run_name
 from resnet.duration import about
 from resnet.errors import ConfigError
 from resnet.launch.jobs import Job, part_left
+from resnet.locks import lock
 from resnet.record.files import write_whole
 from resnet.record.folder import RecordError, RunFolder
 
@@ -39,22 +40,29 @@ def listed(jobs: Sequence[Job], at_once: int, root: Path) -> Iterator[None]:
     content = json.dumps({"runs": paths, "names": names, "configs": configs, "at_once": at_once}).encode()
     file = root / ".sweeps" / f"{hashlib.sha256(content).hexdigest()[:8]}.json"
     os.environ.pop(VARIABLE, None)  # set by a sweep that this one is part of
+    listing = None
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content)
         os.environ[VARIABLE] = os.path.abspath(file)
+        listing = open(file, "r+", encoding="utf-8")
+        lock(listing.fileno())  # while this sweep lives, no other one deletes its list
     try:
         yield
     finally:
         os.environ.pop(VARIABLE, None)
+        if listing:
+            listing.close()
         drop_begun(file.parent, {path for path, job in zip(paths, jobs) if job.reason})
 
 
 def drop_begun(lists: Path, refused: set[str]) -> None:
-    """Delete the lists of sweeps whose runs have all started or were refused."""
+    """Delete the lists of ended sweeps whose runs have all started or were refused."""
     for file in lists.glob("*.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # from another version, or not a list
-            runs = set(json.loads(file.read_text(encoding="utf-8"))["runs"]) - refused
+        # in use by its sweep, from another version, or not a list
+        with suppress(OSError, ValueError, KeyError, TypeError), open(file, "r+", encoding="utf-8") as listing:
+            lock(listing.fileno())
+            runs = set(json.load(listing)["runs"]) - refused
             if all(RunFolder(Path(run)).begun_at() for run in runs):  # a job that died early left only failure.json
                 file.unlink()
     with suppress(OSError):

@@ -1,13 +1,14 @@
 """What a training displays: lines that fit a terminal, and about how long it takes."""
 
 import logging
+import sys
 from dataclasses import replace
 
 import pytest
 
 from resnet import display
 from resnet.config import Config, Data, Epochs, Model
-from resnet.display import LONG, WARM, Pace, describe_epoch
+from resnet.display import LONG, WARM, Pace, describe_epoch, watcher
 from resnet.duration import about
 from resnet.prepare import prepare
 from resnet.record.folder import RunFolder
@@ -69,3 +70,11 @@ def test_a_run_that_is_stopped_while_it_compiles_says_so(signal, tmp_path, monke
     with caplog.at_level(logging.WARNING), pytest.raises(signal):
         compile_where_it_pays(RunFolder(tmp_path / "mine"), training)
     assert f"{tmp_path / 'mine'}: stopped while compiling" in caplog.text
+
+
+def test_an_announcement_clears_the_progress_bar_first(monkeypatch, capsys):
+    pace = Pace(10, "epoch 1")
+    monkeypatch.setattr(pace, "note", lambda: "about 3 h")
+    monkeypatch.setattr(display.log, "info", lambda text: sys.stderr.write(f"{text}\n"))
+    assert list(watcher(1, False, [], pace, "")([("images", "labels")], 1, 1))
+    assert capsys.readouterr().err.split("about 3 h")[0].endswith("\r")

@@ -334,3 +334,15 @@ def test_a_list_by_another_version_gives_no_place_in_a_sweep(tmp_path, change):
         file = Path(os.environ["RESNET_SWEEP"])
         file.write_text(json.dumps(json.loads(file.read_text()) | change))
         assert place_in_sweep(jobs[1].run, jobs[1].config) == ""
+
+
+def test_a_sweep_that_ends_keeps_the_list_of_one_that_is_still_running(tmp_path):
+    jobs = [digits_job(tmp_path, 1, seed) for seed in (0, 1)]
+    for job in jobs:
+        begin(job)
+    with listed(jobs, 1, tmp_path / "runs"):
+        file = Path(os.environ["RESNET_SWEEP"])
+        with listed(jobs[:1], 1, tmp_path / "runs"):
+            pass
+        assert file.exists()
+    assert not file.exists()
