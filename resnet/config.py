@@ -136,7 +136,7 @@ class Config:
     plan: bool = not_identity(False)
 
 
-GROUPS = tuple(f.name for f in fields(Config) if is_dataclass(f.type))
+GROUPS: dict[str, Any] = {f.name: f.type for f in fields(Config) if is_dataclass(f.type)}
 
 
 def check(config: Config) -> None:
@@ -261,8 +261,7 @@ def default_of(f: Field) -> Any:
 
 def from_plain(content: dict[str, Any]) -> Config:
     """Return the configuration that `dataclasses.asdict` turned into this dictionary."""
-    groups: dict[str, Any] = {f.name: f.type for f in fields(Config) if is_dataclass(f.type)}
-    return Config(**{key: groups[key](**value) if key in groups else value for key, value in content.items()})
+    return Config(**{key: GROUPS[key](**value) if key in GROUPS else value for key, value in content.items()})
 
 
 def run_name(config: Config) -> str:

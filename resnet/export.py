@@ -112,9 +112,8 @@ def to_safetensors(trained: Trained) -> bytes:
 
 def export(trained: Trained) -> ExportedProgram:
     """Return the network as PyTorch's graph of operations, for batches of any size."""
-    example = torch.zeros(
-        2, trained.channels, trained.size, trained.size
-    )  # with a batch of 1, torch.export would allow no other size
+    # with a batch of 1, torch.export would allow no other size
+    example = torch.zeros(2, trained.channels, trained.size, trained.size)
     with torch.no_grad():
         program = torch.export.export(Classifier(trained).eval(), (example,), dynamic_shapes=({0: Dim("batch")},))
     for node in program.graph.nodes:

@@ -18,8 +18,6 @@ def lock(descriptor: int, wait: bool = False) -> None:
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise

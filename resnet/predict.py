@@ -35,9 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in given.images:
         name = os.fsencode(path).decode(errors="backslashreplace")  # a file's name need not be text
         try:
-            print(
-                f"{name}: {in_words(predict(trained, read_picture(path, trained.size, trained.channels)), given.top)}"
-            )
+            image = read_picture(path, trained.size, trained.channels)
+            print(f"{name}: {in_words(predict(trained, image), given.top)}")
         except PictureError as error:
             print(f"error: {name}: {error}", file=sys.stderr)
             code = error.exit_code

@@ -7,7 +7,8 @@ from typing import Any
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
-# Signals that raised an exception. An exception raised in a callback without a caller is lost.
+# Signals whose handler has raised an exception. Python drops an exception raised in a callback, such as that of a weak
+# reference; the signal is still listed here, so the training stops at its first step.
 pending_signals: list[int] = []
 
 

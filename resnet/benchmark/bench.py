@@ -25,8 +25,8 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 ROUNDS, STEPS = 9, 12  # each measured thing takes STEPS steps in each of ROUNDS rounds
 LONG = 10**6  # steps of a training for which compiling pays
-WARM = 0.5  # seconds; nine rounds of that are well over one
-PAUSE = 0.2  # seconds before each measurement, for the last one's data workers to come to rest
+WARM = 0.5  # seconds for which a thing warms up, and is repeated in each round
+PAUSE = 0.2  # seconds before each measurement, until the data workers of the one before are idle
 
 
 class Bench:

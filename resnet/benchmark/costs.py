@@ -56,7 +56,7 @@ def scaling(overrides: Sequence[str]) -> list[dict[str, Any]]:
         seconds = []
         for size in sizes:
             stages = f"model.stages=[{size if what == 'blocks' else 1}]"
-            # so short a training would not be compiled, but a Bench's trainer is that of a long one
+            # a training this short is not compiled, but Bench.trainer is that of a long one
             bench = Bench([stages, "compile=false", *overrides], images=size if what == "images" else 512)
             steps = bench.steps_per_epoch * (size if what == "epochs" else 2)
             times = []
@@ -78,9 +78,8 @@ def seeds(overrides: Sequence[str]) -> list[dict[str, Any]]:
     for processes, threads in ((1, cores), (1, 1), (cores, 1), (cores, cores)):
         with tempfile.TemporaryDirectory() as folder:
             shares = [",".join(map(str, range(4)[first::processes])) for first in range(processes)]
-            value = seconds(
-                [digits(f"seed={share}", "epochs.count=10", *overrides) for share in shares], folder, threads
-            )
+            commands = [digits(f"seed={share}", "epochs.count=10", *overrides) for share in shares]
+            value = seconds(commands, folder, threads)
         rows.append({"processes": processes, "threads each": threads, "seconds": round(value, 1)})
     return [row | {"speed": round(rows[0]["seconds"] / row["seconds"], 2)} for row in rows]
 

@@ -103,10 +103,9 @@ def known_keys() -> list[str]:
     return [*GROUPS, *(key for key, _, _ in flat_fields(Config()))]
 
 
-TEXTS = {key for key, field, _ in flat_fields(Config()) if field.type is str} | {
-    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
-    *("hydra.launcher.name", "hydra.launcher.partition", "hydra.launcher.account"),
-}
+TEXTS = {key for key, field, _ in flat_fields(Config()) if field.type is str}
+TEXTS |= {"hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
+TEXTS |= {"hydra.launcher.name", "hydra.launcher.partition", "hydra.launcher.account"}
 
 
 def as_typed(override: str) -> str:

@@ -43,7 +43,7 @@ def _run_checked(composed: DictConfig, hydra: Any) -> float:
     os.chdir(hydra.runtime.cwd)  # else hydra.job.chdir=true would look for the data in each run's folder
     config = checked(composed, hydra)
     if config.plan:
-        raise ConfigError("plan: give it on the command line, as plan=true")
+        raise ConfigError("plan: give it on the command line, as plan=true, and without another hydra/sweeper")
     folder = RunFolder(shortest(hydra.runtime.output_dir))
     try:
         if config.resume != "never":

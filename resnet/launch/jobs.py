@@ -131,9 +131,9 @@ def make_job(overrides: Sequence[str], composed: DictConfig, code: str) -> Job:
 
 
 def note_refusals(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
-    """Note why a launched job failed if its run folder does not say so, because it was refused before it started.
+    """Note why a launched job failed, if it was refused before it started and its run folder does not say so.
 
-    The reason of an earlier failure stays in the folder.
+    A failure.json from an earlier command stays as it is.
     """
     for job, returned in zip(jobs, returns):
         if returned.status == JobStatus.FAILED and not job.ended() and job.run.state() != "diverged":
@@ -170,13 +170,10 @@ def axes_of(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
 
     The seed is not an axis.
     """
-    values: dict[str, set[str]] = {}
-    for job in jobs:
-        for key, value in settings_of(job).items():
-            values.setdefault(key, set()).add(value)
-    counts = {key: sum(key in settings_of(job) for job in jobs) for key in values}
-    axes = [key for key in values if key != "seed" and (len(values[key]) > 1 or counts[key] < len(jobs))]
-    return {axis: _shown(values[axis]) for axis in axes}
+    settings = [settings_of(job) for job in jobs]
+    keys = dict.fromkeys(key for own in settings for key in own if key != "seed")
+    values = {key: {own.get(key, "") for own in settings} for key in keys}
+    return {key: _shown(found) for key, found in values.items() if len(found) > 1}
 
 
 def settings_of(job: Job) -> dict[str, str]:
@@ -188,7 +185,7 @@ def settings_of(job: Job) -> dict[str, str]:
 def name_of(job: Job, axes: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return a configuration's values along the axes, or its name if nothing varies."""
     settings = settings_of(job)
-    return [axes[axis].get(settings.get(axis, ""), "") for axis in axes] if axes else [run_name(job.config)]
+    return [shown[settings.get(axis, "")] for axis, shown in axes.items()] if axes else [run_name(job.config)]
 
 
 def _shown(values: Collection[str]) -> dict[str, str]:

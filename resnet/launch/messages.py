@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from resnet.config import GROUPS
 from resnet.errors import explain_os_error
-from resnet.launch.command_line import ADD_M
+from resnet.launch.command_line import ADD_M, named_in
 from resnet.launch.compose import ALL_KEYS, TEXTS, config_error_in, is_text, known_keys
 
 QUOTES = "'\""
@@ -201,6 +201,6 @@ ANSWERS: dict[str, Callable[[re.Match[str]], str]] = {
 
 def _several_values(sweeps: bool) -> str:
     """Return what to do about several values for a key where Hydra takes one."""
-    if any(argument.startswith(("--cfg", "-c")) for argument in sys.argv[1:]):
+    if "cfg" in named_in(sys.argv[1:]):
         return "--cfg shows one run; give one value"
     return ADD_M if sweeps else "give one value"

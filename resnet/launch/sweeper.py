@@ -170,7 +170,9 @@ def launched(launcher: Launcher, jobs: Sequence[Sequence[str]], fail_fast: bool)
 
 
 def runs_at_once(hydra: DictConfig) -> int:
-    """Return the largest number of runs that a launcher computes in parallel."""
+    """Return the largest number of runs that a launcher computes in parallel; raises ConfigError if that is 0."""
+    if hydra.launcher.get("n_jobs") == 0:
+        raise ConfigError("hydra.launcher.n_jobs=0: must be at least 1; -1 is one per core")
     at_once = hydra.launcher.get("array_parallelism") or hydra.launcher.get("n_jobs") or 1
     if at_once < 0:
         from joblib import effective_n_jobs  # which imports numpy

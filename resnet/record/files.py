@@ -12,12 +12,6 @@ from typing import Any
 from resnet.locks import UNSUPPORTED
 
 
-def read_header(path: Path) -> list[str]:
-    """Return the column names of a table; empty if the file does not exist."""
-    lines = whole_lines(path)
-    return lines[0].split(",") if lines else []
-
-
 def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     """Return a table's rows as text, up to the first incomplete one; empty if its columns are not `columns`."""
     rows: list[list[str]] = []

@@ -26,7 +26,6 @@ from resnet.record.files import (
     append,
     format_json,
     format_rows,
-    read_header,
     read_table,
     sync_folder,
     whole_lines,
@@ -229,7 +228,7 @@ class RunFolder:
     def _archive_foreign_tables(self) -> None:
         for name, columns in TABLES.items():
             path = self.path / name
-            if path.exists() and read_header(path) != list(columns):
+            if path.exists() and (whole_lines(path) or [""])[0] != ",".join(columns):
                 log.warning(f"{path}: archived, its columns are not {','.join(columns)}")
                 self.archive(name)
 

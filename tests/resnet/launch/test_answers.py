@@ -16,6 +16,7 @@ NO_CHOICE = "must be the name of a choice, see --help; to set one value, give "
 @pytest.mark.parametrize(
     "arguments, answer",
     [
+        ("-cd . seed=0,1", "error: seed=0,1: to sweep over several values, add -m"),
         ("foo=1", f"error: foo: no such key; {ALL_KEYS}"),
         ("model.widht=8", f"error: model.widht: no such key, did you mean model.width?; {ALL_KEYS}"),
         ("optimizer.foo=1", f"error: optimizer.foo: no such key; {ALL_KEYS}"),

@@ -17,12 +17,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from resnet.config import Config, run_name
+from resnet.errors import ConfigError
 from resnet.launch.compose import CONF, VERSION_BASE, as_typed
 from resnet.launch.jobs import Job, axes_of, name_of
 from resnet.launch.summary import summarize
-from resnet.launch.sweeper import ResumableSweeper
+from resnet.launch.sweeper import ResumableSweeper, runs_at_once
 from resnet.record.folder import RunFolder
 from tests.conftest import hold, one_thread, small
 from tests.resnet.conftest import edit
@@ -359,6 +361,11 @@ def test_a_launchers_failure_is_blamed_on_a_file_only_if_it_is_and_a_bug_has_its
     sweeper_of(launch)._launch(jobs)
     assert jobs[0].outcome() == ("failed", reason)
     assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+
+
+def test_no_runs_at_once_are_refused():
+    with pytest.raises(ConfigError, match="^hydra.launcher.n_jobs=0: must be at least 1"):
+        runs_at_once(OmegaConf.create({"launcher": {"n_jobs": 0}}))
 
 
 @pytest.mark.slow
