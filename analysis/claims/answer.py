@@ -35,8 +35,8 @@ def find_answer(studies: Sequence[tuple[T, Sequence[Finding]]]) -> list[tuple[T,
 def telling(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that may open a report: those of a kind in RANK, unless they are among many alike."""
     counts = Counter(found.kind for found in findings)
-    few = {kind for kind, count in counts.items() if kind in ("axis", "each best") or count <= OF_A_KIND}
-    return [found for found in findings if found.kind in few.intersection(RANK)]
+    many = {kind for kind, count in counts.items() if count > OF_A_KIND} - {"axis", "each best"}
+    return [found for found in findings if found.kind in RANK and found.kind not in many]
 
 
 def best_of(findings: Sequence[Finding]) -> Finding:

@@ -126,7 +126,8 @@ def find_turns(study: Study, series: Series, plain: pd.DataFrame) -> Iterator[Fi
             place = places(study, by_depth[deepest].to_dict("records")[0])
             alike = [row for row in plain.to_dict("records") if places(study, row) == place]
             absent = sorted({int(row["depth"]) for row in alike if row["depth"] > deepest})
-            yield Finding("no turn", networks=name, depths=(deepest,), facts={"absent": absent})
+            names = tuple(pd.concat(by_depth.values())["configuration"].unique())
+            yield Finding("no turn", name, names, (deepest,), facts={"absent": absent})
         else:
             yield from find_turn(name, by_depth, int(means.idxmax()))  # pyright: ignore[reportArgumentType]
 
@@ -167,7 +168,7 @@ def find_gaps(series: Series) -> Iterator[Finding]:
         a, b = (side.dropna(subset="gap") for side in sides)
         if a.empty or b.empty:
             continue
-        points = tuple(100 * float(side["gap"].mean()) for side in (a, b))
+        points = tuple(round(100 * float(side["gap"].mean()), 2) + 0.0 for side in (a, b))  # no -0.00
         yield versus("gap", a, b, "gap", networks=name, depths=(low, high), facts={"points": points})
 
 

@@ -10,7 +10,14 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.claims.along import find_axis, find_best, find_ranges, is_scattered
-from analysis.claims.comparable import find_chosen, find_confounds, find_mixed_conditions, find_mixed_seeds, is_tuned
+from analysis.claims.comparable import (
+    MIXED,
+    find_chosen,
+    find_confounds,
+    find_mixed_conditions,
+    find_mixed_seeds,
+    is_tuned,
+)
 from analysis.claims.depth import find_depth, rule_out_overfitting, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
@@ -47,7 +54,7 @@ def find(study: Study) -> list[Finding]:
         *([Finding("search")] if scattered else find_confounds(done, study.axes, study.chosen)),
         *find_chosen(study.chosen),
         *find_mixed_seeds(done),
-        *find_mixed_conditions(done),
+        *find_mixed_conditions(done, [name for name in MIXED if study.axes.find(name) is None]),
         *find_singles(complete, done),
         *find_parts(done),
         *find_easy(done),

@@ -18,7 +18,8 @@ def find_gradients(
 ) -> Iterator[Finding]:
     """Compare the ratio of residual networks with that of their plain twins, at the largest depth that both have.
 
-    Only the ratio means the same in both. `difference` is that of its log10, in hundredths.
+    The ratio can be compared between the two; the norms themselves cannot. `difference` is that of its log10, in
+    hundredths.
     """
     known = of_configurations(configurations, layers)
     for residual, plain, (*_, depth) in twins(study, known):

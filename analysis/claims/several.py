@@ -30,7 +30,8 @@ def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
 
     If there are several comparisons, a finding that counts them is appended.
     """
-    ps = {place: p for place, finding in enumerate(findings) if (p := p_of(finding)) is not None}
+    found = {place: finding.difference for place, finding in enumerate(findings) if finding.difference is not None}
+    ps = {place: p for place, difference in found.items() if (p := difference.largest_p) is not None}
     if len(ps) < 2:
         return list(findings)
     marked, counts = list(findings), {"count": len(ps), "clear": 0, "held": 0}
@@ -44,8 +45,3 @@ def apply_holm(findings: Sequence[Finding]) -> list[Finding]:
         else:
             marked[place] = replace(finding, facts=finding.facts | {"one_of": len(ps)})
     return [*marked, Finding("several", facts=counts)]
-
-
-def p_of(finding: Finding) -> float | None:
-    """Return the p-value of a finding's difference, the larger one if there are two; None if there is none."""
-    return finding.difference.largest_p if finding.difference is not None else None

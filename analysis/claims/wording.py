@@ -175,7 +175,7 @@ def say_change(finding: Finding) -> str:
         images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
         return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
     noise = ", but no difference can be claimed: it could be noise" * (found.verdict == "noise")
-    judged = "" if equal else noise or say_correction(finding)
+    judged = " in these runs" if equal else noise or say_correction(finding)
     over = " over seeds and test images" * (found.with_images is not None)
     return f"{size}{judged} (95 % interval {say_points(*found.span)}{over}, {seeds})."
 
@@ -195,7 +195,7 @@ def say_points(low: float, high: float) -> str:
 def say_plateau(finding: Finding) -> str:
     """Return from which depth on no further rise is shown, and how far above it the deepest networks are."""
     depth, further, seeds = finding.facts["plateau"]
-    change = f"{further.points:+.2f} pp from there to {finding.depths[1]}"
+    change = f"{signed(further.points)} pp from there to {finding.depths[1]}"
     interval = f"95 % interval {say_points(*further.span)}, {say_sides(seeds)}"
     return f"From {depth} layers on, no further rise can be claimed: {change} ({interval})."
 
@@ -229,7 +229,7 @@ def say_part(finding: Finding) -> dict[str, Any]:
 def say_rest(finding: Finding) -> dict[str, Any]:
     """Return how much lower an axis's other values are, over how many combinations, and the rest of the sentence."""
     facts = finding.facts
-    said = listed([f"{value}: {points:+.2f} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
+    said = listed([f"{value}: {signed(points)} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
     how = "On average" if facts["balanced"] else "Fitted"
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])

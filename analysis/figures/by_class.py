@@ -16,7 +16,7 @@ from analysis.figures.style import MUTED, NoData, legend, new_figure
 from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
-MOST_CLASSES = 20  # at most; of more, the worst recognised
+MOST_CLASSES = 20  # shown; if there are more, those recognised least often
 MARKERS = "os^D"  # one per value of the panels' axis, if there is one
 
 

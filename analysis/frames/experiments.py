@@ -31,7 +31,7 @@ def parts_of_runs(rows: Iterable[Row]) -> dict[str, str]:
         return {}
     experiment, study = names.pop()
     folder, _, name = study.rpartition("/")
-    renamed = parts_of(name) if folder == REFERENCE else {}
+    renamed = parts_of(name) if Path(folder).name == REFERENCE else {}
     return (renamed or parts_of(experiment)) if experiment else {}
 
 

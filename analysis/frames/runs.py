@@ -34,7 +34,7 @@ def load_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     runs = pd.concat([with_common_settings(part) for _, part in runs.groupby("task")])
     runs["study"] = _unambiguous_studies(runs)
     runs = runs.sort_values(["study", "depth", "configuration", "seed"], kind="stable")
-    last = runs["study"].str.startswith(f"{REFERENCE}/")  # the user's own come first
+    last = runs["study"].str.contains(rf"(?:^|/){REFERENCE}/")  # the user's own come first
     return pd.concat([runs[~last], runs[last]], ignore_index=True)
 
 

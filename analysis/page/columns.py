@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.numbers import say_mean
+from analysis.claims.numbers import say_mean, signed
 from analysis.frames.axes import Axis, value_of, value_text
 from analysis.frames.configurations import MEASURES
 from analysis.frames.find import BadRequest
@@ -86,7 +86,7 @@ def against_published(row: Row) -> str:
     """Return how far a row is from its published counterpart, and how their recipes differ."""
     names = {"val_acc": "val", "test_acc": "test"}
     values = {label: row.get(f"{name}_difference") for name, label in names.items()}
-    text = ", ".join(f"{label} {value:+.2f} pp" for label, value in values.items() if not pd.isna(value))
+    text = ", ".join(f"{label} {signed(value)} pp" for label, value in values.items() if not pd.isna(value))
     recipe = f", recipes differ: {row['other_recipe']}" if row.get("other_recipe") else ""
     return f"{text} ({row['against']}){recipe}" if text else ""
 
@@ -121,7 +121,7 @@ NETWORK = (
     Column("epochs", "epochs", trained, "epochs", constant=in_epochs),
     Column("wall_seconds", "minutes", minutes, "wall_seconds"),
 )
-COPIES = Column("configuration", "configuration", lambda row: row["configuration"], numeric=False)
+COPIES = Column("configuration", "configuration", lambda row: optional(row, "configuration"), numeric=False)
 EXTRA = ("wall_seconds",)  # shown on request only
 
 
@@ -131,9 +131,8 @@ def all_columns(study: Study) -> list[Column]:
     own = [Column(axis.name, axis.name, partial(placed, axis), axis.column, axis.numeric) for axis in axes]
     named = {axis.name for axis in axes}
     model, *network = (column for column in NETWORK if column.name not in named)
-    first = [*own, model, SOURCE] if own else [model, SOURCE]
     copies = [COPIES] if study.configurations.duplicated([axis.column for axis in axes] or "data").any() else []
-    return [*first, *copies, *network, *MEASURED, *LAST]
+    return [*own, model, SOURCE, *copies, *network, *MEASURED, *LAST]
 
 
 def named_columns(study: Study, names: Sequence[str]) -> list[Column]:

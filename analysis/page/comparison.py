@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.claims.comparable import find_mixed_conditions, find_mixed_seeds, is_tuned
+from analysis.claims.comparable import MIXED, find_mixed_conditions, find_mixed_seeds, is_tuned
 from analysis.claims.compare import Comparison
 from analysis.claims.numbers import say_mean, signed
 from analysis.claims.wording import say_changes, sentence
@@ -63,7 +63,8 @@ def notes(found: Comparison) -> list[str]:
     parts = zip("AB", found.folders, (found.a, found.b))
     sides = [f"{letter} is {folder}, {count_runs(runs)}" for letter, folder, runs in parts]
     text, data = data_of(found.configurations), found.a["data"].iloc[0]
-    findings = [*find_mixed_seeds(found.configurations), *find_mixed_conditions(found.configurations)]
+    others = [name for name in MIXED if name not in found.changes]
+    findings = [*find_mixed_seeds(found.configurations), *find_mixed_conditions(found.configurations, others)]
     return [
         "; ".join(sides) + "." + (f" Left out as not complete: {found.left_out}." if found.left_out else ""),
         *([] if text == data else [f"This is about {text}."]),

@@ -18,11 +18,11 @@ def importance(study: Study) -> tuple[int, bool, int]:
     trainings come last. Of equal ones, those with several seeds in at least half of their configurations come first,
     then those with more epochs in all.
     """
-    complete = study.complete if len(study.runs) else study.runs
+    complete = study.complete
     names = {axis.name for axis in study.axes.axes} if len(study.runs) else set()
     kinds = [{"layers", "shortcut"} <= names, "layers" in names, bool(names), len(complete) > 0, len(study.runs) > 0]
     single = not (complete["configuration"].value_counts() > 1).mean() >= 0.5
-    return (*kinds, True).index(True), single, -int(complete["epochs"].fillna(0).sum()) if len(complete) else 0
+    return (*kinds, True).index(True), single, -int(complete["epochs"].sum())
 
 
 def asked(study: Study) -> str:
@@ -43,7 +43,7 @@ def swept(study: Study) -> str:
     if names:
         return f"Accuracy by {in_a_row(names)}"
     models = dict.fromkeys(study.configurations["model"])
-    return f"Accuracy of {in_a_row(models)}, over seeds"
+    return f"Accuracy of {in_a_row(models)}" + ", over seeds" * (study.runs["seed"].nunique() > 1)
 
 
 def title(studies: Sequence[Study]) -> str:

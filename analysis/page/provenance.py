@@ -17,7 +17,7 @@ from analysis.page.rendering import Grid
 # What a command leaves out: where and how to run, which changes at most rounding; what a choice or the command itself
 # states; and the checksum of pictures, which a run computes.
 NOT_GIVEN = {"data.root", "device", "progress", "resume", "fail_fast", "probe_every", "compile"}
-NOT_GIVEN |= {"logger", "experiment", "data.pictures"}
+NOT_GIVEN |= {"logger", "experiment", "data.pictures", "runs_dir", "plan"}
 
 
 def environments(runs: pd.DataFrame) -> Grid:

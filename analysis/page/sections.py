@@ -10,6 +10,7 @@ from analysis.claims.finding import BEYOND, MIXES, Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import INSIDE, draw_all
+from analysis.frames.find import REFERENCE
 from analysis.frames.study import Study
 from analysis.page.columns import in_epochs
 from analysis.page.inspections import inspection_grids
@@ -81,9 +82,9 @@ def without(grid: Grid, said: Collection[str]) -> Grid:
 
 
 def short(study: Study) -> str:
-    """Return a study's name without its folders, and the length of its training if that is the same for all."""
+    """Return a study's name, and the length of its training if that is the same for all."""
     epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
-    name = study.title.rpartition(" (")[0].rpartition("/")[2] or study.title
+    name = (study.title.rpartition(" (")[0] or study.title).removeprefix(f"{REFERENCE}/")
     (length, *others) = epochs or {None}
     return f"{name}, {in_epochs(str(length))}" if not others and length and not pd.isna(length) else name
 

@@ -31,7 +31,7 @@ UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters",
 
 # A page's first table of a study shows its axes, the settings chosen by validation and these columns, in at most
 # MOST_ROWS rows.
-FIRST = ("test_acc", "val_acc", "train_acc", "seeds")
+FIRST = ("configuration", "test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 
 LAST_EPOCH = (

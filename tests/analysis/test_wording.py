@@ -302,9 +302,9 @@ def test_a_rise_that_ends_before_the_greatest_depth_says_so():
 @pytest.mark.parametrize(
     ("kind", "said"), [("gain", "stays the same"), ("twins", "equals that of their plain counterparts")]
 )
-def test_equal_accuracies_are_called_equal(kind, said):
+def test_equal_accuracies_are_called_equal_in_these_runs(kind, said):
     equal = Finding(kind, RESIDUAL, depths=(8, 20), difference=Difference(0.001, -0.5, 0.5, 0.99), seeds=(3, 3))
-    assert sentence(equal).endswith(f" {said} (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
+    assert sentence(equal).endswith(f" {said} in these runs (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
 
 
 def test_an_interval_that_covers_the_test_images_says_so():

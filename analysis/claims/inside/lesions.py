@@ -71,7 +71,7 @@ def pairs(configurations: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
 
 
 def but_shortcut(row: Row) -> Row:
-    """Return all settings except those in which twins may differ."""
+    """Return the stages, and all settings except those in which twins may differ."""
     return {k: v for k, v in row["settings"].items() if k not in ANY_SHORTCUT} | {"stages": row["stages"]}
 
 
@@ -98,6 +98,8 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
 
     For each shortcut, take the deepest networks probed at both times, and among these the best by validation.
     """
+    known = layers["residual_ratio"].between(0, np.inf, inclusive="neither")  # infinite if a shortcut carries nothing
+    layers = layers[known].assign(ratio=lambda rows: np.log10(rows["residual_ratio"].astype(float)))
     by_run = mean_ratios(layers)
     rows = of_configurations(configurations, by_run)
     deepest = rows[rows["depth"] == rows.groupby("shortcut")["depth"].transform("max")]
@@ -113,20 +115,16 @@ def find_branches(layers: pd.DataFrame, configurations: pd.DataFrame) -> Iterato
 
 def count_stronger(layers: pd.DataFrame) -> tuple[int, int]:
     """Return how many blocks have a larger mean ratio over runs after training than before, and out of how many."""
-    rows = layers[layers["residual_ratio"] > 0]
-    rows = rows.assign(ratio=np.log10(rows["residual_ratio"].astype(float)))
-    last = rows["epoch"] == rows.groupby("path")["epoch"].transform("max")
-    after, before = (part.groupby("layer")["ratio"].mean() for part in (rows[last], rows[rows["epoch"] == 0]))
+    last = layers["epoch"] == layers.groupby("path")["epoch"].transform("max")
+    after, before = (part.groupby("layer")["ratio"].mean() for part in (layers[last], layers[layers["epoch"] == 0]))
     return int((after > before.reindex(after.index)).sum()), len(after)
 
 
 def mean_ratios(layers: pd.DataFrame) -> pd.DataFrame:
     """Return, per run probed before training and later, its blocks' mean log10 ratio before and at the last probe."""
-    rows = layers[layers["residual_ratio"] > 0]
-    rows = rows.assign(mean=np.log10(rows["residual_ratio"].astype(float)))
-    means = rows.groupby(["configuration", "path", "epoch"], as_index=False)["mean"].mean()
+    means = layers.groupby(["configuration", "path", "epoch"], as_index=False)["ratio"].mean()
     last = means[means["epoch"] == means.groupby("path")["epoch"].transform("max")]
-    before, after = (part.set_index(["configuration", "path"])["mean"] for part in (means[means["epoch"] == 0], last))
+    before, after = (part.set_index(["configuration", "path"])["ratio"] for part in (means[means["epoch"] == 0], last))
     both = pd.DataFrame({"before": before, "after": after}).dropna().reset_index()
     trained = last.loc[last["epoch"] > 0, "path"]
     return both[both["path"].isin(trained)]
