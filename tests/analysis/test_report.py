@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,13 +11,16 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from analysis.frames.experiments import question_of
 from analysis.frames.runs import load_runs
 from analysis.frames.study import Study, load_studies
+from analysis.page.order import heading
 from analysis.page.provenance import commands, differences, environments
+from analysis.page.sections import short
 from analysis.page.tables import page_grids
 from analysis.report import main
 from tests.analysis import studies
-from tests.analysis.conftest import Builder
+from tests.analysis.conftest import Builder, sentences
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
 VOID = {"meta", "link", "wbr"}
@@ -346,3 +350,52 @@ def test_one_epoch_is_singular(build, report):
     build.complete(study="other", **{"epochs.count": 1})
     page = report()
     assert "depth, 1 epoch<" in page and "1 epochs" not in page
+
+
+def test_a_copy_of_a_published_network_has_a_row_of_its_own(build, report):
+    run = build.complete()
+    shutil.copytree(run.parent, run.parent.with_name("copy"))
+    assert Page(report()).text.count("copy") >= 2, "in the table of accuracies and in that of everything"
+
+
+def test_a_page_with_a_comparison_does_not_say_that_nothing_is_compared(build, report):
+    for lr in (0.01, 0.1):
+        build.complete(**{"optimizer.lr": lr})
+    page = Page(report()).text
+    assert "tie for best by validation" in page and "compare nothing yet" not in page
+
+
+def test_a_swept_condition_is_not_another_difference(build, table):
+    for precision in ("fp32", "bf16"):
+        build.amend(build.complete(precision=precision), precision=precision)
+    compared = table("--compare", "precision=fp32", "precision=bf16")
+    assert "They differ in precision" in compared
+    assert "same precision" not in compared + str(sentences())
+
+
+def test_a_study_keeps_its_name_where_its_title_is_short(build):
+    for data in ("cifar10", "cifar100"):
+        build.complete(study="mixed", **{"data.name": data, "data.limit": 100})
+    assert [short(study) for study in load_studies(["runs"])] == [
+        "mixed/cifar10, 20 epochs",
+        "mixed/cifar100, 20 epochs",
+    ]
+
+
+def test_a_study_of_one_run_is_not_said_to_be_over_seeds(build):
+    build.complete()
+    assert heading(*load_studies(["runs"])) == "Accuracy of blocks4"
+
+
+def test_a_command_leaves_out_where_runs_started_from_python_went(build):
+    build.complete(choices={}, runs_dir="/scratch/alice")
+    (command,) = commands(*load_studies(["runs"])).values()
+    assert "runs_dir" not in command and "plan" not in command
+
+
+def test_the_question_of_a_reference_study_is_known_wherever_its_folder_is():
+    asked = [
+        question_of([{"choices": {"experiment": "depth"}, "study": f"{place}reference/depth_short"}])
+        for place in ("", "a/")
+    ]
+    assert asked[0] == asked[1] != question_of([{"choices": {"experiment": "depth"}, "study": "depth"}])

@@ -130,6 +130,14 @@ def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(buil
     assert at_56.startswith("Each at the best optimizer.lr tried: at 56 layers")
 
 
+def test_networks_without_a_turning_point_are_said_to_be_tuned(build):
+    for depth, shortcut, lr in itertools.product((8, 14, 20), ("pad", "none"), (0.01, 0.1)):
+        build.complete(**layers(depth, shortcut), val=0.7 + depth / 1000 + lr / 10, **{"optimizer.lr": lr})
+    (study,) = load_studies(["runs"])
+    (found,) = (found for found in find(study) if found.kind == "no turn")
+    assert found.tuned == "optimizer.lr"
+
+
 def test_all_values_that_an_interaction_mixes_are_named(build):
     for depth, shortcut, lr in ((8, "pad", 0.1), (8, "none", 0.1), (56, "pad", 0.3), (56, "none", 0.01)):
         build.complete(**layers(depth, shortcut) | studies.SGD | {"optimizer.lr": lr})

@@ -114,6 +114,11 @@ def test_branches_need_ratios_before_and_after_training(build, write_probes):
     assert not findings("branches")
 
 
+def test_ratios_to_a_shortcut_that_carries_nothing_are_left_out(build, write_probes):
+    write_probes(build.complete(**STAGES), [2, 2], before=1.0, after=float("inf"))
+    assert not findings("branches")
+
+
 def test_a_file_that_ends_before_its_first_lesion_has_no_figure(build, write_lesions):
     run = build.complete(**STAGES)
     write_lesions(run, [0.5] * 4)
