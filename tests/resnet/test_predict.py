@@ -101,7 +101,7 @@ def test_a_photograph_is_turned_as_its_exif_orientation_says(tmp_path):
 
 
 def test_it_needs_no_data_set_and_skips_what_cannot_be_read(photo_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(data, "load", None)
+    monkeypatch.setattr("resnet.record.trained.load", None)
     monkeypatch.chdir(tmp_path)
     save(tmp_path, grey(200), "good.png")
     save(tmp_path, grey(10), "good too.jpg")

@@ -11,12 +11,10 @@ from resnet.launch.command_line import arrange
 from resnet.launch.compose import CONF, as_typed, compose_config
 
 
-@pytest.mark.parametrize("name", ["1.10", "2026_11_28", "1e3", "007", "true", "1_000.50", "-", "+1"])
+@pytest.mark.parametrize("name", ["1.10", "2026_11_28", "1e3", "007", "true", "1_000.50"])
 def test_a_name_stays_as_typed(name):
-    assert as_typed(f"study={name}").partition("=")[2].strip("'") == name
-    if name[0] not in "-+":
-        assert compose_config([f"study={name}"]).study == name
-        assert compose_config([f"model.name={name}"]).model.name == name
+    config = compose_config([f"study={name}", f"model.name={name}"])
+    assert (config.study, config.model.name) == (name, name)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +46,7 @@ def test_a_configuration_is_refused_in_python_as_on_the_command_line(overrides, 
         ("study=range(3)", "study=range(3)"),
         ("study=choice(a,b)", "study=choice(a,b)"),
         ("study='1.10'", "study='1.10'"),
+        ("study=+1", "study='+1'"),
         ("study=null", "study=null"),
         ("seed=1,2", "seed=1,2"),
         ("optimizer.lr=1e-3", "optimizer.lr=1e-3"),

@@ -313,7 +313,7 @@ def test_complete_runs_that_will_start_over_count_as_work_left(tmp_path):
 
 def test_a_plan_names_what_would_be_refused_and_counts_no_time_for_it(tmp_path):
     job = digits_job(tmp_path, 1, 0)
-    complete(job, 100, 0.5, 0.5)
+    begin(job)
     refused = replace(job, reason="the folder holds another run")
     assert refused.standing() == "refused" and share_left(refused) == 0
 

@@ -43,9 +43,9 @@ def begun(path, epochs=3) -> RunFolder:
 
 
 def resumed(run: RunFolder) -> tuple[int, float]:
-    """Return the epoch that a run resumes from, and the weight restored there."""
+    """Return the epoch that a run resumes from, and the mean of the weights restored there."""
     weights = [0.0]
-    epoch = run.resume(lambda state: weights.append(state["model"]["weight"][0].item()))
+    epoch = run.resume(lambda state: weights.append(state["model"]["weight"].mean().item()))
     return epoch, weights[-1]
 
 

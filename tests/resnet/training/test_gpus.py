@@ -154,12 +154,11 @@ def test_there_is_one_run_at_once_per_usable_card_or_on_the_cpu_per_core(cards, 
 
 
 def test_apples_gpu_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="device=mps"):
         resolve_device("mps")
     with pytest.raises(ConfigError, match="does not work on device=mps"):
         resolve_compile(True, torch.device("mps"), False, 0)
-    assert memory_format_of(torch.device("mps")) == torch.contiguous_format
-    assert memory_format_of(torch.device("cpu")) == torch.channels_last
 
 
 class OnApple(torch.Tensor):
@@ -183,6 +182,8 @@ def test_training_and_measuring_never_need_float64_on_apples_gpu(monkeypatch, op
     assert resolve_device("mps") == torch.device("mps") and resolve_precision("auto", torch.device("mps")) == "fp32"
     with pytest.raises(ConfigError, match="precision=bf16: this mps has no native bf16"):
         resolve_precision("bf16", torch.device("mps"))
+    assert memory_format_of(torch.device("mps")) == torch.contiguous_format
+    assert memory_format_of(torch.device("cpu")) == torch.channels_last
     arguments = {"name": optimizer, "lr": 0.01, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
     normalize, network = Normalize(torch.full((3,), 128.0), torch.full((3,), 74.0)), Network((1,), 8, "pad")
     trainer = make_trainer(network, normalize, 0, False, arguments, lambda step: 0.01)
