@@ -211,7 +211,7 @@ def test_wrong_values_are_answered_with_key_value_and_what_is_right(composed, ov
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_an_unknown_key_is_refused_wherever_it_comes_from(composed):
+def test_an_unknown_key_that_is_added_is_refused(composed):
     with pytest.raises(ConfigError, match="model.extra: no such key"):
         run_name(composed("+model.extra=1"))
 

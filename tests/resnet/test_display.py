@@ -24,7 +24,7 @@ def clock(monkeypatch):
     return seconds
 
 
-def said(pace: Pace, clock: list[float], durations: list[float]) -> list[str]:
+def announcements(pace: Pace, clock: list[float], durations: list[float]) -> list[str]:
     found = []
     for duration in durations:
         found.append(pace.note())
@@ -35,13 +35,13 @@ def said(pace: Pace, clock: list[float], durations: list[float]) -> list[str]:
 def test_the_time_left_is_announced_once_and_ignores_the_first_steps(clock):
     pace = Pace(steps=1000, goal="epoch 5")
     slow, steady = [10.0] * WARM, [0.5] * 500
-    (text,) = said(pace, clock, slow + steady)
+    (text,) = announcements(pace, clock, slow + steady)
     measured = LONG / 0.5  # steps of half a second, until there are enough for an estimate
     assert text == f"about {about((1000 - WARM - measured) * 0.5)} to epoch 5"
 
 
 def test_a_short_training_announces_nothing(clock):
-    assert said(Pace(steps=20, goal="epoch 1"), clock, [0.2] * 20) == []
+    assert announcements(Pace(steps=20, goal="epoch 1"), clock, [0.2] * 20) == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from resnet.record.trained import load_trained
 from resnet.training.model import Network
 from tests.resnet.conftest import CLASSES, exit_code
 
-STRANGER = """
+OTHER_PROGRAM = """
 import json, sys
 sys.modules["resnet"] = None  # importing it fails
 import numpy, onnxruntime, torch
@@ -66,7 +66,7 @@ def test_exported_files_load_without_the_project(photo_run, tmp_path, capsys):
         assert export.main([str(photo_run), "--format", form, "--out", str(tmp_path / name)]) == 0
         assert f"{tmp_path / name}: {form}, 10 classes, 32x32 pixels\n" in capsys.readouterr().out
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=1800
+        [sys.executable, "-c", OTHER_PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=1800
     )
     assert done.stdout == "automobile\n"
     for answer in np.load(tmp_path / "answers.npy"):

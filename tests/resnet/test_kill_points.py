@@ -116,7 +116,7 @@ def cheap():
     torch.set_num_threads(threads)
 
 
-def end(folder: Path) -> dict:
+def left_in(folder: Path) -> dict:
     """Return what a run leaves, except for times; check that its recorded starts can be read."""
     assert RunFolder(folder).starts()
     result = json.loads((folder / "result.json").read_text())
@@ -129,13 +129,13 @@ def end(folder: Path) -> dict:
 def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(tmp_path):
     config = configuration()
     moments = attempt(tmp_path / "whole", config)
-    whole = end(tmp_path / "whole")
+    whole = left_in(tmp_path / "whole")
     assert len(whole["metrics"]) == 4 and moments > 60
     for last in range(1, moments + 1):
         folder = tmp_path / str(last)
         attempt(folder, config, last)
         attempt(folder, config)
-        assert end(folder) == whole, f"killed at moment {last} of {moments}"
+        assert left_in(folder) == whole, f"killed at moment {last} of {moments}"
 
 
 @pytest.mark.slow
@@ -145,20 +145,22 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
     folder, last = tmp_path / "stopped", 1
     while attempt(folder, config, last) == last:
         last += 1
-    assert last > 20 and end(folder) == end(tmp_path / "whole")
+    assert last > 20 and left_in(folder) == left_in(tmp_path / "whole")
 
 
 @pytest.mark.slow
 def test_a_run_killed_while_starting_over_ends_with_the_same_bytes(tmp_path):
     config = configuration()
     attempt(tmp_path / "whole", config)
+    whole = left_in(tmp_path / "whole")
     for last in range(1, 15):
         folder = tmp_path / str(last)
         shutil.copytree(tmp_path / "whole", folder)
         attempt(folder, replace(config, resume="never"), last)
         assert last == 1 or RunFolder(folder).state() != "complete", "half archived"
         attempt(folder, config)
-        assert all(end(folder)[part] == end(tmp_path / "whole")[part] for part in ("weights.safetensors", "metrics"))
+        left = left_in(folder)
+        assert all(left[part] == whole[part] for part in ("weights.safetensors", "metrics"))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +172,7 @@ def whole(tmp_path_factory):
         if choices not in ends:
             folder = tmp_path_factory.mktemp("whole")
             attempt(folder, configuration(*choices))
-            ends[choices] = end(folder)
+            ends[choices] = left_in(folder)
         return ends[choices]
 
     return of
@@ -191,7 +193,7 @@ def test_any_configuration_killed_anywhere_ends_with_the_same_bytes(tmp_path_fac
     seen = [attempt(folder, configuration(*choices), last) for last in stops]
     assert seen[0] == stops[0], "the run was killed"
     attempt(folder, configuration(*choices))
-    assert end(folder) == whole(*choices)
+    assert left_in(folder) == whole(*choices)
 
 
 @pytest.mark.slow
@@ -212,7 +214,7 @@ def test_the_test_set_is_read_once_at_the_end(tmp_path, monkeypatch):
 
     monkeypatch.setattr(resnet.training.trainer.Trainer, "evaluate", noted)
     attempt(tmp_path, configuration())
-    validation = len(end(tmp_path)["metrics"]) - 1
+    validation = len(left_in(tmp_path)["metrics"]) - 1
     assert seen[-1] == 360 and len(seen) == validation + 1 and 360 not in seen[:-1]
 
 

@@ -53,7 +53,7 @@ PartitionName=high Nodes={host} State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
-def obstacle() -> str:
+def why_no_slurm() -> str:
     """Return why no Slurm can be started here, or "" if one can."""
     if missing := [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(name)]:
         return f"needs {', '.join(missing)}: Debian's slurmctld, slurmd, slurm-client and munge"

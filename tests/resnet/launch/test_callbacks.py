@@ -42,7 +42,7 @@ def notes(folder: Path) -> list[list[str]]:
     return list(map(json.loads, (folder / "notes.jsonl").read_text().splitlines()))
 
 
-def begun(folder: Path) -> set[Path]:
+def with_traces(folder: Path) -> set[Path]:
     """Return the run folders that hold any trace of a started run, such as failure.json."""
     files = (path for path in folder.glob("runs/*/*/*/*") if path.name not in (".hydra", ".lock", "run.log"))
     return {path.parent for path in files}
@@ -53,7 +53,7 @@ def test_callbacks_learn_of_a_request_that_does_not_fit_the_data(noted, tmp_path
     assert notes(tmp_path) == [["job", "FAILED", WRONG], ["run", "FAILED", WRONG]]
     assert done.stdout.endswith(f"{WRONG}\n") and done.stdout.count("\n") == 1, "only our own line"
     assert "Error" not in done.stderr and "Traceback" not in done.stderr, "Hydra 1.4 warns about the callback above"
-    assert not begun(tmp_path)
+    assert not with_traces(tmp_path)
 
 
 def test_callbacks_learn_of_each_run_of_a_sweep_that_goes_on_after_a_failure_and_of_its_end(noted, tmp_path):
@@ -61,14 +61,14 @@ def test_callbacks_learn_of_each_run_of_a_sweep_that_goes_on_after_a_failure_and
     (bad, good, end) = notes(tmp_path)
     assert good[:2] == ["job", "COMPLETED"] and 0 < float(good[2]) < 1
     assert (bad, end) == (["job", "FAILED", WRONG], ["multirun"])
-    assert len(begun(tmp_path)) == 1, "not the folder of the refused run"
+    assert len(with_traces(tmp_path)) == 1, "not the folder of the refused run"
     assert reasons(tmp_path) == [("failed", WRONG), ("complete", "")]
 
 
 def test_callbacks_learn_of_a_sweep_that_stops_at_its_first_failure(noted, tmp_path):
     noted("-m", "batch_size=5000,64", "fail_fast=true", code=1)
     assert notes(tmp_path) == [["job", "FAILED", WRONG], ["multirun"]]
-    assert not begun(tmp_path), "the second run did not start either"
+    assert not with_traces(tmp_path), "the second run did not start either"
 
 
 def test_from_hydra_1_4_on_callbacks_learn_of_a_parallel_sweep_that_stops_at_its_first_failure(noted, tmp_path):
@@ -78,7 +78,7 @@ def test_from_hydra_1_4_on_callbacks_learn_of_a_parallel_sweep_that_stops_at_its
     noted("-m", "batch_size=64,5000,32", "epochs.count=1", *parallel, code=2)
     told = [] if hydra.__version__.startswith("1.3.") else [["job", "FAILED"], ["multirun"]]
     assert [note[:2] for note in notes(tmp_path)] == [["job", "COMPLETED"], *told]
-    assert len(begun(tmp_path)) == 1
+    assert len(with_traces(tmp_path)) == 1
 
 
 def test_a_bug_is_reported_as_hydra_does(tmp_path):

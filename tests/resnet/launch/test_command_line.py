@@ -74,7 +74,7 @@ def test_what_is_quoted_for_hydra(typed, kept):
         ("experiment=depth hydra.mode=RUN", "experiment=depth hydra.mode=RUN"),
     ],
 )
-def test_the_order_of_words_does_not_matter(typed, arranged):
+def test_words_are_put_in_hydras_order_and_experiments_and_plans_become_sweeps(typed, arranged):
     assert arrange(typed.split()) == arranged.split()
 
 

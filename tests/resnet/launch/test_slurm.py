@@ -22,7 +22,7 @@ from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
 from resnet.launch.slurm.queue import SlurmError
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
-from tests.resnet.launch.cluster import obstacle, slurm, wait_until
+from tests.resnet.launch.cluster import slurm, wait_until, why_no_slurm
 from tests.resnet.runs import owner, summary, without_times
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
@@ -52,7 +52,7 @@ def cluster(tmp_path_factory):
 
 
 def a_cluster(folder: Path, **options):
-    if reason := obstacle():
+    if reason := why_no_slurm():
         pytest.skip(reason)
     return slurm(folder, **options)
 
@@ -299,7 +299,6 @@ def test_a_complete_run_starts_over_on_the_cluster(cluster, train, tmp_path):
 
 
 @on_a_cluster
-@pytest.mark.slow
 def test_a_run_that_reaches_its_time_limit_resumes(cluster, tmp_path):
     """The test lowers the limit; Slurm, which checks once a minute, then signals the job."""
     job = ("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=110", "hydra.launcher.cpus_per_task=2")

@@ -307,7 +307,7 @@ def test_numbers_that_json_cannot_represent_are_refused(run):
     assert run.state() == "unfinished"
 
 
-def test_states(tmp_path):
+def test_a_run_goes_from_not_started_to_complete_and_a_new_attempt_clears_a_failure(tmp_path):
     run = RunFolder(tmp_path)
     assert run.state() == "not started"
     run.begin(CONFIG, {})

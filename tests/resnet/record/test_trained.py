@@ -57,7 +57,7 @@ def test_each_committed_network_predicts_as_recorded(cifar10):
             assert (predicted == found).sum() >= 195, f"{run}: equal except for rounding, of another machine or of bf16"
 
 
-def test_an_evaluation_can_be_read_on_a_terminal(digits_run, capsys):
+def test_an_evaluation_prints_the_recorded_figures_overall_by_class_and_as_a_matrix(digits_run, capsys):
     assert evaluate.main([str(digits_run)]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
     test = result_of(digits_run)["test"]

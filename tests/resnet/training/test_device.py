@@ -40,7 +40,7 @@ def test_cpu_affinity_limits_the_threads(tmp_path):
     assert done.stdout == "1\n"
 
 
-def optimizer_step() -> None:
+def make_optimizer() -> None:
     layer = torch.nn.Linear(1, 1)
     torch.optim.Adam(layer.parameters(), fused=True).zero_grad()
 
@@ -51,7 +51,7 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced(monkeypatch, caplog, fol
     device.provide_cache_folder()
     assert f"{folder}: cannot be written to" in caplog.text
     assert os.path.isdir(os.environ["TORCHINDUCTOR_CACHE_DIR"]) and os.environ["TORCHINDUCTOR_CACHE_DIR"] != folder
-    optimizer_step()
+    make_optimizer()
 
 
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
