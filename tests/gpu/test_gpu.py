@@ -15,7 +15,7 @@ from resnet.training.data import Split, training_batches
 from resnet.training.device import be_reproducible, memory_format_of, resolve_device
 from resnet.training.model import Network
 from resnet.training.trainer import Metrics, Normalize, make_trainer
-from tests.resnet.runs import begun, only, without_times
+from tests.resnet.runs import assert_same, begun, only
 
 DEVICE = os.environ.get("RESNET_TEST_DEVICE", "cuda")
 pytestmark = pytest.mark.skipif(
@@ -32,9 +32,7 @@ def test_two_runs_give_the_same_bytes(train, tmp_path, compiled, precision):
     for study in ("one", "two"):
         cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / study)}  # each run compiles from scratch
         train(*ONE_STAGE, f"compile={compiled}", f"precision={precision}", f"study={study}", env=cache)
-    one, two = (only(tmp_path, f"runs/{study}/*/seed0") for study in ("one", "two"))
-    assert (one / "weights.safetensors").read_bytes() == (two / "weights.safetensors").read_bytes()
-    assert without_times(one) == without_times(two)
+    assert_same(*(only(tmp_path, f"runs/{study}/*/seed0") for study in ("one", "two")))
 
 
 @pytest.mark.parametrize("compiled", ["false", "true"])
@@ -43,8 +41,7 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(train, tmp_path, comp
     train(*own, "study=whole")
     killed = begun(tmp_path, *own, study="killed")
     train(*own, "study=killed")
-    whole = only(tmp_path, "runs/whole/*/seed0")
-    assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert_same(killed, only(tmp_path, "runs/whole/*/seed0"))
 
 
 def test_a_cpu_checkpoint_resumes_on_this_device(train, tmp_path):

@@ -55,6 +55,23 @@ def without_times(run: Path) -> list[str]:
     return [",".join(line.split(",")[:6]) for line in (run / "metrics.csv").read_text().splitlines()]
 
 
+def assert_same(one: Path, other: Path, *files: str) -> None:
+    """Check that two runs left the same weights, the same of these files, and the same metrics apart from times."""
+    assert without_times(one) == without_times(other)
+    for name in ("weights.safetensors", *files):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
+    """Run the same sweep serially and compare the files."""
+    train("-m", *overrides, "study=serial")
+    serial = list(folder.glob("runs/serial/*/*"))
+    for run in serial:
+        other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
+        assert_same(other, run, "layers.csv", "samples.png")
+    assert len(serial) == len(list(folder.glob("runs/default/*/*")))
+
+
 def summary(folder: Path) -> list[tuple[str, str]]:
     """Return the seed and the outcome of each run in the default study's sweep.csv."""
     return [(Path(row["run"]).name, row["outcome"]) for row in read(folder / "runs" / "default" / "sweep.csv")]
@@ -75,12 +92,12 @@ def owner(folder: Path, seed: int) -> int:
     return int((only(folder, f"runs/*/*/seed{seed}") / ".lock").read_text().split()[1])
 
 
-def start(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
+def start(folder: Path, *overrides: str, new_session: bool = False, **environment: str) -> subprocess.Popen:
     """Start a run, or with `-m` a sweep, as a process that can be watched and killed."""
     return subprocess.Popen(
         (sys.executable, "-m", "resnet.run", *small(*overrides)),
         cwd=folder, env=one_thread() | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts, start_new_session=new_session,
     )  # fmt: skip
 
 

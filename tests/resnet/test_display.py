@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from resnet import display
-from resnet.config import Config, Data, Epochs, Model
 from resnet.display import LONG, WARM, Pace, describe_epoch, watcher
 from resnet.duration import about
 from resnet.prepare import prepare
 from resnet.record.folder import RunFolder
 from resnet.signals import Terminated
 from resnet.train import compile_where_it_pays
+from tests.resnet.runs import configuration
 
 
 @pytest.fixture
@@ -65,8 +65,7 @@ def test_a_run_that_is_stopped_while_it_compiles_says_so(signal, tmp_path, monke
         raise signal
 
     monkeypatch.setattr("resnet.train.compile_network", compile_network)
-    config = Config(data=Data(name="digits", limit=10), model=Model(stages=[1], width=8), epochs=Epochs(1))
-    training = prepare(replace(config, device="cpu", batch_size=32, compile=True))
+    training = prepare(replace(configuration(), compile=True))
     with caplog.at_level(logging.WARNING), pytest.raises(signal):
         compile_where_it_pays(RunFolder(tmp_path / "mine"), training)
     assert f"{tmp_path / 'mine'}: stopped while compiling" in caplog.text

@@ -17,7 +17,7 @@ from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
-from tests.resnet.runs import configuration, only, without_times
+from tests.resnet.runs import assert_same, configuration, only
 
 
 def epochs_of(folder: Path) -> dict[int, Path]:
@@ -33,10 +33,7 @@ def test_more_epochs_continue_a_finished_run_and_end_with_the_same_bytes(train, 
     (start,) = map(json.loads, (longer / "starts.jsonl").read_text().splitlines())
     assert start["epoch"] == 1 and start["begun_with"] == str(shorter.relative_to(tmp_path))
     train("epochs.count=3", "data.limit=40", "augmentation=flip_crop", "study=whole")
-    whole = only(tmp_path, "runs/whole/*/seed0")
-    assert without_times(longer) == without_times(whole)
-    for name in ("weights.safetensors", "layers.csv", "samples.png", "predictions.npy"):
-        assert (longer / name).read_bytes() == (whole / name).read_bytes()
+    assert_same(longer, only(tmp_path, "runs/whole/*/seed0"), "layers.csv", "samples.png", "predictions.npy")
 
 
 def of_epochs(count: int, schedule: str = "constant") -> Config:

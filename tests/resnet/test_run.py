@@ -24,7 +24,7 @@ from resnet.signals import Terminated, collected_signals, pending_signals, raise
 from resnet.training.model import Network
 from tests.conftest import heed_interrupts, hold, imported, one_thread, small
 from tests.resnet.conftest import edit
-from tests.resnet.runs import begun, only, read, start, wait_for, without_times
+from tests.resnet.runs import assert_same, begun, only, read, start, wait_for, without_times
 
 CONTRACT = set(
     "config.yaml metrics.csv layers.csv checkpoint.pt weights.safetensors result.json curves.png samples.png "
@@ -139,9 +139,7 @@ def test_a_killed_run_ends_with_the_same_bytes(train, tmp_path, digits_run):
     """For kills at every moment see test_kill_points.py."""
     killed = begun(tmp_path, "epochs.count=3")
     assert "resuming after epoch 1" in train("epochs.count=3").stdout
-    assert without_times(killed) == without_times(digits_run)
-    for name in ("weights.safetensors", "config.yaml"):
-        assert (killed / name).read_bytes() == (digits_run / name).read_bytes()
+    assert_same(killed, digits_run, "config.yaml")
 
 
 @pytest.mark.slow
@@ -283,9 +281,7 @@ def test_a_compiled_run_ends_with_the_same_bytes_after_a_kill(train, tmp_path):
     assert done.stdout.count("compiled in ") == 9
     killed = begun(tmp_path, *overrides, "seed=8", study="killed")
     assert "resuming after epoch" in train(*overrides, "seed=8", "study=killed").stdout
-    (whole,) = tmp_path.glob("runs/whole/*/seed8")
-    assert without_times(killed) == without_times(whole)
-    assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert_same(killed, only(tmp_path, "runs/whole/*/seed8"))
     assert json.loads((killed / "result.json").read_text())["compiled"] is True
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from resnet import evaluate, lesion
 from resnet.inspect import inspecting
 from resnet.training.device import has_native_bf16
+from resnet.training.model import Network
 from resnet.training.pictures import read_folder
-from tests.resnet.conftest import exit_code
+from tests.resnet.conftest import edit, exit_code
 from tests.resnet.runs import read
 
 TINY = ("data=digits", "model=blocks", "model.width=4", "device=cpu")
@@ -130,22 +132,6 @@ def test_data_that_differ_from_the_runs_are_noticed(train_here, pictures, capsys
     assert (run / "lesions.csv").read_bytes() == measured
 
 
-@pytest.mark.parametrize(
-    "damage, answer",
-    [
-        (lambda run: hold_nothing_out(run), "no images were held out"),
-        (lambda run: one_block(run), "a network of one block"),
-    ],
-    ids=["nothing held out", "one block"],
-)
-def test_runs_that_lesions_cannot_measure_get_a_one_line_error(copied_run, capsys, damage, answer):
-    damage(copied_run)
-    assert exit_code(lesion.main, str(copied_run)) == 2
-    printed = capsys.readouterr()
-    (line,) = printed.err.splitlines()
-    assert line.startswith(f"error: {copied_run}") and answer in line and not printed.out
-
-
 def hold_nothing_out(run: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"]["val_fraction"] = 0.0
@@ -153,11 +139,17 @@ def hold_nothing_out(run: Path) -> None:
 
 
 def one_block(run: Path) -> None:
-    from safetensors.torch import save_file
+    network = json.loads((run / "result.json").read_text())["network"] | {"stages": [1]}
+    edit(run, network=network)
+    save_file(Network(**network).build().state_dict(), run / "weights.safetensors")
 
-    from resnet.training.model import Network
 
-    result = json.loads((run / "result.json").read_text())
-    result["network"]["stages"] = [1]
-    (run / "result.json").write_text(json.dumps(result))
-    save_file(Network(**result["network"]).build().state_dict(), run / "weights.safetensors")
+@pytest.mark.parametrize(
+    "damage, answer", [(hold_nothing_out, "no images were held out"), (one_block, "a network of one block")]
+)
+def test_runs_that_lesions_cannot_measure_get_a_one_line_error(copied_run, capsys, damage, answer):
+    damage(copied_run)
+    assert exit_code(lesion.main, str(copied_run)) == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"error: {copied_run}") and answer in line and not printed.out

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from resnet.launch.compose import CONF, VERSION_BASE, compose_config
 from resnet.launch.sweeper import runs_at_once
 from resnet.record.folder import RecordError, RunFolder
 from resnet.session import run_or_resume
-from tests.conftest import heed_interrupts, hold, one_thread, small
-from tests.resnet.runs import owner, summary, without_times
+from tests.conftest import hold, small
+from tests.resnet import runs
+from tests.resnet.runs import assert_as_if_undisturbed, owner, summary
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
 PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
@@ -25,9 +25,7 @@ PARALLEL = ("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
 
 def start(folder: Path, *overrides: str, epochs: int = 400, **environment: str) -> subprocess.Popen:
     """Start a sweep of long runs, two at a time; return when two have finished an epoch."""
-    command = (sys.executable, "-m", "resnet.run", *PARALLEL, *small(f"epochs.count={epochs}", *overrides))
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
-    sweep = subprocess.Popen(command, cwd=folder, env=one_thread() | environment, start_new_session=True, **options)
+    sweep = runs.start(folder, *PARALLEL, f"epochs.count={epochs}", *overrides, new_session=True, **environment)
     while len(list(folder.glob("runs/*/*/*/checkpoint.pt"))) < 2:
         assert sweep.poll() is None, sweep.stdout.read()
         time.sleep(0.02)
@@ -58,12 +56,7 @@ def processes(folder: Path) -> list[int]:
 def test_a_parallel_sweep_leaves_the_same_files_as_a_serial_one(train, tmp_path):
     grid = ("seed=0,1", "model.shortcut=projection,none")
     done = train(*PARALLEL, *grid)
-    train("-m", *grid, "study=serial")
-    for serial in tmp_path.glob("runs/serial/*/*"):
-        parallel = tmp_path / "runs" / "default" / serial.relative_to(tmp_path / "runs" / "serial")
-        for name in ("weights.safetensors", "layers.csv", "samples.png"):
-            assert (parallel / name).read_bytes() == (serial / name).read_bytes()
-        assert without_times(parallel) == without_times(serial)
+    assert_as_if_undisturbed(train, tmp_path, *grid)
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 4
     (line,) = [line for line in done.stdout.splitlines() if "seed1: epoch 2/2" in line and "-none-" in line]
     assert line.startswith("blocks2-none-") and len(line) <= 80, "the lines of parallel runs name their run"

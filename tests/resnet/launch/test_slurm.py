@@ -23,7 +23,7 @@ from resnet.launch.slurm.queue import SlurmError
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import slurm, wait_until, why_no_slurm
-from tests.resnet.runs import owner, summary, without_times
+from tests.resnet.runs import assert_as_if_undisturbed, owner, summary
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason='needs pip install -e ".[slurm]"')
 OURS = "defaults: [slurm]\narray_parallelism: 3\nsetup: [touch prepared]\n"
@@ -109,18 +109,6 @@ class Sweep:
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("runs/.slurm/*/*_log.out")))
-
-
-def assert_as_if_undisturbed(train, folder: Path, *overrides: str) -> None:
-    """Run the same sweep serially and compare the files."""
-    train("-m", *overrides, "study=serial")
-    serial = list(folder.glob("runs/serial/*/*"))
-    for run in serial:
-        other = folder / "runs" / "default" / run.relative_to(folder / "runs" / "serial")
-        for name in ("weights.safetensors", "layers.csv", "samples.png"):
-            assert (other / name).read_bytes() == (run / name).read_bytes()
-        assert without_times(other) == without_times(run)
-    assert len(serial) == len(list(folder.glob("runs/default/*/*")))
 
 
 @on_a_cluster
