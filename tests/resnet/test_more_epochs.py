@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from resnet.config import Config, Epochs, run_name
@@ -17,23 +16,7 @@ from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
 from resnet.shorter import but_for_epochs
 from resnet.training.optim import rates_agree
-from tests.resnet.runs import assert_same, configuration, only
-
-
-def epochs_of(folder: Path) -> dict[int, Path]:
-    """Return the complete runs of the default study by their number of epochs."""
-    results = folder.glob("runs/default/*/seed0/result.json")
-    return {json.loads(path.read_text())["epochs"]: path.parent for path in results}
-
-
-@pytest.mark.slow
-def test_more_epochs_continue_a_finished_run_and_end_with_the_same_bytes(train, tmp_path):
-    train("-m", "seed=0", "epochs.count=1,3", "data.limit=40", "augmentation=flip_crop")
-    shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[3]
-    (start,) = map(json.loads, (longer / "starts.jsonl").read_text().splitlines())
-    assert start["epoch"] == 1 and start["begun_with"] == str(shorter.relative_to(tmp_path))
-    train("epochs.count=3", "data.limit=40", "augmentation=flip_crop", "study=whole")
-    assert_same(longer, only(tmp_path, "runs/whole/*/seed0"), "layers.csv", "samples.png", "predictions.npy")
+from tests.resnet.runs import assert_same, configuration
 
 
 def of_epochs(count: int, schedule: str = "constant") -> Config:
@@ -66,6 +49,13 @@ def test_a_longer_training_whose_steps_differ_starts_from_the_beginning(tmp_path
 def short(tmp_path_factory) -> Path:
     """Return the folder of a run of one epoch."""
     return trained(of_epochs(1), tmp_path_factory.mktemp("short"))
+
+
+def test_more_epochs_continue_a_finished_run_and_end_with_the_same_bytes(short, tmp_path):
+    shorter = shutil.copytree(short, tmp_path / "mine" / short.parent.name / "seed0")
+    longer, whole = (trained(of_epochs(3), tmp_path / study) for study in ("mine", "whole"))
+    assert (start_of(longer)["epoch"], start_of(longer)["begun_with"]) == (1, str(shorter))
+    assert_same(longer, whole, "layers.csv", "samples.png", "predictions.npy")
 
 
 OTHERS = {"code": "x", "precision": "other", "machine": {}, "versions": {}, "data": "x"}
@@ -111,23 +101,6 @@ def test_a_damaged_run_is_not_used_as_a_shorter_run(short, tmp_path, name, conte
 def test_without_a_whole_checkpoint_of_the_shorter_run_a_longer_one_starts_from_the_beginning(short, tmp_path, damage):
     damage(shutil.copytree(short, tmp_path / short.parent.name / "seed0") / "checkpoint.pt")
     assert start_of(trained(of_epochs(2), tmp_path))["epoch"] == 0
-
-
-@pytest.mark.slow
-def test_a_checkpoint_of_another_schedule_is_archived_with_a_warning(train, tmp_path):
-    small = ("data.limit=20", "probe_every=0", "schedule=cosine")
-    train("epochs.count=1", *small)
-    train("epochs.count=2", *small)
-    shorter, longer = epochs_of(tmp_path)[1], epochs_of(tmp_path)[2]
-    weights = (longer / "weights.safetensors").read_bytes()
-    (longer / "result.json").unlink()
-    state = torch.load(shorter / "checkpoint.pt", weights_only=True)
-    assert state["schedule"]["name"] == "cosine" and state["schedule"]["total_steps"] > 0
-    torch.save(state, longer / "checkpoint.pt")
-    done = train("epochs.count=2", *small)
-    assert "checkpoint.pt: archived, it was trained by another schedule" in done.stdout
-    assert "starting, to" in done.stdout
-    assert (longer / "weights.safetensors").read_bytes() == weights
 
 
 @pytest.mark.parametrize(

@@ -89,16 +89,48 @@ def test_a_run_beside_others_chooses_a_gpu_as_such(tmp_path, monkeypatch):
     assert told == [("auto", True)]
 
 
-@pytest.mark.parametrize("missing", ["code", "schedule"])
-def test_a_rejected_checkpoint_leaves_nothing_behind(run, missing, caplog):
+@pytest.mark.parametrize(
+    "changed, answer",
+    [
+        ({"precision": "other"}, "begun in other, but this machine would continue in .*, resume=never starts this one"),
+        ({"compiled": True}, "begun compiled, and cannot continue otherwise; .*; resume=never starts this one over"),
+    ],
+    ids=["precision", "compiled"],
+)
+def test_a_run_is_not_resumed_in_another_precision_or_against_its_compile_setting(run, changed, answer):
+    (run.path / "result.json").unlink()
+    torch.save(torch.load(run.path / CHECKPOINT) | changed, run.path / CHECKPOINT)
+    before = files_of(run)
+    with pytest.raises(RecordError, match=answer):
+        run_or_resume(run, replace(CONFIG, compile=False))
+    assert files_of(run) == before
+
+
+def test_resuming_across_a_change_of_code_and_data_warns(run, caplog):
+    (run.path / "result.json").unlink()
+    torch.save(torch.load(run.path / CHECKPOINT) | {"code": "another", "data": "another"}, run.path / CHECKPOINT)
+    run_or_resume(run, CONFIG)
+    assert f"{run.path}: the code and the data changed after epoch 2: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        (lambda content: content.pop("code"), "it has no 'code'"),
+        (lambda content: content.pop("schedule"), "it has no 'schedule'"),
+        (lambda content: content["schedule"].update(lr=0.5), "it was trained by another schedule"),
+    ],
+    ids=["no code", "no schedule", "another schedule"],
+)
+def test_a_rejected_checkpoint_leaves_nothing_behind(run, change, reason, caplog):
     weights, path = (run.path / "weights.safetensors").read_bytes(), run.path / CHECKPOINT
     content = torch.load(path, weights_only=True)
-    del content[missing]
+    change(content)
     torch.save(content, path)
     (run.path / "result.json").unlink()
     assert run_or_resume(run, CONFIG)["epochs"] == 2
     assert (run.path / "weights.safetensors").read_bytes() == weights
-    assert f"checkpoint.pt: archived, it has no '{missing}'" in caplog.text
+    assert f"checkpoint.pt: archived, {reason}" in caplog.text
 
 
 @pytest.mark.parametrize("task, smaller", [("train", "batch_size=64 with model.width=4"), ("inspect", "model.width=4")])
