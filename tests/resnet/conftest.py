@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from resnet.errors import exit_on_error
+from resnet.errors import Explain, exit_on_error, explain_os_error
 from resnet.launch.compose import compose_config
 from resnet.record.folder import RunFolder
 from resnet.session import run_or_resume
@@ -95,11 +95,11 @@ def edit(run: Path, **changes) -> None:
     (run / "result.json").write_text(json.dumps(result | changes))
 
 
-def exit_code(main: Callable[[Sequence[str]], int], *arguments: str) -> int:
+def exit_code(main: Callable[[Sequence[str]], int], *arguments: str, explain: Explain = explain_os_error) -> int:
     """Call a command's `main` in this process and return its exit code; restore the signal handlers."""
     before = {signum: signal.getsignal(signum) for signum in STOPS}
     try:
-        with exit_on_error():
+        with exit_on_error(explain):
             return main(arguments)
     except SystemExit as stop:
         assert isinstance(stop.code, int)

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from resnet.benchmark import bench as bench_module
+from resnet.benchmark.__main__ import main
 from resnet.benchmark.bench import STEPS, Bench, in_turns
+from resnet.launch.messages import explain_hydra
 from tests.conftest import heed_interrupts, one_thread
+from tests.resnet.conftest import exit_code
 
 
 @pytest.mark.slow
@@ -52,29 +55,37 @@ def processes(group: int) -> int:
     return done.stdout.split().count(str(group))
 
 
-@pytest.mark.slow
-def test_help_names_the_sections(command):
-    assert "python -m resnet.benchmark seeds" in command("resnet.benchmark", "--help").stdout
+def test_help_names_the_sections(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["resnet.benchmark", "--help"])
+    main()
+    page = capsys.readouterr().out
+    assert all(f"resnet.benchmark {name} " in page for name in ("harness", "scaling", "seeds", "sweep", "plan"))
 
 
 def test_an_epoch_has_all_the_steps_that_are_measured():
     assert Bench(["batch_size=512"]).steps_per_epoch == STEPS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "argument, answer",
     [
         ("fast", "fast: must be one of speed, "),
         ("batch_size=0", "batch_size=0: must lie"),
-        ("model=none", "model=none: "),
         ("model=blocks3,blocks4", "model=blocks3,blocks4: give one value"),
         ("data=digits", "data=digits: here all images are random"),
     ],
 )
-def test_a_wrong_argument_gets_a_one_line_error(command, argument, answer):
-    done = command("resnet.benchmark", argument, code=2)
-    assert done.stderr.splitlines()[-1].startswith(f"error: {answer}") and "Traceback" not in done.stderr
+def test_a_wrong_argument_gets_a_one_line_error(monkeypatch, capsys, argument, answer):
+    monkeypatch.setattr(sys, "argv", ["resnet.benchmark", argument])
+    monkeypatch.setattr("resnet.benchmark.__main__.set_up_process", lambda: None)
+    assert exit_code(lambda _: main(), explain=explain_hydra) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {answer}")
+
+
+@pytest.mark.slow
+def test_hydras_own_errors_are_explained_by_the_command(command):
+    done = command("resnet.benchmark", "model=none", code=2)
+    assert done.stderr.splitlines()[-1].startswith("error: model=none: ") and "Traceback" not in done.stderr
 
 
 def test_on_a_gpu_it_names_the_card_and_counts_that_cards_memory(monkeypatch):
