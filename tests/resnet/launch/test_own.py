@@ -1,9 +1,13 @@
 """The user's own configuration files, added to the project's with --config-dir or hydra.searchpath."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+
+from resnet.launch.compose import CONF, VERSION_BASE
 
 
 @pytest.fixture
@@ -37,11 +41,14 @@ def test_the_users_own_experiment_is_found_but_the_projects_choice_wins_over_one
     assert (shown["optimizer"]["name"], shown["optimizer"]["lr"]) == ("adam", 0.001), "the project's adam is used"
 
 
-@pytest.mark.slow
-def test_runs_go_where_runs_dir_or_resnet_runs_says(train, tmp_path):
-    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
-    train(*small, "runs_dir=elsewhere")
-    (run,) = tmp_path.glob("elsewhere/default/*/seed0")
-    done = train("-m", *small, "seed=0,1", env={"RESNET_RUNS": str(tmp_path / "elsewhere")})
-    assert "2 runs: 1 already there, 1 to do" in done.stdout and (run.parent / "seed1" / "result.json").exists()
-    assert not (tmp_path / "runs").exists()
+def test_runs_go_where_runs_dir_or_resnet_runs_says(monkeypatch):
+    def folder(*overrides: str) -> str:
+        with initialize_config_dir(str(CONF), **VERSION_BASE):
+            hydra = compose("config", list(overrides), return_hydra_config=True).hydra
+        assert hydra.run.dir == f"{hydra.sweep.dir}/{hydra.sweep.subdir}", "a sweep finds single runs"
+        return hydra.run.dir
+
+    assert folder().startswith("runs/default/blocks4-")
+    assert folder("runs_dir=elsewhere").startswith("elsewhere/default/blocks4-")
+    monkeypatch.setenv("RESNET_RUNS", "~/there")
+    assert folder().startswith(os.path.expanduser("~/there/default/blocks4-"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -60,6 +61,9 @@ def test_a_parallel_sweep_leaves_the_same_files_as_a_serial_one(train, tmp_path)
     assert [outcome for _, outcome in summary(tmp_path)] == ["complete"] * 4
     (line,) = [line for line in done.stdout.splitlines() if "seed1: epoch 2/2" in line and "-none-" in line]
     assert line.startswith("blocks2-none-") and len(line) <= 80, "the lines of parallel runs name their run"
+    places = re.findall(r"/seed\d: (\d) of 4(?: · about .+ left)?$", done.stdout, re.MULTILINE)
+    assert sorted(places) == ["1", "2", "3", "4"]
+    assert re.search(r": 4 of 4 · about .+ left$", done.stdout, re.MULTILINE)
     assert "Joblib.Parallel" not in done.stdout and "\t#0" not in done.stdout
     again = train(*PARALLEL, *grid)
     assert "4 runs: 4 already there, 0 to do" in again.stdout
@@ -139,10 +143,3 @@ def test_each_run_has_its_share_of_the_cores_or_omp_num_threads(train, tmp_path)
     for study, threads in (("given", 2), ("shared", max(joblib.cpu_count() // 2, 1))):
         results = [json.loads(path.read_text()) for path in tmp_path.glob(f"runs/{study}/*/*/result.json")]
         assert [result["machine"]["threads"] for result in results] == [threads, threads]
-
-
-def test_a_missing_extra_is_named_in_one_line(command, tmp_path):
-    (tmp_path / "hydra_plugins").mkdir()
-    (tmp_path / "hydra_plugins" / "__init__.py").write_text("")  # hides the installed ones
-    done = command("resnet.run", *PARALLEL, code=2)
-    assert done.stderr == 'error: hydra/launcher=parallel: is not installed; pip install -e ".[parallel]"\n'

@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -227,25 +225,17 @@ def test_a_stopped_sweep_leaves_the_list_of_its_runs_and_a_finished_one_does_not
 
 
 @pytest.mark.slow
-def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(train, tmp_path):
-    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
-    done = train("-m", "seed=0,1,2", *small)
-    assert done.returncode == 0 and "not started" not in printed_table(tmp_path)
+def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(command, tmp_path):
     sweep = start(tmp_path, "-m", "seed=3,4,5", "epochs.count=500", "data.limit=20")
     wait_for(tmp_path, "runs/*/*/seed3/checkpoint.pt", sweep)
     sweep.kill()
     sweep.wait()
-    assert "2 runs of a sweep have not started" in printed_table(tmp_path)
+    assert "2 runs of a sweep have not started" in command("analysis.table", "runs").stdout
 
 
 def begin(job: Job) -> None:
     job.run.path.mkdir(parents=True)
     (job.run.path / "config.yaml").touch()
-
-
-def printed_table(folder: Path) -> str:
-    command = [sys.executable, "-m", "analysis.table", "runs"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_configurations_are_told_apart_wherever_their_runs_are(tmp_path):
@@ -257,16 +247,6 @@ def test_configurations_are_told_apart_wherever_their_runs_are(tmp_path):
     (jobs[3].run.path / "result.json").unlink()
     with listed(jobs, 1, tmp_path):
         assert place_in_sweep(jobs[3].run, jobs[3].config) == f"4 of 4 · about {about(200)} left"
-
-
-@pytest.mark.slow
-def test_parallel_workers_print_their_place_in_the_sweep(train):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason='needs pip install -e ".[parallel]"')
-    small = ("epochs.count=1", "data.limit=20", "probe_every=0")
-    done = train("-m", "hydra/launcher=parallel", "hydra.launcher.n_jobs=2", "seed=0,1,2", *small)
-    lines = done.stdout.splitlines()
-    assert any(re.search(r"/seed0: 1 of 3( · about \d+ s left)?$", line) for line in lines)
-    assert any(re.search(r"/seed2: 3 of 3 · about \d+ s left$", line) for line in lines)
 
 
 def test_the_accuracies_of_a_sweep_mark_the_best_by_validation(tmp_path):

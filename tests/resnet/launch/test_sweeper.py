@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -75,14 +76,6 @@ def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pyt
     assert "2 runs: 2 already there (1 computed by other code), 0 to do" in done.stdout
     assert reasons(tmp_path) == [("already there", "computed by other code"), ("already there", "")]
     assert "hydra" in imported(done) and not imported(done) & {"torch", "numpy", "pandas", "sklearn"}
-
-
-@pytest.mark.slow
-def test_a_sweep_ends_with_the_command_to_type_next(train):
-    done = train("-m", "study=a,b,c", "batch_size=64", "epochs.count=1", "data.limit=20", "seed=0")
-    nexts = [f"next: python -m analysis.table runs/{study}" for study in "abc"]
-    assert done.stdout.splitlines()[-3:] == nexts
-    assert "next:" not in train("-m", "batch_size=5000", "study=nothing", code=1).stdout
 
 
 @pytest.mark.slow
@@ -233,10 +226,14 @@ def listed_in(folder: Path) -> list[str]:
     return [row["run"] for row in read(folder / "sweep.csv")]
 
 
-def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs(tmp_path):
+def test_each_study_of_a_sweep_has_a_summary_of_its_own_runs_and_the_command_to_type_next(tmp_path, caplog):
     name = run_name(Config())
     jobs = [done(tmp_path / study / name / f"seed{seed}", study, seed) for study in "ab" for seed in (0, 1)]
-    summarize(jobs)
+    refused = replace(done(tmp_path / "c" / name / "seed0", "c", 0), complete=False, reason="refused")
+    with caplog.at_level("INFO"):
+        summarize([*jobs, refused])
+    nexts = [f"next: python -m analysis.table {tmp_path / study}" for study in "ab"]
+    assert caplog.messages[-2:] == nexts and caplog.text.count("next: ") == 2, "c has no runs to show"
     for study in "ab":
         assert listed_in(tmp_path / study) == [str(job.run.path) for job in jobs if job.config.study == study]
 
