@@ -66,11 +66,11 @@ def test_a_fresh_run_reaches_table_frames_and_report(train, command, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study, name", [("2026_11_28", "blocks1"), ("1.10", "1_000"), ("true", "1e3")])
-def test_the_commands_of_a_report_find_all_its_runs_already_there(train, command, tmp_path, study, name):
-    """Even if Hydra would take the names for numbers or booleans."""
+def test_the_commands_of_a_report_find_all_its_runs_already_there(train, command, tmp_path):
+    """Even if Hydra would take the names of study and network for numbers."""
+    study = "1.10"
     grid = ("seed=0,1", "model.shortcut=projection,none", "model.stages=[1]", "epochs.count=1", "data.limit=30")
-    train("-m", *grid, f"study={study}", f"model.name={name}")
+    train("-m", *grid, f"study={study}", "model.name=1e3")
     folders = sorted(tmp_path.glob("runs/*/*/*"))
     assert len(folders) == 4 and {path.parents[1].name for path in folders} == {study}
     command("analysis.report", f"runs/{study}", "--out", "report.html")

@@ -106,6 +106,7 @@ def test_what_cannot_change_the_result_does_not_change_the_name(composed, defaul
         "data.val_fraction=0",
         "data.limit=9",
         "data=cifar100",
+        "task=inspect",
     ],
 )
 def test_what_can_change_the_result_changes_the_name(composed, default, override):

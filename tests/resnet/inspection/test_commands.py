@@ -46,22 +46,11 @@ def test_a_grid_is_measured_once_for_each_of_three_seeds(inspect, tmp_path):
         start = json.loads((folder / "starts.jsonl").read_text())
         assert datetime.fromisoformat(start["time"]) and start["device"] == "cpu"
     assert "6 runs: 6 already there, 0 to do" in inspect("model.stages=[1],[2]").stdout
-
-
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_bytes(inspect, tmp_path):
-    names = ("layers.csv", "cosines.csv", "curvature.csv")
-    for study in ("one", "other"):
-        inspect("seed=3", f"study={study}")
-    one, other = (next(tmp_path.glob(f"runs/{study}/*/seed3")) for study in ("one", "other"))
-    assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
-
-
-@pytest.mark.slow
-def test_an_inspection_is_not_mistaken_for_a_training(inspect, train, tmp_path):
-    inspect("seed=0", "study=default", "epochs.count=1")
-    assert "already there" not in train("model=blocks", "model.width=4", "epochs.count=1").stdout
-    assert len(list(tmp_path.glob("runs/default/*/seed0/result.json"))) == 2
+    inspect("model.stages=[1]", "seed=2", "study=again")
+    (again,) = tmp_path.glob("runs/again/*/seed2")
+    first = tmp_path / "runs" / "inspection" / again.relative_to(tmp_path / "runs" / "again")
+    for name in ("layers.csv", "cosines.csv", "curvature.csv"):
+        assert (again / name).read_bytes() == (first / name).read_bytes(), "the same seed gives the same bytes"
 
 
 def test_help_describes_inspections(command):

@@ -114,9 +114,12 @@ def same(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
+ERRORS = (RuntimeError("CppCompileError: g++"), PermissionError(13, "cache"), MemoryError())
+CALLS = range(1, 2 * TRIED + 3)  # forward and backward, of the comparison and of each first step
+
+
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM], ids=["sgd", "momentum", "adam"])
-@pytest.mark.parametrize("nth", range(1, 2 * TRIED + 3))  # forward and backward, of the comparison and each first step
-@pytest.mark.parametrize("error", [RuntimeError("CppCompileError: g++"), PermissionError(13, "cache"), MemoryError()])
+@pytest.mark.parametrize("nth, error", [(nth, ERRORS[nth % len(ERRORS)]) for nth in CALLS])
 def test_any_failure_in_the_first_steps_leaves_the_network_unchanged(batch, monkeypatch, caplog, optimizer, nth, error):
     own, untouched = (trainer(Network((1,), 8, "pad"), False, optimizer) for _ in range(2))
     before = copy.deepcopy(own.state())

@@ -44,9 +44,8 @@ def test_cost_is_what_pytorch_counts(stages, width, shortcut, block, norm, class
     assert computed.multiply_adds == counter.get_total_flops() // 2 // 2  # two images; a multiply-add is two operations
 
 
-@pytest.mark.parametrize("shortcut", ["projection", "pad"])
-def test_a_block_without_residual_passes_its_input_on(shortcut):
-    block = Block(Shape(4, 4, 1), shortcut, "batch", zero_init=True)
+def test_a_block_without_residual_passes_its_input_on():
+    block = Block(Shape(4, 4, 1), "projection", "batch", zero_init=True)
     x = torch.randn(2, 4, 5, 5)
     assert torch.equal(block(x), x.relu())
 
