@@ -15,12 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 from resnet.errors import ConfigError
 from resnet.launch.slurm import job, queue
 from resnet.launch.slurm.job import SIGNALS, RunJob, Unsuccessful, still_wanted
-from resnet.launch.slurm.queue import SlurmError
 from resnet.record.folder import RecordError, RunFolder
 from tests.conftest import heed_interrupts, hold, one_thread, small
 from tests.resnet.launch.cluster import slurm, wait_until, why_no_slurm
@@ -424,13 +422,12 @@ def test_an_error_while_it_waits_leaves_the_jobs_in_the_queue(tmp_path, monkeypa
     def no_disk(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    array, cancelled = SlurmArray.__new__(SlurmArray), []
-    array.sweep_dir = tmp_path
-    monkeypatch.setattr(array, "_compose", lambda *_: OmegaConf.create({"hydra": {"sweep": {"subdir": "a/seed0"}}}))
-    monkeypatch.setattr(array, "_cancel", cancelled.append)
+    launcher, cancelled = SlurmArray.__new__(SlurmArray), []
+    launcher.sweep_dir = tmp_path
+    monkeypatch.setattr(launcher, "_cancel", cancelled.append)
     monkeypatch.setattr("resnet.launch.slurm.launcher.queued_runs", no_disk)
-    with pytest.raises(SlurmError, match="Input/output error; jobs of this sweep that are in the queue stay there"):
-        array.launch([["seed=0"]], 0)
+    with pytest.raises(queue.SlurmError, match="Input/output error; jobs of this sweep that are in the queue stay"):
+        launcher.launch([], 0)
     assert not cancelled
 
 
@@ -443,5 +440,5 @@ def test_a_submission_that_fails_before_sbatch_is_not_blamed_on_it(tmp_path, mon
     monkeypatch.setattr("resnet.launch.slurm.submit.max_array_size", lambda: 1001)
     monkeypatch.setattr("resnet.launch.slurm.submit.make_executor", lambda *_: SimpleNamespace(map_array=full))
     params = {"timeout_min": 1, "signal_delay_s": 1, "max_num_timeout": 1, "name": "a", "array_parallelism": 1}
-    with pytest.raises(SlurmError, match="^not submitted, .*No space left on device"):
+    with pytest.raises(queue.SlurmError, match="^not submitted, .*No space left on device"):
         submit({tmp_path / "a": b""}, params, tmp_path, SimpleNamespace())
