@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # this imports scipy, which takes as long as all the rest of 
     from analysis.frames.statistics import Difference
 
 DECIDED = ("more", "less")  # verdicts that are more than noise
-MIXES, NOISE, BEYOND = "Confounds", "Noise", "Beyond the best depth"
+MIXES, NOISE, BEYOND = "Confounds", "Noise", "Plain networks beyond their best depth"
 TOPICS = {  # by kind
     "gain": "Depth",
     "twins": "Skip connections",

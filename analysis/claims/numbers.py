@@ -49,13 +49,12 @@ def span(low: float, high: float, say: Callable[[float], str]) -> str:
 
 
 def say_factor(factor: float) -> str:
-    """Return a factor below 10 to two significant digits, others whole, to three at most; from 1e8 as 2.7e11."""
+    """Return a factor to two significant digits: 0.012, 3.2, 1,200; from 1e8 as 2.7e11."""
     if factor >= 1e8:
         mantissa, exponent = f"{factor:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
-    if factor >= 1000:
-        factor = float(f"{factor:.3g}")
-    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+    rounded = float(f"{factor:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
 def say_factors(found: Difference) -> str:

@@ -44,21 +44,23 @@ TEMPLATES = {
     "edge": "{best} is the {end} value of {axis} tried: a better one may lie beyond.",
     "gain": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} {change}",
     "twins": "At {depths[0]} layers, the test accuracy of {networks} {change}",
-    "interaction": "From {depths[0]} to {depths[1]} layers, the change in test accuracy of {networks} {change}",
+    "interaction": "From {depths[0]} to {depths[1]} layers, the test accuracy of {networks} minus that of their plain "
+    "counterparts {change}",
     "turn": "Of {networks}, those with {depths[0]} layers are best by validation. From there to {depths[1]} layers, "
     "their test accuracy {change}",
     "no turn": "Of {networks}, the deepest{absent}, with {depths[0]} layers, are best by validation: no turning point "
     "is seen.",
     "degradation": "Over the same depths, the training accuracy {change}",
-    "not overfitting": "So this is not overfitting.",
+    "not overfitting": "The training accuracy falls as well, so overfitting does not explain the fall in test "
+    "accuracy.",
     "pair": "From {labels[0]} to {labels[1]}, the test accuracy {change}",
     "training": "From {depths[0]} to {depths[1]} layers, the training accuracy of {networks} {change}",
     "published step": "From {models[0]} to {models[1]}, the " + ORIGINAL + " found a change of {points:+.2f} pp in "
     "validation accuracy (one seed, augmented images). With the same recipe, on unaugmented images, it {change}",
     "published figure": "{label}: {own:.2f} % test accuracy ({n}). With the same recipe: {theirs:.2f} % ({by}).",
-    "gradients": "At {depths[0]} layers, the first layers of {networks} get {ratios[1]} times the gradient norm of the "
-    "last ones, those of their plain counterparts {ratios[0]} times (geometric mean over epochs, {seeds}){scaled}. "
-    "{change}{before}",
+    "gradients": "In training, at {depths[0]} layers, the gradient norm of the first tenth of the 3x3 layers is "
+    "{ratios[1]} times that of the last tenth in {networks}, and {ratios[0]} times in their plain counterparts "
+    "(geometric mean over epochs, {seeds}). {change}{scaled}{before}",
     "gap": "Training minus validation accuracy (the gap) of {networks} is {points[0]:+.2f} pp at {depths[0]} layers "
     "and {points[1]:+.2f} pp at {depths[1]}. From {depths[0]} to {depths[1]} layers, the gap {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
@@ -67,7 +69,7 @@ TEMPLATES = {
     "configurations tuned in this way.",
     "same runs": "The runs that chose {axis} are also those compared, which favours configurations whose results vary "
     "more.",
-    "untested": "Only one {axis} was tried with {where}.",
+    "untested": "For these, only one {axis} was tried: {where}.",
     "more confounds": "Other pairs for which this is true: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
     "deviation does not reflect seeds alone.",
@@ -78,15 +80,17 @@ TEMPLATES = {
     "spread": "Pooled over {count} configurations of {networks}, the standard deviation of test accuracy between "
     "seeds is {std:.2f} pp (95 % interval {low:.2f} to {high:.2f} pp, {dof} degrees of freedom), if it is the same in "
     "all of them, which these seeds do not rule out.",
-    "no spread": "The standard deviations of {networks} are not pooled: from {least:.2f} to {most:.2f} pp, they differ "
-    "by more than chance (Bartlett's test).",
-    "several": "Comparisons over seeds: {count}. More than noise one by one: {clear}; after Holm's correction: {held}.",
+    "no spread": "Between seeds, the standard deviation of the test accuracy of {networks} is {least:.2f} to "
+    "{most:.2f} pp, depending on the configuration. These differ by more than chance (Bartlett's test), so they are "
+    "not pooled.",
+    "several": "Judged one by one, {clear} of {count} comparisons over seeds found more than noise; after Holm's "
+    "correction for their number, {held} did.",
     "single seeds": "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test "
     "images alone: {intervals}.",
     "part of the data": "Trained on a part of the data only{which}: {data}.",
     "easy data": "{data} are 8 x 8 pixels, and so easy that they show only whether everything works: "
     "they say nothing about what depth does on CIFAR-10.",
-    "incomplete": "Not in any figure of the last epoch, because they are not complete: {counted}.",
+    "incomplete": "Left out of all results of the last epoch, because they are not complete: {counted}.",
     "nothing complete": "No run is complete.",
 }
 COUNTED = {"mixed precision": "{count} in {value}", "incomplete": "{count} {value}"}  # other kinds: `value: count`
@@ -96,11 +100,6 @@ VERBS = {  # if more, if less, if equal
     "twins": (
         "is above that of their plain counterparts",
         "is below that of their plain counterparts",
-        "equals that of their plain counterparts",
-    ),
-    "interaction": (
-        "exceeds that of their plain counterparts",
-        "falls short of that of their plain counterparts",
         "equals that of their plain counterparts",
     ),
     "axis": (
@@ -130,7 +129,8 @@ def sentence(finding: Finding) -> str:
     if finding.tuned:
         text = f"Each at the best {finding.tuned} tried: {text[0].lower()}{text[1:]}"
     if "also" in finding.facts:
-        text += f" They also differ in {facts['also']}; these runs cannot separate the effects."
+        differ = "differ in more than one thing" if finding.kind == "pair" else f"also differ in {facts['also']}"
+        text += f" They {differ}; these runs cannot separate the effects."
     if "plateau" in finding.facts and "one_of" not in finding.facts:
         text += f" {say_plateau(finding)}"
     if count := finding.facts.get("left out"):
@@ -182,9 +182,9 @@ def say_change(finding: Finding) -> str:
 
 def say_correction(finding: Finding) -> str:
     """Return that a difference does not survive the correction for several comparisons; empty if it does."""
-    count = finding.facts.get("one_of")
-    lost = f", which is more than the noise of seeds by itself, but not after correction for {count} comparisons"
-    return lost if count else ""
+    if not (count := finding.facts.get("one_of")):
+        return ""
+    return f", which is more than the noise of seeds if judged alone, but not after correction for {count} comparisons"
 
 
 def say_points(low: float, high: float) -> str:
@@ -231,7 +231,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value}: {signed(points)} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
-    how = "On average" if facts["balanced"] else "Fitted"
+    how = "On average" if facts["balanced"] else "By a least-squares fit"
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
     over = f"{how} over {facts['grids']} combinations of the other axes, {having}" * (facts["grids"] > 1)
     without = f", without {facts['diverged']} of its runs, which diverged" * bool(facts["diverged"])
@@ -270,7 +270,7 @@ def say_ratio(finding: Finding) -> str:
     found = finding.difference
     assert found is not None  # otherwise this is not called
     clear = f"With skip connections, this ratio is {{}} (95 % interval over seeds){say_correction(finding)}."
-    return unclear(found.verdict) or clear.format(say_factors(found))
+    return unclear(found.verdict, "difference between the two ratios") or clear.format(say_factors(found))
 
 
 def say_counts(finding: Finding) -> str:
@@ -285,12 +285,13 @@ def say_counts(finding: Finding) -> str:
 
 def say_scaled(ratios: Sequence[float]) -> str:
     """Return the ratios of a comparison's two sides, with each norm multiplied by that of the layer's weights."""
-    return f"; scaled by the norms of the weights, {say_factor(ratios[1])} and {say_factor(ratios[0])} times"
+    return f" Scaled, the ratios are {say_factor(ratios[1])} (residual) and {say_factor(ratios[0])} (plain)."
 
 
 def say_before(ratios: Sequence[float]) -> str:
     """Return the ratios of a comparison's two sides before the first step."""
-    return f" Before the first step, the ratios are {say_factor(ratios[1])} and {say_factor(ratios[0])}."
+    residual, plain = say_factor(ratios[1]), say_factor(ratios[0])
+    return f" Before the first step, unscaled, the ratios are {residual} (residual) and {plain} (plain)."
 
 
 def say_changes(changes: Mapping[str, Sequence[Any]]) -> str:
@@ -304,8 +305,11 @@ def listed(names: Sequence[str], most: int = NAMED, separator: str = "; ", last:
 
 
 def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
-    """Return intervals of accuracies in per cent, each after its label."""
-    return listed([f"{label}, {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
+    """Return intervals of accuracies in per cent, each after its label; of many, only how wide they are."""
+    if len(intervals) > NAMED:
+        widths = [100 * (high - low) for low, high in intervals.values()]
+        return f"{min(widths):.1f} to {max(widths):.1f} pp wide"
+    return listed([f"{label}: {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
 
 
 def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:

@@ -68,7 +68,8 @@ PLOTS = (
     Plot(
         "curves",
         draw_curves,
-        "Loss and accuracy by epoch; with several seeds, the mean, and a band from the lowest to the highest.",
+        "Loss and accuracy by epoch; with several seeds, the mean, and a band from the lowest to the highest. Training "
+        "is measured during the epoch, with any augmentation; validation after it, without.",
     ),
     Plot("degradation", draw_degradation, "Training error by epoch, residual networks beside plain ones.", fixed=True),
     Plot(
@@ -80,14 +81,14 @@ PLOTS = (
     Plot(
         "gradients",
         draw_gradients,
-        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey if it is zero, as "
-        "before training in blocks that start at zero.",
+        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey if it is zero.",
         wide=True,
     ),
     Plot(
         "responses",
         draw_responses,
-        "Standard deviation of each 3x3 layer's response, after the normalisation and before the nonlinearity.",
+        "Standard deviation of each 3x3 layer's response at the last epoch probed, after the normalisation, before "
+        "addition and nonlinearity; below, sorted by size.",
     ),
     Plot("classes", draw_classes, "Test accuracy of each class, one mark per configuration, the hardest class first."),
     Plot(
@@ -112,8 +113,8 @@ INSIDE = (
     Plot(
         "cosines",
         draw_cosines,
-        "Cosine between the input gradients at two points of the line between two images, by their distance, "
-        "before training (Balduzzi et al. 2017).",
+        "Cosine between the gradients of the first logit with respect to the input at two points of the line between "
+        "two images, by their distance, before training (Balduzzi et al. 2017).",
         fixed=True,
     ),
     Plot(
@@ -130,8 +131,9 @@ INSIDE = (
         "Accuracy on held-out images without each block, counted from 0 at the input, or with two neighbours swapped "
         "(Veit et al. 2016); with several seeds, the mean, and a line from the lowest to the highest. A removed "
         "residual block leaves its shortcut; a plain one at which the shape changes leaves nothing and cannot be "
-        "removed. For each depth and shortcut that the heading names, the configuration best by validation, or the "
-        "first if nothing was validated.",
+        "removed. Nothing is retrained, and any batch norm keeps the statistics of the intact network. For each "
+        "depth and shortcut that the heading names, the configuration best by validation, or the first if nothing was "
+        "validated.",
         wide=True,
         fixed=True,
     ),

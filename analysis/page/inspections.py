@@ -17,10 +17,10 @@ NUMBERS = ["study", "configuration", "seed", "shortcut", "depth", "norm", "rest"
 NOTE = (
     "Before training: the mean over seeds (geometric but for the cosine), and the lowest to the highest. First over "
     "last is the gradient norm of the first tenth of the 3x3 layers over that of the last tenth; scaled, each norm is "
-    "times that of the layer's weights. Growth is that of the gradient norm per layer towards the input, within a "
-    "stage. The cosine is that between the input gradients at neighbouring points, 1/40 of the way from one "
-    "image to another apart. Curvature is the largest eigenvalue of the loss's Hessian, without the runs in which "
-    "Lanczos' method did not converge; a dash means no value."
+    "multiplied by that of the layer's weights. Growth is the factor by which the gradient norm grows per layer "
+    "towards the input, within a stage. The cosine is that between the input gradients at neighbouring points, 1/40 of "
+    "the way from one image to another apart. Curvature is the largest eigenvalue of the loss's Hessian, without the "
+    "runs in which Lanczos' method did not converge; a dash means no value."
 )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.claims.finding import BEYOND, MIXES, Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
-from analysis.figures.gallery import INSIDE, draw_all
+from analysis.figures.gallery import draw_all
 from analysis.frames.find import REFERENCE
 from analysis.frames.study import Study
 from analysis.page.columns import in_epochs
@@ -48,8 +48,7 @@ class Card:
 
 def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, Any]:
     """Return what the template shows of a study; every HTML id in it begins with `name`."""
-    drawn, missing = figures(study, name)
-    trained, inside = len(study.runs) > 0, {plot.name for plot in INSIDE}
+    drawn, trained = figures(study, name), len(study.runs) > 0
     said, why = by_topic(findings), by_topic(find_inside(study))
     main, detail = page_grids(study) if trained else (None, None)
     own = {topic: said.pop(topic) for topic in CAVEATS if topic in said}
@@ -68,11 +67,10 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "cards": list(filter(shown, others)),
         "folded": list(filter(shown, folded)),
         "table": main and without(main, caveats),
-        "detail": detail,
+        "detail": main and detail and without(detail, [*main.notes, *caveats]),
         "caveats": caveats,
         "why": list(filter(shown, (card({topic: why.get(topic)}, drawn.get(plot)) for plot, topic in WHY))),
         "why_tables": inspection_grids(study),
-        "missing": [reason for plot, reason in missing.items() if plot not in inside or trained],
     }
 
 
@@ -99,18 +97,16 @@ def shown(card: Card) -> bool:
     return bool(card.findings or card.figures)
 
 
-def figures(study: Study, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return a study's figures by name, each as an SVG with its caption, and why others are missing."""
+def figures(study: Study, name: str) -> dict[str, dict[str, Any]]:
+    """Return a study's figures by name, each as an SVG with its caption."""
     drawn: dict[str, dict[str, Any]] = {}
-    missing: dict[str, str] = {}
     for plot, figure in draw_all(study, narrow=NARROW):
         if isinstance(figure, str):
-            missing[plot.name] = f"{plot.name}: {figure}"
             continue
         svg = as_svg(figure, f"{name}-{plot.name}", describe(figure, plot.caption))
         wide = figure.get_figwidth() > NARROW
         drawn[plot.name] = {"name": plot.name, "caption": plot.caption, "svg": svg, "wide": wide}
-    return drawn, missing
+    return drawn
 
 
 def provenance(study: Study) -> dict[str, Any]:

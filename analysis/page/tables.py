@@ -35,9 +35,9 @@ FIRST = ("configuration", "test_acc", "val_acc", "train_acc", "seeds")
 MOST_ROWS = 24
 
 LAST_EPOCH = (
-    "Figures of the last epoch, mean ± sample standard deviation over seeds. The test set is evaluated once, after it."
+    "Values after the last epoch, when the test set is evaluated once: mean ± sample standard deviation over seeds."
 )
-ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times as large (95 %)."
+ROUGH = "A standard deviation over {n} seeds is imprecise: the true one is {low} to {high} times the one given (95 %)."
 # By number of seeds: the results of deviation_factors, copied to do without scipy here.
 FACTORS = {2: (0.4, 31.9), 3: (0.5, 6.3), 4: (0.6, 3.7)}
 INCOMPLETE = (
@@ -45,8 +45,9 @@ INCOMPLETE = (
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (
-    "The original project's validation images were augmented as its training images were, which makes its "
-    "validation figures a little pessimistic; the other rows are measured on unaugmented images."
+    "The original project, a small public one that compared 4 with 15 blocks, augmented its validation images as its "
+    "training images, which makes its validation figures a little pessimistic; the other rows are measured on "
+    "unaugmented images."
 )
 OTHER_RECIPE = (
     "Where recipes differ, figures may differ for that reason alone: such a difference says nothing about whether the "
@@ -176,7 +177,7 @@ def page_grids(study: Study) -> tuple[Grid, Grid]:
     if len(rows) > MOST_ROWS:
         rows = to_grid(study, Layout(sort="val_acc")).rows[:MOST_ROWS]
         which = "best by validation" if validated(study.configurations) else "first"
-        notes.insert(1, f"The {MOST_ROWS} {which} of {len(own.rows)} rows; the details have all of them.")
+        notes.insert(1, f'The {MOST_ROWS} {which} of {len(own.rows)} rows; "Every column" below has all of them.')
     head, numeric = [own.head[place] for place in places], [own.numeric[place] for place in places]
     cells = [[row[place] for place in places] for row in rows]
     return Grid(own.title, head, cells, numeric, notes, own.heading), to_grid(study, Layout(published=True))

@@ -148,7 +148,7 @@ def test_progress_without_a_known_end_says_so(build, table):
 
 def test_a_table_of_complete_runs_has_no_note_on_incomplete_ones(build, table):
     build.complete()
-    assert "complete runs only" not in table() and "Figures of the last epoch" in table()
+    assert "complete runs only" not in table() and "Values after the last epoch" in table()
 
 
 def test_published_rows_are_shown_among_our_own_with_the_difference(build, table):
@@ -172,7 +172,7 @@ def test_published_rows_are_shown_among_our_own_with_the_difference(build, table
         int(row["layers"].replace(",", "")) for row in found
     )
     assert list(found[0])[:3] == ["layers", "stages", "shortcut"] and "source" in list(found[0])[:8]
-    assert "original project's validation images were augmented" in printed
+    assert "augmented its validation images" in printed
     assert "Where recipes differ, figures may differ for that reason alone" in printed
 
 

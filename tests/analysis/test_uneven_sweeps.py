@@ -75,7 +75,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
         for seed in (0, 1):
             build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth, "none"))
     build.fail(0, "diverged", **layers(56, "none"))
-    assert sentences()["Beyond the best depth"] == [
+    assert sentences()["Plain networks beyond their best depth"] == [
         "Of plain networks, the deepest that have complete runs (56 layers have none), with 32 layers, are best by "
         "validation: no turning point is seen."
     ]
@@ -84,7 +84,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
 def test_equally_good_depths_have_no_turning_point(build):
     for depth in (8, 20, 32):
         build.complete(val=0.1, test=0.1, **layers(depth, "none"))
-    assert "Beyond the best depth" not in sentences()
+    assert "Plain networks beyond their best depth" not in sentences()
 
 
 def test_a_first_choice_may_leave_nothing_for_a_second(build, table):
@@ -117,7 +117,7 @@ def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(b
         for shortcut, seed in itertools.product(("projection", "none"), (0, 1)):
             build.complete(seed, test=accuracy + 0.001 * seed, **network, **{"model.shortcut": shortcut})
     texts = str(sentences())
-    assert "Each at the best" not in texts and "Only one stages" not in texts
+    assert "Each at the best" not in texts and "only one stages" not in texts
 
 
 def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(build):
@@ -269,7 +269,10 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
             acc = 0.6 + depth / 100
             build.complete(val=acc, test=acc, **layers(depth, "none") | {"model.width": width})
     build.begin(**layers(56, "none"))
-    (wide,), (narrow, *_) = sentences()["Beyond the best depth"], sentences()["Training and validation"]
+    (wide,), (narrow, *_) = (
+        sentences()["Plain networks beyond their best depth"],
+        sentences()["Training and validation"],
+    )
     assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")
     assert "model.width=16, the deepest that have complete runs (56 layers have none), with 32 layers" in wide
 

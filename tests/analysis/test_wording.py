@@ -42,7 +42,8 @@ SENTENCES = {
     ),
     "several": (
         Finding("several", facts={"count": 10, "clear": 7, "held": 6}),
-        "Comparisons over seeds: 10. More than noise one by one: 7; after Holm's correction: 6.",
+        "Judged one by one, 7 of 10 comparisons over seeds found more than noise; after Holm's correction for their "
+        "number, 6 did.",
     ),
     "spread": (
         Finding("spread", "residual networks", facts={**SPREAD, "count": 5}),
@@ -52,8 +53,8 @@ SENTENCES = {
     ),
     "no spread": (
         Finding("no spread", "plain networks", facts={**SPREAD, "count": 5}),
-        "The standard deviations of plain networks are not pooled: from 0.12 to 1.25 pp, they differ by more than "
-        "chance (Bartlett's test).",
+        "Between seeds, the standard deviation of the test accuracy of plain networks is 0.12 to 1.25 pp, depending on "
+        "the configuration. These differ by more than chance (Bartlett's test), so they are not pooled.",
     ),
     "turn": (
         Finding("turn", PLAIN, depths=(20, 56), difference=OPEN, seeds=(1, 1)),
@@ -71,7 +72,10 @@ SENTENCES = {
         "Over the same depths, the training accuracy falls by 15.00 pp (95 % interval -16.00 to -14.00 pp, 2 seeds "
         "each).",
     ),
-    "not overfitting": (Finding("not overfitting", PLAIN), "So this is not overfitting."),
+    "not overfitting": (
+        Finding("not overfitting", PLAIN),
+        "The training accuracy falls as well, so overfitting does not explain the fall in test accuracy.",
+    ),
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
         "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 seeds each); "
@@ -101,10 +105,10 @@ SENTENCES = {
             seeds=(2, 2),
             facts={"ratios": (0.001, 1234.5), "before": (200.0, 3.0)},
         ),
-        "At 56 layers, the first layers of residual (pad) networks get 1,230 times the gradient norm of the last ones, "
-        "those of their plain counterparts 0.001 times (geometric mean over epochs, 2 seeds each). With skip "
-        "connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval over seeds). Before the first "
-        "step, the ratios are 3 and 200.",
+        "In training, at 56 layers, the gradient norm of the first tenth of the 3x3 layers is 1,200 times that of the "
+        "last tenth in residual (pad) networks, and 0.001 times in their plain counterparts (geometric mean over "
+        "epochs, 2 seeds each). With skip connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval "
+        "over seeds). Before the first step, unscaled, the ratios are 3 (residual) and 200 (plain).",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
@@ -113,8 +117,8 @@ SENTENCES = {
     ),
     "interaction": (
         Finding("interaction", RESIDUAL, depths=(8, 56), difference=MORE, seeds=(3, 3)),
-        "From 8 to 56 layers, the change in test accuracy of residual (pad) networks exceeds that of their plain "
-        "counterparts by 5.10 pp (95 % interval +4.49 to +5.71 pp, 3 seeds each).",
+        "From 8 to 56 layers, the test accuracy of residual (pad) networks minus that of their plain counterparts "
+        "rises by 5.10 pp (95 % interval +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "no validation": (
         Finding("no validation", facts={"axes": "optimizer.lr and batch_size"}),
@@ -128,9 +132,9 @@ SENTENCES = {
             seeds=(2, 2),
             facts=RATE | FITTED | {"above": 2, "below": 1, "diverged": 1},
         ),
-        "Fitted over 4 combinations of the other axes, 3 of which include it, optimizer.lr=0.1 is the best of 5 "
-        "values by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: -4.00 "
-        "pp; tried in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test "
+        "By a least-squares fit over 4 combinations of the other axes, 3 of which include it, optimizer.lr=0.1 is the "
+        "best of 5 values by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: "
+        "-4.00 pp; tried in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test "
         "accuracy is above that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be "
         "noise (95 % interval "
         "-1.00 to +2.00 pp, 2 seeds each). But which is better depends on the other axes: pair by pair, it is above in "
@@ -193,7 +197,7 @@ SENTENCES = {
     ),
     "untested": (
         Finding("untested", facts={"axis": "optimizer.lr", "where": ["8 layers: 0.1", "20 layers: 0.01"]}),
-        "Only one optimizer.lr was tried with 8 layers: 0.1; 20 layers: 0.01.",
+        "For these, only one optimizer.lr was tried: 8 layers: 0.1; 20 layers: 0.01.",
     ),
     "more confounds": (Finding("more confounds", facts={"count": 3}), "Other pairs for which this is true: 3."),
     "mixed seeds": (
@@ -224,7 +228,7 @@ SENTENCES = {
     "single seeds": (
         Finding("single seeds", facts={"intervals": {"A": (0.792, 0.8077)}}),
         "A single seed has no interval over seeds. 95 % binomial intervals of test accuracy, from the test images "
-        "alone: A, 79.20 to 80.77 %.",
+        "alone: A: 79.20 to 80.77 %.",
     ),
     "part of the data": (
         Finding("part of the data", facts={"data": "digits, first 20", "count": 2, "of": 2}),
@@ -245,7 +249,7 @@ SENTENCES = {
             "incomplete",
             facts={"counts": {"unfinished": 1, "failed": 0, "diverged": 2}, "of": {"diverged": ["A", "B"]}},
         ),
-        "Not in any figure of the last epoch, because they are not complete: 1 unfinished, 2 diverged (A; B).",
+        "Left out of all results of the last epoch, because they are not complete: 1 unfinished, 2 diverged (A; B).",
     ),
     "nothing complete": (Finding("nothing complete"), "No run is complete."),
 }
@@ -327,7 +331,7 @@ def test_sentences_are_grouped_by_topic_in_order():
     assert list(by_topic([SENTENCES[kind][0] for kind in ("gain", "incomplete", "turn")])) == [
         "Depth",
         "Runs",
-        "Beyond the best depth",
+        "Plain networks beyond their best depth",
     ]
 
 
@@ -335,5 +339,5 @@ def test_only_the_first_of_many_names_are_listed():
     assert listed([*"abcdefgh"]) == "a; b; c; d; e; f; and 2 more" and listed(["a", "b"]) == "a; b"
 
 
-def test_factors_have_two_digits_or_are_whole():
-    assert (say_factor(0.0123), say_factor(3.21), say_factor(1234.5)) == ("0.012", "3.2", "1,230")
+def test_factors_have_two_digits():
+    assert (say_factor(0.0123), say_factor(3.21), say_factor(1234.5)) == ("0.012", "3.2", "1,200")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
-from analysis.claims.numbers import count_seeds, say_factor, say_log, span, unclear
+from analysis.claims.numbers import count_seeds, say_log, span, unclear
 
 NAMED = 6  # blocks named in a sentence; the rest are only counted
 
@@ -13,10 +13,10 @@ TEMPLATES = {
     "swap": "Swapping two neighbouring blocks of {networks} ({configuration}, {intact:.1f} % accuracy when intact) "
     "costs {costs_said}. {average_said}",
     "removal twins": "At {depths[0]} layers, removing {removed_said} that can be removed from both costs "
-    "{networks} {points[1]:.1f} points on average, their plain counterparts {points[0]:.1f} ({seeds_said}). {change}",
-    "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response is {before_said} times "
-    "that of what the shortcut carries before training and {after_said} times at the last epoch probed (geometric mean "
-    "over blocks; {seeds_counted}). {change_said}",
+    "{networks} {points[1]:.1f} pp on average, their plain counterparts {points[0]:.1f} ({seeds_said}). {change}",
+    "branches": "In {networks} of {depths[0]} layers, the norm of a residual branch's response, relative to that of "
+    "what its shortcut carries, is {before_said} before training and {after_said} at the last epoch probed (geometric "
+    "mean over blocks; {seeds_counted}). {change_said}",
 }
 
 
@@ -26,10 +26,12 @@ def say_costs(finding: Finding) -> str:
     named = sorted(severe, key=lambda block: -severe[block])
     texts = [f"{severe[block]:.1f} ({name_block(block, finding)})" for block in named[:NAMED]]
     listed = ", ".join(texts) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    if not mild and len(named) > NAMED:
+        listed = f"{severe[named[-1]]:.1f} to {severe[named[0]]:.1f}"
     if not mild:
-        return f"more than {finding.facts['threshold']:g} points in {say_cases(ways, ways)}: {listed}"
+        return f"more than {finding.facts['threshold']:g} pp in {say_cases(ways, ways)}: {listed}"
     others = f"; in the rest, {listed}" if named else ""
-    return f"at most {max(most, 0):.1f} points in {say_cases(mild, ways)}{others}"
+    return f"at most {max(most, 0):.1f} pp in {say_cases(mild, ways)}{others}"
 
 
 def say_cases(count: int, ways: int) -> str:
@@ -38,10 +40,11 @@ def say_cases(count: int, ways: int) -> str:
 
 
 def name_block(block: int, finding: Finding) -> str:
-    """Return a block's module name, both names for a swap, and whether the block starts a stage."""
+    """Return a block's number, counted from 0, both numbers for a swap, and whether the block starts a stage."""
+    if finding.kind == "swap":
+        return f"blocks {block} and {block + 1}"
     stage = finding.facts["stages"].get(block)
-    first = "" if stage is None else f", the first of stage {stage}"
-    return f"blocks.{block}" + f" and {block + 1}" * (finding.kind == "swap") + first
+    return f"block {block}" + ("" if stage is None else f", the first of stage {stage}")
 
 
 def say_average(finding: Finding) -> str:
@@ -49,15 +52,15 @@ def say_average(finding: Finding) -> str:
     found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
     interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
     left = f"{low} %" if low == high else f"{low} to {high} %"
-    points = f"{found.mean:.1f} points ({count_seeds(found.n)}{interval})"
+    points = f"{found.mean:.1f} pp ({count_seeds(found.n)}{interval})"
     return f"On average it costs {points}; the accuracy left is {left}."
 
 
 def say_removals(finding: Finding) -> str:
-    """Return how many points less or more a removal costs with skip connections."""
+    """Return how many percentage points less or more a removal costs with skip connections."""
     found = finding.difference
     assert found is not None  # lesions.py always sets it
-    clear = "With skip connections that is {} points {} (95 % interval over seeds)."
+    clear = "With skip connections that is {} pp {} (95 % interval over seeds)."
     return unclear(found.verdict) or clear.format(span(*found.span, "{:.1f}".format), found.verdict)
 
 
@@ -72,11 +75,12 @@ def say_branches(finding: Finding) -> str:
     change = finding.facts["change"]
     if text := unclear(verdict := change.beside(), "change through training"):
         return text
-    factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent))
+    factors = span(change.low, change.high, lambda exponent: f"{10**exponent:.3g}")
     verb = "strengthens" if verdict == "more" else "weakens"
     stronger, blocks = finding.facts["stronger"]
     each = f"; {stronger} of {blocks} become{'s' * (stronger == 1)} stronger"
-    return f"On average, training {verb} the branches by a factor of {factors} (95 % interval over seeds){each}."
+    amount = f"by a factor of {factors} on average (95 % interval over seeds)"
+    return f"Relative to the shortcuts, training {verb} the branches {amount}{each}."
 
 
 COSTS = {"costs_said": say_costs, "average_said": say_average}

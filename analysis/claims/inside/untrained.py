@@ -114,6 +114,7 @@ def find_curvature(runs: pd.DataFrame) -> Iterator[Finding]:
         starts = {rate: depths_by_side(by_depth, bound) for rate, bound in BOUNDS.items()}
         left_out = len(rows) - len(known), len(rows)
         facts = {"shortcut": name, "curvatures": by_depth, "starts": starts, "left_out": left_out}
+        facts["unknown"] = sorted(set(map(int, rows["depth"])) - set(by_depth))
         yield Finding("curvature" if by_depth else "no curvature", **basis({name: rows}), facts=facts)
 
 

@@ -29,9 +29,10 @@ TEMPLATES = {
     "ends twins": "At {at} layers {networks}, {change}",
     "growth": "In plain networks of {at} layers {networks}, the gradient norm grows by a factor of {growth_said} from "
     "a layer to the one before it, within a stage and far from both ends ({growth_interval}{scaled_said}). Mean-field "
-    "theory of wide networks predicts sqrt(pi / (pi - 1)) = {theory:.3f}; {verdict_said}",
-    "neighbours": "Before training, {networks}, the input gradients at two points separated by {share} of the distance "
-    "between two images have a cosine of {cosines_said}.",
+    "theory of wide, fully connected networks (Yang et al. 2019) predicts sqrt(pi / (pi - 1)) = {theory:.3f}; "
+    "{verdict_said}",
+    "neighbours": "Before training, {networks}, the gradients of the first logit with respect to the input, at two "
+    "points separated by {share} of the distance between two images, have a cosine of {cosines_said}.",
     "neighbours twins": "At {at} layers {networks}, {change}",
     "curvature": "Before training, the largest eigenvalue of the loss's Hessian in {shortcut_said} networks {networks} "
     "{curvatures_said}. {starts_said}{left_out_said}",
@@ -39,10 +40,10 @@ TEMPLATES = {
     "Lanczos' method converged in none of {left_out[1]} runs.",
 }
 DIRECTIONS = {
-    "more": "grows in {}",
-    "less": "shrinks in {}",
-    "noise": "has no clear direction in {}",
-    "open": "may grow or shrink in {}, whose seeds give no interval",
+    "more": "larger than in the last in {}",
+    "less": "smaller than in the last in {}",
+    "noise": "not shown to differ from that in the last in {}",
+    "open": "not known to be larger or smaller in {}, whose seeds give no interval",
 }
 UNCLEAR_SHIFT = {"open": "without an interval over seeds", "noise": "no change that can be claimed"}
 OPPOSITE = {("more", "less"), ("less", "more")}
@@ -56,24 +57,23 @@ def say_ratios(finding: Finding) -> str:
         notes = say_interval(ratio)
         if scaled is not None:
             interval = "" if scaled.low is None else f", {say_interval(scaled, name=False)}"
-            notes += f"; with each norm times that of the layer's weights {say_log(scaled)}{interval}"
+            notes += f"; scaled {say_log(scaled)}{interval}"
         at = f" of {depths[name]} layers" if len(set(depths.values())) > 1 else ""
         texts.append(f"{say_log(ratio)} in {name_shortcut(name)} networks{at} ({notes})")
     return in_a_row(texts)
 
 
 def say_directions(finding: Finding) -> str:
-    """Return whether the gradient grows or shrinks, and where scaling by the weights reverses or blurs that."""
+    """Return where the gradient is larger in the first layers, and where scaling reverses or blurs that."""
     raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
     sides = {verdict: [name for name in raw if raw[name] == verdict] for verdict in DIRECTIONS}
     parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in sides.items() if names]
     told = [name for name in raw if raw[name] in ("more", "less")]
     turned = [name for name in told if (raw[name], scaled.get(name)) in OPPOSITE]
     unsure = [name for name in told if scaled.get(name) == "noise"]
-    text = f"Towards the input, the gradient {', and '.join(parts)}."
-    scaling = " With each norm times that of the layer's weights, it"
-    text += f"{scaling} goes the other way in {networks(turned)}." if turned else ""
-    return text + (f"{scaling} has no clear direction in {networks(unsure)}." if unsure else "")
+    text = f"In the first layers, the gradient is {', and '.join(parts)}."
+    text += f" Scaled, it is the other way round in {networks(turned)}." if turned else ""
+    return text + (f" Scaled, it is not shown to differ in {networks(unsure)}." if unsure else "")
 
 
 def networks(shortcuts: Iterable[str]) -> str:
@@ -84,7 +84,7 @@ def networks(shortcuts: Iterable[str]) -> str:
 def say_scaled_growth(finding: Finding) -> str:
     """Return the growth with each norm multiplied by that of the layer's weights."""
     scaled = finding.facts.get("scaled")
-    return "" if scaled is None else f"; {say_log(scaled, say_fine)} with each norm times that of the layer's weights"
+    return "" if scaled is None else f"; scaled {say_log(scaled, say_fine)}"
 
 
 def say_theory(finding: Finding) -> str:
@@ -105,7 +105,7 @@ def say_cosines(finding: Finding) -> str:
     for name, by_depth in finding.facts["cosines"].items():
         figures = [f"{say_cosine(found.mean)}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
         change = finding.facts["changes"].get(name)
-        trend = "" if change is None else f", {say_shift(change, 'a rise of', 'a fall of')}"
+        trend = "" if change is None else f", {say_shift(change, 'a rise by', 'a fall by')}"
         texts.append(f"{in_a_row(figures)} in {name_shortcut(name)} networks{trend}")
     return "; ".join(texts)
 
@@ -161,8 +161,9 @@ def say_starts(finding: Finding) -> str:
 
 def say_left_out(finding: Finding) -> str:
     """Return how many runs have no eigenvalue."""
-    out, of = finding.facts["left_out"]
-    return f" Left out, because Lanczos' method did not converge: {out} of {of} runs." if out else ""
+    (out, of), unknown = finding.facts["left_out"], finding.facts["unknown"]
+    where = f", among them all of {in_a_row(unknown)} layers" if unknown else ""
+    return f" Left out, because Lanczos' method did not converge: {out} of {of} runs{where}." if out else ""
 
 
 # By kind, the words that its template needs, and how to say them.

@@ -27,22 +27,22 @@ def test_lesions_that_cost_little_are_given_by_their_maximum_and_the_others_by_n
     mild, most = removed.facts["mild"]
     assert (mild, most) == (2, pytest.approx(5)) and removed.facts["ways"] == 4
     assert removed.facts["severe"] == {0: pytest.approx(40), 2: pytest.approx(20)}
-    assert "20.0 (blocks.2, the first of stage 2)" in sentence(removed)
-    assert "at most 5.0 points in 2 of 4 cases" in sentence(removed)
+    assert "20.0 (block 2, the first of stage 2)" in sentence(removed)
+    assert "at most 5.0 pp in 2 of 4 cases" in sentence(removed)
     assert swapped.facts["mild"] == (1, pytest.approx(10)) and swapped.facts["severe"] == {}
 
 
 def test_all_lesions_may_cost_much(build, write_lesions):
     write_lesions(build.complete(**STAGES), [0.1, 0.2, 0.3, 0.4], [0.1])
     assert findings("remove")[0].facts["mild"] == (0, None)
-    assert "more than 10 points in all 4 cases" in sentence(findings("remove")[0])
-    assert "the only case: 80.0 (blocks.0 and 1)" in sentence(findings("swap")[0])
+    assert "more than 10 pp in all 4 cases" in sentence(findings("remove")[0])
+    assert "the only case: 80.0 (blocks 0 and 1)" in sentence(findings("swap")[0])
 
 
 def test_a_lesion_can_help(build, write_lesions):
     write_lesions(build.complete(**STAGES), [0.91, 0.92, 0.91, 0.91])
     (found,) = findings("remove")
-    assert found.facts["average"].mean == pytest.approx(-1.25) and "at most 0.0 points" in sentence(found)
+    assert found.facts["average"].mean == pytest.approx(-1.25) and "at most 0.0 pp" in sentence(found)
 
 
 def test_costs_are_averaged_over_seeds_with_an_interval(build, write_lesions):
