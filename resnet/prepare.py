@@ -47,7 +47,8 @@ def prepare(config: Config, in_parallel: bool = False) -> Training:
     device = resolve_device(config.device, in_parallel)
     precision = resolve_precision(config.precision, device)
     set_up_process()
-    with naming_memory(f"data.size={config.data.size}" if config.data.name == "folder" else f"data={config.data.name}"):
+    name = config.data.name
+    with naming_memory(f"data.size={config.data.size}" if name == "folder" else f"data={name} (see data.limit)"):
         data = load(**asdict(config.data)).to(device)
         augmenter = Augmenter(data.train.images, data.mean, **asdict(config.augmentation))
     if config.task == "train":

@@ -48,13 +48,18 @@ def span(low: float, high: float, say: Callable[[float], str]) -> str:
     return " to ".join(map(say, sorted(map(abs, (low, high)))))
 
 
-def say_factor(factor: float) -> str:
-    """Return a factor to two significant digits: 0.012, 3.2, 1,200; from 1e8 as 2.7e11."""
-    if factor >= 1e8:
+def ends(low: float, high: float) -> str:
+    """Return `1.2 to 1.6`, or `1.2` if both round to that."""
+    return " to ".join(dict.fromkeys(f"{end:.1f}" for end in (low, high)))
+
+
+def say_factor(factor: float, digits: int = 2) -> str:
+    """Return a factor to so many significant digits: 0.012, 3.2, 1,200; from 1e8 as 2.7e11."""
+    if abs(factor) >= 1e8:
         mantissa, exponent = f"{factor:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
-    rounded = float(f"{factor:.2g}")
-    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
+    rounded = float(f"{factor:.{digits}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
 
 
 def say_factors(found: Difference) -> str:

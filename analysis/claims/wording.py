@@ -10,6 +10,7 @@ from analysis.claims.finding import Finding
 from analysis.claims.inside import wording as inside
 from analysis.claims.numbers import (
     count_seeds,
+    ends,
     in_a_row,
     say_factor,
     say_factors,
@@ -308,8 +309,8 @@ def say_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
     """Return intervals of accuracies in per cent, each after its label; of many, only how wide they are."""
     if len(intervals) > NAMED:
         widths = [100 * (high - low) for low, high in intervals.values()]
-        return f"{min(widths):.1f} to {max(widths):.1f} pp wide"
-    return listed([f"{label}: {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items()])
+        return f"{ends(min(widths), max(widths))} pp wide"
+    return "; ".join(f"{label}: {100 * low:.2f} to {100 * high:.2f} %" for label, (low, high) in intervals.items())
 
 
 def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:

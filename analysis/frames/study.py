@@ -139,7 +139,8 @@ class Study:
     def best(self, name: str) -> "Study":
         """Return the study with one value of an axis for each combination of the others: the best by validation.
 
-        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest if there is none.
+        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest for an unknown axis, or
+        if no complete run has a validation accuracy.
         """
         axis, table = self.axis(name), self.configurations
         judged = table.dropna(subset=SCORE)

@@ -34,20 +34,12 @@ class Column:
     geometric: bool = True
 
 
-def significant(value: float, digits: int = 2) -> str:
-    """Return a number with `digits` significant digits and thousands separators; from 1e8 as 2.7e11."""
-    if abs(value) >= 1e8:
-        return say_factor(value)
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
-
-
 COLUMNS = (
-    Column("gradient_ratio", "first over last", significant),
-    Column("scaled_ratio", "scaled", significant),
+    Column("gradient_ratio", "first over last", say_factor),
+    Column("scaled_ratio", "scaled", say_factor),
     Column("growth", "growth", "{:.2f}".format),
     Column("cosine", "cosine", say_cosine, geometric=False),
-    Column("curvature", "curvature", partial(significant, digits=3)),
+    Column("curvature", "curvature", partial(say_factor, digits=3)),
 )
 
 RANGES = "the lowest and the highest"

@@ -37,7 +37,7 @@ def render_report(folders: Sequence[str], best: Sequence[str] = ()) -> str:
     page = environment.get_template("report.html.jinja").render(
         title=title(studies),
         answer=[(part, sentence(found)) for part, found in find_answer(list(zip(sections, findings)))],
-        compared=any(found.kind in {*RANK, "tie"} for own in findings for found in own),
+        compared=any(found.kind in {*RANK, "tie", "published figure"} for own in findings for found in own),
         studies=[part for part in sections if part["trained"]],
         why=[part for part in sections if part["why"] or part["why_tables"]],
         css=Markup((FOLDER / "report.css").read_text(encoding="utf-8") + with_shared_styles(sections)),

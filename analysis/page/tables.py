@@ -45,7 +45,7 @@ INCOMPLETE = (
 )
 NOT_STARTED = "{count} run{s} of a sweep {have} not started; if it was stopped, the same command starts them."
 AUGMENTED = (
-    "The original project, a small public one that compared 4 with 15 blocks, augmented its validation images as its "
+    "The original project, a small public one that compared 4 with 15 blocks, augmented its validation images like its "
     "training images, which makes its validation figures a little pessimistic; the other rows are measured on "
     "unaugmented images."
 )

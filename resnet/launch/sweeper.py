@@ -83,7 +83,7 @@ class ResumableSweeper(Sweeper):
         overrides = [[*job.overrides, *["resume=auto"] * job.begun()] for job in jobs]  # resume=never has taken effect
         try:
             returns = launched(self.job_launcher, overrides, self.master_config.fail_fast)
-        except UserError:  # nothing was launched, and retrying one by one would not help
+        except UserError:  # retrying one by one would not help; jobs of a cluster may be in the queue
             raise
         except BrokenPipeError:  # starting a process flushes what was printed, but its reader is gone
             drop_output()

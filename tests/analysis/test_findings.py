@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.claims.depth import rule_out_overfitting
-from analysis.claims.finding import Finding
+from analysis.claims.finding import BEYOND, Finding
 from analysis.claims.findings import find
 from analysis.claims.gradients import first_over_last
 from analysis.claims.several import apply_holm
@@ -155,9 +155,7 @@ def depths(shortcut="none", **by_depth) -> list[pd.DataFrame]:
 
 
 def test_the_turning_point_is_chosen_by_validation_and_called_degradation_if_training_falls_too():
-    turn, training, end = findings(
-        *depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic="Plain networks beyond their best depth"
-    )
+    turn, training, end = findings(*depths(n1=0.80, n3=0.85, n5=0.83, n9=0.70), topic=BEYOND)
     assert (turn.kind, training.kind, end.kind) == ("turn", "degradation", "not overfitting")
     assert turn.depths == training.depths == (20, 56)
     assert turn.difference.verdict == "less" and round(turn.difference.points, 2) == -15
@@ -179,25 +177,23 @@ def test_overfitting_is_ruled_out_only_if_both_falls_are_clear_and_survive_the_c
 def test_the_turning_point_is_not_chosen_by_the_test_accuracy_it_is_judged_by():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[0] = runs[0].assign(test_acc=[0.90, 0.901])
-    assert findings(*runs, topic="Plain networks beyond their best depth")[0].depths == (20, 56)
+    assert findings(*runs, topic=BEYOND)[0].depths == (20, 56)
 
 
 def test_it_is_not_degradation_if_the_training_accuracy_rises():
     runs = depths(n1=0.80, n3=0.85, n9=0.70)
     runs[2] = runs[2].assign(train_acc=[0.95, 0.951])
-    assert kinds(*runs, topic="Plain networks beyond their best depth") == ["turn"]
+    assert kinds(*runs, topic=BEYOND) == ["turn"]
 
 
 def test_plain_networks_that_only_improve_have_no_turning_point():
-    (found,) = findings(*depths(n1=0.80, n3=0.83, n9=0.85), topic="Plain networks beyond their best depth")
+    (found,) = findings(*depths(n1=0.80, n3=0.83, n9=0.85), topic=BEYOND)
     assert (found.kind, found.depths) == ("no turn", (56,))
-    assert (
-        findings(*depths("projection", n1=0.80, n3=0.85, n9=0.70), topic="Plain networks beyond their best depth") == []
-    )
+    assert findings(*depths("projection", n1=0.80, n3=0.85, n9=0.70), topic=BEYOND) == []
 
 
 def test_a_turning_point_that_may_be_noise_is_not_claimed():
-    (found,) = findings(*depths(n1=0.80, n3=0.85, n9=0.8495), topic="Plain networks beyond their best depth")
+    (found,) = findings(*depths(n1=0.80, n3=0.85, n9=0.8495), topic=BEYOND)
     assert found.kind == "turn" and found.difference.verdict == "noise"
 
 

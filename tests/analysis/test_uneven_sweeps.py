@@ -11,6 +11,7 @@ import shutil
 import pytest
 from matplotlib.text import Text
 
+from analysis.claims.finding import BEYOND
 from analysis.claims.findings import find, main_findings
 from analysis.claims.wording import sentence
 from analysis.figures.accuracy import look
@@ -75,7 +76,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
         for seed in (0, 1):
             build.complete(seed, val=accuracy + 0.001 * seed, **layers(depth, "none"))
     build.fail(0, "diverged", **layers(56, "none"))
-    assert sentences()["Plain networks beyond their best depth"] == [
+    assert sentences()[BEYOND] == [
         "Of plain networks, the deepest that have complete runs (56 layers have none), with 32 layers, are best by "
         "validation: no turning point is seen."
     ]
@@ -84,7 +85,7 @@ def test_no_turning_point_comes_with_a_note_on_networks_that_never_finished(buil
 def test_equally_good_depths_have_no_turning_point(build):
     for depth in (8, 20, 32):
         build.complete(val=0.1, test=0.1, **layers(depth, "none"))
-    assert "Plain networks beyond their best depth" not in sentences()
+    assert BEYOND not in sentences()
 
 
 def test_a_first_choice_may_leave_nothing_for_a_second(build, table):
@@ -270,7 +271,7 @@ def test_a_deeper_network_of_another_width_is_not_missed(build):
             build.complete(val=acc, test=acc, **layers(depth, "none") | {"model.width": width})
     build.begin(**layers(56, "none"))
     (wide,), (narrow, *_) = (
-        sentences()["Plain networks beyond their best depth"],
+        sentences()[BEYOND],
         sentences()["Training and validation"],
     )
     assert narrow.startswith("From 8 to 20 layers, the training accuracy of plain networks with model.width=8")

@@ -103,12 +103,13 @@ SENTENCES = {
             depths=(56,),
             difference=Difference(300, 100, 400, 0.01),
             seeds=(2, 2),
-            facts={"ratios": (0.001, 1234.5), "before": (200.0, 3.0)},
+            facts={"ratios": (0.001, 1234.5), "scaled": (2.0, 30.0), "before": (200.0, 3.0)},
         ),
         "In training, at 56 layers, the gradient norm of the first tenth of the 3x3 layers is 1,200 times that of the "
         "last tenth in residual (pad) networks, and 0.001 times in their plain counterparts (geometric mean over "
         "epochs, 2 seeds each). With skip connections, this ratio is larger by a factor of 10 to 10,000 (95 % interval "
-        "over seeds). Before the first step, unscaled, the ratios are 3 (residual) and 200 (plain).",
+        "over seeds). Scaled, the ratios are 30 (residual) and 2 (plain). Before the first step, unscaled, the ratios "
+        "are 3 (residual) and 200 (plain).",
     ),
     "gap": (
         Finding("gap", PLAIN, depths=(8, 56), difference=LESS, seeds=(2, 2), facts={"points": (10.0, -5.0)}),
@@ -240,9 +241,10 @@ SENTENCES = {
         "they say nothing about what depth does on CIFAR-10.",
     ),
     "pair": (
-        Finding("pair", difference=NOISE, seeds=(2, 2), facts={"labels": ("10 layers", "32 layers")}),
-        "From 10 layers to 32 layers, the test accuracy rises by 0.50 pp, but no difference can be claimed: it could "
-        "be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each).",
+        Finding("pair", difference=NOISE, seeds=(2, 2), facts={"labels": ("A, 10 layers", "B, 32 layers"), "also": {}}),
+        "From A, 10 layers to B, 32 layers, the test accuracy rises by 0.50 pp, but no difference can be claimed: it "
+        "could be noise (95 % interval -1.00 to +2.00 pp, 2 seeds each). They differ in more than one thing; these "
+        "runs cannot separate the effects.",
     ),
     "incomplete": (
         Finding(
@@ -309,6 +311,12 @@ def test_a_rise_that_ends_before_the_greatest_depth_says_so():
 def test_equal_accuracies_are_called_equal_in_these_runs(kind, said):
     equal = Finding(kind, RESIDUAL, depths=(8, 20), difference=Difference(0.001, -0.5, 0.5, 0.99), seeds=(3, 3))
     assert sentence(equal).endswith(f" {said} in these runs (95 % interval -0.50 to +0.50 pp, 3 seeds each).")
+
+
+@pytest.mark.parametrize(("width", "said"), [(0.02, "1.6 to 2.0 pp wide"), (0.016, "1.6 pp wide")])
+def test_of_many_single_seeds_only_the_widths_of_their_intervals_are_said(width, said):
+    intervals = {label: (0.79, 0.806) for label in "ABCDEF"} | {"G": (0.79, 0.79 + width)}
+    assert sentence(Finding("single seeds", facts={"intervals": intervals})).endswith(f"the test images alone: {said}.")
 
 
 def test_an_interval_that_covers_the_test_images_says_so():

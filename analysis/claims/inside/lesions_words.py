@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analysis.claims.finding import Finding
-from analysis.claims.numbers import count_seeds, say_log, span, unclear
+from analysis.claims.numbers import count_seeds, ends, say_factor, say_log, span, unclear
 
 NAMED = 6  # blocks named in a sentence; the rest are only counted
 
@@ -26,9 +26,8 @@ def say_costs(finding: Finding) -> str:
     named = sorted(severe, key=lambda block: -severe[block])
     texts = [f"{severe[block]:.1f} ({name_block(block, finding)})" for block in named[:NAMED]]
     listed = ", ".join(texts) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
-    if not mild and len(named) > NAMED:
-        listed = f"{severe[named[-1]]:.1f} to {severe[named[0]]:.1f}"
     if not mild:
+        listed = ends(severe[named[-1]], severe[named[0]]) if len(named) > NAMED else listed
         return f"more than {finding.facts['threshold']:g} pp in {say_cases(ways, ways)}: {listed}"
     others = f"; in the rest, {listed}" if named else ""
     return f"at most {max(most, 0):.1f} pp in {say_cases(mild, ways)}{others}"
@@ -49,11 +48,10 @@ def name_block(block: int, finding: Finding) -> str:
 
 def say_average(finding: Finding) -> str:
     """Return the mean cost with its interval over seeds, and the range of the remaining accuracy."""
-    found, (low, high) = finding.facts["average"], (f"{end:.1f}" for end in finding.facts["left"])
+    found, left = finding.facts["average"], ends(*finding.facts["left"])
     interval = "" if found.low is None else f", 95 % interval {found.low:.1f} to {found.high:.1f}"
-    left = f"{low} %" if low == high else f"{low} to {high} %"
     points = f"{found.mean:.1f} pp ({count_seeds(found.n)}{interval})"
-    return f"On average it costs {points}; the accuracy left is {left}."
+    return f"On average it costs {points}; the accuracy left is {left} %."
 
 
 def say_removals(finding: Finding) -> str:
@@ -75,7 +73,7 @@ def say_branches(finding: Finding) -> str:
     change = finding.facts["change"]
     if text := unclear(verdict := change.beside(), "change through training"):
         return text
-    factors = span(change.low, change.high, lambda exponent: f"{10**exponent:.3g}")
+    factors = span(change.low, change.high, lambda exponent: say_factor(10**exponent, 3))
     verb = "strengthens" if verdict == "more" else "weakens"
     stronger, blocks = finding.facts["stronger"]
     each = f"; {stronger} of {blocks} become{'s' * (stronger == 1)} stronger"

@@ -105,7 +105,7 @@ def say_cosines(finding: Finding) -> str:
     for name, by_depth in finding.facts["cosines"].items():
         figures = [f"{say_cosine(found.mean)}{say_range(found)} at {depth} layers" for depth, found in by_depth.items()]
         change = finding.facts["changes"].get(name)
-        trend = "" if change is None else f", {say_shift(change, 'a rise by', 'a fall by')}"
+        trend = "" if change is None else f", {say_shift(change, 'a rise of', 'a fall of')}"
         texts.append(f"{in_a_row(figures)} in {name_shortcut(name)} networks{trend}")
     return "; ".join(texts)
 

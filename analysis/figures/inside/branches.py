@@ -25,7 +25,7 @@ def draw_branches(study: Study) -> Figure:
             draw_lines(axis, part, "block", "residual_ratio", colors, log=True, style=style)
         axis.set_yscale("log")
         axis.set_title(name_shortcut(shortcut), fontsize=10)
-        axis.set_xlabel("blocks.N")
+        axis.set_xlabel("block, counted from 0")
         axis.grid(alpha=0.25)
         whole_numbers(axis)
     plain_numbers(figure.axes[0])

@@ -37,7 +37,7 @@ def draw_lesions(study: Study) -> Figure:
                 continue
             draw_panel(axis, part, kind)
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
-            axis.set_xlabel(f"blocks.N: {LESIONS[kind]}", fontsize=9)
+            axis.set_xlabel(f"block: {LESIONS[kind]}", fontsize=9)
     for axis in chain(*map(first_shown, axes)):
         axis.set_ylabel("accuracy (%)")
         axis.tick_params(labelleft=True)

@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from omegaconf import DictConfig
 
-from resnet.errors import ConfigError, RunFailed
+from resnet.errors import ConfigError, RunFailed, explain_os_error
 from resnet.launch import plugins
 from resnet.launch.slurm.queue import NAME, OVER, Queued, SlurmError, call, queued_runs, wait_for_queue
 from resnet.launch.slurm.submit import submit
@@ -59,7 +59,8 @@ class SlurmArray(SlurmLauncher):
                 jobs |= submit(new, self.params, self.sweep_dir, self.hydra_context)
             self._wait(jobs, ends)
         except (SlurmError, OSError) as error:  # the queued jobs are not to blame
-            raise SlurmError(f"{error}; jobs of this sweep that are in the queue stay there") from None
+            _, reason = explain_os_error(error) or (1, error)
+            raise SlurmError(f"{reason}; jobs of this sweep that are in the queue stay there") from None
         except BaseException:  # also Ctrl-C and SIGTERM
             self._cancel(composed)
             raise

@@ -39,6 +39,11 @@ def test_all_lesions_may_cost_much(build, write_lesions):
     assert "the only case: 80.0 (blocks 0 and 1)" in sentence(findings("swap")[0])
 
 
+def test_of_many_severe_lesions_only_the_range_is_said(build, write_lesions):
+    write_lesions(build.complete(**{"model.name": "blocks7", "model.stages": [7]}), [0.1 + 0.01 * n for n in range(7)])
+    assert "costs more than 10 pp in all 7 cases: 74.0 to 80.0. On average" in sentence(*findings("remove"))
+
+
 def test_a_lesion_can_help(build, write_lesions):
     write_lesions(build.complete(**STAGES), [0.91, 0.92, 0.91, 0.91])
     (found,) = findings("remove")

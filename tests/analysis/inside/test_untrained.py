@@ -166,7 +166,9 @@ def test_eigenvalues_that_did_not_converge_are_left_out_and_counted():
     runs = networks(curvature=[30.0, 31.0, math.nan], eigenvalues=[1] * 3)
     (found,) = findings(runs, kind="curvature")
     assert found.facts["left_out"] == (1, 3) and found.facts["curvatures"][20].n == 2
-    assert "1 of 3 runs" in sentence(found)
+    assert sentence(found).endswith("1 of 3 runs.")
+    deeper = networks(depth=56, curvature=[math.nan], eigenvalues=[1])
+    assert sentence(*findings(runs, deeper, kind="curvature")).endswith("2 of 4 runs, among them all of 56 layers.")
     (none,) = findings(networks(shortcut="none", curvature=[math.nan] * 2, eigenvalues=[1] * 2), kind="no curvature")
     assert "none of 2 runs" in sentence(none)
 

@@ -60,7 +60,15 @@ def test_a_plan_of_one_run_says_where_it_was_stopped(train, tmp_path):
 
 @pytest.mark.slow
 def test_a_stopped_plan_does_not_promise_to_resume(tmp_path):
-    with start(tmp_path, "model=resnet56", "data=cifar10", "batch_size=1000", "plan=true") as planning:
+    with start(
+        tmp_path,
+        "model=resnet56",
+        "model.stages=[9,9,9]",
+        "model.width=16",
+        "data=cifar10",
+        "batch_size=1000",
+        "plan=true",
+    ) as planning:
         while not (line := planning.stdout.readline()).startswith("timing a few steps"):
             assert line, "it ended early"
         planning.send_signal(signal.SIGINT)

@@ -425,7 +425,8 @@ def test_an_error_while_it_waits_leaves_the_jobs_in_the_queue(tmp_path, monkeypa
     launcher, cancelled = SlurmArray.__new__(SlurmArray), []
     launcher.sweep_dir = tmp_path
     monkeypatch.setattr(launcher, "_cancel", cancelled.append)
-    monkeypatch.setattr("resnet.launch.slurm.launcher.queued_runs", no_disk)
+    monkeypatch.setattr("resnet.launch.slurm.launcher.queued_runs", lambda _: {})
+    monkeypatch.setattr(launcher, "_wait", no_disk)
     with pytest.raises(queue.SlurmError, match="Input/output error; jobs of this sweep that are in the queue stay"):
         launcher.launch([], 0)
     assert not cancelled

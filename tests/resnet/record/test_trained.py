@@ -174,6 +174,15 @@ def test_an_unusable_folder_gets_a_one_line_error(copied_run, capsys, mistake):
     assert first == second and first.startswith(f"error: {copied_run}") and answer in first and not output.out
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_damaged_result(copied_run, monkeypatch):
+    def build(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Network, "build", build)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        load_trained(copied_run)
+
+
 def test_a_folder_that_is_not_a_run_is_a_wrong_request(copied_run, capsys, tmp_path):
     for folder in (tmp_path / "runs", tmp_path / "runs" / "mine", copied_run.parent):
         assert exit_code(evaluate.main, str(folder)) == 2
