@@ -14,7 +14,7 @@ from analysis.frames.axes import name_shortcut
 from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
-LESIONS = {"remove": "block removed", "swap": "swapped with the next"}
+LESIONS = {"remove": "removed", "swap": "swapped with the next"}
 DEPTHS = 4  # side by side
 
 
@@ -37,7 +37,7 @@ def draw_lesions(study: Study) -> Figure:
                 continue
             draw_panel(axis, part, kind)
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
-            axis.set_xlabel(f"block: {LESIONS[kind]}", fontsize=9)
+            axis.set_xlabel(f"block {LESIONS[kind]}", fontsize=9)
     for axis in chain(*map(first_shown, axes)):
         axis.set_ylabel("accuracy (%)")
         axis.tick_params(labelleft=True)
