@@ -168,7 +168,7 @@ def find_gaps(series: Series) -> Iterator[Finding]:
         a, b = (side.dropna(subset="gap") for side in sides)
         if a.empty or b.empty:
             continue
-        points = tuple(round(100 * float(side["gap"].mean()), 2) + 0.0 for side in (a, b))  # no -0.00
+        points = tuple(100 * float(side["gap"].mean()) for side in (a, b))
         yield versus("gap", a, b, "gap", networks=name, depths=(low, high), facts={"points": points})
 
 

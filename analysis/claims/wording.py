@@ -62,8 +62,8 @@ TEMPLATES = {
     "gradients": "In training, at {depths[0]} layers, the gradient norm of the first tenth of the 3x3 layers is "
     "{ratios[1]} times that of the last tenth in {networks}, and {ratios[0]} times in their plain counterparts "
     "(geometric mean over epochs, {seeds}). {change}{scaled}{before}",
-    "gap": "Training minus validation accuracy (the gap) of {networks} is {points[0]:+.2f} pp at {depths[0]} layers "
-    "and {points[1]:+.2f} pp at {depths[1]}. From {depths[0]} to {depths[1]} layers, the gap {change}",
+    "gap": "Training minus validation accuracy (the gap) of {networks} is {gaps[0]} pp at {depths[0]} layers "
+    "and {gaps[1]} pp at {depths[1]}. From {depths[0]} to {depths[1]} layers, the gap {change}",
     "confound": "{labels[0]} and {labels[1]} differ in more than one thing: {changes}. "
     "The data do not tell which of these makes a difference between them.",
     "chosen": "Each configuration has its own {axis}, chosen by validation accuracy{by}; comparisons are between "
@@ -329,7 +329,13 @@ def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
 
 
 SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}
-SAY_MORE = {"order": say_order, "axis": say_rest, "part of the data": say_part, "best": say_next}
+SAY_MORE = {
+    "gap": lambda found: {"gaps": [*map(signed, found.facts["points"])]},
+    "order": say_order,
+    "axis": say_rest,
+    "part of the data": say_part,
+    "best": say_next,
+}
 
 # How to say facts that are neither plain words nor numbers.
 SAY = {
