@@ -47,9 +47,13 @@ CONTRASTS = (
         {("depth", 56, "pad"): 1, ("depth_or_width", 20, "pad"): -1},
     ),
 )
-DESCRIBED = tuple(  # without a prediction, and so without a verdict
-    Contrast(f"{kind}, 56 layers minus 8", {("depth", 56, shortcut): 1, ("depth", 8, shortcut): -1})
-    for kind, shortcut in (("residual", "pad"), ("plain", "none"))
+DESCRIBED = (  # without a prediction, and so without a verdict
+    *(
+        Contrast(f"{kind}, {deep} layers minus 8", {("depth", deep, shortcut): 1, ("depth", 8, shortcut): -1})
+        for deep in (56, 20)
+        for kind, shortcut in (("residual", "pad"), ("plain", "none"))
+    ),
+    Contrast("8 layers, plain minus residual", {("depth", 8, "none"): 1, ("depth", 8, "pad"): -1}),
 )
 CELLS: dict[Cell, str] = {  # the columns of `by_seed`
     **{("depth", depth, "pad"): f"residual {depth}" for depth in (8, 20, 56)},

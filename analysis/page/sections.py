@@ -10,6 +10,7 @@ from analysis.claims.finding import BEYOND, MIXES, Finding
 from analysis.claims.inside.findings import find_inside
 from analysis.claims.wording import by_topic
 from analysis.figures.gallery import draw_all
+from analysis.frames.experiments import parts_of_runs
 from analysis.frames.find import REFERENCE
 from analysis.frames.study import Study
 from analysis.page.columns import in_epochs
@@ -69,6 +70,7 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "table": main and without(main, caveats),
         "detail": main and detail and without(detail, [*main.notes, *caveats]),
         "caveats": caveats,
+        "other_half": parts_of_runs(study.runs.to_dict("records")).get("Other half"),
         "why": list(filter(shown, (card({topic: why.get(topic)}, drawn.get(plot)) for plot, topic in WHY))),
         "why_tables": inspection_grids(study),
     }

@@ -107,7 +107,7 @@ def test_described_contrasts_have_numbers_but_no_verdict(build, contrasts):
     assert rows(contrasts.described(runs_so_far(contrasts)))[0][1:] == ["not described yet: 0 of 5 seeds", "", ""]
     for depth, accuracy in ((8, 0.80), (56, 0.84)):
         train(build, "depth", depth, "pad", accuracy)
-    residual, plain = rows(contrasts.described(runs_so_far(contrasts)))
+    residual, plain, *_ = rows(contrasts.described(runs_so_far(contrasts)))
     assert residual[1] == "+4.00" and all(" to " in cell for cell in residual[2:])
     assert plain[1] == "not described yet: 0 of 5 seeds"
 

@@ -253,6 +253,12 @@ def test_a_study_from_one_experiment_is_headed_by_its_question(build, report):
     assert "hold over seeds?" not in report()
 
 
+def test_half_a_comparison_names_the_other_half(build, report):
+    for seed in (0, 1):
+        build.complete(seed, choices={"experiment": "depth_or_width"})
+    assert "compared with comes from <code>experiment=depth model=resnet56" in report()
+
+
 def test_a_search_over_many_configurations_stays_small(build, report):
     studies.random_search(build, 200)
     text = report()
