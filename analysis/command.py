@@ -5,7 +5,8 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.frames.find import BadRequest, RunsError
@@ -65,10 +66,11 @@ def exit_on_error(main: Main) -> Main:
     return run
 
 
-def write_to(file: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` write a file; raises BadRequest if that fails."""
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Write a file; raises BadRequest if that fails."""
     try:
-        write(file)
+        yield
     except OSError as error:
         raise BadRequest(f"{file}: cannot be written, {error.strerror}") from None
 
@@ -78,4 +80,5 @@ def write_text(text: str, file: Path | None) -> None:
     if file is None:
         print(text, end="")
     else:
-        write_to(file, lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"))
+        with writing(file):
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command import add_best, add_folders, exit_on_error, write_to
+from analysis.command import add_best, add_folders, exit_on_error, writing
 from analysis.figures.gallery import UNDATED, draw_all, save
 from analysis.figures.roles import PlotOptions
 from analysis.frames.find import RunsError, searched
@@ -28,8 +28,9 @@ def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions,
                 continue
             found = True
             file = out / study.name.replace("..", "__") / f"{plot.name}.{form}"
-            write_to(file, lambda path: path.parent.mkdir(parents=True, exist_ok=True))
-            write_to(file, lambda path, figure=figure: save(figure, path, form))
+            with writing(file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                save(figure, file, form)
             print(file)
     if not found:
         raise RunsError(f"{searched(folders)}: nothing to draw yet, no run has finished an epoch")

@@ -62,12 +62,11 @@ def conclusions(studies: Sequence[Study], width: int) -> str:
     from analysis.claims.findings import main_findings  # scipy takes as long to import as all the rest
     from analysis.claims.wording import by_topic
 
-    said = [(study, by_topic(main_findings(study)).values()) for study in studies if len(study.runs)]
-    texts = [(study, list(chain.from_iterable(found))) for study, found in said]
+    said = [(study.title, by_topic(main_findings(study)).values()) for study in studies if len(study.runs)]
     return "".join(
-        f"\n{study.title}:\n" + "".join(textwrap.fill(text, width, **BULLET) + "\n" for text in found)
-        for study, found in texts
-        if found
+        f"\n{title}:\n" + "".join(f"{textwrap.fill(text, width, **BULLET)}\n" for text in chain(*topics))
+        for title, topics in said
+        if topics
     )
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from power import table as power  # noqa: F401 - a snippet
 from rates import as_table, tuning
 from rates import table as rates_table
 
+from analysis.claims.finding import DECIDED
 from analysis.claims.numbers import say_mean
-from analysis.frames.experiments import parts_of
+from analysis.frames.experiments import CONF, parts_of
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import as_text
@@ -23,7 +25,6 @@ from analysis.frames.tables import load_epochs, load_layers
 from resnet.config import Config, default_of
 
 ROOT = Path(__file__).resolve().parents[1]
-CONF = ROOT / "conf"
 REFERENCE = ROOT / "runs" / "reference"
 
 
@@ -83,7 +84,7 @@ def difference_between(study_a: str, a: str, study_b: str, b: str, template: str
 def say(found: Difference, template: str) -> str:
     """Return a difference in the words of a template; KeyError if it says {rise} or {fall} and the seeds do not."""
     words: dict[str, Any] = {"points": found.points, "low": found.low, "high": found.high}
-    if found.verdict in ("more", "less") and found.low is not None and found.high is not None:
+    if found.verdict in DECIDED:
         words["rise" if found.verdict == "more" else "fall"] = abs(found.points)
         words["least"], words["most"] = sorted((abs(found.low), abs(found.high)))
     return template.format(**words)
@@ -192,7 +193,7 @@ def rates() -> str:
 def comment(path: Path) -> list[str]:
     """Return the lines of the comment at the top of a file of conf/, without the one that Hydra reads."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    top = lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
+    top = takewhile(lambda line: line.startswith("#"), lines)
     return [line.removeprefix("#").removeprefix(" ") for line in top if "@package" not in line]
 
 

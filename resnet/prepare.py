@@ -18,8 +18,7 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 class Training:
     """Everything that one training needs.
 
-    `schedule` holds the arguments of `make_schedule`; `conditions` holds the training's precision, and whether its
-    network is compiled.
+    `schedule` holds the arguments of `make_schedule`.
     """
 
     config: Config
@@ -31,7 +30,12 @@ class Training:
     steps: int
     epochs: int
     schedule: dict[str, Any]
-    conditions: dict[str, Any]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """How it is computed: the device, the precision, and whether the network is compiled."""
+        precision, compiled = "bf16" if self.trainer.bf16 else "fp32", self.trainer.compiled is not None
+        return {"device": self.data.mean.device.type, "precision": precision, "compiled": compiled}
 
     @cached_property
     def data_sha256(self) -> str:
@@ -69,7 +73,6 @@ def prepare(config: Config, in_parallel: bool = False) -> Training:
         steps,
         epochs_of(steps, steps_per_epoch),
         schedule,
-        conditions={"precision": precision, "compiled": False},
     )
 
 

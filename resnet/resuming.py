@@ -13,9 +13,8 @@ log = logging.getLogger(__name__)
 
 def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     """Go back to the newest intact checkpoint, record and log this start; return the number of epochs done."""
-    device = {"device": training.data.mean.device.type}
     computes = {"code": here["code"], "data": training.data_sha256}
-    decisive = {key: here[key] for key in ("machine", "versions")} | device | computes | training.conditions
+    decisive = {key: here[key] for key in ("machine", "versions")} | computes | training.conditions
     changed: list[str] = []
 
     def restore(checkpoint: dict[str, Any]) -> None:
@@ -28,7 +27,7 @@ def resume(folder: RunFolder, training: Training, here: dict[str, Any]) -> int:
     shorter = adopt_shorter(folder, training, decisive)
     done = folder.resume(restore)
     origin = {"begun_with": str(shorter.path)} if shorter is not None and done else {}
-    folder.start({"epoch": done} | device | origin | training.conditions | here | computes)
+    folder.start({"epoch": done} | origin | training.conditions | here | computes)
     start = f"resuming after epoch {done} of {training.epochs}" if done else f"starting, to epoch {training.epochs}"
     log.info(f"{folder.path}: {start}")
     if changed:

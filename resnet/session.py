@@ -6,6 +6,7 @@ Independent of Hydra: `run_or_resume(RunFolder(path), Config(...))` is all that 
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -91,16 +92,16 @@ def compute(folder: RunFolder, config: Config, begin: Callable[[], None], in_par
         from resnet.train import announce, compile_where_it_pays, train
 
         if config.task == "inspect":
-            from resnet.inspection.untrained import inspect, untrained
+            from resnet.inspection.untrained import inspect
         tracker = Tracker(config.logger.name if config.task == "train" else "none", folder.path)
         program()  # cached: of the code just imported, even if it is edited while data load or the network compiles
     if config.task == "inspect":
-        training = prepare(untrained(config), in_parallel)
+        training = prepare(replace(config, precision="fp32"), in_parallel)  # whatever a training's precision
         begin()
         return inspect(folder, training, in_parallel)
     training = prepare(config, in_parallel)
     announce(folder, training, in_parallel)
-    training = compile_where_it_pays(folder, training)
+    compile_where_it_pays(folder, training)
     begin()
     with tracker:
         return train(folder, training, tracker, in_parallel)

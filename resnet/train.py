@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -51,20 +51,19 @@ def announce(folder: RunFolder, training: Training, in_parallel: bool) -> None:
     log.info(f"{folder.path}{': ' if in_parallel else chr(10)}{', '.join(parts)}")
 
 
-def compile_where_it_pays(folder: RunFolder, training: Training) -> Training:
-    """Return the training, compiled as `compile` says; by default as a resumed run began, else if it pays."""
+def compile_where_it_pays(folder: RunFolder, training: Training) -> None:
+    """Compile the network as `compile` says; by default as a resumed run began, else if it pays."""
     config, trainer, data = training.config, training.trainer, training.data
     resumes = config.compile is None and config.resume != "never"
     wanted = folder.begun_compiled() if resumes else config.compile
     work = training_work(config, training.network, data.size, training.steps)
     if not resolve_compile(wanted, data.mean.device, trainer.bf16, work):
-        return training
+        return
     try:
         trainer.compiled = compile_network(trainer, data.train, config.batch_size)
     except (KeyboardInterrupt, Terminated):
         log.warning(f"{folder.path}: stopped while compiling, before the first step")
         raise
-    return replace(training, conditions=training.conditions | {"compiled": trainer.compiled is not None})
 
 
 def write_start(folder: RunFolder, training: Training) -> None:
@@ -141,7 +140,7 @@ def finish(folder: RunFolder, training: Training, tracker: Tracker, here: dict[s
     folder.write("predictions.npy", predictions(predicted, data.test.labels, len(data.classes)))
     of_run = (config.model.name, training.network, config.seed, rows, data, training.data_sha256)
     result = make_result(*of_run, figures, predicted)
-    result |= training.conditions | {"device": data.mean.device.type} | here
+    result |= training.conditions | here
     tracker.summarize(result)
     folder.complete(result, trainer.model.state_dict())
     return result

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -284,15 +285,9 @@ def say_counts(finding: Finding) -> str:
     return ", ".join(f"{text} ({listed(of[value])})" if value in of else text for value, text in texts.items())
 
 
-def say_scaled(ratios: Sequence[float]) -> str:
-    """Return the ratios of a comparison's two sides, with each norm multiplied by that of the layer's weights."""
-    return f" Scaled, the ratios are {say_factor(ratios[1])} (residual) and {say_factor(ratios[0])} (plain)."
-
-
-def say_before(ratios: Sequence[float]) -> str:
-    """Return the ratios of a comparison's two sides before the first step."""
-    residual, plain = say_factor(ratios[1]), say_factor(ratios[0])
-    return f" Before the first step, unscaled, the ratios are {residual} (residual) and {plain} (plain)."
+def say_ratios(start: str, ratios: Sequence[float]) -> str:
+    """Return a sentence with the ratios of a comparison's two sides."""
+    return f" {start}, the ratios are {say_factor(ratios[1])} (residual) and {say_factor(ratios[0])} (plain)."
 
 
 def say_changes(changes: Mapping[str, Sequence[Any]]) -> str:
@@ -352,6 +347,6 @@ SAY = {
     "where": listed,
     "absent": lambda depths: f" that have complete runs ({in_a_row(depths)} layers have none)" if depths else "",
     "shares": lambda shares: ", ".join(f"{count} with {label}" for label, count in shares.items()),
-    "scaled": say_scaled,
-    "before": say_before,
+    "scaled": partial(say_ratios, "Scaled"),
+    "before": partial(say_ratios, "Before the first step, unscaled"),
 }

@@ -36,7 +36,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
-    measures = [name for name in (options.measure,) if name] or SHOWN
+    measures = [options.measure] if options.measure else SHOWN
     measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
     if not measures:
         raise NoData(f"no run has a {MEASURES[options.measure].long}")

@@ -43,7 +43,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
     figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table), note=drawn.note)
     axis = figure.subplots()
-    signs = {name: sign for (_, part), sign in zip(drawn.rows(), MARKERS) for name in part["configuration"]}
+    signs = {name: sign for (_, part), sign in zip(drawn.panels, MARKERS) for name in part["configuration"]}
     shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
     for shift, name in zip(shifts, shown["configuration"]):
         look = {"color": colors[name], "markersize": 4.5 if len(shown) <= 12 else 3}
@@ -57,7 +57,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     axis.set_ylabel("class")
     marks = [
         Line2D([], [], color=MUTED, ls="none", marker=sign, ms=5, label=title)
-        for (title, _), sign in zip(drawn.rows(), MARKERS)
+        for (title, _), sign in zip(drawn.panels, MARKERS)
         if title
     ]
     legend(figure, [*drawn.handles(), *marks], drawn.legend_title)

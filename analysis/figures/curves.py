@@ -28,7 +28,7 @@ PANELS = {"loss": ("loss (cross entropy)", 1), "acc": ("accuracy (%)", 100)}
 def draw_curves(study: Study, options: PlotOptions) -> Figure:
     """Return loss and accuracy by epoch, a row of panels per value of the second axis; raises NoData."""
     drawn = lines_of(study, with_epochs(study), options)
-    panels, colors = list(drawn.rows()), drawn.colors
+    panels, colors = drawn.panels, drawn.colors
     shown = of_configurations(study.epochs, drawn.table)
     top = highest_loss(shown, drawn.table)
     note = "; ".join(filter(None, [drawn.note, "losses of runs that are not complete go on above" if top else ""]))
@@ -71,7 +71,7 @@ def draw_degradation(study: Study) -> Figure:
     if not (varied and PLAIN in shortcuts and len(shortcuts) > 1):
         raise NoData("it needs residual and plain networks")
     drawn = lines_of(study, shown, by_shortcut(study, PlotOptions()))
-    panels = list(drawn.rows())
+    panels = drawn.panels
     figure = new_figure(study, "Training error by epoch", 4.4, note=drawn.note)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     errors = 100 * (1 - study.epochs.set_index(["configuration", "epoch"])["train_acc"])
@@ -95,7 +95,7 @@ def draw_gradient_ratio(study: Study, options: PlotOptions) -> Figure:
         probed = len(study.layers) > 0
         raise NoData("no ratio is finite" if probed else "no run has looked inside its network (probe_every=0)")
     drawn = lines_of(study, shown, by_shortcut(study, options))
-    panels = list(drawn.rows())
+    panels = drawn.panels
     figure = new_figure(study, "Gradient norm of the first over that of the last layers", 4.4, note=drawn.note)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     by_epoch = ratios.set_index(["configuration", "epoch"])["ratio"]

@@ -145,6 +145,7 @@ INSIDE = (
         fixed=True,
     ),
 )
+EVERY = {plot.name: plot for plot in (*PLOTS, *INSIDE)}
 
 
 def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float = WIDTH) -> Figure:
@@ -154,9 +155,9 @@ def draw(study: Study, name: str, options: PlotOptions = DEFAULT, narrow: float 
     `wide` one at most WIDTH. Raises BadRequest for an unknown name, and NoData if the study lacks what the figure
     shows.
     """
-    plot = {plot.name: plot for plot in (*PLOTS, *INSIDE)}.get(name)
+    plot = EVERY.get(name)
     if plot is None:
-        raise BadRequest(f"{name}: no such figure; there are {', '.join(plot.name for plot in (*PLOTS, *INSIDE))}")
+        raise BadRequest(f"{name}: no such figure; there are {', '.join(EVERY)}")
     size: dict[Any, Any] = {"figure.figsize": (WIDTH if plot.wide else narrow, WIDTH)}
     with own_style(STYLE | size):
         return plot.draw(study) if plot.fixed else plot.draw(study, options)
@@ -169,7 +170,7 @@ def draw_all(
 
     Figures of measurements that the study did not take are silently left out. Raises BadRequest.
     """
-    for plot in (*PLOTS, *INSIDE) if len(study.runs) else INSIDE:
+    for plot in EVERY.values() if len(study.runs) else INSIDE:
         try:
             figure = draw(study, plot.name, options, narrow)
         except NotMeasured:

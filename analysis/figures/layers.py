@@ -33,7 +33,7 @@ def draw_gradients(study: Study, options: PlotOptions) -> Figure:
     rows = layers_of(study)
     probed = of_configurations(study.configurations, rows)
     drawn = lines_of(study, probed, by_shortcut(study, options))
-    groups = {title: spread(part.to_dict("records"), COLUMNS) for title, part in drawn.rows()}
+    groups = {title: spread(part.to_dict("records"), COLUMNS) for title, part in drawn.panels}
     tables = {c["configuration"]: grid(rows, c["configuration"]) for part in groups.values() for c in part}
     norm, columns = positive_norm(tables.values()), max(map(len, groups.values()))
     notes = [drawn.note, f"{len(tables)} of {len(probed)} configurations" if len(tables) < len(probed) else ""]
@@ -94,7 +94,7 @@ def draw_responses(study: Study, options: PlotOptions) -> Figure:
     last = rows[rows["epoch"] == rows.groupby("configuration")["epoch"].transform("max")]
     shown = of_configurations(study.configurations, last)
     drawn = lines_of(study, shown, by_shortcut(study, options))
-    panels, colors = list(drawn.rows()), drawn.colors
+    panels, colors = drawn.panels, drawn.colors
     deviations = over_seeds(of_configurations(last, drawn.table), ["layer"], "response_std")
     figure = new_figure(study, "Response of the layers at the last epoch probed", 6.2, note=drawn.note)
     axes = figure.subplots(2, len(panels), squeeze=False, sharey=True)

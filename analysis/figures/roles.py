@@ -1,6 +1,5 @@
 """Which axis plays which part in a figure, and which configurations are shown if there are too many."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,13 +92,13 @@ class Lines:
             return dict(zip(sorted(set(self.table[self.line.column])), COLORS))
         return dict(enumerate(colors_of(self.line)))
 
-    def rows(self) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Yield each panel's title and configurations."""
+    @property
+    def panels(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return each panel's title and configurations."""
         if self.row is None:
-            yield "", self.table
-            return
-        for place, part in self.table.groupby(self.row.column):
-            yield self.row.label(int(place)), part  # pyright: ignore[reportArgumentType]
+            return [("", self.table)]
+        groups = self.table.groupby(self.row.column)
+        return [(self.row.label(int(place)), part) for place, part in groups]  # pyright: ignore[reportArgumentType]
 
     def handles(self) -> list[Line2D]:
         """Return a legend entry for each value of the lines' axis that is shown."""

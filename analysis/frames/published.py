@@ -62,14 +62,16 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     how the two recipes differ, `against` where the figure is from: one with the same recipe, if there is one. All of
     these are missing if the same network is not published.
     """
-    published: dict[tuple[Any, ...], list[Row]] = {}
-    for row in read_published().sort_values("n", ascending=False, kind="stable").to_dict("records"):
+    every, published = read_published(), dict[tuple[Any, ...], list[Row]]()
+    for row in every.sort_values("n", ascending=False, kind="stable").to_dict("records"):
         published.setdefault(network(row), []).append(row)  # means before single runs, the paper before its repetitions
     rows = configurations.to_dict("records")
     added = [against(row, published[network(row)]) if network(row) in published else {} for row in rows]
     columns = [*(f"{figure}_difference" for figure in COMPARED), "other_recipe", "against"]
     own = configurations.join(pd.DataFrame(added, configurations.index, columns))
-    theirs = of_same_networks(own).assign(study=own["study"].iloc[0])
+    own_networks = set(map(network, rows))
+    theirs = every[[network(row) in own_networks for row in every.to_dict("records")]]
+    theirs = theirs.assign(study=own["study"].iloc[0])
     for column, key in (("axis layers", "depth"), ("axis shortcut", "shortcut")):
         if column in order:
             theirs[column] = theirs[key].map(own.drop_duplicates(key).set_index(key)[column])
@@ -108,13 +110,6 @@ def training(settings: Settings) -> str:
     count, steps = settings.get("epochs.count"), settings.get("epochs.steps")
     number, unit = (steps, "step") if count is None else (count, "epoch")
     return f"{number:,} {unit}{'s' * (number != 1)}"
-
-
-def of_same_networks(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Return the published rows of the networks that these configurations have."""
-    published = read_published()
-    own = {network(row) for row in configurations.to_dict("records")}
-    return published[[network(row) in own for row in published.to_dict("records")]]
 
 
 def network(row: Row) -> tuple[Any, ...]:

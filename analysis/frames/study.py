@@ -15,7 +15,7 @@ from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import HEX_DIGITS, TRAIN
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import Row, as_text
-from analysis.frames.tables import load_classes, load_epochs, load_layers, load_lesions
+from analysis.frames.tables import load_classes, load_epochs, load_layers, load_table
 
 SCORE = "val_acc_mean"  # the best configuration has the highest
 
@@ -118,7 +118,7 @@ class Study:
 
     @cached_property
     def lesions(self) -> pd.DataFrame:
-        return load_lesions(self.shown)
+        return load_table(self.shown, "lesions.csv")
 
     @cached_property
     def classes(self) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The tables of many runs as one frame: a row per epoch, layer, lesion, pair of classes, and so on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +9,19 @@ from analysis.frames.read import Damaged, read_json, read_tables
 METRICS = ("epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc")
 METRICS += ("train_seconds", "val_seconds", "images_per_second")
 LAYERS = ("epoch", "layer", "name", "stage", "grad_norm", "weight_norm", "response_std", "residual_ratio")
-COSINES, CURVATURE = ("distance", "cosine"), ("eigenvalue", "residual", "iterations", "converged")
-LESIONS = ("lesion", "block", "loss", "accuracy")
+COLUMNS = {
+    "metrics.csv": METRICS,
+    "layers.csv": LAYERS,
+    "cosines.csv": ("distance", "cosine"),
+    "curvature.csv": ("eigenvalue", "residual", "iterations", "converged"),
+    "lesions.csv": ("lesion", "block", "loss", "accuracy"),
+}
 KEYS = ["study", "configuration", "model", "shortcut", "depth", "seed", "path"]  # in front of each table's own columns
 
 
 def load_epochs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run and epoch: the run's KEYS, then the columns of metrics.csv."""
-    return _load(runs, "metrics.csv", METRICS)
+    return load_table(runs, "metrics.csv")
 
 
 def load_layers(runs: pd.DataFrame) -> pd.DataFrame:
@@ -25,27 +29,12 @@ def load_layers(runs: pd.DataFrame) -> pd.DataFrame:
 
     Runs of older versions have no `weight_norm` and no `residual_ratio`, and no epoch 0.
     """
-    return _load(runs, "layers.csv", LAYERS)
+    return load_table(runs, "layers.csv")
 
 
-def load_cosines(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per inspection and distance: the run's KEYS, then the columns of cosines.csv."""
-    return _load(runs, "cosines.csv", COSINES)
-
-
-def load_curvature(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per inspection: the run's KEYS, then the columns of curvature.csv."""
-    return _load(runs, "curvature.csv", CURVATURE)
-
-
-def load_lesions(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run and lesion: the run's KEYS, then the columns of lesions.csv."""
-    return _load(runs, "lesions.csv", LESIONS)
-
-
-def _load(runs: pd.DataFrame, file: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a table of every run that has it, each row preceded by the KEYS of its run."""
-    rows = read_tables([Path(path) / file for path in runs["path"]], columns)
+def load_table(runs: pd.DataFrame, file: str) -> pd.DataFrame:
+    """Return the rows of a file named in COLUMNS, of every run that has it, each preceded by the KEYS of its run."""
+    rows = read_tables([Path(path) / file for path in runs["path"]], COLUMNS[file])
     keys = runs[KEYS].iloc[rows.index].reset_index(drop=True)
     return pd.concat([keys, rows.reset_index(drop=True)], axis=1)
 

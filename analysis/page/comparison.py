@@ -54,8 +54,8 @@ def measure_row(measure: str, found: Comparison) -> list[str]:
 
 def mean(accuracies: pd.Series) -> str:
     """Return a mean over seeds, with its deviation if there is one, in per cent."""
-    found = estimate(accuracies.dropna())
-    return say_mean(100 * found.mean, None if found.std is None else 100 * found.std)
+    found = estimate(100 * accuracies.dropna())
+    return say_mean(found.mean, found.std)
 
 
 def notes(found: Comparison) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,9 @@ NOT_GIVEN |= {"logger", "experiment", "data.pictures", "runs_dir", "plan"}
 
 def environments(runs: pd.DataFrame) -> Grid:
     """Return a row for each environment in which complete runs were computed, and how many were."""
-    found: dict[tuple[str, ...], int] = {}
     complete = runs[runs["status"] == "complete"]
-    for path, code in zip(complete["path"], complete["code"].astype(object).fillna(UNKNOWN)):
-        row = environment(read_json(Path(path) / "result.json"), code)
-        found[row] = found.get(row, 0) + 1
+    codes = zip(complete["path"], complete["code"].astype(object).fillna(UNKNOWN))
+    found = Counter(environment(read_json(Path(path) / "result.json"), code) for path, code in codes)
     head = ["runs", "commit", "code", "precision", "system", "processor", "threads", "packages", "data"]
     rows = [[str(count), *row] for row, count in found.items()]
     return Grid("Environment", head, rows, [True] + [False] * 8)

@@ -22,8 +22,8 @@ from analysis.page.svg import as_svg, describe
 from analysis.page.tables import page_grids
 
 NARROW = 5.6  # inches, half a page of 1,200 pixels
-# The first card has two figures and all sentences that belong to no other card; the others pair a figure with a topic.
-CARDS = (("accuracy", "grid"), ("degradation", BEYOND), ("curves", "Training and validation"))
+FIRST = ("accuracy", "grid")  # the figures of the first card, which has all sentences that belong to no other card
+CARDS = (("degradation", BEYOND), ("curves", "Training and validation"))  # the others pair a figure with a topic
 WHY = (
     ("untrained_gradients", "Gradients before training"),
     ("cosines", "Shattered gradients"),
@@ -31,7 +31,7 @@ WHY = (
     ("lesions", "Lesions"),
     ("branches", "Residual branches"),
 )
-FOLDED = {"gradient_ratio": "Gradients", "gradients": "", "responses": "", "classes": "", "confusion": ""}
+FOLDED = (("gradient_ratio", "Gradients"), ("gradients", ""), ("responses", ""), ("classes", ""), ("confusion", ""))
 CAVEATS = ("Runs", MIXES)  # in this order
 
 
@@ -53,11 +53,9 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
     said, why = by_topic(findings), by_topic(find_inside(study))
     main, detail = page_grids(study) if trained else (None, None)
     own = {topic: said.pop(topic) for topic in CAVEATS if topic in said}
-    apart = {topic for _, topic in CARDS[1:]} | {*filter(None, FOLDED.values())}
+    apart = {topic for _, topic in (*CARDS, *FOLDED)}
     caveats = [text for texts in own.values() for text in texts]
-    first = Card({k: v for k, v in said.items() if k not in apart}, [drawn[k] for k in CARDS[0] if k in drawn])
-    others = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in CARDS[1:]]
-    folded = [card({topic: said.get(topic)}, drawn.get(plot)) for plot, topic in FOLDED.items()]
+    first = Card({k: v for k, v in said.items() if k not in apart}, [drawn[k] for k in FIRST if k in drawn])
     return provenance(study) | {
         "id": name,
         "heading": heading(study),
@@ -65,13 +63,13 @@ def section(study: Study, findings: Iterable[Finding], name: str) -> dict[str, A
         "short": short(study),
         "trained": trained,
         "first": first,
-        "cards": list(filter(shown, others)),
-        "folded": list(filter(shown, folded)),
+        "cards": cards(CARDS, said, drawn),
+        "folded": cards(FOLDED, said, drawn),
         "table": main and without(main, caveats),
         "detail": main and detail and without(detail, [*main.notes, *caveats]),
         "caveats": caveats,
         "other_half": parts_of_runs(study.runs.to_dict("records")).get("Other half"),
-        "why": list(filter(shown, (card({topic: why.get(topic)}, drawn.get(plot)) for plot, topic in WHY))),
+        "why": cards(WHY, why, drawn),
         "why_tables": inspection_grids(study),
     }
 
@@ -83,20 +81,21 @@ def without(grid: Grid, said: Collection[str]) -> Grid:
 
 def short(study: Study) -> str:
     """Return a study's name, and the length of its training if that is the same for all."""
-    epochs = {row["epochs"] for row in study.configurations.to_dict("records")} if len(study.runs) else set()
+    epochs = study.configurations["epochs"].unique() if len(study.runs) else []
     name = (study.title.rpartition(" (")[0] or study.title).removeprefix(f"{REFERENCE}/")
-    (length, *others) = epochs or {None}
-    return f"{name}, {in_epochs(str(length))}" if not others and length and not pd.isna(length) else name
+    known = len(epochs) == 1 and not pd.isna(epochs[0])
+    return f"{name}, {in_epochs(str(epochs[0]))}" if known else name
 
 
-def card(findings: Mapping[str, list[str] | None], figure: dict[str, Any] | None) -> Card:
-    """Return a card of sentences and a figure, either of which may be missing."""
-    return Card({topic: texts for topic, texts in findings.items() if texts}, [figure] if figure else [])
-
-
-def shown(card: Card) -> bool:
-    """Return whether there is anything in a card."""
-    return bool(card.findings or card.figures)
+def cards(
+    pairs: Iterable[tuple[str, str]], said: Mapping[str, list[str]], drawn: Mapping[str, dict[str, Any]]
+) -> list[Card]:
+    """Return a card for each pair of a figure and a topic, at least one of which is there."""
+    found = (
+        Card({topic: said[topic]} if topic in said else {}, [drawn[plot]] if plot in drawn else [])
+        for plot, topic in pairs
+    )
+    return [card for card in found if card.findings or card.figures]
 
 
 def figures(study: Study, name: str) -> dict[str, dict[str, Any]]:

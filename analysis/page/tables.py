@@ -1,7 +1,7 @@
 """Studies as tables: a grid per study for people, one CSV for programs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -160,10 +160,8 @@ def fitted(grid: Grid, columns: list[Column], rows: list[dict], width: int) -> G
             left_out.append(found[0].label)
             columns = [column for column in columns if column.name != name]
         grid = as_grid(grid.title, grid.heading, columns, rows, grid.notes)
-    if not left_out:
-        return grid
-    notes = [*grid.notes, LEFT_OUT.format(names=", ".join(left_out))]
-    return as_grid(grid.title, grid.heading, columns, rows, notes)
+    notes = [LEFT_OUT.format(names=", ".join(left_out))] if left_out else []
+    return replace(grid, notes=[*grid.notes, *notes])
 
 
 def page_grids(study: Study) -> tuple[Grid, Grid]:

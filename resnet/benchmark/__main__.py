@@ -11,14 +11,15 @@ Overrides are those of resnet.run. The images are random, except for `seeds`, `s
 on digits.
 """
 
-import csv
 import sys
+from pathlib import Path
 from typing import Any
 
 from resnet.benchmark.costs import harness, plan, scaling, seeds, sweep
 from resnet.benchmark.speed import speed
 from resnet.errors import ConfigError, exit_on_error
 from resnet.launch.messages import explain_hydra, quiet_hydra
+from resnet.record.files import format_table
 from resnet.training.device import set_up_process
 
 
@@ -41,10 +42,7 @@ def main() -> None:
     set_up_process()
     rows = sections[section](arguments)
     print_table(rows)
-    with open(f"benchmark-{section}.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    Path(f"benchmark-{section}.csv").write_bytes(format_table(rows))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from resnet.training.model import ResNet
 
@@ -34,12 +35,8 @@ def measure_cosines(model: ResNet, images: Tensor) -> list[dict[str, Any]]:
 
 def with_statistics(model: ResNet, images: Tensor) -> ResNet:
     """Return a copy of the network in evaluation mode whose batch norms have the statistics of these images."""
-    model = copy.deepcopy(model).train()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # the running statistics become those of the next batch
-    with torch.no_grad():
-        model(images)
+    model = copy.deepcopy(model)
+    update_bn([images], model)
     return model.eval()
 
 

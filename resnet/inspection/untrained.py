@@ -1,12 +1,10 @@
 """An inspection: a separate run that measures what depth does to a network before its first step."""
 
-from dataclasses import replace
 from typing import Any
 
 from tqdm import tqdm
 
 from resnet.bar import BAR_OUTPUT
-from resnet.config import Config
 from resnet.display import progress_of
 from resnet.inspection.cosines import measure_cosines
 from resnet.inspection.curvature import measure_curvature
@@ -20,11 +18,6 @@ from resnet.training.probes import PROBE_IMAGES
 PATIENCE = 5  # seconds before a progress bar appears
 
 
-def untrained(config: Config) -> Config:
-    """Return the configuration of an inspection: it measures in fp32, whatever the training's precision."""
-    return replace(config, precision="fp32", compile=False)
-
-
 def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[str, Any]:
     """Measure an untrained network and write the results; return the content of result.json.
 
@@ -33,8 +26,7 @@ def inspect(folder: RunFolder, training: Training, in_parallel: bool) -> dict[st
     config = training.config
     data, model = training.data, training.trainer.model
     here = environment(data.mean.device)
-    device = {"device": data.mean.device.type}
-    folder.start({"epoch": 0, "data": training.data_sha256} | device | training.conditions | here)
+    folder.start({"epoch": 0, "data": training.data_sha256} | training.conditions | here)
     images = training.trainer.normalize(data.train.images[:PROBE_IMAGES])
     labels = data.train.labels[:PROBE_IMAGES]
 
@@ -64,6 +56,5 @@ def describe(training: Training) -> dict[str, Any]:
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "seed": config.seed,
-        "device": data.mean.device.type,
         "data": {"name": data.name, "sha256": training.data_sha256},
     }

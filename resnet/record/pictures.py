@@ -3,8 +3,8 @@
 import io
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -26,23 +26,19 @@ PARTS = {  # Okabe and Ito's colours, which colour-blind readers can tell apart
 }
 
 
-def in_plain_style(draw: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Make a function draw in matplotlib's default style, ignoring the user's matplotlibrc, and without warnings.
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw in matplotlib's default style, ignoring the user's matplotlibrc, and without warnings.
 
     Class names in a script that the font lacks would cause one warning per letter.
     """
-
-    @wraps(draw)
-    def plainly(*arguments: Any) -> bytes:
-        with matplotlib.rc_context(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            matplotlib.rcdefaults()
-            return draw(*arguments)
-
-    return plainly
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib.rcdefaults()
+        yield
 
 
-@in_plain_style
+@plain_style()
 def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> bytes:
     """Return a PNG of up to 32 uint8 images (n, height, width, channels), each with the name of its class.
 
@@ -60,7 +56,7 @@ def draw_samples(images: Tensor, labels: Tensor, classes: Sequence[str]) -> byte
     return as_png(figure)
 
 
-@in_plain_style
+@plain_style()
 def draw_curves(rows: Sequence[dict[str, Any]], title: str) -> bytes:
     """Return a PNG of loss and accuracy by epoch: training dashed, validation solid."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -54,7 +54,7 @@ def find_costs(lesion: str, rows: pd.DataFrame, run: Row) -> Finding:
         "mild": (len(mild), float(mild.max()) if len(mild) else None),
         "threshold": SEVERE,
         "severe": dict(zip(costs.index[costs > SEVERE].astype(int), map(float, costs[costs > SEVERE]))),
-        "stages": {block: stage for block, stage in begins.items() if lesion == "remove"},
+        "stages": begins,
         "average": estimate(rows.groupby("path")["cost"].mean()),
         "configuration": run["configuration"],
     }

@@ -61,15 +61,13 @@ def find_ends(runs: pd.DataFrame) -> Iterator[Finding]:
     """Compare the gradient norm of the first layers with that of the last, raw and scaled by the weights' norm."""
     sides = kinds_of(runs, "gradient_ratio")
     ends = deepest(sides)
-    facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "directions": {}, "scaled_directions": {}, "at_depths": {}}
+    facts: dict[str, Any] = {"ratios": {}, "scaled": {}, "at_depths": {}}
     for name, rows in ends.items():
         facts["at_depths"][name] = int(rows["depth"].iloc[0])
         ratio, scaled = (np.log10(rows[column].dropna()) for column in ("gradient_ratio", "scaled_ratio"))
         facts["ratios"][name] = estimate(ratio)
-        facts["directions"][name] = estimate(ratio).beside()
         if len(scaled):  # older runs did not record the norms of their weights
             facts["scaled"][name] = estimate(scaled)
-            facts["scaled_directions"][name] = estimate(scaled).beside()
     if ends:
         yield Finding("ends", **basis(ends), facts=facts)
     yield from compare_with_plain("ends twins", sides, "gradient_ratio", log=True)

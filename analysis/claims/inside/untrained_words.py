@@ -65,7 +65,8 @@ def say_ratios(finding: Finding) -> str:
 
 def say_directions(finding: Finding) -> str:
     """Return where the gradient is larger in the first layers, and where scaling reverses or blurs that."""
-    raw, scaled = finding.facts["directions"], finding.facts["scaled_directions"]
+    both = (finding.facts[key] for key in ("ratios", "scaled"))
+    raw, scaled = ({name: ratio.beside() for name, ratio in ratios.items()} for ratios in both)
     sides = {verdict: [name for name in raw if raw[name] == verdict] for verdict in DIRECTIONS}
     parts = [DIRECTIONS[verdict].format(networks(names)) for verdict, names in sides.items() if names]
     told = [name for name in raw if raw[name] in ("more", "less")]

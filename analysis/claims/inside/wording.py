@@ -13,12 +13,7 @@ SAID = untrained_words.SAID | lesions_words.SAID
 
 def say(finding: Finding) -> str:
     """Return a finding of a kind in TEMPLATES in words."""
-    return TEMPLATES[finding.kind].format(**vars(finding) | finding.facts | words(finding))
-
-
-def words(finding: Finding) -> dict[str, Any]:
-    """Return what a template needs beyond a finding's fields and facts."""
-    shortcut = finding.facts.get("shortcut")
     said: dict[str, Any] = {name: put(finding) for name, put in SAID.get(finding.kind, {}).items()}
-    said |= {"at": in_a_row(finding.depths), "shortcut_said": shortcut and name_shortcut(shortcut)}
-    return said | {"seeds_said": say_twins(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}
+    said |= {"at": in_a_row(finding.depths), "shortcut_said": name_shortcut(finding.facts.get("shortcut", ""))}
+    said |= {"seeds_said": say_twins(finding.seeds), "seeds_counted": count_seeds(finding.seeds[1])}
+    return TEMPLATES[finding.kind].format(**vars(finding) | finding.facts | said)

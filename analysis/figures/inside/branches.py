@@ -43,7 +43,7 @@ def ratios_of(study: Study) -> tuple[pd.DataFrame, list[str]]:
     Of several configurations of a depth and shortcut, the one best by validation is taken, as notes say; of untrained
     networks, those with batch norm, and the first of any other conditions.
     """
-    notes, rows = [], study.layers[study.layers["residual_ratio"].notna()] if len(study.runs) else study.layers
+    rows = study.layers[study.layers["residual_ratio"].notna()]
     if len(rows):
         rows, notes = best_of_each(study, rows)
     else:

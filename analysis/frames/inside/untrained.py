@@ -11,7 +11,7 @@ from analysis.frames.axes import PLAIN
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import with_common_settings
 from analysis.frames.settings import Row, Settings, as_assignments, varied_settings
-from analysis.frames.tables import load_cosines, load_curvature, load_layers
+from analysis.frames.tables import load_layers, load_table
 
 NORMS = {"batch": "with batch norm", "none": "without batch norm"}
 MOMENTUM, RATES = 0.9, (0.01, 0.1)
@@ -47,8 +47,8 @@ def load_untrained(inspections: pd.DataFrame, trainings: pd.DataFrame, layers: p
     runs = with_common_settings(runs[runs["path"].isin(layers["path"])].reset_index(drop=True))
     runs = with_networks(runs)
     runs = runs[~runs.duplicated([*NETWORK, "seed"])]
-    layers, cosines = layers[layers["path"].isin(runs["path"])], load_cosines(runs)
-    found = runs.set_index("path").assign(**measure(layers, cosines, load_curvature(runs)))
+    layers, cosines = layers[layers["path"].isin(runs["path"])], load_table(runs, "cosines.csv")
+    found = runs.set_index("path").assign(**measure(layers, cosines, load_table(runs, "curvature.csv")))
     conditions = runs.set_index("path")[["norm", "rest"]]
     return Untrained(found.reset_index(), *(table.join(conditions, on="path") for table in (layers, cosines)))
 

@@ -47,7 +47,7 @@ NOISE = [0.5, 1.0, 2.0]
 )
 def test_the_gradient_is_larger_or_smaller_in_the_first_layers_or_nothing_can_be_said(ratios, direction, word):
     (found,) = findings(networks(shortcut="none", gradient_ratio=ratios), kind="ends")
-    assert found.facts["directions"] == {"none": direction} and found.depths == (20,)
+    assert found.facts["ratios"]["none"].beside() == direction and found.depths == (20,)
     assert word in sentence(found)
 
 
@@ -61,8 +61,8 @@ def test_the_ratio_is_a_geometric_mean_with_an_interval_over_seeds():
 def test_scaling_by_the_weights_is_mentioned_and_whether_it_reverses_the_direction():
     (same,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=NEAR), kind="ends")
     (turned,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=FAR), kind="ends")
-    assert same.facts["scaled_directions"] == {"pad": "more"} and "other way round" not in sentence(same)
-    assert turned.facts["scaled_directions"] == {"pad": "less"} and "other way round" in sentence(turned)
+    assert same.facts["scaled"]["pad"].beside() == "more" and "other way round" not in sentence(same)
+    assert turned.facts["scaled"]["pad"].beside() == "less" and "other way round" in sentence(turned)
     (unsure,) = findings(networks(gradient_ratio=NEAR, scaled_ratio=NOISE), kind="ends")
     assert "Scaled, it is not shown to differ" in sentence(unsure)
     assert "scaled" not in sentence(findings(networks(gradient_ratio=NEAR), kind="ends")[0])
