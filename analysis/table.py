@@ -64,7 +64,7 @@ def conclusions(studies: Sequence[Study], width: int) -> str:
 
     said = [(study.title, by_topic(main_findings(study)).values()) for study in studies if len(study.runs)]
     return "".join(
-        f"\n{title}:\n" + "".join(f"{textwrap.fill(text, width, **BULLET)}\n" for text in chain(*topics))
+        f"\n{title}:\n" + "".join(f"{textwrap.fill(text, width, **BULLET)}\n" for text in dict.fromkeys(chain(*topics)))
         for title, topics in said
         if topics
     )

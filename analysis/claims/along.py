@@ -13,10 +13,8 @@ from analysis.frames.conditions import differing_programs
 from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Settings
 from analysis.frames.statistics import LEVEL, Difference, holm
-from analysis.frames.study import SCORE, Study, edge, slices, tried_of
+from analysis.frames.study import SCORE, TIE, UNLIKE, Study, edge, slices
 
-EDGE = 3  # values; with fewer, every value is at an end
-TIE = 1e-9  # accuracies that differ by less are equal but for rounding
 DIGITS = 12  # decimals of effects; any beyond are rounding errors
 FEW = 5  # up to this many values are counted one by one
 LISTED = 12  # up to this many combinations may each have their own best value reported
@@ -28,28 +26,36 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     planned = dict(slices(study.configurations, study.axes.axes, axis))
     grids = {where: rows.dropna(subset=SCORE).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
+    tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
+    edges = {where: edge(axis, set(planned[where][axis.column]), top) for where, top in tops.items()}
+    each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")
     if ranked.empty:
+        if axis.numeric and 1 < len(each) <= LISTED:
+            yield Finding("each best", facts={"axis": axis.name, "each": each})
         return
     best, second = int(ranked.index[0]), int(ranked.index[1])
     facts = {"axis": axis.name, "best": axis.text(best), "second": axis.text(second), "planned": len(planned)}
-    facts |= {"label": axis.label(best)} | ranking(axis, ranked, grids)
+    facts |= {"label": label_of(axis, best)} | ranking(axis, ranked, grids)
+    facts |= {"seconds": int((ranked.iloc[1] - ranked.iloc[1:] < TIE).sum()), "unlike": axis.name in UNLIKE}
+    known = study.configurations.dropna(subset=SCORE)[axis.column]
+    facts |= {"waiting": [axis.text(place) for place in sorted({*study.configurations[axis.column]} - {*known})]}
     equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})
     else:
         yield compared(study, runs, axis, (best, second), facts)
-    tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
-    tried = {where: tried_of(rows, axis) for where, rows in planned.items()}
-    edges = {where: edge(axis, tried[where], top) if len(tried[where]) >= EDGE else "" for where, top in tops.items()}
     if axis.numeric and len(grids) <= LISTED and any(best not in top for top in tops.values()):
-        each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
         yield Finding("each best", facts=facts | {"each": each})
     elif len(equal) == 1:
         yield from find_order(runs, axis, best, grids, tops, facts)
-        every = set().union(*tried.values())
-        if len(every) >= EDGE and (at := edge(axis, every, [best])):
+        if at := edge(axis, set(study.configurations[axis.column]), [best]):
             yield Finding("edge", facts=facts | {"end": at})
+
+
+def label_of(axis: Axis, place: int) -> str:
+    """Return a value with its axis, for the start of a sentence."""
+    return f"shortcut={axis.text(place)}" if axis.name == "shortcut" else axis.label(place)
 
 
 def ranking(axis: Axis, ranked: pd.Series, grids: Mapping[str, pd.DataFrame]) -> Settings:
@@ -162,7 +168,8 @@ def compared(study: Study, runs: pd.DataFrame, axis: Axis, places: tuple[int, in
     else:
         found = weigh(groups, [-1 / len(whole), 1 / len(whole)] * len(whole)) if whole else None
     every = pd.concat(groups) if groups else runs.head(0)
-    seeds = (min(map(len, groups)), max(map(len, groups))) if groups else (0, 0)
+    counts = [*map(len, groups)] or [0, 0]
+    seeds = (counts[1], counts[0]) if len(whole) == 1 else (min(counts), max(counts))  # of the best value, and the next
     names = tuple(every["configuration"].unique())
     by_pair = count_significant([weigh(pair, (-1, 1)) for pair in cells]) if len(cells) > 1 else Counter()
     best = study.configurations[study.configurations[axis.column] == places[0]]

@@ -64,7 +64,7 @@ class Comparison:
     b: pd.DataFrame
     names: tuple[str, str]
     folders: tuple[str, str]
-    left_out: int
+    left_out: dict[str, int]  # runs that are not complete, by status
     configurations: pd.DataFrame
     differences: dict[str, Difference | None]
     changes: dict[str, tuple[Any, Any]]
@@ -104,7 +104,7 @@ def compare(a: str, b: str, studies: Sequence[Study]) -> Comparison:
         runs_b,
         (labels[0], labels[1]),
         (side_a.folder, side_b.folder),
-        len(every) - len(runs_a) - len(runs_b),
+        dict(every.loc[every["status"] != "complete", "status"].value_counts(sort=False)),
         pd.DataFrame([side.row for side in sides]),
         {measure: difference(runs_a, runs_b, measure) for measure in MEASURED},
         changes(*(flatten_settings(side.to_dict("records")[0]) for side in (runs_a, runs_b))),

@@ -92,4 +92,5 @@ class Finding:
 
     @property
     def topic(self) -> str:
-        return TOPICS[self.kind] or self.facts["axis"]
+        own = TOPICS[self.kind] or self.facts["axis"]
+        return TOPICS["twins"] if own == "shortcut" else own

@@ -22,6 +22,7 @@ from analysis.claims.depth import find_depth, rule_out_overfitting, versus
 from analysis.claims.finding import Finding
 from analysis.claims.numbers import in_a_row
 from analysis.claims.several import apply_holm, find_spread
+from analysis.frames.axes import PLAIN
 from analysis.frames.configurations import STATUSES, data_of, of_configurations
 from analysis.frames.published import ORIGINAL, add_published, network
 from analysis.frames.settings import as_text
@@ -31,7 +32,8 @@ from analysis.frames.study import SCORE, Study, pick, slices, validated
 MOST_SERIES = 3  # up to this many series of depths are described one by one; more, only at their best settings
 EASY = {"digits": "The digits of scikit-learn"}
 # Kinds of findings that answer a study's main question.
-MAIN_KINDS = ("pair", "best", "gain", "interaction", "axis", "each best", "tie", "edge", "range", "easy data")
+MAIN_KINDS = ("no validation", "pair", "best", "gain", "interaction", "axis", "each best", "tie", "edge", "range")
+MAIN_KINDS += ("easy data",)
 NETWORK = {"model.name", "model.stages", "model.width", "model.shortcut"}
 
 
@@ -71,12 +73,21 @@ def find_effects(study: Study, distinct: pd.DataFrame, complete: pd.DataFrame, d
         yield from find_best(study)
     for axis in study.others:
         yield from find_axis(study, distinct, axis)
+    yield from find_shortcuts(study, distinct)
     many = len(list(slices(study.configurations, study.axes.axes, special[0]))) > MOST_SERIES if special else False
     if special and not (others and many):
         yield from find_depth(study, distinct, done, study.configurations)
     elif special and validated(done):
         yield from find_depth_at_best(study, distinct, others)
     yield from find_published(complete, done)
+
+
+def find_shortcuts(study: Study, distinct: pd.DataFrame) -> Iterator[Finding]:
+    """Say which kind of skip connection is best; how each compares with none is said elsewhere."""
+    residual = replace(study, runs=study.runs[study.runs["shortcut"] != PLAIN])
+    axis = residual.axes.find("shortcut") if len(residual.runs) else None
+    if axis is not None and axis in residual.axes.axes:
+        yield from find_axis(residual, distinct, axis)
 
 
 def find_depth_at_best(study: Study, distinct: pd.DataFrame, others: Sequence[str]) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from analysis.frames.settings import as_text
 NAMED, MOST = 6, 12  # configurations, and values, named in a sentence; the rest are only counted
 EACH = 8  # up to this many combinations have their best values named; with more, these are counted
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
+UNLIKE = " The values were validated on different images, which may explain their order."
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
@@ -36,7 +37,7 @@ TEMPLATES = {
     "for comparing, not for choosing.",
     "axis": "{over}{label} is the {rank} of {values} values by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
-    "each best": "By validation, the best {axis} is {each}.",
+    "each best": "By validation, the best value of {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
@@ -71,7 +72,7 @@ TEMPLATES = {
     "configurations tuned in this way.",
     "same runs": "The runs that chose {axis} are also those compared, which favours configurations whose results vary "
     "more.",
-    "untested": "For these, only one {axis} was tried: {where}.",
+    "untested": "For these, only one value of {axis} was tried: {where}.",
     "more confounds": "Other pairs for which this is true: {count}.",
     "mixed seeds": "The seeds of {mixed_labels} were not all computed in the same way ({how}): their standard "
     "deviation does not reflect seeds alone.",
@@ -162,7 +163,8 @@ def say_change(finding: Finding) -> str:
     """Return what can be said about a difference in accuracy, and no more."""
     found = finding.difference
     assert found is not None
-    facts = {"next": ", the next best," * (finding.facts.get("values") != 2)} | finding.facts
+    next_best = ", one of the next best," if finding.facts.get("seconds", 1) > 1 else ", the next best,"
+    facts = {"next": next_best * (finding.facts.get("values") != 2)} | finding.facts
     more, less, same = (verb.format(**facts) for verb in VERBS.get(finding.kind, RISES))
     equal = abs(found.points) < SAME
     size = same if equal else f"{less if found.points < 0 else more} by {abs(found.points):.2f} pp"
@@ -170,12 +172,13 @@ def say_change(finding: Finding) -> str:
     seeds = f"{finding.seeds[0]} to {finding.seeds[1]} seeds each"  # for more than two groups of runs
     if finding.kind == "twins":
         seeds = say_twins(finding.seeds)
-    elif finding.kind not in ("interaction", "axis") or len(set(finding.seeds)) == 1:
+    elif finding.kind != "interaction" and finding.facts.get("pairs", 1) == 1 or len(set(finding.seeds)) == 1:
         seeds = say_sides(finding.seeds)
     if found.verdict == "open":
         why = "" if min(finding.seeds) < 2 else ", because the seeds do not differ at all"
         images = f"; 95 % interval from the test images alone {interval}" if interval and not equal else ""
-        return f"{size} in these runs ({seeds}{images}); whether that is noise is open{why}."
+        unknown = "whether other seeds agree" if equal else "whether that is noise"
+        return f"{size} in these runs ({seeds}{images}); {unknown} is open{why}."
     noise = ", but no difference can be claimed: it could be noise" * (found.verdict == "noise")
     judged = " in these runs" if equal else noise or say_correction(finding)
     over = " over seeds and test images" * (found.with_images is not None)
@@ -190,8 +193,8 @@ def say_correction(finding: Finding) -> str:
 
 
 def say_points(low: float, high: float) -> str:
-    """Return an interval in percentage points."""
-    return f"{signed(low)} to {signed(high)} pp"
+    """Return an interval in percentage points; an end that would round to zero keeps one digit."""
+    return " to ".join(f"{end:+.1g}" if 0 < abs(end) < SAME else signed(end) for end in (low, high)) + " pp"
 
 
 def say_plateau(finding: Finding) -> str:
@@ -233,6 +236,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value}: {signed(points)} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
+    said += f"; without a complete run: {in_a_row(facts['waiting'])}" * bool(facts["waiting"])
     how = "On average" if facts["balanced"] else "By a least-squares fit"
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
     over = f"{how} over {facts['grids']} combinations of the other axes, {having}" * (facts["grids"] > 1)
@@ -244,7 +248,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     return {
         "over": over,
         "rest": f"{without} (relative to it, {said})",
-        "pairwise": pairwise * bool(facts["below"]),
+        "pairwise": pairwise * bool(facts["below"]) + UNLIKE * facts["unlike"],
         "rank": "better" if facts["values"] == 2 else "best",
     }
 
@@ -320,7 +324,7 @@ def say_each(each: Sequence[tuple[str, Sequence[str], str]]) -> str:
         return (
             f"{in_a_row(f'{value} in {n}' for value, n in counts)} of {len(each)} combinations of the other axes{edges}"
         )
-    return "; ".join(f"{in_a_row(best)} with {where}{f' (the {end} tried)' * bool(end)}" for where, best, end in each)
+    return "; ".join(f"{in_a_row(best)}{f' (the {end} tried)' * bool(end)} with {where}" for where, best, end in each)
 
 
 SAY_DIFFERENCE = {"gradients": say_ratio, "axis": say_axis}

@@ -45,6 +45,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else True)
+    axes[0, 0].set_xscale("log" if scale.logarithmic else "linear")  # of all; later, one x alone would cause a warning
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
@@ -58,6 +59,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
             axis = axes[number, column] if roles.panels else axes[0, number]
             part = table if roles.panels is None else table[table[roles.panels.column] == panel]
             axis.set_ylim(*extent)
+            axis.ticklabel_format(axis="y", useOffset=False)
             draw_panel(axis, points[measure], part, roles, scale)
             handles += draw_published(axis, published, measure) if published is not None else []
             axis.set_ylabel(MEASURES[measure].long if column == 0 else "")
@@ -102,14 +104,12 @@ def look(roles: Roles, place: int) -> Line2D:
 
 def draw_panel(axis: Axes, points: pd.DataFrame, table: pd.DataFrame, roles: Roles, scale: Scale) -> None:
     """Draw a line, or dots, for each value of the lines' axis that these configurations have."""
-    if scale.logarithmic:
-        axis.set_xscale("log")
     points, drawn = of_configurations(points, table), places(table, roles)
     aside = set(points["x"]) if scale.names else hidden(points)
     joined = not scale.names and len(set(scale.values)) <= MANY
     for number, place in enumerate(drawn):
         found = points if roles.by is None else of_configurations(points, table[table[roles.by.column] == place])
-        shift = number / max(len(drawn) - 1, 1) - 0.5
+        shift = number / (len(drawn) - 1) - 0.5 if len(drawn) > 1 else 0
         x = dodged(found, shift, scale, aside)
         draw_points(axis, x, found, look(roles, place), joined)
         draw_seeds(axis, x, found["seeds"], look(roles, place).get_color(), 1 if shift > 0 else -1)
@@ -169,5 +169,5 @@ def limits(points: pd.DataFrame, published: np.ndarray) -> tuple[float, float]:
     room = max(means.max() - means.min(), 2.0)
     low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
     high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])
-    margin = 0.06 * max(high - low, 0.5)
+    margin = 0.06 * (high - low) or 0.5
     return max(low - margin, -0.5), min(high + margin, 100.5)

@@ -12,7 +12,12 @@ from analysis.figures.style import panel_width
 
 DODGE = 0.02  # share of the axis, for all lines: intervals at one place that would hide one another are spread over it
 DECADE = 10
+LARGE = 10_000
 DIGIT, BETWEEN = 0.09, 0.06  # inches: the width of a digit, and the least gap between two labels
+LONG, CLOSE = (
+    20,
+    0.5,
+)  # characters of a name, the middle of longer ones is cut out; inches between names that are turned further
 LABELS = {"layers": "depth (weighted layers)"}
 
 
@@ -62,14 +67,17 @@ def ticks(axis: Axes, scale: Scale) -> None:
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
     if scale.names:
-        look = {"rotation": 20, "ha": "right"} if sum(map(len, scale.names)) > 40 else {}
-        axis.set_xticks(range(len(scale.names)), scale.names, **look)
+        names = [name if len(name) <= LONG else f"{name[: LONG // 2]}…{name[-LONG // 2 :]}" for name in scale.names]
+        close = panel_width(axis) / len(names) < CLOSE
+        look = {"rotation": 45 if close else 20, "ha": "right"} if sum(map(len, names)) > 40 else {}
+        axis.set_xticks(range(len(names)), names, **look)
         axis.set_xlim(-0.6, len(scale.names) - 0.4)
     elif len(values) <= MANY:
-        texts = [scale.texts[int(value)] if scale.texts else f"{value:.5g}" for value in values]
+        texts = [scale.texts[int(value)] if scale.texts else number(value) for value in values]
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
         at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), []
-        for place in sorted(range(len(values)), key=lambda place: (not is_power(float(texts[place])), -place)):
+        numbers = [float(text.replace(",", "")) for text in texts]
+        for place in sorted(range(len(values)), key=lambda place: (not is_power(numbers[place]), -place)):
             if all(abs(at[other] - at[place]) > (sizes[other] + sizes[place]) / 2 + BETWEEN for other in shown):
                 shown.append(place)
         shown.sort()
@@ -77,6 +85,11 @@ def ticks(axis: Axes, scale: Scale) -> None:
         axis.xaxis.set_major_formatter(FixedFormatter([texts[place] for place in shown]))
         axis.xaxis.set_minor_locator(FixedLocator(values))
         axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def number(value: float) -> str:
+    """Return a number for a label: a large one in full, with thousands separators."""
+    return f"{value:,.0f}" if value >= LARGE else f"{value:.5g}"
 
 
 def is_power(value: float) -> bool:

@@ -61,7 +61,8 @@ class Axis:
         if self.name == "shortcut":
             return name_shortcut(str(value))
         if self.name in UNITS and is_number(value):
-            return f"{self.text(place)} {self.name[: -1 if value == 1 else None]}"
+            equal = "equal " * (self.name == "stages" and not self.numeric)  # others are lists of blocks per stage
+            return f"{self.text(place)} {equal}{self.name[: -1 if value == 1 else None]}"
         return f"{self.name}={self.text(place)}"
 
     def entry(self, place: int) -> str:

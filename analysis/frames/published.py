@@ -48,7 +48,8 @@ def read_published() -> pd.DataFrame:
         RECIPES[by]
         | ({"schedule.warmup": WARM_UPS[by], "schedule.warmup_factor": 0.1} if model == "resnet110" else {})
         | {name: None if pd.isna(n) else int(n) for name, n in (("epochs.count", e), ("epochs.steps", s))}
-        for model, by, e, s in zip(rows["model"], rows["by"], rows["epochs"], rows["steps"])
+        | {"model.width": int(width)}
+        for model, by, e, s, width in zip(*(rows[name] for name in ("model", "by", "epochs", "steps", "width")))
     ]
     return rows.assign(config=pd.Series(configs))
 

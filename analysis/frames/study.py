@@ -18,6 +18,9 @@ from analysis.frames.settings import Row, as_text
 from analysis.frames.tables import load_classes, load_epochs, load_layers, load_table
 
 SCORE = "val_acc_mean"  # the best configuration has the highest
+TIE = 1e-9  # accuracies that differ by less are equal but for rounding
+EDGE = 3  # values; with fewer, every value is at an end
+UNLIKE = ("data.limit", "data.val_fraction")  # axes that change which images are held out
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Choice:
 
     axis: Axis
     values: tuple[str, ...]
+    waiting: tuple[str, ...]  # values without a complete run
     edges: dict[str, str]  # the best lies at the edge of what was tried
+    ties: dict[str, str]  # other values are as good
     untested: dict[str, str]  # only one value was tried
     diverged: dict[str, str]  # other runs with the best value diverged
     missing: tuple[str, ...]  # combinations of the other axes in which no value has a complete run
@@ -54,7 +59,8 @@ class Study:
     @property
     def title(self) -> str:
         name = self.name.encode(errors="backslashreplace").decode()  # a folder's name need not be valid text
-        data = data_of(self.configurations if len(self.runs) else summarize(self.inspections))
+        rows = self.configurations if len(self.runs) else summarize(self.inspections)
+        data = data_of(rows) if rows["images"].nunique() == 1 else rows["data"].iloc[0]  # else, an axis says which part
         return name if data in name.split("/") else f"{name} ({data})"
 
     @property
@@ -147,22 +153,26 @@ class Study:
         if judged.empty:
             raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")
         best = best_rows(judged, [other.column for other in self.axes.axes if other != axis])
-        notes: dict[str, dict[str, str]] = {"edges": {}, "untested": {}, "diverged": {}}
+        notes: dict[str, dict[str, str]] = {"edges": {}, "ties": {}, "untested": {}, "diverged": {}}
         missing = []
         for rest, rows in slices(table, self.axes.axes, axis):
             own = of_configurations(best, rows).to_dict("records")
             if not own:
                 missing.append(rest)
                 continue
-            place, chosen = own[0][axis.column], own[0]["configuration"]
-            tried = tried_of(rows, axis)
-            where = {"edges": edge(axis, tried, [place]), "untested": len(tried) == 1}
-            where |= {"diverged": own[0]["diverged"] > 0}
+            place, chosen, top = own[0][axis.column], own[0]["configuration"], best_places(rows, axis)
+            tried = rows[rows[SCORE].notna() | (rows["diverged"] > 0)]
+            where = {"edges": edge(axis, set(rows[axis.column]), top), "ties": len(top) > 1}
+            where |= {"untested": tried[axis.column].nunique() == 1, "diverged": own[0]["diverged"] > 0}
             for note in filter(where.get, notes):
                 notes[note][chosen] = f"{rest}: {axis.text(place)}" if rest else axis.text(place)
-        values = tuple(axis.text(place) for place in sorted(set(judged[axis.column])))
+        known = {*judged[axis.column]}
+        values, waiting = (
+            tuple(axis.text(place) for place in sorted(places)) for places in (known, {*table[axis.column]} - known)
+        )
         runs = of_configurations(self.runs, best).reset_index(drop=True)
-        return replace(self, runs=runs, choices=(*self.choices, Choice(axis, values, **notes, missing=tuple(missing))))
+        choice = Choice(axis, values, waiting, **notes, missing=tuple(missing))
+        return replace(self, runs=runs, choices=(*self.choices, choice))
 
 
 def validated(rows: pd.DataFrame) -> bool:
@@ -177,17 +187,18 @@ def best_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return of_configurations(rows, kept)
 
 
-def tried_of(rows: pd.DataFrame, axis: Axis) -> set[int]:
-    """Return the places of the values of an axis that were tried: with a validation accuracy, or diverged."""
-    return set(rows.loc[rows[SCORE].notna() | (rows["diverged"] > 0), axis.column])
+def best_places(rows: pd.DataFrame, axis: Axis) -> list[int]:
+    """Return the places of the values of an axis that are best by validation, several if these are equally good."""
+    return sorted({*rows.loc[rows[SCORE].max() - rows[SCORE] < TIE, axis.column]})
 
 
 def edge(axis: Axis, tried: Collection[int], best: Collection[int]) -> str:
     """Return whether the best value is the `lowest` or `highest` one tried; empty if neither, or if none lies beyond.
 
-    No value lies below zero, and names have no order.
+    Values whose runs are under way count as tried. No value lies below zero, names have no order, and among values
+    validated on different images none is best.
     """
-    if not axis.numeric or len(tried) < 2 or len(best) > 1:
+    if not axis.numeric or axis.name in UNLIKE or len(tried) < EDGE or len(best) > 1:
         return ""
     if min(tried) in best:
         return "lowest" if axis.values[min(tried)] != 0 else ""

@@ -62,11 +62,12 @@ def notes(found: Comparison) -> list[str]:
     """Return the notes needed to read the table, and what can be concluded from it."""
     parts = zip("AB", found.folders, (found.a, found.b))
     sides = [f"{letter} is {folder}, {count_runs(runs)}" for letter, folder, runs in parts]
+    left_out = ", ".join(f"{count} {status}" for status, count in found.left_out.items())
     text, data = data_of(found.configurations), found.a["data"].iloc[0]
     others = [name for name in MIXED if name not in found.changes]
     findings = [*find_mixed_seeds(found.configurations), *find_mixed_conditions(found.configurations, others)]
     return [
-        "; ".join(sides) + "." + (f" Left out as not complete: {found.left_out}." if found.left_out else ""),
+        "; ".join(sides) + "." + f" Left out: {left_out}." * bool(left_out),
         *([] if text == data else [f"This is about {text}."]),
         *(note for study in found.studies for note in choice_notes(study, found.configurations)),
         *basis(found),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.claims.comparable import find_chosen, find_mixed_conditions, find_mixed_seeds
+from analysis.claims.numbers import in_a_row
 from analysis.claims.wording import listed, sentence
 from analysis.frames.axes import NO_CHOICES, NO_KEYS, short, value_of, value_text, varied_keys
 from analysis.frames.conditions import PROGRAM
@@ -27,7 +28,7 @@ PUBLISHED = ["val_acc_difference", "test_acc_difference", "other_recipe", "sourc
 SAID = ("model.width", "optimizer.lr", "batch_size")  # in addition to the choices: what a reader asks first
 USUAL = {"model.norm": "batch", "model.zero_init": False, "schedule.warmup": 0.0}  # shown only if different
 # What a terminal leaves out, in this order, until the rest fits.
-UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "published", "train_acc", "source")
+UNIMPORTANT = ("train_loss", "val_loss", "multiply_adds", "model", "parameters", "train_acc", "published")
 
 # A page's first table of a study shows its axes, the settings chosen by validation and these columns, in at most
 # MOST_ROWS rows.
@@ -55,16 +56,18 @@ OTHER_RECIPE = (
 )
 LEFT_OUT = "Left out, to fit the terminal: {names}. `--wide` shows all."
 BEST = (
-    "Each configuration has the {axis} (of {values}) with the best mean validation accuracy over its seeds; "
+    "Each configuration has the value of {axis} (of {values}) with the best mean validation accuracy over its seeds; "
     "the test images had no part in that choice."
 )
 # Where a choice is not safe, and where none can be made.
 UNSAFE = {
-    "edges": "The best {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}.",
-    "untested": "For these, only one {axis} was tried: {where}.",
-    "diverged": "Other seeds diverged at the best {axis}: {where}.",
+    "edges": "The best value of {axis} lies at the edge of what was tried, so a better one may lie beyond: {where}.",
+    "ties": "Several values of {axis} are equally good by validation, and the first of them is taken: {where}.",
+    "untested": "For these, only one value of {axis} was tried: {where}.",
+    "diverged": "Other seeds diverged at the best value of {axis}: {where}.",
 }
-MISSING = "Left out, since no {axis} has a complete run with a validation accuracy: {where}."
+MISSING = "Left out, since no value of {axis} has a complete run with a validation accuracy: {where}."
+WAITING = "No run is complete, and so none was chosen, with {axis} {values}."
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,8 @@ def table_notes(study: Study, table: pd.DataFrame, published: bool) -> list[str]
     rows, said = table.to_dict("records"), [LAST_EPOCH, *rough_notes(study), *choice_notes(study)]
     if any(row[status] > 0 for row in rows for status in STATUSES[1:]):
         said.append(INCOMPLETE)
-    said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, tuple(PROGRAM))])
+    unlike = [name for name in ("precision", *PROGRAM) if study.axes.find(name) is None]
+    said += map(sentence, [*find_mixed_seeds(table), *find_mixed_conditions(table, unlike)])
     if pending := not_started(study.configurations["folder"], study.configurations["config"].iloc[0]):
         said.append(NOT_STARTED.format(count=pending, s="s" * (pending != 1), have="has" if pending == 1 else "have"))
     if any(optional(row, "by") == ORIGINAL for row in rows):
@@ -216,6 +220,7 @@ def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
         where = {text: choice.of(rows, note) for note, text in UNSAFE.items()}
         where |= {MISSING: choice.missing} if shown is None else {}
         said += [text.format(axis=axis, where=listed(found)) for text, found in where.items() if found]
+        said += [WAITING.format(axis=axis, values=in_a_row(choice.waiting))] if choice.waiting else []
     return said + [sentence(found) for found in find_chosen({name: by for name, by in study.chosen.items() if by})]
 
 

@@ -71,7 +71,7 @@ def test_incomplete_runs_are_left_out_and_counted(build, table):
     build.begin(2, done=3)
     build.fail(3, **DEEP)
     assert "2 complete runs; B is" in table("--compare", a, b)
-    assert "Left out as not complete: 2." in table("--compare", a, b)
+    assert "Left out: 1 unfinished, 1 failed." in table("--compare", a, b)
 
 
 def test_without_validation_the_validation_row_is_empty(build, table):

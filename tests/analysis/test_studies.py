@@ -71,15 +71,15 @@ def test_findings_name_the_best_rate_and_where_another_is_better(build):
     assert said[0].endswith(
         "on the other axes: pair by pair, it is above in 1 and below in 1, by more than the noise of seeds."
     )
-    assert said[1] == "By validation, the best optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
+    assert said[1] == "By validation, the best value of optimizer.lr is 0.03 with 8 layers; 0.1 with 20 layers."
 
 
 def test_the_best_rate_of_each_network_is_named_and_marked_if_at_an_edge(build):
     best = {("blocks3", "none"): 0.1, ("blocks3", "projection"): 0.3, ("blocks9", "none"): 0.01}
     tried = {(*which, lr): 0.7 if lr == top else 0.6 for which, top in best.items() for lr in (0.01, 0.1, 0.3)}
     assert rate_by_depth(build, tried)["optimizer.lr"][1] == (
-        "By validation, the best optimizer.lr is 0.3 with 8 layers, residual (projection) (the highest tried); 0.1 "
-        "with 8 layers, plain; 0.01 with 20 layers, plain (the lowest tried)."
+        "By validation, the best value of optimizer.lr is 0.3 (the highest tried) with 8 layers, residual "
+        "(projection); 0.1 with 8 layers, plain; 0.01 (the lowest tried) with 20 layers, plain."
     )
 
 
@@ -99,7 +99,7 @@ def test_the_best_rate_of_each_depth_is_chosen_by_validation_and_compared_on_tes
 
 def test_a_best_at_the_edge_of_the_grid_is_warned_about(build, table):
     studies.rates(build, lrs=(0.001, 0.01, 0.03))
-    assert "The best optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
+    assert "The best value of optimizer.lr lies at the edge of what was tried" in table("--best", "optimizer.lr")
     assert "0.03 is the highest value of optimizer.lr tried" in " ".join(sentences()["optimizer.lr"])
     assert "momentum: not an axis of rates; there are layers, optimizer.lr" in table("--best", "momentum", code=2)
 
@@ -205,7 +205,7 @@ def test_networks_with_one_rate_are_not_said_to_be_tuned(build):
         (m, s, lr): 0.7 + lr for m in ("blocks3", "blocks9") for s in ("pad", "none") for lr in (0.01, 0.03, 0.1, 0.2)
     }
     tried = {where: val for where, val in tried.items() if where[:2] != ("blocks9", "none") or where[2] == 0.01}
-    only = "For these, only one optimizer.lr was tried: 20 layers, plain: 0.01."
+    only = "For these, only one value of optimizer.lr was tried: 20 layers, plain: 0.01."
     assert only in rate_by_depth(build, tried)["Confounds"]
 
 

@@ -460,8 +460,8 @@ def test_the_notes_of_a_comparison_are_about_its_two_configurations(build, table
         for lr in rates:
             network = {"model.name": f"blocks{sum(depth)}", "model.stages": depth, "optimizer.lr": lr}
             build.complete(val=0.8 + lr, **network)
-    assert "only one optimizer.lr was tried: 56 layers: 0.1" in table("--best", "optimizer.lr")
-    assert "only one optimizer.lr" not in table("--best", "optimizer.lr", "--compare", "blocks3", "blocks9")
+    assert "only one value of optimizer.lr was tried: 56 layers: 0.1" in table("--best", "optimizer.lr")
+    assert "only one value" not in table("--best", "optimizer.lr", "--compare", "blocks3", "blocks9")
 
 
 def test_numbers_of_seeds_are_sorted_as_numbers_not_as_text(build, table):

@@ -51,7 +51,10 @@ def test_networks_without_a_complete_run_are_named_when_the_best_is_chosen(build
             build.complete(val=0.8 - abs(lr - 0.1), **settings | layers(depth, shortcut))
         build.fail(0, "diverged", **settings | layers(56, "none"))
     printed = table("--best", "optimizer.lr")
-    assert "Left out, since no optimizer.lr has a complete run with a validation accuracy: 56 layers, plain." in printed
+    assert (
+        "Left out, since no value of optimizer.lr has a complete run with a validation accuracy: 56 layers, plain."
+        in printed
+    )
     assert "in all 3 combinations of the other axes in which it can be compared (of 4 in all)" in " ".join(
         sentences()["optimizer.lr"]
     )
@@ -118,7 +121,7 @@ def test_the_number_of_stages_is_not_called_tuned_if_it_changes_with_the_depth(b
         for shortcut, seed in itertools.product(("projection", "none"), (0, 1)):
             build.complete(seed, test=accuracy + 0.001 * seed, **network, **{"model.shortcut": shortcut})
     texts = str(sentences())
-    assert "Each at the best" not in texts and "only one stages" not in texts
+    assert "Each at the best" not in texts and "only one value of stages" not in texts
 
 
 def test_only_settings_tried_for_the_compared_networks_are_said_to_be_tuned(build):

@@ -21,6 +21,8 @@ FITTED = {
     "balanced": False,
     "rest": [("0.03", -0.25), ("1", -4.0)],
     "rare": ["3"],
+    "waiting": ["10"],
+    "unlike": True,
 }
 ORDER = {"tried": 3, "planned": 4, "others": [("8 layers", "0.03")], "ties": 1}
 NEXT = {"next": "B", "gap": 0.25, "diverged": 2}
@@ -79,7 +81,7 @@ SENTENCES = {
     "training": (
         Finding("training", PLAIN, depths=(20, 56), difference=Difference(0, None, None, None), seeds=(2, 2)),
         "From 20 to 56 layers, the training accuracy of plain networks stays the same in these runs (2 seeds each); "
-        "whether that is noise is open, because the seeds do not differ at all.",
+        "whether other seeds agree is open, because the seeds do not differ at all.",
     ),
     "published step": (
         Finding(
@@ -135,11 +137,13 @@ SENTENCES = {
         ),
         "By a least-squares fit over 4 combinations of the other axes, 3 of which include it, optimizer.lr=0.1 is the "
         "best of 5 values by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: "
-        "-4.00 pp; tried in too few to be ranked: 3). On average over the 3 of 4 pairs with several seeds, its test "
+        "-4.00 pp; tried in too few to be ranked: 3; without a complete run: 10). "
+        "On average over the 3 of 4 pairs with several seeds, its test "
         "accuracy is above that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be "
         "noise (95 % interval "
         "-1.00 to +2.00 pp, 2 seeds each). But which is better depends on the other axes: pair by pair, it is above in "
-        "2 and below in 1, by more than the noise of seeds.",
+        "2 and below in 1, by more than the noise of seeds. The values were validated on different images, which may "
+        "explain their order.",
     ),
     "order": (
         Finding("order", facts=RATE | ORDER | {"clear": 0}),
@@ -150,7 +154,8 @@ SENTENCES = {
         Finding(
             "each best", facts=RATE | {"each": [("8 layers", ["1"], "highest"), ("20 layers", ["0.1", "0.3"], "")]}
         ),
-        "By validation, the best optimizer.lr is 1 with 8 layers (the highest tried); 0.1 and 0.3 with 20 layers.",
+        "By validation, the best value of optimizer.lr is 1 (the highest tried) with 8 layers; 0.1 and 0.3 with 20 "
+        "layers.",
     ),
     "tie": (
         Finding("tie", facts=RATE | {"equal": ["0.01", "0.03", "0.1"]}),
@@ -198,7 +203,7 @@ SENTENCES = {
     ),
     "untested": (
         Finding("untested", facts={"axis": "optimizer.lr", "where": ["8 layers: 0.1", "20 layers: 0.01"]}),
-        "For these, only one optimizer.lr was tried: 8 layers: 0.1; 20 layers: 0.01.",
+        "For these, only one value of optimizer.lr was tried: 8 layers: 0.1; 20 layers: 0.01.",
     ),
     "more confounds": (Finding("more confounds", facts={"count": 3}), "Other pairs for which this is true: 3."),
     "mixed seeds": (
