@@ -37,7 +37,8 @@ def adopt_shorter(folder: RunFolder, training: Training, alike: dict[str, Any]) 
             continue
         if steps < schedule["total_steps"] and rates_agree(own, schedule, steps):
             folder.adopt(shorter)
-            log.info(f"{folder.path}: begins with the {checkpoint['epoch']} epochs of {shorter.path}")
+            epochs = f"{checkpoint['epoch']} epochs" if checkpoint["epoch"] > 1 else "epoch"
+            log.info(f"{folder.path}: begins with the {epochs} of {shorter.path}")
             return shorter
     return None
 

@@ -121,7 +121,7 @@ def choose(wanted: str, studies: Sequence[Study]) -> Side:
     else:
         every = list(sides_of(studies))
         tests = (
-            lambda side: wanted in (side.row["configuration"], side.folder),
+            lambda side: wanted in (side.row["configuration"], side.folder, side.label),
             lambda side: all(matches_all(terms, side) for terms in COMMAS.split(wanted.strip())),
             lambda side: side.row["configuration"].startswith(wanted) or side.folder.startswith(wanted),
         )

@@ -113,7 +113,7 @@ def make_trainer(
     model = network.build()
     counted = sum(parameter.numel() for parameter in model.parameters())
     if counted != network.cost().parameters:
-        raise RuntimeError(f"{network} has {counted} parameters, and counts {network.cost().parameters}")
+        raise RuntimeError(f"{network} has {counted:,} parameters, but its cost counts {network.cost().parameters:,}")
     model = model.to(normalize.scale.device, memory_format=normalize.memory_format)  # type: ignore[call-overload]
     return Trainer(model, normalize, bf16, make_optimizer(model.parameters(), **optimizer), schedule)
 

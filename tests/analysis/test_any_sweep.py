@@ -106,6 +106,13 @@ def test_stages_of_equal_length_are_told_from_lists_of_blocks(build):
     assert "3 equal stages is the better of 2 values" in sentences()["stages"][0]
 
 
+def test_the_names_that_an_error_offers_are_accepted(build, table):
+    for study in ("one", "other"):
+        sweep(build, "optimizer.lr", {0.001: 0.7, 0.01: 0.8}, study=study)
+    offered = table("--compare", "vgg", "vgg", code=2).partition("there are ")[2].strip().split("; ")
+    assert len(offered) == 4 and "+10.00" in table("--compare", offered[0], offered[1])
+
+
 @pytest.mark.parametrize("width", [80, 110])
 def test_a_terminal_always_names_the_source_of_a_published_row(table, terminal, width):
     terminal(width)

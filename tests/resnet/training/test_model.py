@@ -135,5 +135,5 @@ def test_a_description_survives_json():
 def test_a_network_that_miscounts_its_parameters_is_refused(monkeypatch):
     monkeypatch.setattr(Network, "cost", lambda network, size=32: Cost(1, 1))
     normalize = Normalize(torch.tensor([128.0]), torch.tensor([74.0]))
-    with pytest.raises(RuntimeError, match="parameters, and counts 1"):
+    with pytest.raises(RuntimeError, match="parameters, but its cost counts 1"):
         make_trainer(Network((1,), 4, "pad", channels=1), normalize, 0, False, {}, lambda step: 0.1)
