@@ -68,7 +68,7 @@ def test_seeds_that_diverged_at_the_best_value_are_counted(build, table):
                 build.fail(seed, "diverged", **settings)
             else:
                 build.complete(seed, val=accuracy + 0.001 * seed, **settings)
-    assert "Other seeds diverged at the best optimizer.lr: 0.3." in table("--best", "lr")
+    assert "Other seeds diverged at the best value of optimizer.lr: 0.3." in table("--best", "lr")
     build.complete(0, val=0.6, **studies.SGD | layers(8) | {"optimizer.lr": 0.1, "batch_size": 32})
     texts = sentences()
     assert "2 more diverged" in texts["Best"][0] and "2 of its runs, which diverged" in texts["optimizer.lr"][0]
