@@ -479,7 +479,7 @@ def test_a_users_own_studies_come_before_those_of_the_reference(build, table):
     assert titles == ["depth", "zero", "reference/a", "reference/depth"]
 
 
-@pytest.mark.parametrize("module", ["analysis.table", "resnet.predict"])
+@pytest.mark.parametrize("module", ["analysis.table", pytest.param("resnet.predict", marks=pytest.mark.slow)])
 def test_help_is_printed_in_any_encoding(command, module):
     assert "\\u2026" in command(module, "--help", env={"PYTHONIOENCODING": "ascii"}).stdout
 

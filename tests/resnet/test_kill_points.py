@@ -184,7 +184,12 @@ MOMENTS = st.integers(1, 70).map(lambda n: 71 - n)  # hypothesis starts with the
 
 
 @pytest.mark.parametrize(
-    "choices", [(*pair, precision) for pair, precision in product(PAIRS, PRECISIONS)], ids="-".join
+    "choices",
+    [
+        pytest.param((*pair, precision), marks=[pytest.mark.slow] * (precision != "fp32" and pair != PAIRS[0]))
+        for pair, precision in product(PAIRS, PRECISIONS)
+    ],
+    ids="-".join,
 )
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(MOMENTS, min_size=1, max_size=3))

@@ -71,6 +71,7 @@ def test_callbacks_learn_of_a_sweep_that_stops_at_its_first_failure(noted, tmp_p
     assert not with_traces(tmp_path), "the second run did not start either"
 
 
+@pytest.mark.slow
 def test_from_hydra_1_4_on_callbacks_learn_of_a_parallel_sweep_that_stops_at_its_first_failure(noted, tmp_path):
     """A worker's exit ends the sweep; Hydra before 1.4 then calls no callback."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")

@@ -114,13 +114,29 @@ def test_a_search_without_a_worker_or_a_valid_direction_is_refused(change, answe
     "argument, answer",
     [
         ("plan=true", "plan=true: a search chooses its 20 runs as it goes"),
-        ("resume=never", "resume=never: a search that is repeated would train all of its runs again"),
+        pytest.param(
+            "resume=never",
+            "resume=never: a search that is repeated would train all of its runs again",
+            marks=pytest.mark.slow,
+        ),
         ("optimizer.lr=interval(200,300)", "optimizer.lr=2"),
-        ("task=inspect", "task=inspect: has no accuracy to search for"),
-        ("data.val_fraction=choice(0)", "data.val_fraction=0: a search looks for the highest validation accuracy"),
-        ("seed=0,1", "seed=0,1: a search takes one seed, among several the luckiest would win; add seed=0"),
-        ("optimizer.lr=interval(1,0.1)", "optimizer.lr=interval(1,0.1): cannot be searched: "),
-        ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1"),
+        pytest.param("task=inspect", "task=inspect: has no accuracy to search for", marks=pytest.mark.slow),
+        pytest.param(
+            "data.val_fraction=choice(0)",
+            "data.val_fraction=0: a search looks for the highest validation accuracy",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "seed=0,1",
+            "seed=0,1: a search takes one seed, among several the luckiest would win; add seed=0",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "optimizer.lr=interval(1,0.1)", "optimizer.lr=interval(1,0.1): cannot be searched: ", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: must be at least 1", marks=pytest.mark.slow
+        ),
         ("hydra.sweeper.params={seed: '3'}", "hydra.sweeper.params: no such key"),
     ],
 )
