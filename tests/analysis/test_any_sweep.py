@@ -155,9 +155,10 @@ def test_large_numbers_are_labelled_in_full(build):
 
 @pytest.mark.filterwarnings("error")
 def test_a_panel_may_show_a_single_depth(build):
-    for depth, shortcut in ((8, "pad"), (8, "none"), (56, "none")):
-        build.complete(**layers(depth, shortcut))
-    assert len(figure("accuracy", x="layers", panels="shortcut").axes) == 4
+    sweep(build, "model.stages", {(2, 2): 0.8})
+    for depth in (20, 56):
+        sweep(build, "model.shortcut", {"pad": 0.8}, **layers(depth))
+    assert [axis.get_title() for axis in figure("accuracy").axes[:2]] == ["2 stages", "3 stages"]
 
 
 def test_long_names_are_cut_and_turned(build):
