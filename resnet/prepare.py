@@ -16,10 +16,7 @@ from resnet.training.trainer import Normalize, Trainer, make_trainer
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that one training needs.
-
-    `schedule` holds the arguments of `make_schedule`.
-    """
+    """Everything that one training needs; `schedule` holds the arguments of `make_schedule`."""
 
     config: Config
     data: Dataset

@@ -13,7 +13,7 @@ from analysis.frames.conditions import differing_programs
 from analysis.frames.configurations import of_configurations
 from analysis.frames.settings import Settings
 from analysis.frames.statistics import LEVEL, Difference, holm
-from analysis.frames.study import SCORE, TIE, UNLIKE, Study, edge, slices
+from analysis.frames.study import SCORE, TIE, UNLIKE, Study, best_places, edge, slices
 
 DIGITS = 12  # decimals of effects; any beyond are rounding errors
 FEW = 5  # up to this many values are counted one by one
@@ -26,7 +26,7 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     planned = dict(slices(study.configurations, study.axes.axes, axis))
     grids = {where: rows.dropna(subset=SCORE).drop_duplicates(axis.column) for where, rows in planned.items()}
     grids = {where: rows.set_index(axis.column) for where, rows in grids.items() if len(rows) > 1}
-    tops = {where: sorted(rows.index[rows[SCORE].max() - rows[SCORE] < TIE]) for where, rows in grids.items()}
+    tops = {where: best_places(planned[where], axis) for where in grids}
     edges = {where: edge(axis, set(planned[where][axis.column]), top) for where, top in tops.items()}
     each = [(where, [axis.text(place) for place in top], edges[where]) for where, top in tops.items()]
     ranked = effects(grids, axis.column).sort_values(ascending=False, kind="stable")

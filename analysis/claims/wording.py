@@ -27,7 +27,7 @@ from analysis.frames.settings import as_text
 NAMED, MOST = 6, 12  # configurations, and values, named in a sentence; the rest are only counted
 EACH = 8  # up to this many combinations have their best values named; with more, these are counted
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
-UNLIKE = " The values were validated on different images, which may explain their order."
+OTHER_IMAGES = " The values were validated on different images, which may explain their order."
 BETWEEN_THEM = "({counted}), which is another difference between them."
 
 TEMPLATES = {
@@ -248,7 +248,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     return {
         "over": over,
         "rest": f"{without} (relative to it, {said})",
-        "pairwise": pairwise * bool(facts["below"]) + UNLIKE * facts["unlike"],
+        "pairwise": pairwise * bool(facts["below"]) + OTHER_IMAGES * facts["unlike"],
         "rank": "better" if facts["values"] == 2 else "best",
     }
 
