@@ -45,7 +45,8 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
     axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey="row" if roles.panels else True)
-    axes[0, 0].set_xscale("log" if scale.logarithmic else "linear")  # of all; later, one x alone would cause a warning
+    if scale.logarithmic:
+        axes[0, 0].set_xscale("log")  # of all panels; once one with a single x is drawn, this would warn
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []

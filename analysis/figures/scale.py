@@ -14,10 +14,8 @@ DODGE = 0.02  # share of the axis, for all lines: intervals at one place that wo
 DECADE = 10
 LARGE = 10_000
 DIGIT, BETWEEN = 0.09, 0.06  # inches: the width of a digit, and the least gap between two labels
-LONG, CLOSE = (
-    20,
-    0.5,
-)  # characters of a name, the middle of longer ones is cut out; inches between names that are turned further
+LONG = 20  # characters of a name; the middle of a longer one is cut out
+CLOSE = 0.5  # inches between names; those that are closer are turned further
 LABELS = {"layers": "depth (weighted layers)"}
 
 
