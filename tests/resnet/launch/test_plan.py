@@ -25,7 +25,7 @@ from resnet.record.folder import METRICS, RunFolder
 from resnet.train import compile_where_it_pays
 from resnet.training.catalogue import CATALOGUE, split_sizes
 from resnet.training.data import load
-from tests.conftest import small
+from tests.conftest import hold, small
 from tests.resnet.runs import start, wait_for
 
 
@@ -234,7 +234,7 @@ def test_a_stopped_sweep_leaves_the_list_of_its_runs_and_a_finished_one_does_not
 
 @pytest.mark.slow
 def test_the_table_counts_the_runs_of_a_stopped_sweep_that_have_not_started(command, tmp_path):
-    sweep = start(tmp_path, "-m", "seed=3,4,5", "epochs.count=500", "data.limit=20")
+    sweep = start(tmp_path, "-m", "seed=3,4,5", "data.limit=20", **hold(tmp_path, "seed3/checkpoint.pt"))
     wait_for(tmp_path, "runs/*/*/seed3/checkpoint.pt", sweep)
     sweep.kill()
     sweep.wait()

@@ -54,19 +54,32 @@ def test_a_killed_sweep_resumes_and_does_not_repeat_complete_runs(train, tmp_pat
     assert summary(tmp_path) == [("seed0", "already there"), ("seed1", "complete"), ("seed2", "complete")]
 
 
-@pytest.mark.parametrize(
-    "signum, code, file, state",
-    [
-        (signal.SIGTERM, 143, ".hydra/config.yaml", "not started"),  # PyTorch is imported after that
-        (signal.SIGINT, 130, "config.yaml", "unfinished"),
-    ],
-)
-def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path, signum, code, file, state):
-    sweep = start(tmp_path, "-m", "seed=0,1", "epochs.count=500")
-    wait_for(tmp_path, f"runs/*/*/seed0/{file}", sweep)
-    sweep.send_signal(signum)
-    assert sweep.wait() == code
-    assert summary(tmp_path) == [("seed0", state), ("seed1", "not started")]
+WAIT_FOR_A_SIGNAL = """
+import pathlib, signal, sys, time
+
+pathlib.Path("importing").touch()
+while not signal.sigpending():
+    time.sleep(0.01)
+del sys.path[0], sys.modules["torch"]
+import torch
+"""
+
+
+def test_a_signal_while_pytorch_is_imported_stops_a_sweep_with_a_summary(tmp_path):
+    (tmp_path / "torch.py").write_text(WAIT_FOR_A_SIGNAL)
+    sweep = start(tmp_path, "-m", "seed=0,1")
+    wait_for(tmp_path, "importing", sweep)
+    sweep.send_signal(signal.SIGTERM)
+    assert sweep.wait() == 143
+    assert summary(tmp_path) == [("seed0", "not started"), ("seed1", "not started")]
+
+
+def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path):
+    sweep = start(tmp_path, "-m", "seed=0,1", "epochs.count=500", **hold(tmp_path, "seed0/config.yaml"))
+    wait_for(tmp_path, "runs/*/*/seed0/config.yaml", sweep)
+    sweep.send_signal(signal.SIGINT)
+    assert sweep.wait() == 130
+    assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
 
 
 def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pytorch(train, tmp_path):
