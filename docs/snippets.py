@@ -20,7 +20,7 @@ from analysis.frames.experiments import CONF, parts_of
 from analysis.frames.inside.gradients import end_ratios, growth
 from analysis.frames.runs import load_runs
 from analysis.frames.settings import as_text
-from analysis.frames.statistics import Difference, estimate, welch
+from analysis.frames.statistics import Difference, Estimate, estimate, welch
 from analysis.frames.tables import load_epochs, load_layers
 from resnet.config import Config, default_of
 
@@ -46,23 +46,28 @@ def selected(study: str, filters: Iterable[str]) -> pd.DataFrame:
     return runs
 
 
-def accuracy(study: str, *filters: str, measure: str = "test_acc") -> str:
-    """Return the mean accuracy of runs in per cent, with its standard deviation if there are several."""
-    found = estimate(100 * selected(study, filters)[measure])
+def accuracy(study: str, *filters: str) -> str:
+    """Return the mean test accuracy of runs in per cent, with its standard deviation if there are several."""
+    found = estimate(100 * selected(study, filters)["test_acc"])
     return say_mean(found.mean, found.std)
 
 
 def accuracies(study: str, measure: str, row: str, column: str, values: str, *labels: str) -> str:
     """Return a table of an accuracy: a row for each value of one column, a column for each of `values` of another.
 
-    `labels` head the columns: one for the rows, then one for each of `values`. Rows are in ascending order.
+    `labels` head the columns: one for the rows, then one for each of `values`. Rows are in ascending order. A cell with
+    fewer runs than others gives their number.
     """
-    names = values.split(",")
-    rows: list[list[str]] = []
-    there = set(runs_of(study)[[row, column]].astype(str).itertuples(index=False, name=None))
-    for value in sorted(runs_of(study)[row].unique()):
-        pairs = [(f"{row}={value}", f"{column}={name}") if (str(value), name) in there else None for name in names]
-        rows.append([str(value), *(accuracy(study, *pair, measure=measure) if pair else "" for pair in pairs)])
+    cells = {cell: estimate(100 * runs[measure]) for cell, runs in runs_of(study).groupby([row, column])}
+    most = max(found.n for found in cells.values())
+
+    def cell(found: Estimate | None) -> str:
+        if found is None:
+            return ""
+        return say_mean(found.mean, found.std) + f" (n = {found.n})" * (found.n < most)
+
+    heads = sorted(runs_of(study)[row].unique())
+    rows = ([str(head), *(cell(cells.get((head, name))) for name in values.split(","))] for head in heads)
     return as_table(labels, rows, text=())
 
 
