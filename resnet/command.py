@@ -17,8 +17,8 @@ class RunParser(argparse.ArgumentParser):
 
     def add_data_root(self) -> None:
         """Add an option that says where the data set is."""
-        where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else data; "
-        where += "for data=folder: where the pictures were)"
+        where = "where the data set is, or will be downloaded to (default: $RESNET_DATA, else where it was, or "
+        where += "data if it is not there; for data=folder: where the pictures were)"
         self.add_argument("--data-root", metavar="DIR", help=where)
 
     def error(self, message: str) -> NoReturn:

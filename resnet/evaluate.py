@@ -2,8 +2,9 @@
 
     python -m resnet.evaluate runs/default/blocks4-projection-…/seed0
 
-It evaluates as at the end of training: on the same kind of device and in the same precision, if this machine has them.
-On the same kind of machine, the figures then equal those of result.json, which are printed below them.
+It uses the precision of the training and, if the run was trained on an NVIDIA GPU, such a GPU, where this machine has
+them; otherwise fp32 and the CPU. On the same kind of machine, the figures equal those of result.json, which are printed
+below them.
 """
 
 import sys

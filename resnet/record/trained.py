@@ -62,11 +62,14 @@ class Trained:
     def data_settings(self, root: str | None) -> dict[str, Any]:
         """Return the arguments of `load` for the run's data.
 
-        Without `root`, a folder of pictures is where it was; other data sets are in $RESNET_DATA, or else in `data`.
+        Without `root`, a folder of pictures is where it was; other data sets are in $RESNET_DATA, else where they were,
+        or in `data` if that is not there.
         """
         settings = asdict(Data(**self.config["data"]))
         if root is None:
-            root = settings["root"] if settings["name"] == "folder" else os.environ.get("RESNET_DATA", "data")
+            root = settings["root"]
+            if settings["name"] != "folder":
+                root = os.environ.get("RESNET_DATA", root if os.path.isdir(os.path.expanduser(root)) else "data")
         return settings | {"root": root}
 
     def normalize(self) -> Normalize:

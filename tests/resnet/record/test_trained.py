@@ -83,24 +83,30 @@ def test_an_evaluation_says_what_differs_from_the_training(copied_run, capsys, m
     assert lines[2].endswith("fp32 on cpu") and lines[3].endswith("bf16 on cpu")
 
 
-def test_the_data_are_looked_for_where_the_user_says(digits_run, capsys, monkeypatch):
-    asked = []
+def test_the_data_are_looked_for_where_the_user_says_or_where_they_were(copied_run, capsys, monkeypatch):
+    asked, config = [], copied_run / "config.yaml"
+    config.write_text(config.read_text().replace("root: data\n", f"root: {copied_run.parent / 'own'}\n"))
 
     def not_there(**choice):
         asked.append(choice)
         raise DataError("not there")
 
     monkeypatch.setattr("resnet.record.trained.load", not_there)
+    monkeypatch.delenv("RESNET_DATA", raising=False)
+    assert exit_code(evaluate.main, str(copied_run)) == 1
+    (copied_run.parent / "own").mkdir()
+    assert exit_code(evaluate.main, str(copied_run)) == 1
     monkeypatch.setenv("RESNET_DATA", "from/environment")
-    assert exit_code(evaluate.main, str(digits_run)) == 1
-    assert exit_code(evaluate.main, str(digits_run), "--data-root", "elsewhere") == 1
-    assert [choice["root"] for choice in asked] == ["from/environment", "elsewhere"]
+    assert exit_code(evaluate.main, str(copied_run)) == 1
+    assert exit_code(evaluate.main, str(copied_run), "--data-root", "elsewhere") == 1
+    roots = ["data", str(copied_run.parent / "own"), "from/environment", "elsewhere"]
+    assert [choice["root"] for choice in asked] == roots
     assert asked[0] | {"root": ""} == {"name": "digits", "root": "", "val_fraction": 0.1, "limit": None} | {
         "size": 32,
         "grey": False,
         "pictures": "",
     }
-    assert capsys.readouterr().err == "error: not there\n" * 2
+    assert capsys.readouterr().err == "error: not there\n" * 4
 
 
 def test_a_hundred_classes_are_shown_by_their_worst_confusions():
