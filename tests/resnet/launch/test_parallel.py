@@ -104,7 +104,8 @@ def test_a_signal_ends_the_sweep_and_all_of_its_workers(tmp_path, send, signum, 
 
 
 @pytest.mark.slow
-def test_the_workers_of_a_killed_sweep_finish_their_runs(tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGHUP])
+def test_the_workers_of_a_killed_sweep_finish_their_runs(tmp_path, signum):
     """They are held after an epoch until the kill; once done, they wait joblib's five minutes for more work."""
     small_ones = ("data.limit=20", "probe_every=0")
     sweep = start(tmp_path, "seed=0,1,2", *small_ones, epochs=40, **hold(tmp_path))
@@ -113,7 +114,7 @@ def test_the_workers_of_a_killed_sweep_finish_their_runs(tmp_path):
         config = compose_config(small("epochs.count=40", *small_ones))
         runs = {path.parent.name: RunFolder(path.parent) for path in tmp_path.glob("runs/*/*/*/checkpoint.pt")}
         workers += [owner(tmp_path, seed) for seed in (0, 1)]
-        sweep.kill()
+        sweep.send_signal(signum)
         sweep.wait()
         with pytest.raises(RecordError, match=f"in use by process {workers[0]}"):
             run_or_resume(runs["seed0"], config)
