@@ -1,7 +1,7 @@
 """Draw all figures of all studies, a folder per study: accuracy along the axes, curves, layers, classes.
 
-A figure whose data are missing is skipped, with a line that says so. A configuration without a complete run is drawn
-from its incomplete ones, so that you can look at a sweep while it is under way.
+A figure whose data are missing is skipped, with a line that says so. Figures over epochs and layers draw a
+configuration without a complete run from its incomplete ones, so that you can look at a sweep while it is under way.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a user can do wrong, and how a command answers: one or two lines on standard error, and an exit code."""
+"""What a user can do wrong, and how a command answers: one or two lines and an exit code."""
 
 import io
 import os
