@@ -10,15 +10,18 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, PlotOptions, Roles, best_of, roles_of, with_result
+from analysis.figures.roles import MANY, PANELS, QUANTITIES, PlotOptions, Roles, best_of, roles_of, with_result
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import MOST, NoData, colors_of, legend, look_of, new_figure, some_of
+from analysis.figures.style import MOST, MUTED, NoData, colors_of, legend, look_of, new_figure, some_of
+from analysis.frames.axes import UNITS
 from analysis.frames.configurations import MEASURES, of_configurations
 from analysis.frames.statistics import estimate
-from analysis.frames.study import Study
+from analysis.frames.study import UNLIKE, Study, best_rows, validated
 
 SHOWN = ("test_acc", "val_acc")
 BESIDE = 4  # points between an interval and the dots of its seeds
+SEEDS = 3  # the fewest for an interval: over two, it says little, and is so long that it flattens a figure
+RING = {"color": MUTED, "marker": "o", "ls": "none", "ms": 11, "mfc": "none"}
 LOST = 3  # up to this many configurations without a complete run are named in a note
 
 
@@ -36,11 +39,9 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
         raise NoData(f"all complete runs have the same {roles.quantity or roles.x.name}")
     table, notes = shown(study, done, roles)
     panels = [0] if roles.panels is None else sorted(set(table[roles.panels.column]))
-    measures = [options.measure] if options.measure else SHOWN
-    measures = [name for name in measures if done[f"{name}_mean"].notna().any()]
-    if not measures:
-        raise NoData(f"no run has a {MEASURES[options.measure].long}")
-    about = f"Accuracy of the last epoch by {roles.quantity.replace('_', ' ') or roles.x.name}"
+    measures, best = measures_of(done, options), best_along(table, roles)
+    along = QUANTITIES[roles.quantity][0].partition(" (")[0] if roles.quantity else roles.x.name
+    about = f"Accuracy of the last epoch by {along}"
     shape = (1, len(measures)) if roles.panels is None else (len(measures), len(panels))
     share = 1.0 if max(shape) > 1 else 0.7
     figure = new_figure(study, about, 1.4 + 3.2 * shape[0], share, note="; ".join(notes))
@@ -50,7 +51,9 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     alone = roles.panels is None and roles.x.name == "layers" and not roles.quantity
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
+    handles += [Line2D([], [], label="best by validation", **RING)] * bool(best)
     points = {name: points_of(study.complete.dropna(subset=name), table, scale, name) for name in measures}
+    points = {name: found.assign(best=found["configuration"].isin(best)) for name, found in points.items()}
     for number, measure in enumerate(measures):
         beside = [measure] if roles.panels else measures  # the measures that share a vertical axis
         columns = [f"{name}_mean" for name in beside]
@@ -69,6 +72,23 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
                 axis.label_outer()
     legend(figure, list({handle.get_label(): handle for handle in handles}.values()), roles.by.name if roles.by else "")
     return figure
+
+
+def measures_of(done: pd.DataFrame, options: PlotOptions) -> list[str]:
+    """Return the accuracies to draw; raises NoData if no run has the one asked for."""
+    measures = [options.measure] if options.measure else SHOWN
+    found = [name for name in measures if done[f"{name}_mean"].notna().any()]
+    if not found:
+        raise NoData(f"no run has a {MEASURES[options.measure].long}")
+    return found
+
+
+def best_along(table: pd.DataFrame, roles: Roles) -> set[str]:
+    """Return each line's configuration best by validation, if the horizontal is a number that one could tune."""
+    x, columns = roles.x, [axis.column for axis in (roles.by, roles.panels) if axis]
+    if roles.quantity or x is None or not x.numeric or x.name in {*UNITS, *UNLIKE} or not validated(table):
+        return set()
+    return set(best_rows(table, columns)["configuration"])
 
 
 def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
@@ -113,19 +133,25 @@ def draw_panel(axis: Axes, points: pd.DataFrame, table: pd.DataFrame, roles: Rol
         shift = number / (len(drawn) - 1) - 0.5 if len(drawn) > 1 else 0
         x = dodged(found, shift, scale, aside)
         draw_points(axis, x, found, look(roles, place), joined)
+        if found["best"].any():
+            axis.plot(x[found["best"]], found["mean"][found["best"]], **RING)
         draw_seeds(axis, x, found["seeds"], look(roles, place).get_color(), 1 if shift > 0 else -1)
     ticks(axis, scale)
     axis.grid(alpha=0.25)
 
 
 def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str) -> pd.DataFrame:
-    """Return each configuration's place, and its mean, interval and seeds in per cent, from left to right."""
+    """Return each configuration's place, and its mean, interval and seeds in per cent, from left to right.
+
+    There is no interval over fewer than SEEDS seeds.
+    """
     rows, groups = [], dict(list(runs.groupby("configuration")[measure]))
     for index, name in zip(table.index, table["configuration"]):
         if name in groups:
             values = 100 * groups[name].astype(float)
             found = estimate(values)
-            rows.append((name, scale.values[index], found.mean, found.low, found.high, list(values)))
+            ends = (found.low, found.high) if found.n >= SEEDS else (None, None)
+            rows.append((name, scale.values[index], found.mean, *ends, list(values)))
     frame = pd.DataFrame(rows, columns=["configuration", "x", "mean", "low", "high", "seeds"])
     return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
 

@@ -11,13 +11,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.roles import PlotOptions, best_of, lines_of
-from analysis.figures.style import MUTED, NoData, legend, new_figure
+from analysis.figures.roles import Lines, PlotOptions, best_of, lines_of
+from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure
 from analysis.frames.configurations import of_configurations
 from analysis.frames.study import Study
 
 MOST_CLASSES = 20  # shown; if there are more, those recognised least often
-MARKERS = "os^D"  # one per value of the panels' axis, if there is one
+MARKERS = "os^D"  # one per value of the axis of panels, if there is one other than the shortcut
 
 
 def accuracies(study: Study) -> pd.DataFrame:
@@ -43,7 +43,8 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     note = f" ({len(table)} worst of {classes})" if len(table) < classes else ""
     figure = new_figure(study, f"Test accuracy by class{note}", 1.6 + 0.36 * len(table), note=drawn.note)
     axis = figure.subplots()
-    signs = {name: sign for (_, part), sign in zip(drawn.panels, MARKERS) for name in part["configuration"]}
+    marks = marks_of(drawn)
+    signs = {name: marks[title] for title, part in drawn.panels for name in part["configuration"]}
     shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else [0]
     for shift, name in zip(shifts, shown["configuration"]):
         look = {"color": colors[name], "markersize": 4.5 if len(shown) <= 12 else 3}
@@ -55,13 +56,19 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     axis.grid(axis="x", alpha=0.25)
     axis.set_xlabel("test accuracy (%)")
     axis.set_ylabel("class")
-    marks = [
-        Line2D([], [], color=MUTED, ls="none", marker=sign, ms=5, label=title)
-        for (title, _), sign in zip(drawn.panels, MARKERS)
-        if title
-    ]
-    legend(figure, [*drawn.handles(), *marks], drawn.legend_title)
+    look = {"color": MUTED, "ls": "none", "ms": 5}
+    handles = [Line2D([], [], marker=sign, label=title, **look) for title, sign in marks.items() if title]
+    legend(figure, [*drawn.handles(), *handles], drawn.legend_title)
     return figure
+
+
+def marks_of(drawn: Lines) -> dict[str, str]:
+    """Return a marker for the title of each panel that other figures would have; shortcuts keep theirs."""
+    titles, axis = [title for title, _ in drawn.panels], drawn.row
+    if axis is None or axis.name != "shortcut":
+        return dict(zip(titles, MARKERS))
+    looks = {axis.label(place): look_of(str(value)) for place, value in enumerate(axis.values)}
+    return {title: looks[title][1] for title in titles}
 
 
 def draw_confusion(study: Study) -> Figure:

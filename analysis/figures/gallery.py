@@ -57,8 +57,9 @@ PLOTS = (
     Plot(
         "accuracy",
         draw_accuracy,
-        "Accuracy of the last epoch. With several seeds: the mean with its 95 % interval (an arrowhead if it extends "
-        "beyond the axis), and each seed as a dot beside it. Points that would hide one another are side by side.",
+        "Accuracy of the last epoch. With several seeds: the mean and, from three seeds on, its 95 % interval (an "
+        "arrowhead if it extends beyond the axis), and each seed as a dot beside it. Points that would hide one "
+        "another are side by side; published ones are to the right of their depth.",
     ),
     Plot(
         "grid",
@@ -71,7 +72,13 @@ PLOTS = (
         "Loss and accuracy by epoch; with several seeds, the mean, and a band from the lowest to the highest. Training "
         "is measured during the epoch, with any augmentation; validation after it, without.",
     ),
-    Plot("degradation", draw_degradation, "Training error by epoch, residual networks beside plain ones.", fixed=True),
+    Plot(
+        "degradation",
+        draw_degradation,
+        "Training error by epoch, residual networks beside plain ones; with several seeds, the mean, and a band from "
+        "the lowest to the highest.",
+        fixed=True,
+    ),
     Plot(
         "gradient_ratio",
         draw_gradient_ratio,
@@ -88,7 +95,8 @@ PLOTS = (
         "responses",
         draw_responses,
         "Standard deviation of each 3x3 layer's response at the last epoch probed, after the normalisation, before "
-        "addition and nonlinearity; below, sorted by size.",
+        "addition and nonlinearity; below, sorted by size. With several seeds: the mean, and a band from the lowest to "
+        "the highest.",
     ),
     Plot("classes", draw_classes, "Test accuracy of each class, one mark per configuration, the hardest class first."),
     Plot(
@@ -106,15 +114,16 @@ INSIDE = (
     Plot(
         "untrained_gradients",
         draw_untrained_gradients,
-        "Norm of the gradient of each 3x3 layer's weights before training; the mean over seeds, and a band from the "
-        "lowest to the highest.",
+        "Norm of the gradient of each 3x3 layer's weights before training; the geometric mean over seeds, and a band "
+        "from the lowest to the highest.",
         fixed=True,
     ),
     Plot(
         "cosines",
         draw_cosines,
         "Cosine between the gradients of the first logit with respect to the input at two points of the line between "
-        "two images, by their distance, before training (Balduzzi et al. 2017).",
+        "two images, by their distance, before training (Balduzzi et al. 2017): the mean over seeds, and a band from "
+        "the lowest to the highest.",
         fixed=True,
     ),
     Plot(
@@ -140,8 +149,9 @@ INSIDE = (
     Plot(
         "branches",
         draw_branches,
-        "Norm of each residual branch's response over that of what its shortcut carries. For each depth and shortcut "
-        "that the heading names, the configuration best by validation, or the first if nothing was validated.",
+        "Norm of each residual branch's response over that of what its shortcut carries; with several seeds, the "
+        "geometric mean, and a band from the lowest to the highest. For each depth and shortcut that the heading "
+        "names, the configuration best by validation, or the first if nothing was validated.",
         fixed=True,
     ),
 )

@@ -52,7 +52,9 @@ def draw_gradients(study: Study, options: PlotOptions) -> Figure:
     for axis in axes.flat:
         axis.set_xlabel("epoch")
     label = "norm of the gradient (mean over seeds)"
-    plain_numbers(figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label=label, aspect=40).ax)
+    beyond = any((table.to_numpy() > norm.vmax).any() for table in tables.values())
+    look = {"label": label, "aspect": 40, "extend": "max" if beyond else "neither"}
+    plain_numbers(figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, **look).ax)
     return figure
 
 
@@ -63,12 +65,19 @@ def grid(rows: pd.DataFrame, configuration: str) -> pd.DataFrame:
 
 
 def positive_norm(tables: Iterable[pd.DataFrame]) -> LogNorm:
-    """Return a logarithmic scale over all norms above zero; raises NoData where there are none."""
-    values = np.concatenate([table.to_numpy().ravel() for table in tables])
-    values = values[np.isfinite(values) & (values > 0)]
+    """Return a logarithmic scale over all norms above zero; raises NoData where there are none.
+
+    It ends at the highest norm of training, if any was measured: before it, a deep network's can be far higher.
+    """
+    tables = list(tables)
+    values, trained = (
+        np.concatenate([table.to_numpy()[:, table.columns.to_numpy() >= first].ravel() for table in tables])
+        for first in (0, 1)
+    )
+    values, trained = (part[np.isfinite(part) & (part > 0)] for part in (values, trained))
     if not len(values):
         raise NoData("no gradient is above zero")
-    return LogNorm(values.min(), max(values.max(), 1.01 * values.min()))
+    return LogNorm(values.min(), max(max(trained, default=values.max()), 1.01 * values.min()))
 
 
 def heat_map(axis: Axes, table: pd.DataFrame, norm: LogNorm) -> None:

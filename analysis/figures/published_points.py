@@ -12,7 +12,7 @@ from analysis.frames.published import AKAMASTER, ORIGINAL, add_published, networ
 from analysis.frames.settings import Row
 
 SIGNS = "*PXDv<>"  # one per label, that is per source, shortcut and recipe
-ASIDE = 1.05  # times the depth, to place them beside the study's own intervals
+ASIDE = 1.04  # times the depth, to place them beside the study's own intervals, and one source beside another
 
 
 def find_published(configurations: pd.DataFrame, by: Axis | None = None) -> pd.DataFrame:
@@ -54,10 +54,12 @@ def label(row: Row, same_recipe: bool, several: bool) -> str:
 def draw_published(axis: Axes, published: pd.DataFrame, measure: str) -> list[Line2D]:
     """Draw published results, one marker per label; return the legend's handles."""
     handles, values = [], 100 * published[f"{measure}_mean"].dropna().astype(float)
+    sources = [*dict.fromkeys(published["by"])]
     for sign, (name, rows) in zip(SIGNS, published.groupby("label")):
         found = values[values.index.isin(rows.index)]
         look = {"color": rows["color"].iloc[0], "marker": sign, "ls": "none", "ms": 5.5, "mfc": "none"}
-        axis.plot(ASIDE * rows["depth"][found.index], found, **look)
+        aside = ASIDE ** (1 + sources.index(rows["by"].iloc[0]))
+        axis.plot(aside * rows["depth"][found.index], found, **look)
         if len(found):
             handles.append(Line2D([], [], label=str(name), **look))
     return handles

@@ -49,7 +49,7 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
     """Return which axis plays which part; raises BadRequest for a name that is not an axis, or is given two parts.
 
     By default, the horizontal is the numeric axis with the most values (on a tie, the depth), lines are by shortcut or
-    else the next axis, and panels by one with few values.
+    else the next axis, and panels by one with few values. A quantity takes the place of the depth, if that varies.
     """
     axes = study.axes.axes
     quantity = options.x if options.x in QUANTITIES else ""
@@ -59,7 +59,8 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
     if len(set(given)) < len(given):
         raise BadRequest(f"{max(given, key=given.count).name}: an axis goes to one of --x, --by and --panels")
     free = [axis for axis in axes if axis not in (by, panels)]
-    numbers = sorted((axis for axis in free if axis.numeric), key=lambda axis: -min(len(axis.values), MANY))
+    numbers = [axis for axis in free if axis.numeric]
+    numbers.sort(key=lambda axis: (quantity != "" and axis.name != "layers", -min(len(axis.values), MANY)))
     x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")
@@ -72,12 +73,16 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
 
 @dataclass(frozen=True)
 class Lines:
-    """The configurations that a figure shows as lines, one per row of `table`, with a panel for each value of `row`."""
+    """The configurations that a figure shows as lines, one per row of `table`, with a panel for each value of `row`.
+
+    Without an axis of the lines, they have one `color`.
+    """
 
     table: pd.DataFrame
     line: Axis | None
     row: Axis | None
     note: str
+    color: str
 
     @property
     def colors(self) -> dict[str, Any]:
@@ -88,7 +93,9 @@ class Lines:
     @property
     def _colors(self) -> dict[int, Any]:
         """Return the colour of each value that is shown; a few out of many get colours that can be told apart."""
-        if self.line is not None and len(self.line.values) > MOST:
+        if self.line is None:
+            return {0: self.color}
+        if len(self.line.values) > MOST:
             return dict(zip(sorted(set(self.table[self.line.column])), COLORS))
         return dict(enumerate(colors_of(self.line)))
 
@@ -135,7 +142,7 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
         best = "best by validation" if validated(table) else "first"
         tops = ", ".join(line.text(int(place)) for place in ranked[:half])
         notes.append(f"of {count} values of {line.name}, the {half} {best} ({tops}) and {half} around the median")
-    return Lines(table, line, row, "; ".join(notes))
+    return Lines(table, line, row, "; ".join(notes), roles.color)
 
 
 def best_of(

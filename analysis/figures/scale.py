@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter
 
 from analysis.figures.roles import MANY, QUANTITIES, Roles
 from analysis.figures.style import panel_width
@@ -14,16 +14,17 @@ DODGE = 0.02  # share of the axis, for all lines: intervals at one place that wo
 DECADE = 10
 LARGE = 10_000
 DIGIT, BETWEEN = 0.09, 0.06  # inches: the width of a digit, and the least gap between two labels
-LONG = 20  # characters of a name; the middle of a longer one is cut out
+LONG = 24  # characters of a name; the middle of a longer one is cut out
 CLOSE = 0.5  # inches between names; those that are closer are turned further
-LABELS = {"layers": "depth (weighted layers)"}
+LABELS = {"layers": "depth (weighted layers)", "optimizer.lr": "learning rate (optimizer.lr)"}
 
 
 @dataclass(frozen=True)
 class Scale:
     """The horizontal axis: each configuration's value, the axis label, whether it is logarithmic, names if not numbers.
 
-    With `texts`, values are the ranks of numbers that do not fit on one scale, such as 0 and 0.0001.
+    With `texts`, values are the ranks of numbers that do not fit on one scale, such as 0 and 0.0001. Ticks are at the
+    values, or at `round` numbers.
     """
 
     values: pd.Series
@@ -31,6 +32,7 @@ class Scale:
     logarithmic: bool
     names: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    round: bool = False
 
 
 def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
@@ -38,11 +40,11 @@ def scale_of(table: pd.DataFrame, roles: Roles) -> Scale:
     if roles.quantity:
         label, unit = QUANTITIES[roles.quantity]
         values = table[roles.quantity].astype(float) / unit
-        return Scale(values, label, values.max() >= DECADE * values.min())
+        return Scale(values, label, values.max() >= DECADE * values.min(), round=True)
     assert roles.x is not None
     x, label = roles.x, LABELS.get(roles.x.name, roles.x.name)
     if not x.numeric:
-        return Scale(table[x.column].astype(float), label, False, tuple(map(x.text, range(len(x.values)))))
+        return Scale(table[x.column].astype(float), label, False, tuple(map(x.entry, range(len(x.values)))))
     values = pd.Series([float(str(x.values[place])) for place in table[x.column]], table.index)
     if values.min() == 0 and values.max() >= DECADE * values[values > 0].min() and len(x.values) <= MANY:
         return Scale(table[x.column].astype(float), label, False, texts=x.texts)
@@ -56,12 +58,15 @@ def dodged(points: pd.DataFrame, shift: float, scale: Scale, aside: set[float]) 
         beside = x * (high / low) ** (DODGE * shift)
     else:
         gap = np.diff(sorted(set(scale.values))).min(initial=high - low)
-        beside = x + shift * (0.5 if scale.names else min(DODGE * (high - low), gap / 3))
+        beside = x + shift * (0.25 if scale.names else min(DODGE * (high - low), gap / 3))
     return x.where(~x.isin(aside), beside)
 
 
 def ticks(axis: Axes, scale: Scale) -> None:
-    """Label values that occur on the horizontal axis, as many as fit without touching, powers of ten first."""
+    """Label values that occur on the horizontal axis, as many as fit without touching, powers of ten first.
+
+    A quantity, whose values are anything, gets round numbers.
+    """
     axis.set_xlabel(scale.label)
     values = sorted(set(scale.values))
     if scale.names:
@@ -70,6 +75,11 @@ def ticks(axis: Axes, scale: Scale) -> None:
         look = {"rotation": 45 if close else 20, "ha": "right"} if sum(map(len, names)) > 40 else {}
         axis.set_xticks(range(len(names)), names, **look)
         axis.set_xlim(-0.6, len(scale.names) - 0.4)
+    elif scale.round:
+        if scale.logarithmic:
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_major_formatter(lambda value, _: number(value))
     elif len(values) <= MANY:
         texts = [scale.texts[int(value)] if scale.texts else number(value) for value in values]
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]

@@ -18,9 +18,11 @@ from analysis.frames.study import Study
 WIDTH = 9.0  # inches: at 100 dots per inch the width of a README
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")  # Okabe and Ito's
 MOST = len(COLORS)  # lines in a panel
-SHADES = LinearSegmentedColormap.from_list("shades", matplotlib.colormaps["viridis"](np.linspace(0.8, 0, 64)))
+# From light to dark, and none of them close to a shortcut's colour.
+SHADES = LinearSegmentedColormap.from_list("shades", ("#E5686F", "#C73C8A", "#8C2CC0", "#3C2FA0", "#08082C"))
 SHALLOW, DEEP = 8, 110  # layers; a depth between them has its own shade
 SHORT = 500  # a logarithmic axis up to this ratio of its ends has room for 1, 2, 5, 10 …
+BRIEF = 6  # … and needs more than these up to this one
 CLOSE = 0.08  # share of the shades' range: closer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 MUTED = "#555555"
@@ -35,10 +37,8 @@ def look_of(shortcut: str) -> tuple[str, str, str]:
     return LOOKS.get(shortcut, (MUTED, "o", "-"))
 
 
-def colors_of(axis: Axis | None) -> list[Any]:
+def colors_of(axis: Axis) -> list[Any]:
     """Return a colour for each value of an axis, shades if it is numeric."""
-    if axis is None:
-        return [COLORS[0]]
     if axis.name == "shortcut":
         return [look_of(str(value))[0] for value in axis.values]
     if axis.name == "layers":
@@ -123,7 +123,7 @@ def set_title(axis: Axes, text: str, size: float = 10) -> None:
 
 
 def plain_numbers(axis: Axes) -> None:
-    """Label a logarithmic vertical axis with plain numbers, over few decades with 2 and 5 as well as 1.
+    """Label a logarithmic vertical axis with plain numbers, over few decades with others than 1, such as 2 and 5.
 
     A long axis whose numbers have many digits keeps its powers of ten.
     """
@@ -131,7 +131,8 @@ def plain_numbers(axis: Axes) -> None:
     short = high < SHORT * low
     if not short and (low < 1e-4 or high > 1e5):
         return
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,)))
+    brief = high < BRIEF * low
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if brief else (1, 2, 5) if short else (1,)))
     axis.yaxis.set_minor_locator(LogLocator(subs="all"))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("")

@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis.figures import gallery
+from analysis.figures.accuracy import RING
 from analysis.figures.gallery import PLOTS, draw, draw_all
 from analysis.figures.layers import grid, layers_of
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.style import MUTED, NoData, colors_of, over_seeds, plain_numbers, spread
+from analysis.figures.style import MUTED, NoData, colors_of, look_of, over_seeds, plain_numbers, spread
 from analysis.frames.axes import Axis
 from analysis.frames.study import load_studies
 from analysis.plots import main
@@ -215,7 +216,7 @@ def test_powers_of_ten_are_labelled_before_other_rates(build):
 def test_panels_share_one_scale(build):
     rates_by_depth(build)
     panels = figure("accuracy").axes
-    assert len(panels) == 6 and {axis.get_xlabel() for axis in panels[-3:]} == {"optimizer.lr"}
+    assert len(panels) == 6 and {axis.get_xlabel() for axis in panels[-3:]} == {"learning rate (optimizer.lr)"}
     assert len({axis.get_xlim() for axis in panels}) == 1
     assert len({axis.get_ylim() for axis in panels[:3]}) == 1
 
@@ -299,31 +300,78 @@ def intervals(axis) -> dict[float, tuple[float, float]]:
     return {float(segment[0, 0]): tuple(sorted(map(float, segment[:, 1]))) for segment in segments}
 
 
-def test_intervals_are_students_t_and_absent_with_one_seed(build):
-    sweep(build, seeds=2, shortcuts=("projection",))
+def test_intervals_are_students_t_and_absent_with_one_or_two_seeds(build):
+    sweep(build, seeds=3, shortcuts=("projection",))
     low, high = intervals(figure("accuracy").axes[0])[8]
-    assert (high - low) / 2 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t with one degree of freedom, half of 0.1 pp
-    sweep(build, seeds=1, shortcuts=("none",))
+    assert (high - low) / 2 == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)  # t with two degrees of freedom
+    sweep(build, seeds=2, shortcuts=("none",))
     assert len(intervals(figure("accuracy").axes[0])) == 3
 
 
+def test_along_a_number_that_can_be_tuned_the_best_of_each_line_has_a_ring(build):
+    rates_by_depth(build)
+    drawn = figure("accuracy")
+    rings = [line for axis in drawn.axes for line in axis.lines if line.get_markersize() == RING["ms"]]
+    assert [line.get_xdata() for line in rings] == [pytest.approx([0.1], rel=0.1)] * 12  # 2 measures, 3 depths, 2 kinds
+    assert "best by validation" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    build.complete(study="depths")
+    build.complete(study="depths", **DEEP)
+    drawn = draw(*load_studies(["runs/depths"]), "accuracy")
+    assert not [line for axis in drawn.axes for line in axis.lines if line.get_markersize() == RING["ms"]]
+
+
+def test_accuracy_against_compute_joins_depths_not_rates(build):
+    rates_by_depth(build)
+    for run in build.root.glob("*/*/seed0"):
+        blocks = int(run.parent.name.split("-")[0].removeprefix("blocks"))
+        build.amend(run, multiply_adds=10**6 * blocks)
+    for axis in figure("accuracy", x="multiply_adds").axes:
+        joined = [list(line.get_xdata()) for line in axis.lines if line.get_linestyle() != "None"]
+        assert joined == [pytest.approx([3, 9, 27], rel=0.1)] * 2
+
+
+def test_names_along_the_horizontal_are_those_of_legends_and_keep_their_points_together(build):
+    sweep(build, seeds=1)
+    axis = figure("accuracy", x="shortcut", by="layers").axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["residual (projection)", "plain"]
+    at = sorted(x for line in axis.lines for x in line.get_xdata())
+    assert at[2] - at[0] == at[5] - at[3] < at[3] - at[2]
+
+
+def test_networks_keep_their_marker_in_the_figure_of_classes(build):
+    for shortcut in ("pad", "none"):
+        for network in ({}, DEEP):
+            build.classify(build.complete(**network, **{"model.shortcut": shortcut}))
+    marks = {line.get_label(): line.get_marker() for line in figure("classes").legends[0].get_lines()}
+    assert (marks["residual (pad)"], marks["plain"]) == (look_of("pad")[1], look_of("none")[1])
+
+
+def test_the_gradients_scale_ends_at_the_highest_of_training(build):
+    run = build.complete()
+    build.look_inside(run, last=2.0)
+    table = run / "layers.csv"
+    table.write_text(table.read_text().replace(",1.0,", ",1000.0,", 1))  # the first layer, before training
+    (image,) = figure("gradients").axes[0].images
+    assert image.get_array().max() == 1000 and (image.norm.vmin, image.norm.vmax) == (1, 2)
+
+
 def test_every_seed_is_a_dot_beside_its_interval(build):
-    sweep(build, seeds=2)
+    sweep(build, seeds=3)
     drawn = figure("accuracy")
     FigureCanvasAgg(drawn).draw()
     axis = drawn.axes[0]
     places = [axis.transData.transform((x, 0))[0] for x in intervals(axis)]
     dots = [line for line in axis.lines if line.get_transform() is not axis.transData]
-    assert sum(len(line.get_ydata()) for line in dots) == 12
+    assert sum(len(line.get_ydata()) for line in dots) == 18
     for line in dots:
         for x, _ in line.get_transform().transform(line.get_xydata()):
             assert 3 < min(abs(x - place) for place in places) < 8
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(build):
-    for seed, test in enumerate((0.2, 0.9)):
+    for seed, test in enumerate((0.2, 0.9, 0.9)):
         build.complete(seed, test=test, val=None, **{"model.stages": [1, 1, 1]})
-        build.complete(seed, test=0.8 + seed / 100, val=None, **{"model.stages": [3, 3, 3]})
+        build.complete(seed, test=0.9 + seed / 100, val=None, **{"model.stages": [3, 3, 3]})
     (axis,) = figure("accuracy").axes
     bottom, top = axis.get_ylim()
     assert intervals(axis)[8] == (bottom, top) and top > 100
@@ -561,7 +609,7 @@ def test_a_heading_stays_within_its_figure(build, study):
 def test_published_points_have_the_measure_that_is_shown():
     published = pd.DataFrame(
         {"label": "paper", "depth": [20, 56], "test_acc_mean": [0.9, 0.93], "val_acc_mean": [0.7, 0.8]}
-    ).assign(color="black")
+    ).assign(by="the authors", color="black")
     for measure, heights in (("test_acc", [90, 93]), ("val_acc", [70, 80])):
         axis = Figure().subplots()
         draw_published(axis, published, measure)

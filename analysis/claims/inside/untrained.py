@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.claims.finding import Finding
 from analysis.frames.axes import PLAIN
-from analysis.frames.inside.untrained import BOUNDS, Untrained, condition, plain_first
+from analysis.frames.inside.untrained import BOUNDS, Untrained, condition, plain_last
 from analysis.frames.statistics import Estimate, estimate, welch
 
 GROWTH = math.sqrt(math.pi / (math.pi - 1))  # per plain layer with batch norm (Yang et al. 2019, arXiv 1902.08129)
@@ -29,7 +29,7 @@ def find_untrained(untrained: Untrained) -> Iterator[Finding]:
 def kinds_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     """Return the runs with a finite value in a column, by shortcut, plain ones first."""
     known = runs[np.isfinite(runs[column])]
-    return {name: known[known["shortcut"] == name] for name in plain_first(known["shortcut"])}
+    return {name: known[known["shortcut"] == name] for name in plain_last(known["shortcut"])}
 
 
 def deepest(sides: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -8,7 +8,7 @@ from analysis.figures.inside.lesions import best_of_each
 from analysis.figures.inside.panels import NotMeasured, depth_colors, draw_lines
 from analysis.figures.style import MUTED, legend, new_figure, plain_numbers, some_of, whole_numbers
 from analysis.frames.axes import name_shortcut
-from analysis.frames.inside.untrained import plain_first
+from analysis.frames.inside.untrained import plain_last
 from analysis.frames.study import Study
 
 WHEN = {"before training": "--", "at the last epoch probed": "-"}
@@ -17,7 +17,7 @@ WHEN = {"before training": "--", "at the last epoch probed": "-"}
 def draw_branches(study: Study) -> Figure:
     """Return the norm of each residual branch over that of its shortcut, one line per depth; raises NoData."""
     rows, notes = ratios_of(study)
-    shortcuts, colors = plain_first(rows["shortcut"]), depth_colors(rows["depth"])
+    shortcuts, colors = plain_last(rows["shortcut"]), depth_colors(rows["depth"])
     figure = new_figure(study, "Residual branch over shortcut, by block", 4.2, note="; ".join(notes))
     for axis, shortcut in zip(figure.subplots(1, len(shortcuts), squeeze=False, sharey=True)[0], shortcuts):
         for when, style in WHEN.items():

@@ -10,7 +10,7 @@ from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
 from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, set_title, some_of
 from analysis.frames.axes import name_shortcut
-from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_first
+from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_last
 from analysis.frames.statistics import estimate
 from analysis.frames.study import Study
 
@@ -29,7 +29,7 @@ def draw_curvature(study: Study) -> Figure:
         part = measured[(measured["norm"] == norm) & (measured["rest"] == rest)]
         draw_panel(axis, part)
     figure.axes[0].set_ylabel("largest eigenvalue")
-    handles = [Line2D([], [], label=name_shortcut(name), **draw_as(name)) for name in plain_first(measured["shortcut"])]
+    handles = [Line2D([], [], label=name_shortcut(name), **draw_as(name)) for name in plain_last(measured["shortcut"])]
     label = f"stability bound of full-batch gradient descent, momentum {MOMENTUM:g}"
     bound = Line2D([], [], color=MUTED, ls="--", label=label)
     legend(figure, [*handles, bound])
@@ -48,7 +48,7 @@ def draw_panel(axis: Axes, runs: pd.DataFrame) -> None:
     known = runs.dropna(subset="curvature")
     reach = [*BOUNDS.values(), *known["curvature"]]
     axis.set_ylim(min(reach) / 3, max(reach) * 3)  # an interval over few seeds can be much longer
-    for shortcut in plain_first(known["shortcut"]):
+    for shortcut in plain_last(known["shortcut"]):
         draw_series(axis, known[known["shortcut"] == shortcut], draw_as(shortcut))
     for rate, bound in BOUNDS.items():
         axis.axhline(bound, color=MUTED, lw=1, ls="--")

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from analysis.figures.inside.panels import NotMeasured, first_shown
 from analysis.figures.roles import best_of
 from analysis.figures.style import MUTED, legend, look_of, new_figure, some_of, whole_numbers
-from analysis.frames.axes import name_shortcut
+from analysis.frames.axes import PLAIN, name_shortcut
 from analysis.frames.configurations import of_configurations
+from analysis.frames.inside.untrained import plain_last
 from analysis.frames.study import Study
 
 LESIONS = {"remove": "removed", "swap": "swapped with the next"}
@@ -29,6 +30,7 @@ def draw_lesions(study: Study) -> Figure:
     note = "; ".join([*notes, *left_out])
     figure = new_figure(study, "Accuracy after lesions, held-out images", 0.6 + 2.5 * len(kinds), note=note)
     axes = figure.subplots(len(kinds), len(depths), squeeze=False, sharey=True, sharex="col")
+    guessing = 100 / study.classes["true"].nunique() if len(study.classes) else None
     for line, kind in zip(axes, kinds):
         for axis, depth in zip(line, depths):
             part = rows[rows["depth"] == depth]
@@ -36,15 +38,19 @@ def draw_lesions(study: Study) -> Figure:
                 axis.set_visible(False)
                 continue
             draw_panel(axis, part, kind)
+            if guessing:
+                axis.axhline(guessing, color=MUTED, lw=1, ls=":")
+            axis.tick_params(labelbottom=True)
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
             axis.set_xlabel(f"block {LESIONS[kind]}", fontsize=9)
     for axis in chain(*map(first_shown, axes)):
         axis.set_ylabel("accuracy (%)")
         axis.tick_params(labelleft=True)
-    for axis in chain(*map(first_shown, axes[::-1].T)):
-        axis.tick_params(labelbottom=True)
-    handles = [draw_as(name) for name in rows["shortcut"].unique()]
-    legend(figure, [*handles, Line2D([], [], color=MUTED, lw=1, label="the intact network")])
+    shortcuts = plain_last(rows["shortcut"])
+    intact = "the intact network" + " (plain: dashed)" * (PLAIN in shortcuts)
+    lines = {intact: "-"} | ({"guessing": ":"} if guessing else {})
+    handles = [Line2D([], [], color=MUTED, lw=1, ls=style, label=label) for label, style in lines.items()]
+    legend(figure, [*map(draw_as, shortcuts), *handles])
     return figure
 
 
@@ -64,8 +70,9 @@ def draw_as(shortcut: str) -> Line2D:
 def draw_panel(axis: Axes, rows: pd.DataFrame, kind: str) -> None:
     """Draw the mean over seeds of one kind of lesion, its range, and the intact network as a line."""
     for shortcut, part in rows.groupby("shortcut", sort=False):
-        look = draw_as(str(shortcut))
-        axis.axhline(100 * part.loc[part["lesion"] == "none", "accuracy"].mean(), color=look.get_color(), lw=1)
+        look, style = draw_as(str(shortcut)), look_of(str(shortcut))[2]
+        intact = 100 * part.loc[part["lesion"] == "none", "accuracy"].mean()
+        axis.axhline(intact, color=look.get_color(), lw=1, ls=style)
         found = 100 * part[part["lesion"] == kind].groupby("block")["accuracy"].agg(["mean", "min", "max"])
         axis.vlines(found.index, found["min"], found["max"], color=look.get_color(), lw=1)
         axis.plot(found.index, found["mean"], color=look.get_color(), marker=look.get_marker(), ls="none", ms=5)

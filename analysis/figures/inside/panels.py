@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import NoData, depth_shades, legend, new_figure, set_title, some_of
 from analysis.frames.axes import name_shortcut
-from analysis.frames.inside.untrained import Untrained, condition, plain_first
+from analysis.frames.inside.untrained import Untrained, condition, plain_last
 from analysis.frames.study import Study
 
 ROWS, COLUMNS = 3, 3  # of panels, at most; of more, an even selection
@@ -40,7 +40,7 @@ def panel_figure(
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Return a figure with a panel for each norm and shortcut that have rows, and each panel with its rows."""
     conditions, notes = some_of(sorted(set(zip(rows["norm"], rows["rest"]))), ROWS, "conditions")  # batch norm first
-    shortcuts, more = some_of(plain_first(rows["shortcut"]), COLUMNS, "shortcuts")
+    shortcuts, more = some_of(plain_last(rows["shortcut"]), COLUMNS, "shortcuts")
     figure = new_figure(study, about, 0.9 + 2.7 * len(conditions), note="; ".join([*notes, *more]))
     axes = figure.subplots(len(conditions), len(shortcuts), squeeze=False, sharex=True, sharey="row")
     colors = depth_colors(rows["depth"])

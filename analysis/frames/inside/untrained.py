@@ -58,9 +58,9 @@ def condition(norm: str, rest: str) -> str:
     return NORMS.get(norm, f"with model.norm={norm}") + (rest and f", {rest}")
 
 
-def plain_first(shortcuts: Iterable[Any]) -> list[str]:
-    """Return each shortcut once, in the order in which they are shown side by side: plain first."""
-    return sorted(set(map(str, shortcuts)), key=lambda name: (name != PLAIN, name))
+def plain_last(shortcuts: Iterable[Any]) -> list[str]:
+    """Return each shortcut once, in the order in which they are shown side by side: plain last."""
+    return sorted(set(map(str, shortcuts)), key=lambda name: (name == PLAIN, name))
 
 
 def with_networks(runs: pd.DataFrame) -> pd.DataFrame:

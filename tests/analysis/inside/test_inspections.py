@@ -169,10 +169,10 @@ def test_inspections_have_their_figures(inspect, capsys):
     assert names == ["untrained_gradients.png", "cosines.png", "curvature.png", "branches.png"]
     assert printed.err == ""
     assert [axis.get_title() for axis in figure("untrained_gradients").axes] == [
-        "plain, with batch norm",
         "residual (projection), with batch norm",
-        "plain, without batch norm",
+        "plain, with batch norm",
         "residual (projection), without batch norm",
+        "plain, without batch norm",
     ]
     axis, other = figure("curvature").axes
     assert all("left out, not converged: plain 38 layers (3)" in panel.get_title() for panel in (axis, other))
@@ -224,7 +224,7 @@ def test_a_panel_of_networks_without_inspections_is_left_out(inspect):
     shown = [axis for axis in figure("untrained_gradients").axes if axis.get_visible()]
     labels = [(axis.get_title().split(",")[0], bool(axis.get_xlabel()), bool(axis.get_ylabel())) for axis in shown]
     residual = "residual (projection)"
-    assert labels == [("plain", True, True), (residual, False, False), (residual, True, True)]
+    assert labels == [(residual, False, True), ("plain", True, False), (residual, True, True)]
 
 
 def test_a_report_of_inspections_alone_has_the_section_why_and_no_results(inspect):

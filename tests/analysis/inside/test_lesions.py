@@ -145,7 +145,7 @@ def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, 
     marks = sorted(y for line in removed.lines if line.get_marker() in "o^s" for y in line.get_ydata())
     assert marks == pytest.approx([10, 20, 50, 60, 70, 80])
     names = [text.get_text() for legend in drawn.legends for text in legend.texts]
-    assert sorted(names) == ["plain", "residual (projection)", "the intact network"]
+    assert sorted(names) == ["plain", "residual (projection)", "the intact network (plain: dashed)"]
     assert swapped.get_xlabel() != removed.get_xlabel()
     assert "optimizer.lr=0.001" in drawn.get_suptitle()
 
@@ -155,7 +155,7 @@ def test_a_depth_without_swaps_leaves_no_empty_panel(build, write_lesions):
     write_lesions(build.complete(**{"model.name": "blocks3", "model.stages": [1, 1, 1]}), [0.5, 0.6, 0.7])
     shown = [axis for axis in figure("lesions").axes if axis.get_visible()]
     assert len(shown) == 3 and all(len(axis.lines) > 1 for axis in shown)
-    assert [axis.xaxis.get_tick_params()["labelbottom"] for axis in shown] == [True, False, True]
+    assert [axis.xaxis.get_tick_params()["labelbottom"] for axis in shown] == [True, True, True]
     assert [bool(axis.get_ylabel()) for axis in shown] == [True, False, True]
 
 
