@@ -64,7 +64,7 @@ def accuracies(study: str, measure: str, row: str, column: str, values: str, *la
     def cell(found: Estimate | None) -> str:
         if found is None:
             return ""
-        return say_mean(found.mean, found.std) + f" (n = {found.n})" * (found.n < most)
+        return say_mean(found.mean, found.std) + f" (n={found.n})" * (found.n < most)
 
     heads = sorted(runs_of(study)[row].unique())
     rows = ([str(head), *(cell(cells.get((head, name))) for name in values.split(","))] for head in heads)

@@ -33,7 +33,7 @@ def test_means_and_times_are_those_of_the_runs(snippets):
 def test_a_table_of_accuracies_says_which_cells_have_fewer_runs(snippets, build):
     build.complete(test=0.60, **studies.DEEP | studies.PLAIN)
     _, _, *rows = snippets.accuracies("depth", "test_acc", "depth", "shortcut", "projection,none", *"abc").splitlines()
-    assert rows == ["| 10 | 70.50 ± 0.71 |  |", "| 32 | 80.50 ± 0.71 | 60.00 (n = 1) |"]
+    assert rows == ["| 10 | 70.50 ± 0.71 |  |", "| 32 | 80.50 ± 0.71 | 60.00 (n=1) |"]
 
 
 def test_a_rise_is_claimed_only_if_there_is_one(snippets):
