@@ -16,7 +16,7 @@ from analysis.figures.style import MOST, MUTED, NoData, colors_of, legend, look_
 from analysis.frames.axes import UNITS
 from analysis.frames.configurations import MEASURES, of_configurations
 from analysis.frames.statistics import estimate
-from analysis.frames.study import UNLIKE, Study, best_rows, validated
+from analysis.frames.study import SCORE, UNLIKE, Study, best_rows
 
 SHOWN = ("test_acc", "val_acc")
 BESIDE = 4  # points between an interval and the dots of its seeds
@@ -86,9 +86,9 @@ def measures_of(done: pd.DataFrame, options: PlotOptions) -> list[str]:
 def best_along(table: pd.DataFrame, roles: Roles) -> set[str]:
     """Return each line's configuration best by validation, if the horizontal is a number that one could tune."""
     x, columns = roles.x, [axis.column for axis in (roles.by, roles.panels) if axis]
-    if roles.quantity or x is None or not x.numeric or x.name in {*UNITS, *UNLIKE} or not validated(table):
+    if roles.quantity or x is None or not x.numeric or x.name in {*UNITS, *UNLIKE}:
         return set()
-    return set(best_rows(table, columns)["configuration"])
+    return set(best_rows(table.dropna(subset=SCORE), columns)["configuration"])
 
 
 def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
@@ -191,10 +191,11 @@ def draw_seeds(axis: Axes, x: pd.Series, seeds: pd.Series, color: Any, side: int
 
 
 def limits(points: pd.DataFrame, published: np.ndarray) -> tuple[float, float]:
-    """Return the limits of an axis that shows all means, but cuts off intervals that would flatten these."""
+    """Return the limits of an axis that shows all means and seeds, but cuts off intervals that would flatten these."""
+    seeds = points["seeds"].explode().astype(float)
     means = pd.concat([points["mean"], pd.Series(published)])
     room = max(means.max() - means.min(), 2.0)
-    low = np.nanmin([means.min(), max(points["low"].min(), means.min() - room)])
-    high = np.nanmax([means.max(), min(points["high"].max(), means.max() + room)])
+    low = np.nanmin([means.min(), seeds.min(), max(points["low"].min(), means.min() - room)])
+    high = np.nanmax([means.max(), seeds.max(), min(points["high"].max(), means.max() + room)])
     margin = 0.06 * (high - low) or 0.5
     return max(low - margin, -0.5), min(high + margin, 100.5)

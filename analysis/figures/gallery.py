@@ -95,8 +95,8 @@ PLOTS = (
         "responses",
         draw_responses,
         "Standard deviation of each 3x3 layer's response at the last epoch probed, after the normalisation, before "
-        "addition and nonlinearity; below, sorted by size. With several seeds: the mean, and a band from the lowest to "
-        "the highest.",
+        "addition and nonlinearity; below, the means sorted by size. With several seeds: the mean, and above, a band "
+        "from the lowest to the highest.",
     ),
     Plot("classes", draw_classes, "Test accuracy of each class, one mark per configuration, the hardest class first."),
     Plot(

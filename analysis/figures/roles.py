@@ -13,10 +13,11 @@ from analysis.frames.study import SCORE, Study, best_rows, validated
 
 MANY = 24  # up to this many values are joined by a line; more are separate dots
 PANELS = 4  # rows or columns of panels
+SIZE = ("layers", "stages", "model.width")  # axes that change the quantities
 # What accuracy can be drawn against, in addition to the axes: a label, and the unit to divide by.
 QUANTITIES = {
     "multiply_adds": ("multiply-adds (M)", 10**6),
-    "parameters": ("parameters", 1),
+    "parameters": ("parameters (thousands)", 10**3),
     "wall_seconds": ("training time (minutes)", 60),
 }
 
@@ -49,7 +50,8 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
     """Return which axis plays which part; raises BadRequest for a name that is not an axis, or is given two parts.
 
     By default, the horizontal is the numeric axis with the most values (on a tie, the depth), lines are by shortcut or
-    else the next axis, and panels by one with few values. A quantity takes the place of the depth, if that varies.
+    else the next axis, and panels by one with few values. A quantity takes the place of the depth or another
+    axis of size, if one varies.
     """
     axes = study.axes.axes
     quantity = options.x if options.x in QUANTITIES else ""
@@ -60,7 +62,7 @@ def roles_of(study: Study, options: PlotOptions) -> Roles:
         raise BadRequest(f"{max(given, key=given.count).name}: an axis goes to one of --x, --by and --panels")
     free = [axis for axis in axes if axis not in (by, panels)]
     numbers = [axis for axis in free if axis.numeric]
-    numbers.sort(key=lambda axis: (quantity != "" and axis.name != "layers", -min(len(axis.values), MANY)))
+    numbers.sort(key=lambda axis: (quantity != "" and axis.name not in SIZE, -min(len(axis.values), MANY)))
     x = x or next(iter([*numbers, *free]), None)
     rest = [axis for axis in free if axis != x]
     rest.sort(key=lambda axis: axis.name != "shortcut")

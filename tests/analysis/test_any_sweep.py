@@ -146,11 +146,14 @@ def test_equal_accuracies_have_a_plain_scale(build):
         assert axis.yaxis.get_offset_text().get_text() == "" and axis.get_ylim() == (99.5, 100.5)
 
 
-def test_large_numbers_are_labelled_in_full(build):
+def test_quantities_are_labelled_with_round_numbers(build):
     for depth, count in ((8, 75290), (20, 269722), (56, 853018)):
         build.amend(build.complete(**layers(depth)), parameters=count)
     (axis, _) = figure("accuracy", x="parameters").axes
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["75,290", "269,722", "853,018"]
+    axis.figure.canvas.draw()
+    low, high = axis.get_xlim()
+    shown = [label.get_text() for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert shown == ["100", "200", "500"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -167,4 +170,4 @@ def test_long_names_are_cut_and_turned(build):
         build.complete(**studies.MULTISTEP | {"schedule.milestones": milestones})
     (axis, *_) = figure("accuracy", x="milestones").axes
     labels = axis.get_xticklabels()
-    assert max(len(label.get_text()) for label in labels) <= 21 and {label.get_rotation() for label in labels} == {45}
+    assert max(len(label.get_text()) for label in labels) <= 25 and {label.get_rotation() for label in labels} == {45}

@@ -27,7 +27,7 @@ def find_untrained(untrained: Untrained) -> Iterator[Finding]:
 
 
 def kinds_of(runs: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
-    """Return the runs with a finite value in a column, by shortcut, plain ones first."""
+    """Return the runs with a finite value in a column, by shortcut, plain ones last."""
     known = runs[np.isfinite(runs[column])]
     return {name: known[known["shortcut"] == name] for name in plain_last(known["shortcut"])}
 

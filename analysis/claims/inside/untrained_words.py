@@ -78,7 +78,7 @@ def say_directions(finding: Finding) -> str:
 
 
 def networks(shortcuts: Iterable[str]) -> str:
-    """Return `plain and residual (pad) networks`."""
+    """Return `residual (pad) and plain networks`."""
     return f"{in_a_row(map(name_shortcut, shortcuts))} networks"
 
 

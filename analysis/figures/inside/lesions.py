@@ -47,8 +47,8 @@ def draw_lesions(study: Study) -> Figure:
         axis.set_ylabel("accuracy (%)")
         axis.tick_params(labelleft=True)
     shortcuts = plain_last(rows["shortcut"])
-    intact = "the intact network" + " (plain: dashed)" * (PLAIN in shortcuts)
-    lines = {intact: "-"} | ({"guessing": ":"} if guessing else {})
+    intact = "the intact network" + " (plain: dashed)" * (PLAIN in shortcuts[1:])
+    lines = {intact: "--" if shortcuts == [PLAIN] else "-"} | ({"guessing": ":"} if guessing else {})
     handles = [Line2D([], [], color=MUTED, lw=1, ls=style, label=label) for label, style in lines.items()]
     legend(figure, [*map(draw_as, shortcuts), *handles])
     return figure
