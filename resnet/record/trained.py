@@ -67,9 +67,9 @@ class Trained:
         """
         settings = asdict(Data(**self.config["data"]))
         if root is None:
-            root = settings["root"]
+            root = own = str(settings["root"])
             if settings["name"] != "folder":
-                root = os.environ.get("RESNET_DATA", root if os.path.isdir(os.path.expanduser(root)) else "data")
+                root = os.environ.get("RESNET_DATA", own if os.path.isdir(os.path.expanduser(own)) else "data")
         return settings | {"root": root}
 
     def normalize(self) -> Normalize:
