@@ -38,9 +38,9 @@ results: $(INSTALLED)
 	cp figures/rates/reference/depth_rate/accuracy.svg runs/reference/rates.svg
 	cp figures/rates/reference/depth_rate/degradation.svg runs/reference/training_error.svg
 	rm -rf figures/depth_and_width && mkdir figures/depth_and_width
-	ln -s $(CURDIR)/runs/reference/depth/*-pad-* $(CURDIR)/runs/reference/depth_or_width/*-pad-* figures/depth_and_width
-	cd figures && $(abspath $(VENV))/bin/python -m analysis.plots depth_and_width --x multiply_adds --by model.width \
-		--measure test_acc --out size --format svg
+	cd figures/depth_and_width && ln -s ../../runs/reference/depth/*-pad-* ../../runs/reference/depth_or_width/*-pad-* .
+	cd figures && PYTHONPATH="$(CURDIR)" "$(abspath $(VENV))"/bin/python -m analysis.plots depth_and_width \
+		--x multiply_adds --by model.width --measure test_acc --out size --format svg
 	cp figures/size/depth_and_width/accuracy.svg runs/reference/size.svg
 	cp figures/reference/initialization/untrained_gradients.svg runs/reference/gradients.svg
 	cp figures/reference/depth/lesions.svg figures/reference/depth/gradient_ratio.svg runs/reference/

@@ -58,16 +58,18 @@ def accuracies(study: str, measure: str, row: str, column: str, values: str, *la
     `labels` head the columns: one for the rows, then one for each of `values`. Rows are in ascending order. A cell with
     fewer runs than others gives their number.
     """
-    cells = {cell: estimate(100 * runs[measure]) for cell, runs in runs_of(study).groupby([row, column])}
+    runs, names = runs_of(study), values.split(",")
+    kinds = runs[column].astype(str)
+    shown = runs[kinds.isin(names)].groupby([row, kinds])[measure]
+    cells = {cell: estimate(100 * accuracy) for cell, accuracy in shown}
     most = max(found.n for found in cells.values())
 
-    def cell(found: Estimate | None) -> str:
+    def say_cell(found: Estimate | None) -> str:
         if found is None:
             return ""
         return say_mean(found.mean, found.std) + f" (n={found.n})" * (found.n < most)
 
-    heads = sorted(runs_of(study)[row].unique())
-    rows = ([str(head), *(cell(cells.get((head, name))) for name in values.split(","))] for head in heads)
+    rows = ([str(head), *(say_cell(cells.get((head, name))) for name in names)] for head in sorted(runs[row].unique()))
     return as_table(labels, rows, text=())
 
 

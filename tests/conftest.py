@@ -62,8 +62,9 @@ def hold(folder: Path, ending: str = "checkpoint.pt") -> dict[str, str]:
 
 
 def heed_interrupts() -> None:
-    """Restore SIGINT's default handler in a child; shells make background jobs ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Restore default handlers in a child: shells make background jobs ignore SIGINT, and nohup ignores SIGHUP."""
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def small(*overrides: str) -> list[str]:

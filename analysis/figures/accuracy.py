@@ -1,5 +1,6 @@
 """Accuracy along any axis: lines for numbers, dots for names, with intervals over seeds and a dot per seed."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.transforms import offset_copy
 from analysis.figures.published_points import draw_published, find_published
 from analysis.figures.roles import MANY, PANELS, QUANTITIES, PlotOptions, Roles, best_of, roles_of, with_result
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import MOST, MUTED, NoData, colors_of, legend, look_of, new_figure, some_of
+from analysis.figures.style import MOST, MUTED, SEEDS, NoData, colors_of, legend, look_of, new_figure, some_of
 from analysis.frames.axes import UNITS
 from analysis.frames.configurations import MEASURES, of_configurations
 from analysis.frames.statistics import estimate
@@ -20,7 +21,6 @@ from analysis.frames.study import SCORE, UNLIKE, Study, best_rows
 
 SHOWN = ("test_acc", "val_acc")
 BESIDE = 4  # points between an interval and the dots of its seeds
-SEEDS = 3  # the fewest for an interval: over two, it says little, and is so long that it flattens a figure
 RING = {"color": MUTED, "marker": "o", "ls": "none", "ms": 11, "mfc": "none"}
 LOST = 3  # up to this many configurations without a complete run are named in a note
 
@@ -52,8 +52,7 @@ def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
     published = find_published(table, roles.by) if alone else None
     handles = [look(roles, place) for place in places(table, roles)] if roles.by else []
     handles += [Line2D([], [], label="best by validation", **RING)] * bool(best)
-    points = {name: points_of(study.complete.dropna(subset=name), table, scale, name) for name in measures}
-    points = {name: found.assign(best=found["configuration"].isin(best)) for name, found in points.items()}
+    points = {name: points_of(study.complete.dropna(subset=name), table, scale, name, best) for name in measures}
     for number, measure in enumerate(measures):
         beside = [measure] if roles.panels else measures  # the measures that share a vertical axis
         columns = [f"{name}_mean" for name in beside]
@@ -140,10 +139,12 @@ def draw_panel(axis: Axes, points: pd.DataFrame, table: pd.DataFrame, roles: Rol
     axis.grid(alpha=0.25)
 
 
-def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str) -> pd.DataFrame:
+def points_of(
+    runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: str, best: Collection[str]
+) -> pd.DataFrame:
     """Return each configuration's place, and its mean, interval and seeds in per cent, from left to right.
 
-    There is no interval over fewer than SEEDS seeds.
+    There is no interval over fewer than SEEDS seeds. `best` are those that get a ring.
     """
     rows, groups = [], dict(list(runs.groupby("configuration")[measure]))
     for index, name in zip(table.index, table["configuration"]):
@@ -153,6 +154,7 @@ def points_of(runs: pd.DataFrame, table: pd.DataFrame, scale: Scale, measure: st
             ends = (found.low, found.high) if found.n >= SEEDS else (None, None)
             rows.append((name, scale.values[index], found.mean, *ends, list(values)))
     frame = pd.DataFrame(rows, columns=["configuration", "x", "mean", "low", "high", "seeds"])
+    frame["best"] = frame["configuration"].isin(best)
     return frame.astype({"x": float, "mean": float, "low": float, "high": float}).sort_values("x", kind="stable")
 
 

@@ -88,7 +88,8 @@ PLOTS = (
     Plot(
         "gradients",
         draw_gradients,
-        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey if it is zero.",
+        "Norm of the gradient of each 3x3 layer's weights by epoch, on a logarithmic scale; grey if it is zero. Norms "
+        "before training that are above all others have the highest colour.",
         wide=True,
     ),
     Plot(
@@ -129,9 +130,9 @@ INSIDE = (
     Plot(
         "curvature",
         draw_curvature,
-        "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds, "
-        "and the bound 2 (1 + momentum) / rate below which full-batch gradient descent with momentum is stable "
-        "(Cohen et al. 2021).",
+        "Largest eigenvalue of the Hessian of the loss on 64 images before training, with 95 % intervals over seeds "
+        "(from three on), and the bound 2 (1 + momentum) / rate below which full-batch gradient descent with momentum "
+        "is stable (Cohen et al. 2021).",
         fixed=True,
     ),
     Plot(

@@ -7,6 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of, with_result
+from analysis.figures.scale import LABELS
 from analysis.figures.style import NoData, new_figure, some_of, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
@@ -47,7 +48,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
         cells[part[y.column], part[x.column]] = values[part.index]
         draw_cells(axis, cells, norm, x, y)
         axis.set_title("" if panel is None else panel.label(place), fontsize=10)
-    axes[0].set_ylabel(y.name)
+    axes[0].set_ylabel(LABELS.get(y.name, y.name))
     figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, label=MEASURES[measure].long, aspect=30)
     return figure
 
@@ -59,7 +60,7 @@ def draw_cells(axis: Axes, cells: np.ndarray, norm: Normalize, x: Axis, y: Axis)
     for along, ticks in ((x, axis.set_xticks), (y, axis.set_yticks)):
         places = spread(range(len(along.values)), MOST_CELLS)
         ticks(places, [along.text(place) for place in places], fontsize=8)
-    axis.set_xlabel(x.name)
+    axis.set_xlabel(LABELS.get(x.name, x.name))
     if max(cells.shape) <= MOST_CELLS:
         for (row, column), value in np.ndenumerate(cells):
             if np.isfinite(value):

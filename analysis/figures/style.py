@@ -26,6 +26,7 @@ BRIEF = 6  # … and needs more than these up to this one
 CLOSE = 0.08  # share of the shades' range: closer ones cannot be told apart
 LOOKS = {"projection": ("#0072B2", "o", "-"), "pad": ("#009E73", "s", "-"), "none": ("#D55E00", "^", "--")}
 MUTED = "#555555"
+SEEDS = 3  # the fewest for an interval: over two, it says little, and is so long that it flattens a figure
 
 
 class NoData(Exception):

@@ -355,6 +355,15 @@ def test_the_gradients_scale_ends_at_the_highest_of_training(build):
     assert image.get_array().max() == 1000 and (image.norm.vmin, image.norm.vmax) == (1, 2)
 
 
+def test_every_one_of_two_seeds_is_within_the_axis(build):
+    for seed, test in enumerate((0.6, 0.7)):
+        build.complete(seed, test=test, val=None)
+        build.complete(seed, test=test - 0.02, val=None, **DEEP)
+    (axis,) = figure("accuracy").axes
+    low, high = axis.get_ylim()
+    assert low < 58 and high > 70
+
+
 def test_every_seed_is_a_dot_beside_its_interval(build):
     sweep(build, seeds=3)
     drawn = figure("accuracy")
@@ -616,6 +625,10 @@ def test_published_points_have_the_measure_that_is_shown():
         (line,) = axis.get_lines()
         assert list(line.get_ydata()) == pytest.approx(heights)
         assert all(depth < x < 1.1 * depth for depth, x in zip((20, 56), line.get_xdata())), "beside our own intervals"
+    two = pd.concat([published, published.assign(by="others", label="repeated")])
+    axis = Figure().subplots()
+    draw_published(axis, two.reset_index(drop=True), "test_acc")
+    assert len({line.get_xdata()[0] for line in axis.get_lines()}) == 2, "one source beside the other"
 
 
 def test_a_band_goes_from_the_lowest_seed_to_the_highest():

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.inside.panels import COLUMNS, NotMeasured, untrained_of
 from analysis.figures.scale import LABELS, Scale, ticks
-from analysis.figures.style import MUTED, NoData, legend, look_of, new_figure, set_title, some_of
+from analysis.figures.style import MUTED, SEEDS, NoData, legend, look_of, new_figure, set_title, some_of
 from analysis.frames.axes import name_shortcut
 from analysis.frames.inside.untrained import BOUNDS, MOMENTUM, condition, plain_last
 from analysis.frames.statistics import estimate
@@ -66,7 +66,7 @@ def draw_series(axis: Axes, rows: pd.DataFrame, look: dict) -> None:
     by_depth = {int(str(depth)): estimate(np.log10(part)) for depth, part in parts}
     axis.plot(list(by_depth), [10**found.mean for found in by_depth.values()], **look)
     for depth, found in by_depth.items():
-        if found.low is not None and found.high is not None:
+        if found.low is not None and found.high is not None and found.n >= SEEDS:
             axis.vlines(depth, 10**found.low, 10**found.high, color=look["color"], lw=1.1)
 
 

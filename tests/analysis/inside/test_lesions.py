@@ -150,6 +150,17 @@ def test_lesions_are_drawn_residual_beside_plain_with_the_intact_network(build, 
     assert "optimizer.lr=0.001" in drawn.get_suptitle()
 
 
+def test_the_accuracy_of_guessing_is_drawn_if_the_classes_are_known(build, write_lesions):
+    run = build.complete(**STAGES, **PLAIN)
+    write_lesions(run, [0.5, 0.6])
+    build.classify(run)
+    drawn = figure("lesions")
+    (guessing,) = [line for line in drawn.axes[0].lines if line.get_linestyle() == ":"]
+    assert guessing.get_ydata()[0] == 100 / len(load_studies(["runs"])[0].classes["true"].unique())
+    names = {line.get_label(): line.get_linestyle() for line in drawn.legends[0].get_lines()}
+    assert (names["the intact network"], names["guessing"]) == ("--", ":")
+
+
 def test_a_depth_without_swaps_leaves_no_empty_panel(build, write_lesions):
     write_lesions(build.complete(**STAGES), [0.5, 0.6, 0.7, 0.8], [0.4])
     write_lesions(build.complete(**{"model.name": "blocks3", "model.stages": [1, 1, 1]}), [0.5, 0.6, 0.7])
