@@ -412,7 +412,7 @@ def test_the_command_line_assigns_axes_to_x_lines_and_panels(build, monkeypatch)
 def test_accuracy_can_be_drawn_against_cost(build):
     build.complete()
     build.complete(**studies.DEEP)
-    for quantity, places in (("multiply_adds", [72.19, 275.61]), ("parameters", [170_410, 1_860_522])):
+    for quantity, places in (("multiply_adds", [72.19, 275.61]), ("parameters", [170.41, 1860.522])):
         lines = figure("accuracy", x=quantity, measure="test_acc").axes[0].lines
         assert sorted({float(x) for line in lines for x in line.get_xdata()}) == pytest.approx(places)
 
