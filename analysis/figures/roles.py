@@ -158,8 +158,11 @@ def best_of(
     """
     tried = configurations if tried is None else tried
     columns = [axis.column for axis in axes]
-    own = [name for name in study.chosen if name not in [axis.name for axis in axes]]
-    notes = [f"each with its own {', '.join(own)}, chosen by validation"] if own else []
+    own = {name: by for name, by in study.chosen.items() if name not in [axis.name for axis in axes]}
+    notes = []
+    for by in dict.fromkeys(own.values()):
+        names = ", ".join(name for name in own if own[name] == by)
+        notes.append(f"each with its own {names}, chosen by validation" + (by and f" in {by}"))
     best_one = "the best by validation" if validated(configurations) else "the first, as nothing was validated"
     others = [axis for axis in study.axes.axes if axis not in axes]
     for axis in sorted(others, key=lambda axis: axis.numeric):

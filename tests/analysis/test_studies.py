@@ -31,9 +31,12 @@ def test_a_key_that_was_tuned_in_another_study_is_mentioned_once(build, table):
     said = sentences()
     (note,) = said["Confounds"]
     assert note.startswith(
-        "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate;"
+        "Each configuration has its own optimizer.lr, chosen by validation accuracy in experiment=depth_rate "
+        "(14 and 32 layers: untuned);"
     )
     assert note in table()
+    heading = " ".join(figure("accuracy").get_suptitle().split())
+    assert "own optimizer.lr, chosen by validation in experiment=depth_rate (14 and 32 layers: untuned)" in heading
     compared = table("--compare", "resnet8-pad", "resnet20-pad")
     assert note in compared and "optimizer.lr (0.3 against 0.1)." in compared and "do not tell" not in compared
     assert len(said["Depth"]) == 2
