@@ -1,7 +1,5 @@
 """How much accuracy a trained network keeps without a block, or with two blocks swapped."""
 
-from itertools import chain
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,8 +13,8 @@ from analysis.frames.configurations import of_configurations
 from analysis.frames.inside.untrained import plain_last
 from analysis.frames.study import Study
 
-LESIONS = {"remove": "removed", "swap": "swapped with the next"}
-DEPTHS = 4  # side by side
+LESIONS = {"remove": ("without a block", "block"), "swap": ("two blocks swapped", "first of the two")}
+DEPTHS = 5  # side by side
 
 
 def draw_lesions(study: Study) -> Figure:
@@ -42,10 +40,10 @@ def draw_lesions(study: Study) -> Figure:
                 axis.axhline(guessing, color=MUTED, lw=1, ls=":")
             axis.tick_params(labelbottom=True)
             axis.set_title(f"{depth} layers" if kind == kinds[0] else "", fontsize=10)
-            axis.set_xlabel(f"block {LESIONS[kind]}", fontsize=9)
-    for axis in chain(*map(first_shown, axes)):
-        axis.set_ylabel("accuracy (%)")
-        axis.tick_params(labelleft=True)
+            axis.set_xlabel(LESIONS[kind][1], fontsize=9)
+        for axis in first_shown(line):
+            axis.set_ylabel(f"accuracy (%)\n{LESIONS[kind][0]}")
+            axis.tick_params(labelleft=True)
     shortcuts = plain_last(rows["shortcut"])
     intact = "the intact network" + " (plain: dashed)" * (PLAIN in shortcuts[1:])
     lines = {intact: "--" if shortcuts == [PLAIN] else "-"} | ({"guessing": ":"} if guessing else {})
