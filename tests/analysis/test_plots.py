@@ -566,6 +566,7 @@ def test_epochs_that_were_not_probed_are_left_blank(build):
     assert list(image.get_extent()[:2]) == [-0.5, 6.5]
 
 
+@pytest.mark.slow
 def test_a_matplotlibrc_changes_nothing(build, plots):
     sweep(build, seeds=1)
     assert plots("--out", "own", "--format", "svg")[0]

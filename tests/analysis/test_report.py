@@ -259,6 +259,7 @@ def test_half_a_comparison_names_the_other_half(build, report):
     assert "compared with comes from <code>experiment=depth model=resnet56" in report()
 
 
+@pytest.mark.slow
 def test_a_search_over_many_configurations_stays_small(build, report):
     studies.random_search(build, 200)
     text = report()

@@ -97,6 +97,7 @@ def test_a_link_is_a_run_directory_if_it_points_to_a_directory(train, tmp_path, 
     assert (tmp_path / "elsewhere" / "result.json").exists() and not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.slow
 def test_a_configuration_that_cannot_be_read_is_reported_and_the_others_run(train, tmp_path, folder):
     (folder / "seed0" / "config.yaml").mkdir(parents=True)
     assert "config.yaml cannot be read: Is a directory\n" in output(train(code=1))
@@ -137,6 +138,7 @@ def test_out_of_memory_in_one_job_leaves_the_others_alone(tmp_path):
     assert "Traceback" not in (failure.parent / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_a_plan_gets_a_one_line_error(tmp_path):
     command = (sys.executable, "-c", OUT_OF_MEMORY, *small("model.width=16", "plan=true"))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

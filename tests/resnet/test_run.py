@@ -175,9 +175,8 @@ resnet.run.cli()
 """
 
 
-@pytest.mark.parametrize(
-    "signum, code", [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_whose_exception_is_lost_still_stops_a_run(tmp_path, signum, code):
     """This once happened in the middle of compiling, in the callback of a weak reference."""
     command = (sys.executable, "-c", LOSE_A_SIGNAL, str(int(signum)), *small("epochs.count=500"))

@@ -107,9 +107,8 @@ def test_a_refused_run_leaves_the_other_runs_files_unchanged(command, copied_run
         assert outcome == "failed" and "config.yaml is not this run's configuration" in reason
 
 
-@pytest.mark.parametrize(
-    "arguments", [pytest.param((), marks=pytest.mark.slow, id="single"), pytest.param(("-m", "seed=0,1"), id="sweep")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [pytest.param((), id="single"), pytest.param(("-m", "seed=0,1"), id="sweep")])
 def test_paths_mean_the_same_if_a_run_changes_the_directory(train, tmp_path, arguments):
     """So does data.root, here a folder of pictures: it is relative to where the command was typed."""
     import numpy as np

@@ -56,6 +56,7 @@ def test_callbacks_learn_of_a_request_that_does_not_fit_the_data(noted, tmp_path
     assert not with_traces(tmp_path)
 
 
+@pytest.mark.slow
 def test_callbacks_learn_of_each_run_of_a_sweep_that_goes_on_after_a_failure_and_of_its_end(noted, tmp_path):
     noted("-m", "batch_size=5000,64", "epochs.count=1", code=1)
     (bad, good, end) = notes(tmp_path)

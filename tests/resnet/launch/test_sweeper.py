@@ -82,6 +82,7 @@ def test_a_signal_before_the_first_step_stops_a_sweep_with_a_summary(tmp_path):
     assert summary(tmp_path) == [("seed0", "unfinished"), ("seed1", "not started")]
 
 
+@pytest.mark.slow
 def test_a_repeated_sweep_says_which_runs_other_code_computed_and_imports_no_pytorch(train, tmp_path):
     train("-m", "seed=0,1", "epochs.count=1")
     edit(only(tmp_path, "runs/*/*/seed0"), code="0" * 64)

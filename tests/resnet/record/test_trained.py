@@ -41,6 +41,7 @@ def test_an_evaluation_reproduces_what_the_training_recorded(digits_run):
 REFERENCE = Path(__file__).resolve().parents[3] / "runs" / "reference"
 
 
+@pytest.mark.slow
 def test_each_committed_network_predicts_as_recorded(cifar10):
     few, test = slice(200), load("cifar10", str(cifar10), 0.1, None).test
     runs = [path.parent for path in REFERENCE.glob("*/*/*/weights.safetensors")]
