@@ -17,6 +17,7 @@ from analysis.frames.study import Study, load_studies
 from analysis.page.order import heading
 from analysis.page.provenance import commands, differences, environments
 from analysis.page.sections import short
+from analysis.page.svg import smaller
 from analysis.page.tables import page_grids
 from analysis.report import main
 from tests.analysis import studies
@@ -277,6 +278,11 @@ def test_a_page_shows_what_was_chosen_for_each_configuration(build):
     studies.rates(build)
     first, _ = page_grids(*load_studies(["runs"], ["optimizer.lr"]))
     assert [row[first.head.index("optimizer.lr")] for row in first.rows] == ["0.03", "0.1"]
+
+
+def test_a_path_stays_the_same_in_fewer_characters():
+    path = '<path d="M 0.001 1 L 2 -3.456789 L 4 5 C 1 2 3 4 5 6 L 7 8 L 9 1 z L 1 1 M 2 2 L 3 3"/>'
+    assert smaller(path, "a") == '<path d="M 0 1 2 -3.46 4 5 C 1 2 3 4 5 6 L 7 8 9 1 z L 1 1 M 2 2 3 3"/>'
 
 
 def test_the_report_of_the_reference_runs_is_not_too_large():
