@@ -12,16 +12,20 @@ from pathlib import Path
 from analysis.command import add_best, add_folders, exit_on_error, writing
 from analysis.figures.gallery import UNDATED, draw_all, save
 from analysis.figures.roles import PlotOptions
-from analysis.frames.find import RunsError, searched
-from analysis.frames.study import load_studies
+from analysis.frames.find import RunsError, each_that_can, searched
+from analysis.frames.study import Study, load_studies
 
 ACCURACIES = ("test_acc", "val_acc", "train_acc")
 
 
 def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions, best: Sequence[str]) -> None:
-    """Write every figure of every study in `folders`, and print their paths; raises RunsError."""
-    found = False
-    for study in load_studies(folders, best):
+    """Write every figure of every study in `folders` that has the axes in `options`, and print their paths.
+
+    Raises RunsError.
+    """
+
+    def draw_study(study: Study) -> bool:
+        found = False
         for plot, figure in draw_all(study, options):
             if isinstance(figure, str):
                 print(f"{study.title}: no figure of {plot.name}, {figure}", file=sys.stderr)
@@ -32,7 +36,9 @@ def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions,
                 file.parent.mkdir(parents=True, exist_ok=True)
                 save(figure, file, form)
             print(file)
-    if not found:
+        return found
+
+    if not any(each_that_can(load_studies(folders, best), draw_study)):
         raise RunsError(f"{searched(folders)}: nothing to draw yet, no run has finished an epoch")
 
 

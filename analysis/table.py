@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.command import add_best, add_folders, exit_on_error, write_text
+from analysis.frames.find import each_that_can
 from analysis.frames.study import Study, load_studies
 from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.pivot import pivot
@@ -39,7 +40,10 @@ def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence
     def grid(study: Study) -> Grid:
         return pivot(study, *axes, *layout.columns[:1]) if axes else to_grid(study, layout)
 
-    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study, layout.width))]
+    grids = [
+        *each_that_can(trained, grid),
+        *(grid for study in inspected for grid in inspection_grids(study, layout.width)),
+    ]
     return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
 
 
@@ -108,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = compare_two(given.compare[0], given.compare[1], studies)
         text = wrapped(text, width) if width else text
     else:
-        columns = [name for name in given.columns.split(",") if name]
+        columns = [name.strip() for name in given.columns.split(",") if name.strip()]
         layout = Layout(given.published, columns, given.sort, width)
         text = tabulate(studies, given.format, layout, given.pivot or ())
         text = wrapped(text, width) + conclusions(studies, width) if width else text

@@ -38,8 +38,14 @@ def find_axis(study: Study, runs: pd.DataFrame, axis: Axis) -> Iterator[Finding]
     facts = {"axis": axis.name, "best": axis.text(best), "second": axis.text(second), "planned": len(planned)}
     facts |= {"label": label_of(axis, best)} | ranking(axis, ranked, grids)
     facts |= {"seconds": int((ranked.iloc[1] - ranked.iloc[1:] < TIE).sum()), "unlike": axis.name in UNLIKE}
-    known = study.configurations.dropna(subset=SCORE)[axis.column]
-    facts |= {"waiting": [axis.text(place) for place in sorted({*study.configurations[axis.column]} - {*known})]}
+    every, known = (
+        set(rows[axis.column]) for rows in (study.configurations, study.configurations.dropna(subset=SCORE))
+    )
+    apart = known.difference(*(rows.index for rows in grids.values()))
+    facts |= {
+        name: [axis.text(place) for place in sorted(found)]
+        for name, found in (("waiting", every - known), ("apart", apart))
+    }
     equal = sorted(ranked.index[ranked.iloc[0] - ranked < TIE])
     if len(equal) > 1:
         yield Finding("tie", facts=facts | {"equal": [axis.text(place) for place in equal]})

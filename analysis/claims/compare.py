@@ -22,6 +22,7 @@ from analysis.frames.study import Study, load_studies
 
 MEASURED = ("train_acc", "val_acc", "test_acc")
 NAMED = 20  # configurations named in a message; the rest are only counted
+PYTHON = {"True": "true", "False": "false", "None": "null"}  # values as Python writes them, and as a configuration does
 COMMAS, SPACES = (re.compile(rf"{separator}(?![^\[]*\])") for separator in (r"\s*,\s*", r"\s+"))  # outside a list
 
 
@@ -153,6 +154,7 @@ def matches_all(terms: str, side: Side) -> bool:
 def matches(term: str, side: Side) -> bool:
     """Return whether a term describes a configuration: `key=value`, its value on any axis, or its model's name."""
     key, equals, typed = term.partition("=")
+    typed = PYTHON.get(typed, typed.replace(" ", "") if typed.startswith("[") else typed)
     row, axes = side.row, side.study.axes
     if not equals:
         return term == row["model"] or any(
@@ -179,5 +181,9 @@ def number(text: str) -> float | None:
 def complete(runs: pd.DataFrame, folder: str) -> pd.DataFrame:
     """Return the complete runs; raises RunsError if there are none."""
     if not (runs["status"] == "complete").any():
-        raise RunsError(f"{folder}: nothing to compare yet, none of its runs is complete")
+        diverged = (runs["status"] == "diverged").all()
+        raise RunsError(
+            f"{folder}: nothing to compare{', all' if diverged else ' yet, none'} of its runs "
+            f"{'diverged' if diverged else 'is complete'}"
+        )
     return runs[runs["status"] == "complete"]

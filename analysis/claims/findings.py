@@ -48,7 +48,8 @@ def find(study: Study) -> list[Finding]:
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
     effects = [*find_pair(study), *effects]
     if study.others and not validated(done):
-        effects.insert(0, Finding("no validation", facts={"axes": in_a_row(axis.name for axis in study.others)}))
+        facts = {"axes": in_a_row(axis.name for axis in study.others), "several": len(done) > 2}
+        effects.insert(0, Finding("no validation", facts=facts))
     effects = [count_diverged(but_for_chosen(found, study.chosen), configurations) for found in effects]
     return [
         *rule_out_overfitting(apply_holm(effects)),
@@ -146,9 +147,10 @@ def without_copies(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def find_pair(study: Study) -> Iterator[Finding]:
-    """Compare a study's two configurations that differ on several axes, so no single axis explains the difference."""
+    """Compare a study's two configurations if no axis will: they differ on several, or nothing was validated."""
     runs, configurations = study.complete, study.configurations
-    if len(configurations) == 2 == runs["configuration"].nunique() and len(study.axes.axes) > 1:
+    alone = len(study.axes.axes) > 1 or study.others and not validated(configurations)
+    if len(configurations) == 2 == runs["configuration"].nunique() and alone:
         a, b = (runs[runs["configuration"] == name] for name in configurations["configuration"])
         found = versus("pair", a, b, "test_acc", facts={"labels": tuple(configurations["label"])})
         yield but_for_chosen(found, study.chosen)

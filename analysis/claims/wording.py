@@ -26,6 +26,7 @@ from analysis.frames.settings import as_text
 
 NAMED, MOST = 6, 12  # configurations, and values, named in a sentence; the rest are only counted
 EACH = 8  # up to this many combinations have their best values named; with more, these are counted
+HINT = "; `--compare` of `analysis.table` compares two configurations"
 PROGRAMS = {"code": "computed by the same code", "data": "computed from the same data"}
 OTHER_IMAGES = " The values were validated on different images, which may explain their order."
 BETWEEN_THEM = "({counted}), which is another difference between them."
@@ -34,8 +35,8 @@ TEMPLATES = {
     "best": "Of {count} configurations, {label} is best by validation: {val_acc} % validation accuracy and "
     "{test_acc} % test accuracy ({n}{but}). {next} is {lower} by validation.",
     "no validation": "Nothing was held out for validation, so no value of {axes} can be chosen: the test images are "
-    "for comparing, not for choosing.",
-    "axis": "{over}{label} is the {rank} of {values} values by validation{rest}. {change}{pairwise}",
+    "for comparing, not for choosing{hint}.",
+    "axis": "{over}{label} is the {rank} of {values} {what} by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best value of {axis} is {each}.",
     "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
@@ -236,7 +237,8 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value}: {signed(points)} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
-    said += f"; without a complete run: {in_a_row(facts['waiting'])}" * bool(facts["waiting"])
+    said += f"; not comparable, because other axes differ: {in_a_row(facts['apart'])}" * bool(facts["apart"])
+    said += f"; without a complete, validated run: {in_a_row(facts['waiting'])}" * bool(facts["waiting"])
     how = "On average" if facts["balanced"] else "By a least-squares fit"
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
     over = f"{how} over {facts['grids']} combinations of the other axes, {having}" * (facts["grids"] > 1)
@@ -250,6 +252,11 @@ def say_rest(finding: Finding) -> dict[str, Any]:
         "rest": f"{without} (relative to it, {said})",
         "pairwise": pairwise * bool(facts["below"]) + OTHER_IMAGES * facts["unlike"],
         "rank": "better" if facts["values"] == 2 else "best",
+        "what": "kinds of skip connection"
+        if facts["axis"] == "shortcut"
+        else "comparable values"
+        if facts["apart"]
+        else "values",
     }
 
 
@@ -334,6 +341,7 @@ SAY_MORE = {
     "axis": say_rest,
     "part of the data": say_part,
     "best": say_next,
+    "no validation": lambda found: {"hint": HINT * found.facts["several"]},
 }
 
 # How to say facts that are neither plain words nor numbers.

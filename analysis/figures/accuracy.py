@@ -11,9 +11,19 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from analysis.figures.published_points import draw_published, find_published
-from analysis.figures.roles import MANY, PANELS, QUANTITIES, PlotOptions, Roles, best_of, roles_of, with_result
+from analysis.figures.roles import (
+    MANY,
+    PANELS,
+    QUANTITIES,
+    PlotOptions,
+    Roles,
+    best_of,
+    roles_of,
+    some_values,
+    with_result,
+)
 from analysis.figures.scale import Scale, dodged, scale_of, ticks
-from analysis.figures.style import MOST, MUTED, SEEDS, NoData, colors_of, legend, look_of, new_figure, some_of
+from analysis.figures.style import MOST, MUTED, SEEDS, NoData, colors_of, legend, look_of, new_figure
 from analysis.frames.axes import UNITS
 from analysis.frames.configurations import MEASURES, of_configurations
 from analysis.frames.statistics import estimate
@@ -22,7 +32,7 @@ from analysis.frames.study import SCORE, UNLIKE, Study, best_rows
 SHOWN = ("test_acc", "val_acc")
 BESIDE = 4  # points between an interval and the dots of its seeds
 RING = {"color": MUTED, "marker": "o", "ls": "none", "ms": 11, "mfc": "none"}
-LOST = 3  # up to this many configurations without a complete run are named in a note
+LOST = 3  # up to this many configurations are named in a note
 
 
 def draw_accuracy(study: Study, options: PlotOptions) -> Figure:
@@ -87,7 +97,9 @@ def best_along(table: pd.DataFrame, roles: Roles) -> set[str]:
     x, columns = roles.x, [axis.column for axis in (roles.by, roles.panels) if axis]
     if roles.quantity or x is None or not x.numeric or x.name in {*UNITS, *UNLIKE}:
         return set()
-    return set(best_rows(table.dropna(subset=SCORE), columns)["configuration"])
+    judged = table.dropna(subset=SCORE)
+    several = judged[judged.duplicated(columns, keep=False)] if columns else judged
+    return set(best_rows(several, columns)["configuration"])
 
 
 def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
@@ -99,11 +111,17 @@ def shown(study: Study, table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame
         notes = [f"each with its own {', '.join(rest)}"]
     for axis, most in ((roles.by, MOST), (roles.panels, PANELS)):
         if axis is not None:
-            places, left_out = some_of(sorted(set(table[axis.column])), most, f"values of {axis.name}")
+            places, left_out = some_values(table, axis, most)
             table, notes = table[table[axis.column].isin(places)], [*notes, *left_out]
-    if lost := list(study.configurations.loc[study.configurations["n"] == 0, "label"]):
-        more = f"; and {len(lost) - LOST} more" * (len(lost) > LOST)
-        notes = [*notes, f"without a complete run: {'; '.join(lost[:LOST])}{more}"]
+    lost = study.configurations[study.configurations["n"] == 0]
+    partly = table[(table["n"] > 0) & (table["diverged"] > 0)]
+    diverged = [
+        f"{row['label']} ({row['diverged']} of {row['n'] + row['diverged']})" for row in partly.to_dict("records")
+    ]
+    for what, names in (("without a complete run", list(lost["label"])), ("without runs that diverged", diverged)):
+        if names:
+            more = f"; and {len(names) - LOST} more" * (len(names) > LOST)
+            notes = [*notes, f"{what}: {'; '.join(names[:LOST])}{more}"]
     return table, notes
 
 

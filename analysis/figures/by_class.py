@@ -58,7 +58,7 @@ def draw_classes(study: Study, options: PlotOptions) -> Figure:
     axis.set_ylabel("class")
     look = {"color": MUTED, "ls": "none", "ms": 5}
     handles = [Line2D([], [], marker=sign, label=title, **look) for title, sign in marks.items() if title]
-    legend(figure, [*drawn.handles(), *handles], drawn.legend_title)
+    legend(figure, [*drawn.handles(in_words=bool(handles)), *handles], "" if handles else drawn.legend_title)
     return figure
 
 

@@ -6,9 +6,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of, with_result
+from analysis.figures.roles import PANELS, PlotOptions, best_of, roles_of, some_values, with_result
 from analysis.figures.scale import LABELS
-from analysis.figures.style import NoData, new_figure, some_of, spread
+from analysis.figures.style import NoData, new_figure, spread
 from analysis.frames.axes import Axis
 from analysis.frames.configurations import MEASURES
 from analysis.frames.study import Study, validated
@@ -34,8 +34,7 @@ def draw_grid(study: Study, options: PlotOptions) -> Figure:
     roles = roles_of(study, options)
     panel = next((axis for axis in (roles.panels, roles.by, roles.x) if axis and axis not in (x, y)), None)
     table, notes = best_of(study, done, [axis for axis in (x, y, panel) if axis], with_result(study))
-    every = [0] if panel is None else sorted(set(table[panel.column]))
-    places, left_out = some_of(every, PANELS, f"values of {panel.name}" if panel else "")
+    places, left_out = some_values(table, panel, PANELS) if panel else ([0], [])
     share = 1 if len(places) > 1 else 2 / 3
     about = f"{MEASURES[measure].long.capitalize()} by {x.name} and {y.name}"
     figure = new_figure(study, about, 1.6 + 0.4 * min(len(y.values), MOST_CELLS), share, "; ".join([*notes, *left_out]))

@@ -109,12 +109,13 @@ class Lines:
         groups = self.table.groupby(self.row.column)
         return [(self.row.label(int(place)), part) for place, part in groups]  # pyright: ignore[reportArgumentType]
 
-    def handles(self) -> list[Line2D]:
-        """Return a legend entry for each value of the lines' axis that is shown."""
+    def handles(self, in_words: bool = False) -> list[Line2D]:
+        """Return a legend entry for each value of the lines' axis that is shown, with the axis if `in_words`."""
         if self.line is None:
             return []
         colors, places = self._colors, sorted(set(self.table[self.line.column]))
-        return [Line2D([], [], color=colors[place], linewidth=4, label=self.line.entry(place)) for place in places]
+        text = self.line.label if in_words else self.line.entry
+        return [Line2D([], [], color=colors[place], linewidth=4, label=text(place)) for place in places]
 
     @property
     def legend_title(self) -> str:
@@ -134,7 +135,7 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
         line = depth
     table, notes = best_of(study, configurations, [axis for axis in (line, row) if axis])
     if row is not None:
-        places, left_out = some_of(sorted(set(table[row.column])), PANELS, f"values of {row.name}")
+        places, left_out = some_values(table, row, PANELS)
         table, notes = table[table[row.column].isin(places)], [*notes, *left_out]
     if line is not None and (count := table[line.column].nunique()) > MOST:
         ranked = list(table.groupby(line.column)[SCORE].mean().sort_values(ascending=False).index)
@@ -143,7 +144,8 @@ def lines_of(study: Study, configurations: pd.DataFrame, options: PlotOptions) -
         table = table[table[line.column].isin([*ranked[:half], *ranked[middle : middle + half]])]
         best = "best by validation" if validated(table) else "first"
         tops = ", ".join(line.text(int(place)) for place in ranked[:half])
-        notes.append(f"of {count} values of {line.name}, the {half} {best} ({tops}) and {half} around the median")
+        others = f"the {half} {best} ({tops}) and {half} around the median"
+        notes.append(f"of {count} values of {line.name}, {f'the {MOST} {best}' if count < MOST + half else others}")
     return Lines(table, line, row, "; ".join(notes), roles.color)
 
 
@@ -186,6 +188,17 @@ def best_of(
     elif others:
         notes.append(f"each with its own {names}")
     return table, notes
+
+
+def some_values(table: pd.DataFrame, axis: Axis, most: int) -> tuple[list[int], list[str]]:
+    """Return at most `most` places of an axis, evenly spread but with that of the best, and a note if any lack."""
+    every = sorted(set(table[axis.column]))
+    places, notes = some_of(every, most, f"values of {axis.name}")
+    best = int(best_rows(table, []).iloc[0][axis.column])
+    if best not in places:  # so it lies between the ends, which stay
+        nearest = min(places[1:-1], key=lambda place: abs(every.index(place) - every.index(best)))
+        places[places.index(nearest)] = best
+    return places, notes
 
 
 def with_result(study: Study) -> pd.DataFrame:

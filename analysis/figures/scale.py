@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 
 from analysis.figures.roles import MANY, QUANTITIES, Roles
 from analysis.figures.style import panel_width
+from analysis.frames.axes import value_text
 
 DODGE = 0.02  # share of the axis, for all lines: intervals at one place that would hide one another are spread over it
 DECADE = 10
@@ -82,6 +83,7 @@ def ticks(axis: Axes, scale: Scale) -> None:
         axis.xaxis.set_major_formatter(lambda value, _: number(value))
     elif len(values) <= MANY:
         texts = [scale.texts[int(value)] if scale.texts else number(value) for value in values]
+        texts = texts if len(set(texts)) == len(texts) else list(map(value_text, values))
         at, sizes = np.log(values) if scale.logarithmic else np.array(values), [breadth(text) for text in texts]
         at, shown = at * panel_width(axis) / max(at[-1] - at[0], 1e-9), []
         numbers = [float(text.replace(",", "")) for text in texts]

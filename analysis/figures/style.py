@@ -79,9 +79,10 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     lengths = [max(map(len, handle.get_label().split("\n"))) + 8 for handle in handles]
     room = 12.5 * figure.get_figwidth()  # characters of this size that fit in a line
     fitting = [n for n in range(1, len(handles) + 1) if sum(map(max, filter(len, np.array_split(lengths, n)))) <= room]
-    columns = max(fitting, default=1)
+    rows = np.ceil(len(handles) / max(fitting, default=1))
+    columns = min((n for n in fitting if np.ceil(len(handles) / n) == rows), default=1)  # the same rows, filled evenly
     if handles:
-        figure.set_figheight(figure.get_figheight() + 0.2 * (np.ceil(len(handles) / columns) + bool(title)))
+        figure.set_figheight(figure.get_figheight() + 0.2 * (rows + bool(title)))
         look = {"title": title or None, "title_fontsize": 9, "fontsize": 9, "frameon": False}
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, **look)
 

@@ -44,12 +44,16 @@ class Axis:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The values as they are typed; floats with the fewest digits, at least four, that tell them apart."""
+        """The values as they are typed; floats with the fewest digits, at least four, that tell them apart.
+
+        A number of equal stages beside lists of blocks per stage says what it is.
+        """
         for digits in range(4, 18):
             texts = tuple(short(value, digits) for value in self.values)
             if len(set(texts)) == len(texts):
                 break
-        return texts
+        mixed = self.name == "stages" and not self.numeric
+        return tuple(f"{text} equal" if mixed and is_number(value) else text for text, value in zip(texts, self.values))
 
     def text(self, place: int) -> str:
         """Return a value as it is typed."""
@@ -61,13 +65,13 @@ class Axis:
         if self.name == "shortcut":
             return name_shortcut(str(value))
         if self.name in UNITS and is_number(value):
-            equal = "equal " * (self.name == "stages" and not self.numeric)  # others are lists of blocks per stage
-            return f"{self.text(place)} {equal}{self.name[: -1 if value == 1 else None]}"
+            return f"{self.text(place)} {self.name[: -1 if value == 1 else None]}"
         return f"{self.name}={self.text(place)}"
 
     def entry(self, place: int) -> str:
-        """Return a value for a legend titled with its axis: a shortcut in words, others as they are typed."""
-        return self.label(place) if self.name == "shortcut" else self.text(place)
+        """Return a value for a legend titled with its axis: as it is typed, but a shortcut and no limit in words."""
+        no_limit = self.name == "data.limit" and self.values[place] is None
+        return "all" if no_limit else self.label(place) if self.name == "shortcut" else self.text(place)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def read_published() -> pd.DataFrame:
 def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of a study together with published rows of the same networks, sorted by `order`, or by depth.
 
-    In `order`, published rows have a place only by depth and shortcut.
+    In `order`, published rows have a place only by depth, shortcut and width.
 
     `val_acc_difference` and `test_acc_difference` are in percentage points, own minus published. `other_recipe` says
     how the two recipes differ, `against` where the figure is from: one with the same recipe, if there is one. All of
@@ -73,7 +73,7 @@ def add_published(configurations: pd.DataFrame, order: Sequence[str] = ()) -> pd
     own_networks = set(map(network, rows))
     theirs = every[[network(row) in own_networks for row in every.to_dict("records")]]
     theirs = theirs.assign(study=own["study"].iloc[0])
-    for column, key in (("axis layers", "depth"), ("axis shortcut", "shortcut")):
+    for column, key in (("axis layers", "depth"), ("axis shortcut", "shortcut"), ("axis model.width", "width")):
         if column in order:
             theirs[column] = theirs[key].map(own.drop_duplicates(key).set_index(key)[column])
     return pd.concat([own, theirs]).sort_values([*order] or ["depth"], kind="stable", ignore_index=True)

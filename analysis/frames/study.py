@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.frames.axes import PLAIN, Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
 from analysis.frames.configurations import data_of, of_configurations, summarize
 from analysis.frames.experiments import tuned_by
-from analysis.frames.find import BadRequest
+from analysis.frames.find import Lacking, each_that_can
 from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import HEX_DIGITS, TRAIN
 from analysis.frames.runs import load_runs
@@ -32,6 +32,7 @@ class Choice:
 
     axis: Axis
     values: tuple[str, ...]
+    uneven: bool  # not all combinations of the other axes tried the same values
     waiting: tuple[str, ...]  # values without a complete run
     edges: dict[str, str]  # the best lies at the edge of what was tried
     ties: dict[str, str]  # other values are as good
@@ -66,6 +67,11 @@ class Study:
     @property
     def complete(self) -> pd.DataFrame:
         return self.runs[self.runs["status"] == "complete"]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether all runs diverged, so that no more will come of them."""
+        return bool((self.runs["status"] == "diverged").all())
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -131,30 +137,31 @@ class Study:
         return load_classes(self.shown)
 
     def axis(self, name: str, others: Iterable[str] = ()) -> Axis:
-        """Return an axis by its name; raises BadRequest, which also lists `others` as possible names."""
+        """Return an axis by its name; raises Lacking, which also lists `others` as possible names."""
         axis = self.axes.find(name)
         if axis is None:
             raise self.no_axis(name, others)
         return axis
 
-    def no_axis(self, name: str, others: Iterable[str] = ()) -> BadRequest:
+    def no_axis(self, name: str, others: Iterable[str] = ()) -> Lacking:
         """Return the error that lists the axes there are."""
         there_are = ", ".join([*(axis.name for axis in self.axes.axes), *others]) or "none"
-        return BadRequest(f"{name}: not an axis of {self.name}; there are {there_are}")
+        return Lacking(f"{name}: not an axis of {self.name}; there are {there_are}")
 
     def best(self, name: str) -> "Study":
         """Return the study with one value of an axis for each combination of the others: the best by validation.
 
-        Best is the highest mean validation accuracy over the complete runs. Raises BadRequest for an unknown axis, or
+        Best is the highest mean validation accuracy over the complete runs. Raises Lacking for an unknown axis, or
         if no complete run has a validation accuracy.
         """
         axis, table = self.axis(name), self.configurations
         judged = table.dropna(subset=SCORE)
         if judged.empty:
-            raise BadRequest(f"{self.name}: no best {axis.name} yet, no complete run has a validation accuracy")
+            why = "all runs diverged" if self.diverged else "no complete run has a validation accuracy"
+            raise Lacking(f"{self.name}: no best {axis.name}, {why}")
         best = best_rows(judged, [other.column for other in self.axes.axes if other != axis])
         notes: dict[str, dict[str, str]] = {"edges": {}, "ties": {}, "untested": {}, "diverged": {}}
-        missing = []
+        missing, tries = [], set()
         for rest, rows in slices(table, self.axes.axes, axis):
             own = of_configurations(best, rows).to_dict("records")
             if not own:
@@ -162,6 +169,7 @@ class Study:
                 continue
             place, chosen, top = own[0][axis.column], own[0]["configuration"], best_places(rows, axis)
             tried = rows[rows[SCORE].notna() | (rows["diverged"] > 0)]
+            tries.add(frozenset(tried[axis.column]))
             where = {"edges": edge(axis, set(rows[axis.column]), top), "ties": len(top) > 1}
             where |= {"untested": tried[axis.column].nunique() == 1, "diverged": own[0]["diverged"] > 0}
             for note in filter(where.get, notes):
@@ -171,7 +179,7 @@ class Study:
             tuple(axis.text(place) for place in sorted(places)) for places in (known, {*table[axis.column]} - known)
         )
         runs = of_configurations(self.runs, best).reset_index(drop=True)
-        choice = Choice(axis, values, waiting, **notes, missing=tuple(missing))
+        choice = Choice(axis, values, len(tries) > 1, waiting, **notes, missing=tuple(missing))
         return replace(self, runs=runs, choices=(*self.choices, choice))
 
 
@@ -225,13 +233,17 @@ def slices(configurations: pd.DataFrame, axes: Sequence[Axis], axis: Axis | None
 def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> list[Study]:
     """Return the studies in `folders`, one per data set; raises RunsError if there is no run.
 
-    For each axis in `best`, only the value that is best by validation is kept.
+    For each axis in `best`, only the value that is best by validation is kept. Of several studies, those without such
+    an axis are left out.
     """
-    return [pick(study, best) if len(study.runs) else study for study in split(load_runs(folders))]
+    studies = split(load_runs(folders))
+    inspected = [study for study in studies if study.runs.empty]
+    trained = [study for study in studies if len(study.runs)]
+    return [*each_that_can(trained, lambda study: pick(study, best)), *inspected] if best else studies
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:
-    """Return the study with the best value of each named axis; raises BadRequest.
+    """Return the study with the best value of each named axis; raises Lacking.
 
     One choice can make a later one unnecessary: an axis left with one value, or one per configuration, is skipped.
     """

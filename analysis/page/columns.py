@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims.numbers import say_mean, signed
 from analysis.frames.axes import Axis, value_of, value_text
 from analysis.frames.configurations import MEASURES
-from analysis.frames.find import BadRequest
+from analysis.frames.find import Lacking
 from analysis.frames.settings import DEFAULT, Row
 from analysis.frames.study import Study
 
@@ -136,13 +136,14 @@ def all_columns(study: Study) -> list[Column]:
 
 
 def named_columns(study: Study, names: Sequence[str]) -> list[Column]:
-    """Return columns by their names; raises BadRequest for an unknown one."""
+    """Return columns by their names or labels; raises Lacking for an unknown one."""
     every = {column.name: column for column in all_columns(study)}
+    labels = {column.label: column for column in every.values()}
     found = []
     for name in names:
         axis = study.axes.find(name)
-        column = every.get(name) or (every.get(axis.name) if axis else None)
+        column = every.get(name) or labels.get(name) or (every.get(axis.name) if axis else None)
         if column is None:
-            raise BadRequest(f"{name}: no column of {study.name}; there are {', '.join(every)}")
+            raise Lacking(f"{name}: no column of {study.name}; there are {', '.join(every)}")
         found.append(column)
     return found

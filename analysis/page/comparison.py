@@ -112,8 +112,15 @@ def conclusion(found: Difference) -> str:
 
 
 def cause(found: Comparison) -> str:
-    """Return how the two differ, and that none of several causes can be singled out; tuned settings are not causes."""
+    """Return how the two differ, and that none of several causes can be singled out.
+
+    Tuned settings are not causes, and the settings that come with a choice, such as an optimizer, are one.
+    """
     chosen = {name for study in found.studies for name in study.chosen}
-    causes = [key for key in found.changes if not is_tuned(key, chosen)]
-    unknown = " The data do not tell which of these makes the difference." if len(causes) > 1 else ""
+    a, b = found.configurations["choices"]
+    groups = {key: key.partition(".")[0] for key in found.changes if not is_tuned(key, chosen)}
+    causes = {group if a.get(group) != b.get(group) else key for key, group in groups.items()}
+    low, high = found.headline.span
+    open_cause = len(causes) > 1 and not low <= 0 <= high
+    unknown = " The data do not tell which of these makes the difference." * open_cause
     return f"They differ in {say_changes(found.changes) or 'no setting that is recorded'}.{unknown}"

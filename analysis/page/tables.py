@@ -56,8 +56,8 @@ OTHER_RECIPE = (
 )
 LEFT_OUT = "Left out, to fit the terminal: {names}. `--wide` shows all."
 BEST = (
-    "Each configuration has the value of {axis} (of {values}) with the best mean validation accuracy over its seeds; "
-    "the test images had no part in that choice."
+    "Each configuration has the value of {axis} (of {values}{uneven}) with the best mean validation accuracy over its "
+    "seeds; the test images had no part in that choice."
 )
 # Where a choice is not safe, and where none can be made.
 UNSAFE = {
@@ -67,7 +67,7 @@ UNSAFE = {
     "diverged": "Other seeds diverged at the best value of {axis}: {where}.",
 }
 MISSING = "Left out, since no value of {axis} has a complete run with a validation accuracy: {where}."
-WAITING = "No run is complete, and so none was chosen, with {axis} {values}."
+WAITING = "No run with {axis} {values} is complete and validated, so none was chosen."
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
     rows = rows if shown is None else shown[shown["folder"].isin(rows["folder"])]
     for choice in study.choices:
         axis = choice.axis.name
-        said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and ")))
+        uneven = ", as far as tried with it" * choice.uneven
+        said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and "), uneven=uneven))
         where = {text: choice.of(rows, note) for note, text in UNSAFE.items()}
         where |= {MISSING: choice.missing} if shown is None else {}
         said += [text.format(axis=axis, where=listed(found)) for text, found in where.items() if found]

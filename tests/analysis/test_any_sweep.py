@@ -1,9 +1,12 @@
 """Sweeps over anything but depth: what is compared, what is chosen, and how it is drawn."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
+import analysis.plots
+import analysis.table
 from analysis.claims.findings import main_findings
 from analysis.claims.wording import by_topic
 from analysis.frames.study import load_studies
@@ -26,7 +29,7 @@ def test_two_kinds_of_skip_connection_are_compared(build):
         sweep(build, "model.shortcut", {shortcut: acc}, **layers(20))
     best, *others = sentences()["Skip connections"]
     assert best.startswith(
-        "shortcut=projection is the better of 2 values by validation (relative to it, pad: -10.00 pp)"
+        "shortcut=projection is the better of 2 kinds of skip connection by validation (relative to it, pad: -10.00 pp)"
     )
     assert "Its test accuracy is above that of pad by 10.00 pp" in best and len(others) == 2  # each against none
 
@@ -36,9 +39,9 @@ def test_values_under_way_or_diverged_are_named_and_leave_the_edge_open(build, t
     build.begin(done=3, **{"optimizer.lr": 0.03})
     build.fail(status="diverged", **{"optimizer.lr": 1.0})
     (said,) = sentences()["optimizer.lr"]
-    assert "best of 3 values" in said and "; without a complete run: 0.03 and 1)" in said
+    assert "best of 3 values" in said and "; without a complete, validated run: 0.03 and 1)" in said
     printed = table("--best", "optimizer.lr")
-    assert "No run is complete, and so none was chosen, with optimizer.lr 0.03 and 1." in printed
+    assert "No run with optimizer.lr 0.03 and 1 is complete and validated, so none was chosen." in printed
     assert "lies at the edge" not in printed
 
 
@@ -171,3 +174,143 @@ def test_long_names_are_cut_and_turned(build):
     (axis, *_) = figure("accuracy", x="milestones").axes
     labels = axis.get_xticklabels()
     assert max(len(label.get_text()) for label in labels) <= 25 and {label.get_rotation() for label in labels} == {45}
+
+
+def test_a_complete_run_without_validation_is_not_called_incomplete(build, table):
+    sweep(build, "data.val_fraction", {0.1: 0.8, 0.2: 0.7})
+    for seed in (0, 1):
+        build.complete(seed, val=None, **{"data.val_fraction": 0.0})
+    assert "; without a complete, validated run: 0)" in sentences()["data.val_fraction"][0]
+    assert "No run with data.val_fraction 0 is complete and validated" in table("--best", "val_fraction")
+
+
+def test_values_that_cannot_be_compared_are_named_and_not_counted_as_beaten(build):
+    for stages, acc in (((8, 4, 2, 1), 0.7), ((1, 2, 4, 8), 0.8), ((1, 1, 1, 1), 0.9), ((3, 1, 1), 0.9)):
+        sweep(build, "model.stages", {stages: acc}, **{"model.name": "blocks"})
+    (best, *_) = sentences()["stages"]
+    assert best.startswith("stages=[1,2,4,8] is the better of 2 comparable values by validation (relative to it, ")
+    assert "not comparable, because other axes differ: 4 equal and [3,1,1])" in best
+
+
+def test_two_values_are_compared_though_nothing_was_held_out_and_more_are_left_to_compare(build):
+    cutouts = {0: (0.80, 0.81, 0.82), 8: (0.90, 0.91, 0.92)}
+    for cutout, accuracies in cutouts.items():
+        for seed, acc in enumerate(accuracies):
+            build.complete(seed, val=None, test=acc, **{"augmentation.cutout": cutout, "data.val_fraction": 0.0})
+    said = by_topic(main_findings(*load_studies(["runs"])))
+    assert "From augmentation.cutout=0 to augmentation.cutout=8, the test accuracy rises by 10.00 pp" in str(said)
+    assert "--compare" not in str(said)
+    build.complete(val=None, **{"augmentation.cutout": 16, "data.val_fraction": 0.0})
+    assert "`--compare` of `analysis.table` compares two" in str(by_topic(main_findings(*load_studies(["runs"]))))
+
+
+def test_studies_without_the_axis_that_is_asked_for_are_named_and_left_out(build, capsys):
+    sweep(build, "optimizer.lr", {0.01: 0.7, 0.1: 0.8}, study="rates")
+    sweep(build, "batch_size", {32: 0.7, 128: 0.8}, study="batches")
+    for command, arguments in (
+        (analysis.table.main, ["--best", "lr"]),
+        (analysis.table.main, ["--sort", "lr", "--columns", "lr,val_acc"]),
+        (analysis.plots.main, ["--x", "lr"]),
+    ):
+        assert command(["runs", *arguments]) == 0
+        printed = capsys.readouterr()
+        assert "rates" in printed.out and "batches" not in printed.out and printed.err.startswith("lr: no"), arguments
+        assert command(["runs/batches", *arguments]) == 2
+
+
+def test_seeds_that_diverged_are_named_on_the_figure(build):
+    sweep(build, "optimizer.lr", {0.01: 0.7, 0.1: 0.75, 1.0: 0.8})
+    build.fail(2, status="diverged", **{"optimizer.lr": 1.0})
+    assert figure("accuracy").get_suptitle().endswith("without runs that diverged: optimizer.lr=1 (1 of 3)")
+
+
+def test_a_value_without_another_to_be_better_than_has_no_ring(build):
+    for batch, lr in ((64, 0.05), (128, 0.1), (256, 0.2)):
+        sweep(build, "optimizer.lr", {lr: 0.8}, batch_size=batch)
+    labels = [text.get_text() for text in figure("accuracy", x="lr", by="batch_size").legends[0].get_texts()]
+    assert labels == ["64", "128", "256"]
+
+
+def test_a_few_more_lines_than_fit_are_said_to_be_the_best(build):
+    sweep(build, "batch_size", {2**power: 0.8 - abs(power - 7) / 100 for power in range(4, 13)})
+    assert figure("curves").get_suptitle().endswith("of 9 values of batch_size, the 8 best by validation")
+
+
+def test_the_best_panel_is_never_left_out(build):
+    for decay, acc in zip((1e-5, 5e-5, 1e-4, 5e-4, 1e-3), (0.6, 0.7, 0.9, 0.7, 0.6)):
+        sweep(build, "optimizer.lr", {0.01: acc, 0.1: acc - 0.1}, **{"optimizer.weight_decay": decay})
+    for name in ("accuracy", "curves"):
+        drawn = figure(name, x="lr", panels="weight_decay")
+        titles = {axis.get_title() for axis in drawn.axes}
+        assert "optimizer.weight_decay=0.0001" in titles and "4 of 5 values" in drawn.get_suptitle()
+
+
+def test_ticks_tell_values_apart_that_differ_in_the_last_digit(build):
+    sweep(build, "optimizer.lr", {0.0123456: 0.7, 0.0123457: 0.8, 0.0123458: 0.75})
+    (axis, *_) = figure("accuracy").axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.0123456", "0.0123457", "0.0123458"]
+
+
+def test_no_limit_is_called_all_on_a_figure(build):
+    sweep(build, "data.limit", {10: 0.5, 100: 0.6, None: 0.8})
+    (axis, *_) = figure("accuracy").axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["10", "100", "all"]
+
+
+def test_entries_of_two_axes_in_one_legend_name_their_axes(build):
+    for name, schedule in itertools.product(("adam", "sgd"), ("constant", "cosine")):
+        choices = {"model": "blocks4", "optimizer": name, "schedule": schedule}
+        build.classify(build.complete(choices=choices, **{"optimizer.name": name, "schedule.name": schedule}))
+    (legend,) = figure("classes").legends
+    assert legend.get_title().get_text() == ""
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("optimizer=adam", "optimizer=sgd", "schedule=constant", "schedule=cosine")
+    ]
+
+
+def test_the_rows_of_a_legend_are_filled_evenly(build):
+    sweep(build, "batch_size", {2**power: 0.8 for power in range(4, 12)}, seeds=(0,))
+    (legend,) = figure("curves").legends
+    assert [len(column.get_children()) for column in legend._legend_handle_box.get_children()] == [2] * 5
+
+
+def test_each_optimizer_with_its_own_rates_is_said_to_have_tried_some(build, table):
+    for settings, rates in ((studies.ADAM, (0.0003, 0.001)), (studies.SGD, (0.03, 0.1))):
+        choices = {"model": "blocks4", "optimizer": settings["optimizer.name"]}
+        sweep(build, "optimizer.lr", dict(zip(rates, (0.7, 0.8))), **settings, choices=choices)
+    printed = table("--best", "lr")
+    assert "(of 0.0003, 0.001, 0.03, 0.1, as far as tried with it)" in printed
+    compared = table("--best", "lr", "--compare", "sgd", "adam")
+    assert "No difference in test accuracy can be claimed" in compared and "do not tell which" not in compared
+
+
+def test_what_diverged_is_not_said_to_be_under_way(build, table):
+    sweep(build, "optimizer.lr", {0.1: 0.8})
+    build.fail(status="diverged", **{"optimizer.lr": 10.0})
+    assert "nothing to compare, all of its runs diverged" in table("--compare", "lr=0.1", "lr=10", code=1)
+    for lr in (1.0, 3.0):
+        build.fail(study="lost", status="diverged", **{"optimizer.lr": lr})
+    assert table("runs/lost", "--best", "lr", code=2) == "lost: no best optimizer.lr, all runs diverged\n"
+
+
+@pytest.mark.parametrize("typed", ["[0.5, 0.75], nesterov=False", "milestones=[0.5,0.75] nesterov=false"])
+def test_values_may_be_typed_as_python_writes_them(build, table, typed):
+    for milestones, nesterov in itertools.product(([0.5, 0.75], [0.3]), (True, False)):
+        settings = studies.MULTISTEP | {"schedule.milestones": milestones, "optimizer.nesterov": nesterov}
+        build.complete(test=0.8 + 0.1 * nesterov, **settings)
+    side = typed if typed.startswith("milestones") else f"schedule.milestones={typed}"
+    assert "+10.00" in table("--compare", side, "milestones=[0.5,0.75] nesterov=True")
+
+
+def test_columns_may_be_spaced_and_named_by_their_headings(build, table):
+    sweep(build, "optimizer.lr", {0.01: 0.7, 0.1: 0.8})
+    assert list(rows(table("--columns", "lr, minutes, val acc (%)"))[0]) == ["optimizer.lr", "minutes", "val acc (%)"]
+
+
+def test_a_published_row_stands_beside_ours_of_the_same_width(build, table):
+    for width in (16, 32, 64):
+        for depth in (20, 32):
+            build.complete(**layers(depth, "pad") | {"model.width": width})
+    shown = rows(table("--published"))
+    places = [place for place, row in enumerate(shown) if row["model.width"] == "16" and row["layers"] == "20"]
+    assert len(places) > 1 and places == list(range(places[0], places[-1] + 1))

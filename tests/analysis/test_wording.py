@@ -14,6 +14,7 @@ MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
 RATE = {"axis": "optimizer.lr", "values": 5, "label": "optimizer.lr=0.1", "best": "0.1", "second": "0.03"}
 FITTED = {
+    "apart": [],
     "pairs": 3,
     "of_pairs": 4,
     "grids": 4,
@@ -124,9 +125,9 @@ SENTENCES = {
         "rises by 5.10 pp (95 % interval +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "no validation": (
-        Finding("no validation", facts={"axes": "optimizer.lr and batch_size"}),
+        Finding("no validation", facts={"axes": "optimizer.lr and batch_size", "several": True}),
         "Nothing was held out for validation, so no value of optimizer.lr and batch_size can be chosen: the test "
-        "images are for comparing, not for choosing.",
+        "images are for comparing, not for choosing; `--compare` of `analysis.table` compares two configurations.",
     ),
     "axis": (
         Finding(
@@ -137,7 +138,7 @@ SENTENCES = {
         ),
         "By a least-squares fit over 4 combinations of the other axes, 3 of which include it, optimizer.lr=0.1 is the "
         "best of 5 values by validation, without 1 of its runs, which diverged (relative to it, 0.03: -0.25 pp, 1: "
-        "-4.00 pp; tried in too few to be ranked: 3; without a complete run: 10). "
+        "-4.00 pp; tried in too few to be ranked: 3; without a complete, validated run: 10). "
         "On average over the 3 of 4 pairs with several seeds, its test "
         "accuracy is above that of 0.03, the next best, by 0.50 pp, but no difference can be claimed: it could be "
         "noise (95 % interval "
