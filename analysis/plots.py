@@ -19,9 +19,9 @@ ACCURACIES = ("test_acc", "val_acc", "train_acc")
 
 
 def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions, best: Sequence[str]) -> None:
-    """Write every figure of every study in `folders` that has the axes in `options`, and print their paths.
+    """Write every figure of every study in `folders` and print their paths; raises RunsError.
 
-    Raises RunsError.
+    Of several studies of trainings, those without the axes in `options` are left out.
     """
 
     def draw_study(study: Study) -> bool:
@@ -38,7 +38,10 @@ def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions,
             print(file)
         return found
 
-    if not any(each_that_can(load_studies(folders, best), draw_study)):
+    studies = load_studies(folders, best)
+    drawn = each_that_can([study for study in studies if len(study.runs)], draw_study)
+    drawn += [draw_study(study) for study in studies if study.runs.empty]
+    if not any(drawn):
         raise RunsError(f"{searched(folders)}: nothing to draw yet, no run has finished an epoch")
 
 

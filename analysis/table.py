@@ -18,6 +18,7 @@ from typing import Any
 from analysis.command import add_best, add_folders, exit_on_error, write_text
 from analysis.frames.find import each_that_can
 from analysis.frames.study import Study, load_studies
+from analysis.page.columns import named_columns
 from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.pivot import pivot
 from analysis.page.rendering import Grid, latex, markdown
@@ -40,11 +41,21 @@ def tabulate(studies: Sequence[Study], form: str, layout: Layout, axes: Sequence
     def grid(study: Study) -> Grid:
         return pivot(study, *axes, *layout.columns[:1]) if axes else to_grid(study, layout)
 
-    grids = [
-        *each_that_can(trained, grid),
-        *(grid for study in inspected for grid in inspection_grids(study, layout.width)),
-    ]
+    grids = [*map(grid, trained), *(grid for study in inspected for grid in inspection_grids(study, layout.width))]
     return "\n".join(map({"markdown": markdown, "latex": latex}[form], grids))
+
+
+def with_names(studies: Sequence[Study], layout: Layout, axes: Sequence[str]) -> list[Study]:
+    """Return the studies that have the columns and axes that were named; raises BadRequest if none does."""
+
+    def checked(study: Study) -> Study:
+        named_columns(study, [] if axes else [*layout.columns, *filter(None, [layout.sort])])
+        for name in axes:
+            study.axis(name)
+        return study
+
+    trained = each_that_can([study for study in studies if len(study.runs)], checked)
+    return [*trained, *(study for study in studies if study.runs.empty)]
 
 
 def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:
@@ -114,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         columns = [name.strip() for name in given.columns.split(",") if name.strip()]
         layout = Layout(given.published, columns, given.sort, width)
+        studies = with_names(studies, layout, given.pivot or ())
         text = tabulate(studies, given.format, layout, given.pivot or ())
         text = wrapped(text, width) + conclusions(studies, width) if width else text
     write_text(text, given.out)

@@ -1,8 +1,9 @@
 """Measure our network's test error with weights that others published: `python docs/published_weights.py FILE...`
 
-The files are `pretrained_models/resnet*.th` of github.com/akamaster/pytorch_resnet_cifar10, which differs from our
-network with `shortcut=pad` in the order of channels alone: when a stage doubles them, it puts half of the new zeros
-before the old channels, and ours come after these. CIFAR-10 is read from $RESNET_DATA, by default `data`.
+The files are `pretrained_models/resnet{20,32,44,56}-*.th` of github.com/akamaster/pytorch_resnet_cifar10. Its network
+differs from ours with `shortcut=pad` only in the order of channels: when a stage doubles them, it puts half of the zero
+channels before the old ones and half after; ours puts all of them after. CIFAR-10 is read from $RESNET_DATA, by default
+`data`.
 """
 
 import os
@@ -43,6 +44,8 @@ def load_weights(model: ResNet, theirs: Mapping[str, Tensor]) -> None:
 
 def main() -> None:
     """Print the depth and the test error for each file."""
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     test = load("cifar10", os.environ.get("RESNET_DATA", "data"), 0, None).test
     for file in sys.argv[1:]:
         theirs = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]

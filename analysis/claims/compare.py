@@ -154,12 +154,12 @@ def matches_all(terms: str, side: Side) -> bool:
 def matches(term: str, side: Side) -> bool:
     """Return whether a term describes a configuration: `key=value`, its value on any axis, or its model's name."""
     key, equals, typed = term.partition("=")
-    typed = PYTHON.get(typed, typed.replace(" ", "") if typed.startswith("[") else typed)
+    typed = as_typed(typed if equals else term)
     row, axes = side.row, side.study.axes
     if not equals:
-        return term == row["model"] or any(
-            term in (axis.text(row[axis.column]), axis.label(row[axis.column])) for axis in axes.axes
-        )
+        places = [(axis, row[axis.column]) for axis in axes.axes]
+        texts = [(axis.text(place), axis.label(place), value_text(axis.values[place])) for axis, place in places]
+        return typed == row["model"] or any(typed in found for found in texts)
     if key == "model":
         return typed == row["model"]
     axis = axes.find(key)
@@ -168,6 +168,11 @@ def matches(term: str, side: Side) -> bool:
     placed = axis.values[row[axis.column]] if axis else value_of(row, ALIASES.get(key, key))
     values = placed, row["config"].get(key, placed)  # model.stages=[3,3,3] is a number of layers, too
     return any(typed == value_text(value) or is_number(value) and number(typed) == value for value in values)
+
+
+def as_typed(value: str) -> str:
+    """Return a value that was typed in Python's spelling as a configuration has it: `[0.5,0.75]`, `true`."""
+    return PYTHON.get(value, value.replace(" ", "") if value.startswith("[") else value)
 
 
 def number(text: str) -> float | None:

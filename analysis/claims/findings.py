@@ -46,9 +46,10 @@ def find(study: Study) -> list[Finding]:
     distinct = without_copies(complete, study)
     scattered = is_scattered(study)
     effects = list(find_ranges(study) if scattered else find_effects(study, distinct, complete, done))
-    effects = [*find_pair(study), *effects]
+    pair = list(find_pair(study))
+    effects = [*pair, *effects]
     if study.others and not validated(done):
-        facts = {"axes": in_a_row(axis.name for axis in study.others), "several": len(done) > 2}
+        facts = {"axes": in_a_row(axis.name for axis in study.others), "hint": len(done) > 1 and not pair}
         effects.insert(0, Finding("no validation", facts=facts))
     effects = [count_diverged(but_for_chosen(found, study.chosen), configurations) for found in effects]
     return [

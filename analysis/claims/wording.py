@@ -39,7 +39,7 @@ TEMPLATES = {
     "axis": "{over}{label} is the {rank} of {values} {what} by validation{rest}. {change}{pairwise}",
     "order": "It is best in {agree} combinations of the other axes{where}",
     "each best": "By validation, the best value of {axis} is {each}.",
-    "tie": "Of {values} values of {axis}, {equal} tie for best by validation.",
+    "tie": "Of {values} {what} of {axis}, {equal} tie for best by validation{apart}.",
     "range": "The best {top} of {count} configurations by validation have {axis} from {low} to {high}; {least} to "
     "{most} were tried.",
     "share": "The best {top} of {count} configurations by validation: {shares}.",
@@ -237,7 +237,7 @@ def say_rest(finding: Finding) -> dict[str, Any]:
     facts = finding.facts
     said = listed([f"{value}: {signed(points)} pp" for value, points in facts["rest"]], MOST, ", ", ", and ")
     said += f"; tried in too few to be ranked: {in_a_row(facts['rare'])}" * bool(facts["rare"])
-    said += f"; not comparable, because other axes differ: {in_a_row(facts['apart'])}" * bool(facts["apart"])
+    said += say_values(finding)["apart"]
     said += f"; without a complete, validated run: {in_a_row(facts['waiting'])}" * bool(facts["waiting"])
     how = "On average" if facts["balanced"] else "By a least-squares fit"
     having = f"{facts['having']} of which include it, " * (facts["having"] < facts["grids"])
@@ -252,11 +252,16 @@ def say_rest(finding: Finding) -> dict[str, Any]:
         "rest": f"{without} (relative to it, {said})",
         "pairwise": pairwise * bool(facts["below"]) + OTHER_IMAGES * facts["unlike"],
         "rank": "better" if facts["values"] == 2 else "best",
-        "what": "kinds of skip connection"
-        if facts["axis"] == "shortcut"
-        else "comparable values"
-        if facts["apart"]
-        else "values",
+        "what": "kinds of skip connection" if facts["axis"] == "shortcut" else say_values(finding)["what"],
+    }
+
+
+def say_values(finding: Finding) -> dict[str, Any]:
+    """Return what an axis's values are called if others cannot be compared with them, and which others there are."""
+    apart = finding.facts["apart"]
+    return {
+        "what": "comparable values" if apart else "values",
+        "apart": f"; not comparable, because other axes differ: {in_a_row(apart)}" * bool(apart),
     }
 
 
@@ -339,9 +344,10 @@ SAY_MORE = {
     "gap": lambda found: {"gaps": [*map(signed, found.facts["points"])]},
     "order": say_order,
     "axis": say_rest,
+    "tie": say_values,
     "part of the data": say_part,
     "best": say_next,
-    "no validation": lambda found: {"hint": HINT * found.facts["several"]},
+    "no validation": lambda found: {"hint": HINT * found.facts["hint"]},
 }
 
 # How to say facts that are neither plain words nor numbers.

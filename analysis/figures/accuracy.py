@@ -98,6 +98,8 @@ def best_along(table: pd.DataFrame, roles: Roles) -> set[str]:
     if roles.quantity or x is None or not x.numeric or x.name in {*UNITS, *UNLIKE}:
         return set()
     judged = table.dropna(subset=SCORE)
+    if len(judged) < 2:
+        return set()
     several = judged[judged.duplicated(columns, keep=False)] if columns else judged
     return set(best_rows(several, columns)["configuration"])
 

@@ -46,7 +46,7 @@ class Axis:
     def texts(self) -> tuple[str, ...]:
         """The values as they are typed; floats with the fewest digits, at least four, that tell them apart.
 
-        A number of equal stages beside lists of blocks per stage says what it is.
+        But a number of equal stages, beside lists of blocks per stage, is `4 equal`.
         """
         for digits in range(4, 18):
             texts = tuple(short(value, digits) for value in self.values)
@@ -56,7 +56,7 @@ class Axis:
         return tuple(f"{text} equal" if mixed and is_number(value) else text for text, value in zip(texts, self.values))
 
     def text(self, place: int) -> str:
-        """Return a value as it is typed."""
+        """Return a value as in `texts`."""
         return self.texts[place]
 
     def label(self, place: int) -> str:
@@ -69,9 +69,9 @@ class Axis:
         return f"{self.name}={self.text(place)}"
 
     def entry(self, place: int) -> str:
-        """Return a value for a legend titled with its axis: as it is typed, but a shortcut and no limit in words."""
+        """Return a value for a legend titled with its axis: as in `texts`, but a shortcut and no limit in words."""
         no_limit = self.name == "data.limit" and self.values[place] is None
-        return "all" if no_limit else self.label(place) if self.name == "shortcut" else self.text(place)
+        return "null (all)" if no_limit else self.label(place) if self.name == "shortcut" else self.text(place)
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,12 @@ class Choice:
     axis: Axis
     values: tuple[str, ...]
     uneven: bool  # not all combinations of the other axes tried the same values
-    waiting: tuple[str, ...]  # values without a complete run
+    waiting: tuple[str, ...]  # values without a complete, validated run
     edges: dict[str, str]  # the best lies at the edge of what was tried
     ties: dict[str, str]  # other values are as good
     untested: dict[str, str]  # only one value was tried
     diverged: dict[str, str]  # other runs with the best value diverged
-    missing: tuple[str, ...]  # combinations of the other axes in which no value has a complete run
+    missing: tuple[str, ...]  # combinations of the other axes in which no value has one, either
 
     def of(self, configurations: pd.DataFrame, note: str) -> list[str]:
         """Return the texts of one of the notes for `configurations`, which later choices may have reduced."""
@@ -234,7 +234,7 @@ def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> lis
     """Return the studies in `folders`, one per data set; raises RunsError if there is no run.
 
     For each axis in `best`, only the value that is best by validation is kept. Of several studies, those without such
-    an axis are left out.
+    an axis, or without a validated run, are left out.
     """
     studies = split(load_runs(folders))
     inspected = [study for study in studies if study.runs.empty]

@@ -112,14 +112,12 @@ def conclusion(found: Difference) -> str:
 
 
 def cause(found: Comparison) -> str:
-    """Return how the two differ, and that none of several causes can be singled out.
+    """Return how the two differ, and that none of several causes of a difference can be singled out.
 
-    Tuned settings are not causes, and the settings that come with a choice, such as an optimizer, are one.
+    Tuned settings are not causes.
     """
     chosen = {name for study in found.studies for name in study.chosen}
-    a, b = found.configurations["choices"]
-    groups = {key: key.partition(".")[0] for key in found.changes if not is_tuned(key, chosen)}
-    causes = {group if a.get(group) != b.get(group) else key for key, group in groups.items()}
+    causes = [key for key in found.changes if not is_tuned(key, chosen)]
     low, high = found.headline.span
     open_cause = len(causes) > 1 and not low <= 0 <= high
     unknown = " The data do not tell which of these makes the difference." * open_cause

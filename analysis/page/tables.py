@@ -67,7 +67,7 @@ UNSAFE = {
     "diverged": "Other seeds diverged at the best value of {axis}: {where}.",
 }
 MISSING = "Left out, since no value of {axis} has a complete run with a validation accuracy: {where}."
-WAITING = "No run with {axis} {values} is complete and validated, so none was chosen."
+WAITING = "Not among the values to choose from, for lack of a complete, validated run: {axis} {values}."
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def choice_notes(study: Study, shown: pd.DataFrame | None = None) -> list[str]:
     rows = rows if shown is None else shown[shown["folder"].isin(rows["folder"])]
     for choice in study.choices:
         axis = choice.axis.name
-        uneven = ", as far as tried with it" * choice.uneven
+        uneven = "; not all were tried for each" * choice.uneven
         said.append(BEST.format(axis=axis, values=listed(choice.values, 12, ", ", " and "), uneven=uneven))
         where = {text: choice.of(rows, note) for note, text in UNSAFE.items()}
         where |= {MISSING: choice.missing} if shown is None else {}

@@ -55,6 +55,9 @@ def test_every_difference_between_the_two_is_named(build, table):
     assert "blocks per stage ([2,2] against [5,5,5]), stages (2 against 3)" in printed
     assert "width of the last stage (64 against 128), optimizer.lr (0.001 against 0.01)" in printed
     assert "do not tell which of these makes the difference" in printed
+    unclear = seeds(build, [0.70, 0.97], **DEEP, **{"optimizer.lr": 0.1})
+    printed = table("--compare", a, unclear)
+    assert "No difference in test accuracy can be claimed" in printed and "which of these" not in printed
 
 
 def test_a_controlled_comparison_is_not_called_confounded(build, table):

@@ -12,9 +12,8 @@ from analysis.frames.statistics import Difference
 
 MORE, LESS = Difference(5.1, 4.49, 5.71, 0.001), Difference(-15, -16, -14, 0.001)
 NOISE, OPEN = Difference(0.5, -1, 2, 0.4), Difference(5, 3.9, 6.1, None)
-RATE = {"axis": "optimizer.lr", "values": 5, "label": "optimizer.lr=0.1", "best": "0.1", "second": "0.03"}
+RATE = {"axis": "optimizer.lr", "values": 5, "apart": [], "label": "optimizer.lr=0.1", "best": "0.1", "second": "0.03"}
 FITTED = {
-    "apart": [],
     "pairs": 3,
     "of_pairs": 4,
     "grids": 4,
@@ -125,7 +124,7 @@ SENTENCES = {
         "rises by 5.10 pp (95 % interval +4.49 to +5.71 pp, 3 seeds each).",
     ),
     "no validation": (
-        Finding("no validation", facts={"axes": "optimizer.lr and batch_size", "several": True}),
+        Finding("no validation", facts={"axes": "optimizer.lr and batch_size", "hint": True}),
         "Nothing was held out for validation, so no value of optimizer.lr and batch_size can be chosen: the test "
         "images are for comparing, not for choosing; `--compare` of `analysis.table` compares two configurations.",
     ),
