@@ -187,8 +187,6 @@ def complete(runs: pd.DataFrame, folder: str) -> pd.DataFrame:
     """Return the complete runs; raises RunsError if there are none."""
     if not (runs["status"] == "complete").any():
         diverged = (runs["status"] == "diverged").all()
-        raise RunsError(
-            f"{folder}: nothing to compare{', all' if diverged else ' yet, none'} of its runs "
-            f"{'diverged' if diverged else 'is complete'}"
-        )
+        why = ", all of its runs diverged" if diverged else " yet, none of its runs is complete"
+        raise RunsError(f"{folder}: nothing to compare{why}")
     return runs[runs["status"] == "complete"]

@@ -191,7 +191,7 @@ def best_of(
 
 
 def some_values(table: pd.DataFrame, axis: Axis, most: int) -> tuple[list[int], list[str]]:
-    """Return at most `most` places of an axis, evenly spread but with that of the best, and a note if any lack."""
+    """Return at most `most` places of an axis, evenly spread but with the best, and a note if some are left out."""
     every = sorted(set(table[axis.column]))
     places, notes = some_of(every, most, f"values of {axis.name}")
     best = int(best_rows(table, []).iloc[0][axis.column])
