@@ -11,21 +11,25 @@ from pathlib import Path
 
 from analysis.command import add_best, add_folders, exit_on_error, writing
 from analysis.figures.gallery import UNDATED, draw_all, save
-from analysis.figures.roles import PlotOptions
-from analysis.frames.find import RunsError, each_that_can, searched
-from analysis.frames.study import Study, load_studies
+from analysis.figures.roles import PlotOptions, roles_of
+from analysis.frames.find import RunsError, searched
+from analysis.frames.study import Study, load_studies, those_that_can
 
 ACCURACIES = ("test_acc", "val_acc", "train_acc")
 
 
 def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions, best: Sequence[str]) -> None:
-    """Write every figure of every study in `folders` and print their paths; raises RunsError.
+    """Write every figure of every study in `folders`, and print their paths; raises RunsError.
 
-    Of several studies of trainings, those without the axes in `options` are left out.
+    Of several studies, those without the axes in `options` are left out.
     """
 
-    def draw_study(study: Study) -> bool:
-        found = False
+    def checked(study: Study) -> Study:
+        roles_of(study, options)
+        return study
+
+    found = False
+    for study in those_that_can(checked, load_studies(folders, best)):
         for plot, figure in draw_all(study, options):
             if isinstance(figure, str):
                 print(f"{study.title}: no figure of {plot.name}, {figure}", file=sys.stderr)
@@ -36,12 +40,7 @@ def plot_all(folders: Sequence[str], out: Path, form: str, options: PlotOptions,
                 file.parent.mkdir(parents=True, exist_ok=True)
                 save(figure, file, form)
             print(file)
-        return found
-
-    studies = load_studies(folders, best)
-    drawn = each_that_can([study for study in studies if len(study.runs)], draw_study)
-    drawn += [draw_study(study) for study in studies if study.runs.empty]
-    if not any(drawn):
+    if not found:
         raise RunsError(f"{searched(folders)}: nothing to draw yet, no run has finished an epoch")
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.command import add_best, add_folders, exit_on_error, write_text
-from analysis.frames.find import each_that_can
-from analysis.frames.study import Study, load_studies
+from analysis.frames.study import Study, load_studies, those_that_can
 from analysis.page.columns import named_columns
 from analysis.page.inspections import inspection_grids, inspections_csv
 from analysis.page.pivot import pivot
@@ -54,8 +53,7 @@ def with_names(studies: Sequence[Study], layout: Layout, axes: Sequence[str]) ->
             study.axis(name)
         return study
 
-    trained = each_that_can([study for study in studies if len(study.runs)], checked)
-    return [*trained, *(study for study in studies if study.runs.empty)]
+    return those_that_can(checked, studies)
 
 
 def compare_two(a: str, b: str, studies: Sequence[Study]) -> str:

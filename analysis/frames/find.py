@@ -2,12 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 REFERENCE = "reference"  # the folder of studies that come with the project, inside the default folder
 LEVELS = 5  # deepest search below a given folder: ./runs/reference/<study>/<configuration>/seed<k>
@@ -34,24 +30,6 @@ class Lacking(BadRequest):
 def warn(message: object) -> None:
     """Print a one-line warning on stderr."""
     print("warning:", " ".join(str(message).split()), file=sys.stderr)
-
-
-def each_that_can(items: Iterable[Item], work: Callable[[Item], Result]) -> list[Result]:
-    """Return what `work` returns for each item; those that lack what was asked for are only named, on stderr.
-
-    Raises Lacking if all of them do.
-    """
-    found, errors = [], []
-    for item in items:
-        try:
-            found.append(work(item))
-        except Lacking as error:
-            errors.append(error)
-    if errors and not found:
-        raise errors[0]
-    for error in errors:
-        print(error, file=sys.stderr)
-    return found
 
 
 def default_folder() -> str:

@@ -1,6 +1,7 @@
 """The runs of one study on one data set: its configurations along its axes, and all their tables."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from analysis.frames.axes import PLAIN, Axes, Axis, find_axes, name_shortcut, value_of, varied_keys
 from analysis.frames.configurations import data_of, of_configurations, summarize
 from analysis.frames.experiments import tuned_by
-from analysis.frames.find import Lacking, each_that_can
+from analysis.frames.find import Lacking
 from analysis.frames.inside.untrained import Untrained, load_untrained
 from analysis.frames.rows import HEX_DIGITS, TRAIN
 from analysis.frames.runs import load_runs
@@ -236,10 +237,26 @@ def load_studies(folders: Iterable[str | Path], best: Sequence[str] = ()) -> lis
     For each axis in `best`, only the value that is best by validation is kept. Of several studies, those without such
     an axis, or without a validated run, are left out.
     """
-    studies = split(load_runs(folders))
-    inspected = [study for study in studies if study.runs.empty]
-    trained = [study for study in studies if len(study.runs)]
-    return [*each_that_can(trained, lambda study: pick(study, best)), *inspected] if best else studies
+    return those_that_can(lambda study: pick(study, best), split(load_runs(folders)))
+
+
+def those_that_can(work: Callable[[Study], Study], studies: Iterable[Study]) -> list[Study]:
+    """Return what `work` makes of each study; those that lack what was asked for are only named, on stderr.
+
+    Studies without trainings stay as they are. Raises Lacking if all with trainings lack it.
+    """
+    found, errors, able = [], [], False
+    for study in studies:
+        try:
+            found.append(work(study) if len(study.runs) else study)
+            able |= len(study.runs) > 0
+        except Lacking as error:
+            errors.append(error)
+    if errors and not able:
+        raise errors[0]
+    for error in errors:
+        print(error, file=sys.stderr)
+    return found
 
 
 def pick(study: Study, best: Sequence[str]) -> Study:
